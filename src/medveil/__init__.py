@@ -1,0 +1,64 @@
+"""medveil: share medical images so that only the people you name can see them.
+
+    import medveil
+
+    identity = medveil.Identity.load(Path("alice.key"))
+    for image in medveil.Release("release").open(identity):
+        print(image.pixels.shape)
+
+Nothing heavy is imported until it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from medveil.errors import MedveilError
+    from medveil.images.image import Image
+    from medveil.keys.identity import Identity, Recipient
+    from medveil.releases.opening import open_release
+    from medveil.releases.release import Release
+    from medveil.releases.settings import ShareSettings
+    from medveil.releases.sharing import share
+
+    __version__: str
+
+__all__ = [
+    "Identity",
+    "Image",
+    "MedveilError",
+    "Recipient",
+    "Release",
+    "ShareSettings",
+    "__version__",
+    "open_release",
+    "share",
+]
+
+_HOMES = {
+    "Identity": "medveil.keys.identity",
+    "Image": "medveil.images.image",
+    "MedveilError": "medveil.errors",
+    "Recipient": "medveil.keys.identity",
+    "Release": "medveil.releases.release",
+    "ShareSettings": "medveil.releases.settings",
+    "open_release": "medveil.releases.opening",
+    "share": "medveil.releases.sharing",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("medveil")
+    if name in _HOMES:
+        from importlib import import_module
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'medveil' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

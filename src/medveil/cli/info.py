@@ -1,0 +1,50 @@
+"""`medveil info`: versions, codecs, weights, and which optional parts are there."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from importlib.util import find_spec
+
+from medveil.cli.options import Json, Quiet
+from medveil.cli.session import session
+
+_LIBRARIES = ("numpy", "cryptography", "pyrage", "cbor2", "constriction", "pillow", "pydicom")
+_PARTS = (
+    ("JPEG and JPEG lossless DICOM", "gdcm", "dicom"),
+    ("JPEG 2000 DICOM", "openjpeg", ""),
+    ("JPEG-LS DICOM", "jpeg_ls", ""),
+    ("NIfTI", "nibabel", "nifti"),
+    ("torch", "torch", "primis"),
+)
+
+
+def info(json: Json = False, quiet: Quiet = False) -> None:
+    """Show versions, codecs and what is available."""
+    with session("info", as_json=json, quiet=quiet) as run:
+        from medveil.codecs.registry import available
+
+        versions = {"medveil": metadata.version("medveil"), "python": sys.version.split()[0]}
+        versions |= {name: metadata.version(name) for name in _LIBRARIES}
+        codecs = [{"name": entry.name, "ok": entry.ok, "because": entry.because} for entry in available()]
+        parts = [_part(*part) for part in _PARTS]
+        run.result(
+            [
+                *(f"{name:14}{number}" for name, number in versions.items()),
+                *(f"codec {entry['name']}: {_words(entry)}" for entry in codecs),
+                *(f"{entry['name']}: {_words(entry)}" for entry in parts),
+            ],
+            versions=versions,
+            codecs=codecs,
+            parts=parts,
+        )
+
+
+def _part(name: str, module: str, extra: str) -> dict[str, object]:
+    ok = find_spec(module) is not None
+    how = f"pip install 'medveil[{extra}]'" if extra else "reinstall medveil"
+    return {"name": name, "ok": ok, "because": "" if ok else f"{module} is not installed ({how})"}
+
+
+def _words(entry: dict[str, object]) -> str:
+    return "available" if entry["ok"] else f"not available: {entry['because']}"

@@ -1,0 +1,23 @@
+"""`medveil list`: which package is which of your files."""
+
+from __future__ import annotations
+
+from medveil.cli.options import Json, Key, Quiet, ReleaseFolder
+from medveil.cli.session import session
+
+
+def list_(release: ReleaseFolder, key: Key = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Show which package holds which original.
+
+    Only a key that may see file names can.
+    """
+    with session("list", as_json=json, quiet=quiet) as run:
+        from medveil.cli.owner import identity_of
+        from medveil.releases.listing import list_originals
+
+        pairs = list(list_originals(release, identity_of(run, key)))
+        run.result(
+            [f"{pair.package}  {pair.path}" for pair in pairs],
+            done=len(pairs),
+            packages=[{"package": pair.package, "original": pair.path, "bytes": pair.bytes} for pair in pairs],
+        )

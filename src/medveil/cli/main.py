@@ -1,0 +1,58 @@
+"""The `medveil` program: the list of commands, and the way in."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from medveil.cli import demo, info, inspect, keygen, listing, opening, share, verify
+from medveil.cli.attach import ShareCommand
+from medveil.cli.session import INTERRUPTED
+
+app = typer.Typer(
+    name="medveil",
+    help="Share medical images so that only the people you name can see them.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"medveil {version('medveil')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Share medical images so that only the people you name can see them."""
+
+
+app.command("keygen")(keygen.keygen)
+app.command("share", cls=ShareCommand)(share.share)
+app.command("verify")(verify.verify)
+app.command("inspect")(inspect.inspect)
+app.command("list")(listing.list_)
+app.command("open")(opening.open_)
+app.command("info")(info.info)
+app.command("demo")(demo.demo)
+
+
+def run() -> None:
+    """Entry point of the `medveil` program."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("medveil: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,24 @@
+"""The options that several commands have, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on stderr but errors.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite what is already there.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")]
+Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes to use; 0 means one a core.")]
+ShowPaths = Annotated[bool, typer.Option("--show-paths", help="Name inputs by their paths in messages, not by number.")]
+ReleaseFolder = Annotated[Path, typer.Argument(metavar="RELEASE", help="Folder of the release.")]
+Key = Annotated[
+    Path | None,
+    typer.Option("-i", "--key", metavar="KEY", help="Your key file. Default: the key in your configuration folder."),
+]
+Owner = Annotated[
+    Path | None,
+    typer.Option("--owner", metavar="PUB", help="The owner's .pub file; fail unless it signed this release."),
+]

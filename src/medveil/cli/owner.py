@@ -1,0 +1,39 @@
+"""Which key a command works with: the one named by -i, or the default one in the user's configuration folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medveil.cli.session import Session
+
+if TYPE_CHECKING:
+    from medveil.keys.identity import Identity, Recipient
+
+
+def identity_of(run: Session, key: Path | None) -> Identity:
+    """Load the key file, or the default identity; say so when that one was made just now."""
+    from medveil.keys.identity import Identity, default_identity
+
+    if key is not None:
+        return Identity.load(key)
+    identity, path, created = default_identity()
+    if created:
+        run.warn(f"Your key was made now: {path}. Keep a copy in a safe place: losing it is final.")
+    else:
+        run.say(f"Using your key {identity.fingerprint} ({path}).")
+    return identity
+
+
+def recipient_of(path: Path | None) -> Recipient | None:
+    """Load a .pub file, where one is named."""
+    from medveil.keys.identity import Recipient
+
+    return None if path is None else Recipient.load(path)
+
+
+def recipients_of(paths: list[Path] | None) -> tuple[Recipient, ...]:
+    """Load .pub files."""
+    from medveil.keys.identity import Recipient
+
+    return tuple(Recipient.load(path) for path in paths or ())

@@ -1,0 +1,127 @@
+"""`medveil share`: make a release that only its recipients can open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medveil.cli.options import DryRun, Jobs, Json, Key, Quiet, ShowPaths
+from medveil.cli.session import SOME_FAILED, Session, session
+
+if TYPE_CHECKING:
+    from medveil.releases.sharing import ShareResult
+
+_LOW_SHOWN = 20
+
+
+def share(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Image files, and folders of them.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="RELEASE", help="Folder of the release.")],
+    key: Key = None,
+    to: Annotated[
+        list[Path] | None,
+        typer.Option("--to", metavar="PUB", help="Who may open the images. Repeat for more people."),
+    ] = None,
+    identity: Annotated[
+        list[Path] | None,
+        typer.Option("--identity", metavar="PUB", help="Who may also see names, dates and file names. Repeatable."),
+    ] = None,
+    protection: Annotated[
+        str,
+        typer.Option("--protection", metavar="LEVEL", help="sealed, encrypted or obfuscated; see docs/concepts.md."),
+    ] = "sealed",
+    codec: Annotated[
+        str, typer.Option("--codec", metavar="NAME", help="lapped, primis, or a folder that `medveil train` wrote.")
+    ] = "lapped",
+    quality: Annotated[
+        float | None, typer.Option("--quality", metavar="DB", help="Profile of the release. Default: 40.")
+    ] = None,
+    sparsity: Annotated[
+        int | None, typer.Option("--sparsity", metavar="S", help="Nonzeros a code vector (codec primis).")
+    ] = None,
+    decoys: Annotated[
+        int,
+        typer.Option("--decoys", metavar="S_N", min=0, help="Decoys (protection obfuscated); 0: as many as true ones."),
+    ] = 0,
+    min_quality: Annotated[
+        float | None, typer.Option("--min-quality", metavar="DB", help="An image below this fails.")
+    ] = None,
+    max_rmse: Annotated[
+        float | None, typer.Option("--max-rmse", metavar="UNITS", help="An image above this error fails.")
+    ] = None,
+    attach: Annotated[
+        list[Path] | None,
+        typer.Option("--attach", metavar="PATHS...", help="Files and folders to send along, up to the next option."),
+    ] = None,
+    add: Annotated[bool, typer.Option("--add", help="Add these images to the release that is there.")] = False,
+    embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Put the codec's weights into the release.")] = True,
+    jobs: Jobs = 0,
+    dry_run: DryRun = False,
+    show_paths: ShowPaths = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a release that only its recipients can open.
+
+    Those named by --to can open it, and you.
+    Running it again with the same images and settings goes on where it stopped.
+    """
+    with session("share", as_json=json, quiet=quiet) as run:
+        from medveil.cli.owner import identity_of, recipients_of
+        from medveil.releases.settings import ShareSettings
+        from medveil.releases.sharing import share as share_images
+
+        settings = ShareSettings(
+            to=recipients_of(to),
+            identity=recipients_of(identity),
+            protection=protection,
+            codec=codec,
+            quality=quality,
+            sparsity=sparsity,
+            decoys=decoys,
+            min_quality=min_quality,
+            max_rmse=max_rmse,
+            attach=tuple(attach or ()),
+            add=add,
+            embed=embed,
+            jobs=jobs,
+            dry_run=dry_run,
+        )
+        owner = identity_of(run, key)
+        result = share_images(images, out, settings, owner=owner, progress=run.progress)
+        _print(run, result, out, dry_run=dry_run, show_paths=show_paths)
+
+
+def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_paths: bool) -> None:
+    from medveil.cli.failures import report_failures
+    from medveil.cli.sizes import bytes_text, fidelity_lines, plural
+
+    for warning in result.warnings:
+        run.warn(f"warning: {warning}")
+    for number, psnr in result.low[:_LOW_SHOWN]:
+        run.warn(f"#{number}: {psnr:.1f} dB, more than 3 dB below the profile's target")
+    failed = [] if dry_run else report_failures(run, out, result.failed, show_paths=show_paths)
+    if dry_run:
+        lines = [f"would share {plural(result.done, 'file')}; {result.unchanged} there already; nothing was written"]
+    else:
+        lines = [f"shared {plural(result.done, 'file')}; {result.unchanged} there already; {len(failed)} failed"]
+        if result.pixels and not result.unchanged:
+            rate = 8 * result.bytes / result.pixels
+            lines.append(f"release: {bytes_text(result.bytes)}, {rate:.3f} bits a pixel, everything in it counted")
+    lines += fidelity_lines(list(result.fidelity.values()))
+    run.result(
+        lines,
+        done=result.done,
+        failed=failed,
+        size=result.bytes,
+        unchanged=result.unchanged,
+        pixels=result.pixels,
+        mean_psnr=result.mean_psnr,
+        low=[{"input": number, "psnr": psnr} for number, psnr in result.low],
+        warnings=list(result.warnings),
+        dry_run=dry_run,
+    )
+    if result.failed:
+        raise typer.Exit(SOME_FAILED)

@@ -1,0 +1,54 @@
+"""Sizes and rates in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+
+class Fidelity(Protocol):
+    """How near an opened image comes to its original; see `medveil.releases.packing.Fidelity`."""
+
+    @property
+    def psnr(self) -> float: ...
+    @property
+    def rmse(self) -> float: ...
+    @property
+    def rmse_modality(self) -> float: ...
+    @property
+    def bits_stored(self) -> int: ...
+
+
+def bytes_text(size: int) -> str:
+    """1234567 -> "1.2 MB" (powers of ten)."""
+    amount = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{size} B"
+
+
+def plural(count: int, noun: str) -> str:
+    """3, "image" -> "3 images"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def fidelity_lines(measured: Sequence[Fidelity]) -> list[str]:
+    """Mean fidelity in words: PSNR of all images, and RMSE of those of more than 8 bits."""
+    lines = []
+    lossy = [f.psnr for f in measured if math.isfinite(f.psnr)]
+    if lossy:
+        exact = len(measured) - len(lossy)
+        lines.append(f"fidelity: PSNR {sum(lossy) / len(lossy):.1f} dB mean, {min(lossy):.1f} dB lowest")
+        lines += [f"exact: {plural(exact, 'image')}"] if exact else []
+    elif measured:
+        lines.append(f"fidelity: {plural(len(measured), 'image')}, all exact")
+    deep = [f for f in measured if f.bits_stored > 8]
+    if deep:
+        stored, modality = (
+            sum(values) / len(deep) for values in ([f.rmse for f in deep], [f.rmse_modality for f in deep])
+        )
+        lines.append(f"more than 8 bits: RMSE {stored:.2f} stored units, {modality:.2f} modality units (mean)")
+    return lines

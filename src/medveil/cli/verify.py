@@ -1,0 +1,25 @@
+"""`medveil verify`: check a release without any key."""
+
+from __future__ import annotations
+
+from medveil.cli.options import Json, Owner, Quiet, ReleaseFolder
+from medveil.cli.session import session
+
+
+def verify(release: ReleaseFolder, owner: Owner = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Check every byte of a release, without a key."""
+    with session("verify", as_json=json, quiet=quiet) as run:
+        from medveil.cli.owner import recipient_of
+        from medveil.cli.sizes import plural
+        from medveil.releases.verifying import verify as verify_release
+
+        result = verify_release(release, owner=recipient_of(owner))
+        run.result(
+            [f"{result.words}: {plural(result.packages, 'package')}, signed by key {result.owner}"],
+            done=result.packages,
+            size=result.bytes,
+            words=result.words,
+            owner=result.owner,
+            signer_known=result.signer_known,
+            sequence=result.sequence,
+        )

@@ -1,0 +1,84 @@
+"""The one error hierarchy. Every error carries the exit code that the command line ends with."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MedveilError(Exception):
+    """Base of every error that medveil raises on purpose.
+
+    Args:
+        message: what was wrong, with which value, and what is allowed. Never a patient's value or a user's path.
+        hint: what to do next; printed on a line of its own.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.hint)
+
+
+def _rebuild(kind: type[MedveilError], message: str, hint: str) -> MedveilError:
+    return kind(message, hint=hint)
+
+
+class TargetExistsError(MedveilError):
+    """Something of the user's is already at the place that was to be written."""
+
+
+class UsageError(MedveilError):
+    """The request itself does not make sense: an unknown name, a value out of range, nothing found."""
+
+    exit_code = 2
+
+
+class InputError(MedveilError):
+    """One input cannot be used. The other inputs go on."""
+
+    exit_code = 3
+
+
+class UnreadableInputError(InputError):
+    """The file is empty, truncated, damaged, a link out of the folder, or may not be read."""
+
+
+class UnsupportedInputError(InputError):
+    """The file is sound, and of a kind that medveil does not take (colour, multi-frame, volume …)."""
+
+
+class QualityError(InputError):
+    """The image came out below the quality that --min-quality or --max-rmse asked for."""
+
+
+class NoFittingKeyError(MedveilError):
+    """The identity opens nothing here: the release was not granted to it."""
+
+    exit_code = 10
+
+
+class KeyFileError(NoFittingKeyError):
+    """A key file is damaged, readable by others, or not a key file."""
+
+
+class IntegrityError(MedveilError):
+    """Bytes are not those that the owner signed: changed, missing, foreign or rolled back."""
+
+    exit_code = 11
+
+
+class FormatVersionError(MedveilError):
+    """The file is of a newer or unknown format version."""
+
+    exit_code = 12
+
+
+class MissingDependencyError(MedveilError):
+    """An optional dependency or a weights file that this request needs is not installed."""
+
+    exit_code = 20

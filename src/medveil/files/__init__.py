@@ -1,0 +1,1 @@
+"""Files on disk: writing them whole, finding them, naming them safely."""

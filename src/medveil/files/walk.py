@@ -1,0 +1,142 @@
+"""Finding the files that a user named, alone or as folders."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+NO_SUCH_FILE = "there is no such file or folder"
+LINK_OUTSIDE = "a link that leads out of the given folder or nowhere"
+NOT_REGULAR = "not a regular file (a device, pipe or socket)"
+UNREADABLE_FOLDER = "a folder that may not be read"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One input.
+
+    Attributes:
+        path: where it is.
+        relative: its name in the release: for a file in a given folder the folder's name and the path in it, for a
+            file given by itself its own name. Unique among the inputs of one walk.
+        root: index of the given path that led to it.
+        problem: why it cannot be read, in words without its name; empty when it can be tried.
+    """
+
+    path: Path
+    relative: PurePosixPath
+    root: int
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a walk found, in a fixed order; iterating gives the files.
+
+    Attributes:
+        files: every input, also those with a problem.
+        skipped: how many files were passed over: DICOMDIR, names that begin with a dot, files met a second time.
+    """
+
+    files: tuple[Found, ...]
+    skipped: int = 0
+
+    def __iter__(self) -> Iterator[Found]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+
+def find_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
+    """Every file of the given files and folders, folders searched to the bottom, sorted by name.
+
+    Links inside a folder are followed only to files inside that same folder; a path that the user names is taken even
+    if it is a link. Nothing is opened.
+    """
+    walk = _Walk()
+    for index, given in enumerate(paths):
+        walk.add(Path(given), index)
+    return Listing(tuple(walk.files), walk.skipped)
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.files: list[Found] = []
+        self.skipped = 0
+        self._relatives: set[str] = set()
+        self._tops: set[str] = set()
+        self._seen: set[str] = set()
+
+    def add(self, given: Path, root: int) -> None:
+        if given.is_dir():
+            top = self._distinct(PurePosixPath(_folder_name(given)), self._tops)
+            self._tops.add(str(top).casefold())
+            self._folder(given, top, root, Path(os.path.realpath(given)))
+            return
+        name = PurePosixPath(given.name or "input")
+        self._keep(given, name, root, _problem_of(given))
+
+    def _folder(self, folder: Path, relative: PurePosixPath, root: int, inside: Path) -> None:
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:
+            self._keep(folder, relative, root, UNREADABLE_FOLDER)
+            return
+        for entry in entries:
+            path, name = folder / entry.name, relative / _printable(entry.name)
+            if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
+                self.skipped += 1
+            elif entry.is_symlink():
+                self._link(path, name, root, inside)
+            elif entry.is_dir(follow_symlinks=False):
+                self._folder(path, name, root, inside)
+            else:
+                self._keep(path, name, root, _problem_of(path))
+
+    def _link(self, path: Path, relative: PurePosixPath, root: int, inside: Path) -> None:
+        target = Path(os.path.realpath(path))
+        if not target.exists() or not target.is_relative_to(inside):
+            self._keep(path, relative, root, LINK_OUTSIDE)
+        elif target.is_dir():
+            self.skipped += 1  # its files are met where they really are
+        else:
+            self._keep(path, relative, root, _problem_of(path))
+
+    def _keep(self, path: Path, relative: PurePosixPath, root: int, problem: str) -> None:
+        place = os.path.abspath(path)
+        if place in self._seen:
+            self.skipped += 1
+            return
+        self._seen.add(place)
+        relative = self._distinct(relative, self._relatives)
+        self._relatives.add(str(relative).casefold())
+        self.files.append(Found(path, relative, root, problem))
+
+    @staticmethod
+    def _distinct(relative: PurePosixPath, taken: set[str]) -> PurePosixPath:
+        candidate, count = relative, 1
+        while str(candidate).casefold() in taken:
+            count += 1
+            candidate = relative.with_name(f"{relative.stem}-{count}{relative.suffix}")
+        return candidate
+
+
+def _folder_name(folder: Path) -> str:
+    return _printable(os.path.basename(os.path.realpath(folder))) or "root"
+
+
+def _printable(name: str) -> str:
+    """The name as text: bytes that are no UTF-8 would be lone surrogates, which no record can hold."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _problem_of(path: Path) -> str:
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return NO_SUCH_FILE
+    return "" if stat.S_ISREG(mode) else NOT_REGULAR

@@ -1,0 +1,18 @@
+"""Grey images at their own bit depth, read from and written to the files of the clinic and of research."""
+
+from medveil.images.image import FileKind, Image, Source
+from medveil.images.kinds import read, records, restore, suffix, to_file_bytes, warnings
+from medveil.images.loss import Loss
+
+__all__ = [
+    "FileKind",
+    "Image",
+    "Loss",
+    "Source",
+    "read",
+    "records",
+    "restore",
+    "suffix",
+    "to_file_bytes",
+    "warnings",
+]

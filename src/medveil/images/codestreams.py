@@ -1,0 +1,124 @@
+"""What a compressed picture states about itself, read before a decoder may allocate for it."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from medveil.errors import UnreadableInputError, UnsupportedInputError
+from medveil.images.bounds import DAMAGED
+
+J2K_START = b"\xff\x4f\xff\x51"
+_CODING_STYLE, _TILE_PART = 0xFF52, 0xFF90
+_J2K_BOXED = b"\0\0\0\x0cjP  "
+_MAX_TILES = 65535
+_MAX_PRECINCTS = 1 << 20
+_FRAME_HEADERS = frozenset([*range(0xC0, 0xD0), 0xF7]) - {0xC4, 0xC8, 0xCC}
+_STANDALONE = frozenset([0x01, *range(0xD0, 0xD9)])
+_END, _SCAN = 0xD9, 0xDA
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Size, depth and number of components that a compressed picture states."""
+
+    height: int
+    width: int
+    precision: int
+    components: int
+
+
+def jpeg(frame: bytes) -> Stated:
+    """The frame header of JPEG, JPEG lossless or JPEG-LS.
+
+    Raises:
+        UnreadableInputError: there is none before the first scan.
+    """
+    if frame[:2] != b"\xff\xd8":
+        raise UnreadableInputError(DAMAGED)
+    position = 2
+    while position + 4 <= len(frame):
+        if frame[position] != 0xFF:
+            break
+        marker = frame[position + 1]
+        if marker == 0xFF:
+            position += 1
+            continue
+        if marker in _STANDALONE:
+            position += 2
+            continue
+        if marker in (_END, _SCAN):
+            break
+        length = int.from_bytes(frame[position + 2 : position + 4], "big")
+        if marker in _FRAME_HEADERS and position + 10 <= len(frame):
+            precision, height, width, components = struct.unpack_from(">BHHB", frame, position + 4)
+            return Stated(height, width, precision, components)
+        position += 2 + max(length, 2)
+    raise UnreadableInputError(DAMAGED)
+
+
+def is_complete_jpeg(frame: bytes) -> bool:
+    """Whether the end marker is there; decoders fill in for what a truncated picture lacks."""
+    return frame.rstrip(b"\0").endswith(b"\xff\xd9") or frame.rstrip(b"\0\xff").endswith(b"\xff\xd9")
+
+
+def jpeg_2000(frame: bytes) -> tuple[Stated, bytes]:
+    """The size of a JPEG 2000 codestream, and the codestream without the file boxes that some writers leave around it.
+
+    Raises:
+        UnreadableInputError: no codestream, or one that contradicts itself.
+        UnsupportedInputError: more tiles or precincts than an honest encoder makes.
+    """
+    if frame.startswith(_J2K_BOXED):
+        start = frame.find(J2K_START)
+        frame = frame[start:] if start >= 0 else b""
+    if not frame.startswith(J2K_START) or len(frame) < 45:
+        raise UnreadableInputError(DAMAGED)
+    right, bottom, left, top, tile_width, tile_height, tile_left, tile_top, components = struct.unpack_from(
+        ">8IH", frame, 8
+    )
+    precision, across, down = frame[42], frame[43], frame[44]
+    if not (left < right and top < bottom and tile_left <= left and tile_top <= top and tile_width and tile_height):
+        raise UnreadableInputError(DAMAGED)
+    if (across, down) != (1, 1) or components != 1:
+        raise UnsupportedInputError("a colour or subsampled JPEG 2000 picture; medveil takes grey images")
+    tiles = -(-(right - tile_left) // tile_width) * -(-(bottom - tile_top) // tile_height)
+    precincts = _precincts_of_a_tile(frame, min(tile_width, right - left), min(tile_height, bottom - top))
+    if tiles > _MAX_TILES or tiles * precincts > _MAX_PRECINCTS:
+        raise UnsupportedInputError("more tiles or precincts than medveil takes in a JPEG 2000 picture")
+    _check_tile_parts(frame)
+    return Stated(bottom - top, right - left, (precision & 0x7F) + 1, components), frame
+
+
+def _check_tile_parts(frame: bytes) -> None:
+    """Every tile-part is as long as it says; decoders accept truncated pictures."""
+    position = frame.find(_TILE_PART.to_bytes(2, "big") + b"\0\x0a")
+    while 0 <= position < len(frame) and frame[position : position + 2] == _TILE_PART.to_bytes(2, "big"):
+        length = int.from_bytes(frame[position + 6 : position + 10], "big")
+        if length == 0:  # to the end
+            return
+        if length < 14 or position + length > len(frame):
+            raise UnreadableInputError(DAMAGED)
+        position += length
+    if position < 0 or frame[position : position + 2] != b"\xff\xd9":
+        raise UnreadableInputError(DAMAGED)
+
+
+def _precincts_of_a_tile(frame: bytes, width: int, height: int) -> int:
+    """Upper bound of the precincts of a tile at all its resolutions, from the default coding style."""
+    position = 2
+    while position + 14 <= len(frame):
+        marker, length = struct.unpack_from(">HH", frame, position)
+        if marker == _CODING_STYLE:
+            if not frame[position + 4] & 1:
+                return 1
+            levels = frame[position + 9]
+            sizes = frame[position + 14 : position + 15 + levels]
+            return sum(
+                ((width >> levels - level >> (size & 15)) + 2) * ((height >> levels - level >> (size >> 4)) + 2)
+                for level, size in enumerate(sizes)
+            )
+        if marker == _TILE_PART or length < 2:
+            break
+        position += 2 + length
+    return 1

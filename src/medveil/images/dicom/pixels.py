@@ -1,0 +1,172 @@
+"""From stored pixel data to integer pixels and back."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.errors import IntegrityError, UnreadableInputError, UnsupportedInputError
+from medveil.images.bounds import check_size
+from medveil.images.dicom import attributes
+from medveil.images.dicom.elements import Element
+
+_ZEROS, _SIGN, _STORED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How pixels lie in the pixel data (Image Pixel module).
+
+    Attributes:
+        height, width: Rows and Columns.
+        allocated: bits of a cell, 8 or 16.
+        stored: bits that carry the value, 8 to 16.
+        high_bit: index of the value's highest bit in the cell.
+        signed: two's complement.
+    """
+
+    height: int
+    width: int
+    allocated: int
+    stored: int
+    high_bit: int
+    signed: bool
+
+    @property
+    def shift(self) -> int:
+        return self.high_bit + 1 - self.stored
+
+    @property
+    def mask(self) -> int:
+        return ((1 << self.stored) - 1) << self.shift
+
+    @property
+    def cell(self) -> np.dtype[np.unsignedinteger]:
+        return np.dtype("<u1" if self.allocated == 8 else "<u2")
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The type of the pixels of an Image."""
+        if self.signed:
+            return np.dtype(np.int16)
+        return np.dtype(np.uint8 if self.allocated == 8 else np.uint16)
+
+    @property
+    def length(self) -> int:
+        return self.height * self.width * self.allocated // 8
+
+
+@dataclass(frozen=True)
+class Unused:
+    """The bits of the cells that carry no value: zeros, copies of the sign, or what `bits` (deflated) holds."""
+
+    fill: int
+    bits: bytes = b""
+
+
+def layout_of(elements: Mapping[int, Element]) -> Layout:
+    """The layout that the Image Pixel module states.
+
+    Raises:
+        UnreadableInputError: an attribute of it is missing or contradicts another.
+        UnsupportedInputError: colour, several frames, or other depths than 8 to 16 bits.
+    """
+    _check_kind(elements)
+    height, width = _one(elements, attributes.ROWS), _one(elements, attributes.COLUMNS)
+    check_size(height, width)
+    allocated, stored = _one(elements, attributes.BITS_ALLOCATED), _one(elements, attributes.BITS_STORED)
+    high_bit, representation = _one(elements, attributes.HIGH_BIT, stored - 1), _one(elements, attributes.SIGNED, 0)
+    if allocated not in (8, 16) or not 8 <= stored <= 16:
+        raise UnsupportedInputError("other than 8 to 16 bits stored in cells of 8 or 16 bits")
+    if stored > allocated or not stored - 1 <= high_bit < allocated or representation > 1:
+        raise UnreadableInputError("the attributes of the pixels contradict each other")
+    return Layout(height, width, allocated, stored, high_bit, representation == 1)
+
+
+def _check_kind(elements: Mapping[int, Element]) -> None:
+    samples = _one(elements, attributes.SAMPLES, 1)
+    photometric = attributes.text(elements.get(attributes.PHOTOMETRIC))
+    if not photometric:
+        raise UnreadableInputError("an attribute of the pixels is missing or damaged")
+    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise UnsupportedInputError("a colour image; medveil takes MONOCHROME1 and MONOCHROME2")
+    if attributes.text(elements.get(attributes.FRAMES)).lstrip("+0") not in ("", "1"):
+        raise UnsupportedInputError("several frames; medveil takes single images")
+
+
+def _one(elements: Mapping[int, Element], tag: int, default: int | None = None) -> int:
+    values = attributes.integers(elements.get(tag))
+    if len(values) == 1:
+        return values[0]
+    if values or default is None:
+        raise UnreadableInputError("an attribute of the pixels is missing or damaged")
+    return default
+
+
+def from_cells(cells: NDArray[np.unsignedinteger], layout: Layout) -> tuple[NDArray[np.generic], Unused]:
+    """The pixels in (height, width) cells, and the bits of the cells that are not theirs."""
+    full = (1 << layout.allocated) - 1
+    if layout.mask == full:
+        pixels = cells.view(np.dtype(f"<i{layout.allocated // 8}")) if layout.signed else cells
+        return np.ascontiguousarray(pixels.astype(layout.dtype, copy=False)), Unused(_ZEROS)
+    values = (cells & layout.mask) >> layout.shift
+    if layout.signed:
+        sign = 1 << (layout.stored - 1)
+        pixels = (values.astype(np.int32) ^ sign) - sign
+    else:
+        pixels = values
+    pixels = np.ascontiguousarray(pixels.astype(layout.dtype, copy=False))
+    rest = cells & (full ^ layout.mask)
+    if not rest.any():
+        return pixels, Unused(_ZEROS)
+    if layout.signed and np.array_equal(to_cells(pixels, layout, Unused(_SIGN)), cells):
+        return pixels, Unused(_SIGN)
+    return pixels, Unused(_STORED, zlib.compress(rest.astype(layout.cell).tobytes()))
+
+
+def to_cells(pixels: NDArray[np.generic], layout: Layout, unused: Unused) -> NDArray[np.unsignedinteger]:
+    """The cells of pixel data, the inverse of `from_cells`.
+
+    Raises:
+        IntegrityError: the unused bits are not those of this layout.
+    """
+    values = pixels.astype(np.int32) << layout.shift
+    full = (1 << layout.allocated) - 1
+    if unused.fill == _SIGN and layout.shift == 0:
+        return (values & full).astype(layout.cell)
+    cells = (values & layout.mask).astype(layout.cell)
+    if unused.fill == _STORED:
+        cells |= _stored(unused.bits, layout)
+    return cells
+
+
+def _stored(bits: bytes, layout: Layout) -> NDArray[np.unsignedinteger]:
+    inflater = zlib.decompressobj()
+    try:
+        raw = inflater.decompress(bits, layout.length + 1)
+    except zlib.error:
+        raw = b""
+    if len(raw) != layout.length:
+        raise IntegrityError("the record of unused bits does not fit the image")
+    cells = np.frombuffer(raw, layout.cell).reshape(layout.height, layout.width)
+    if (cells & layout.mask).any():
+        raise IntegrityError("the record of unused bits does not fit the image")
+    return cells
+
+
+def native(value: bytes, layout: Layout) -> NDArray[np.unsignedinteger]:
+    """The cells of uncompressed pixel data.
+
+    Raises:
+        UnreadableInputError: fewer bytes than the header states.
+        UnsupportedInputError: more of them, beyond padding: there is another frame or something else behind.
+    """
+    if len(value) < layout.length:
+        raise UnreadableInputError("the pixel data is shorter than the header states")
+    if len(value) > layout.length + 1 and any(value[layout.length :]):
+        raise UnsupportedInputError("the pixel data is longer than the header states")
+    return np.frombuffer(value, layout.cell, layout.height * layout.width).reshape(layout.height, layout.width)

@@ -1,0 +1,188 @@
+"""The records of a DICOM image: sealing them, and making the image again from them."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.errors import InputError, IntegrityError
+from medveil.images import record
+from medveil.images.bounds import MAX_PIXELS
+from medveil.images.dicom import attributes
+from medveil.images.dicom.elements import PIXEL_DATA, Element, parse
+from medveil.images.dicom.pixels import Layout, Unused, layout_of
+from medveil.images.image import FileKind, Image, Source
+
+TAG_BYTES = 16
+_MISFIT = "the image's record does not fit its pixels"
+_SCREENSHOTS = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1")
+
+
+@dataclass(frozen=True)
+class PixelRecord:
+    """What travels with the pixels: elements by tag, and a 16-byte tag in place of each UID, by keyword."""
+
+    elements: dict[int, Element]
+    uids: dict[str, bytes]
+
+
+@dataclass(frozen=True)
+class IdentityRecord:
+    """Everything else: the rest of the data set, file meta information, and how the cells were filled."""
+
+    elements: dict[int, Element]
+    meta: dict[int, Element]
+    unused: Unused
+    word: bool
+    compressed: bool
+
+
+def pixel_part(data: bytes) -> PixelRecord:
+    """Read a pixel record.
+
+    Raises:
+        IntegrityError: it is not one that this module writes.
+    """
+    fields = record.Fields(record.unpack(data, FileKind.DICOM))
+    elements = _parsed(fields.data("elements"))
+    uids = fields.mapping("uids")
+    for keyword, tag in uids.items():
+        if keyword not in attributes.UID_TAGS.values() or not isinstance(tag, bytes) or len(tag) != TAG_BYTES:
+            raise IntegrityError(_MISFIT)
+    if not attributes.is_travelling(elements):
+        raise IntegrityError("the pixels' record holds attributes that do not travel with pixels")
+    return PixelRecord(elements, dict(uids))
+
+
+def identity_part(data: bytes) -> IdentityRecord | None:
+    """Read an identity record; None when there is none.
+
+    Raises:
+        IntegrityError: it is not one that this module writes.
+    """
+    if not data:
+        return None
+    fields = record.Fields(record.unpack(data, FileKind.DICOM))
+    elements, meta = _parsed(fields.data("elements")), _parsed(fields.data("meta"))
+    unused = Unused(fields.integer("fill", 0, 2), fields.data("unused"))
+    if PIXEL_DATA in elements or any(tag >> 16 != 2 for tag in meta):
+        raise IntegrityError(_MISFIT)
+    flags = fields.integer("word", 0, 1), fields.integer("compressed", 0, 1)
+    return IdentityRecord(elements, meta, unused, bool(flags[0]), bool(flags[1]))
+
+
+def _parsed(data: bytes) -> dict[int, Element]:
+    try:
+        return parse(data)
+    except InputError:
+        raise IntegrityError("the image's record does not hold a data set") from None
+
+
+def seal(image: Image, tag_key: bytes) -> tuple[bytes, bytes]:
+    """The records as they are sealed: the pixel record with UIDs as HMAC-SHA256(tag_key, uid), cut to 16 bytes.
+
+    A UID that the file lacks gets a tag of its own from the image's content. A record that has its tags keeps them.
+    """
+    source = image.source
+    part, identity = pixel_part(source.pixel_record), identity_part(source.identity_record)
+    known = identity.elements if identity else {}
+    uids = dict(part.uids)
+    content = b""
+    for tag, keyword in attributes.UID_TAGS.items():
+        uid = attributes.text(known.get(tag))
+        if keyword in uids or (not uid and keyword == "FrameOfReferenceUID"):
+            continue
+        if not uid:
+            content = content or _content(image)
+        uids[keyword] = keyed(tag_key, uid.encode() if uid else keyword.encode() + content)
+    fields = record.unpack(source.pixel_record, FileKind.DICOM)
+    return record.pack(FileKind.DICOM, {**fields, "uids": uids}), source.identity_record
+
+
+def _content(image: Image) -> bytes:
+    digest = hashlib.sha256(image.source.identity_record)
+    digest.update(image.source.pixel_record)
+    digest.update(np.ascontiguousarray(image.pixels).data)
+    return digest.digest()
+
+
+def keyed(key: bytes, message: bytes) -> bytes:
+    """HMAC-SHA256, cut to 16 bytes."""
+    return hmac.new(key, message, hashlib.sha256).digest()[:TAG_BYTES]
+
+
+def restore(pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, identity_record: bytes) -> Image:
+    """The image with these pixels and records.
+
+    Raises:
+        IntegrityError: a record is not one that this module writes, or does not fit the pixels.
+    """
+    part = pixel_part(pixel_record)
+    identity_part(identity_record)
+    layout = layout_of_record(part)
+    shape = (layout.height, layout.width)
+    if pixels.shape != shape or layout.stored != bits_stored or pixels.dtype != layout.dtype:
+        raise IntegrityError(_MISFIT)
+    image = Image(pixels, bits_stored, Source(FileKind.DICOM, pixel_record, identity_record))
+    return replace(
+        image,
+        spacing_mm=_spacing(part.elements),
+        rescale=_rescale(part.elements),
+        padding=_padding(part.elements, layout, image.value_range),
+    )
+
+
+def layout_of_record(part: PixelRecord) -> Layout:
+    """The layout of the pixels that a record describes.
+
+    Raises:
+        IntegrityError: it describes none.
+    """
+    try:
+        layout = layout_of(part.elements)
+    except InputError:
+        raise IntegrityError(_MISFIT) from None
+    if layout.height * layout.width > MAX_PIXELS:
+        raise IntegrityError(_MISFIT)
+    return layout
+
+
+def _spacing(elements: dict[int, Element]) -> tuple[float, float] | None:
+    for tag in attributes.SPACINGS:
+        values = attributes.numbers(elements.get(tag))
+        if values and len(values) == 2 and values[0] > 0 and values[1] > 0:
+            return values[0], values[1]
+    return None
+
+
+def _rescale(elements: dict[int, Element]) -> tuple[float, float]:
+    slope, intercept = (attributes.numbers(elements.get(tag)) for tag in (attributes.SLOPE, attributes.INTERCEPT))
+    return (slope[0] if slope and slope[0] else 1.0, intercept[0] if intercept else 0.0)
+
+
+def _padding(elements: dict[int, Element], layout: Layout, allowed: tuple[int, int]) -> tuple[int, int] | None:
+    values = attributes.integers(elements.get(attributes.PADDING), signed=layout.signed)
+    limits = attributes.integers(elements.get(attributes.PADDING_LIMIT), signed=layout.signed)
+    if not values:
+        return None
+    ends = sorted([values[0], limits[0] if limits else values[0]])
+    low, high = max(ends[0], allowed[0]), min(ends[1], allowed[1])
+    return (low, high) if low <= high else None
+
+
+def warnings(image: Image) -> list[str]:
+    """That the pixels may hold names: Burned In Annotation other than NO, or absent where that is usual."""
+    elements = pixel_part(image.source.pixel_record).elements
+    identity = identity_part(image.source.identity_record)
+    burned_in = elements.get(attributes.BURNED_IN) or (identity.elements if identity else {}).get(attributes.BURNED_IN)
+    if attributes.text(burned_in) == "NO":
+        return []
+    if burned_in is not None:
+        return ["the file does not rule out annotation burned into the pixels (Burned In Annotation is not NO)"]
+    if attributes.text(elements.get(attributes.SOP_CLASS)).startswith(_SCREENSHOTS):
+        return ["a secondary capture or ultrasound without Burned In Annotation: text may be burned into the pixels"]
+    return []

@@ -1,0 +1,67 @@
+"""Image: integer pixels at their own depth, with what is needed to write the same kind of file again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FileKind(StrEnum):
+    """The kind of file that an image came from. JPEG goes back out as PNG."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    TIFF = "tiff"
+    DICOM = "dicom"
+    NIFTI = "nifti"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an image came from, in the bytes of the images room's own records; opaque to all other rooms.
+
+    Attributes:
+        kind: kind of the file.
+        pixel_record: what may travel with the pixels (geometry, LUTs, modality, view …; see contract.md).
+        identity_record: everything else (names, dates, UIDs, private tags …); empty for who has no identity grant.
+    """
+
+    kind: FileKind
+    pixel_record: bytes = field(repr=False)
+    identity_record: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True)
+class Image:
+    """One grey image.
+
+    Attributes:
+        pixels: (height, width), dtype uint8, uint16 or int16, C-contiguous, as stored (MONOCHROME1 is not inverted,
+            rescale is not applied).
+        bits_stored: 8 to 16; pixels lie in [0, 2**bits_stored) or, signed, [-2**(bits_stored-1), 2**(bits_stored-1)).
+        spacing_mm: (row, column) spacing in mm, or None.
+        rescale: (slope, intercept) from stored values to modality units, (1, 0) where the file gives none.
+        padding: (low, high), the inclusive range of stored values that mean "no data here", or None.
+        source: what is needed to write the same kind of file again.
+    """
+
+    pixels: NDArray[np.generic]
+    bits_stored: int
+    source: Source
+    spacing_mm: tuple[float, float] | None = None
+    rescale: tuple[float, float] = (1.0, 0.0)
+    padding: tuple[int, int] | None = None
+
+    @property
+    def signed(self) -> bool:
+        return self.pixels.dtype.kind == "i"
+
+    @property
+    def value_range(self) -> tuple[int, int]:
+        """Lowest and highest stored value that bits_stored allows."""
+        if self.signed:
+            return -(1 << (self.bits_stored - 1)), (1 << (self.bits_stored - 1)) - 1
+        return 0, (1 << self.bits_stored) - 1

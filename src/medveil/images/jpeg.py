@@ -1,0 +1,106 @@
+"""JPEG files: grey, 8 bits. They go back out as PNG, with their attributes as PNG chunks.
+
+An orientation in Exif is not applied to the pixels; it travels with Exif.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from medveil.errors import UnreadableInputError, UnsupportedInputError
+from medveil.images import codestreams, png
+from medveil.images.bounds import DAMAGED, check_metadata, check_size, walled
+from medveil.images.image import FileKind, Image
+from medveil.images.png import Chunk
+
+SIGNATURE = b"\xff\xd8\xff"
+_APP0, _APP1, _APP2, _COMMENT, _SCAN = 0xE0, 0xE1, 0xE2, 0xFE, 0xDA
+_EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+_PER_METRE = {1: 1 / 0.0254, 2: 100.0}  # JFIF density units: per inch, per centimetre
+
+
+def read(data: bytes) -> Image:
+    """The image of a JPEG file.
+
+    Raises:
+        UnreadableInputError: truncated or damaged.
+        UnsupportedInputError: colour, 12 bits, lossless or arithmetic JPEG, several pictures, or too large.
+    """
+    stated = codestreams.jpeg(data)
+    check_size(stated.height, stated.width)
+    if stated.components != 1:
+        raise UnsupportedInputError("a colour JPEG; medveil takes grey images", hint="If it is grey, store it so.")
+    if stated.precision != 8:
+        raise UnsupportedInputError("a JPEG of other than 8 bits; outside DICOM medveil takes 8")
+    segments = list(_segments(data))
+    check_metadata(sum(len(content) for _, content in segments))
+    with walled("a damaged JPEG, or one of a kind that is not read (arithmetic, lossless)"):
+        from PIL.JpegImagePlugin import JpegImageFile
+
+        picture = JpegImageFile(io.BytesIO(data))
+        if picture.mode != "L" or picture.size != (stated.width, stated.height):
+            raise UnreadableInputError(DAMAGED)
+        picture.load()
+        pixels = np.array(picture, dtype=np.uint8)
+    density = next((_density(content) for marker, content in segments if marker == _APP0), b"")
+    pixel_record, identity_record = png.records_of(FileKind.JPEG, 8, density, _chunks(segments))
+    return png.restore(pixels, 8, pixel_record, identity_record, FileKind.JPEG)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Marker and content of the segments before the first scan."""
+    position = 2
+    while position + 4 <= len(data) and data[position] == 0xFF:
+        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
+        if marker == 0xFF:
+            position += 1
+            continue
+        if marker == _SCAN or length < 2:
+            return
+        yield marker, data[position + 4 : position + 2 + length]
+        position += 2 + length
+
+
+def _density(content: bytes) -> bytes:
+    """JFIF's density as the data of a pHYs chunk."""
+    if not content.startswith(b"JFIF\0") or len(content) < 12:
+        return b""
+    unit, across, down = struct.unpack_from(">BHH", content, 7)
+    if not across or not down:
+        return b""
+    scale = _PER_METRE.get(unit, 1.0)
+    return struct.pack(">IIB", round(across * scale), round(down * scale), int(unit in _PER_METRE))
+
+
+def _chunks(segments: list[tuple[int, bytes]]) -> list[Chunk]:
+    """Comments, Exif, XMP and colour profile as the PNG chunks for them; other application data as raw profiles."""
+    chunks, profile = [], b""
+    for marker, content in segments:
+        if marker == _COMMENT:
+            chunks.append(_text("Comment", content.rstrip(b"\0")))
+        elif marker == _APP1 and content.startswith(_EXIF):
+            chunks.append(Chunk(b"eXIf", content[len(_EXIF) :]))
+        elif marker == _APP1 and content.startswith(_XMP):
+            chunks.append(_text("XML:com.adobe.xmp", content[len(_XMP) :]))
+        elif marker == _APP2 and content.startswith(_ICC):
+            profile += content[len(_ICC) + 2 :]
+        elif _APP0 < marker <= 0xEF:
+            hexadecimal = content.hex().encode()
+            chunks.append(_text(f"Raw profile type APP{marker - _APP0}", b"\n%d\n%s\n" % (len(content), hexadecimal)))
+    if profile:
+        chunks.insert(0, Chunk(b"iCCP", b"profile\0\0" + zlib.compress(profile)))
+    return chunks
+
+
+def _text(keyword: str, content: bytes) -> Chunk:
+    """An iTXt chunk; what is no UTF-8 is taken as Latin-1."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    return Chunk(b"iTXt", keyword.encode() + b"\0\0\0\0\0" + text.replace("\0", "").encode())

@@ -1,0 +1,133 @@
+"""Which module reads, seals, restores and writes which kind of file."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.errors import UnreadableInputError, UnsupportedInputError
+from medveil.images import jpeg, nifti, png, tiff
+from medveil.images.bounds import MAX_FILE_BYTES, walled
+from medveil.images.dicom import reader, writer
+from medveil.images.dicom import records as dicom_records
+from medveil.images.image import FileKind, Image
+from medveil.images.loss import Loss
+
+
+def read(path: str | os.PathLike[str]) -> Image:
+    """The grey image in a file, whatever the file's suffix: its content is looked at.
+
+    Raises:
+        UnreadableInputError: empty, truncated, damaged, not a regular file, or it may not be read.
+        UnsupportedInputError: a sound file of a kind that medveil does not take.
+        MissingDependencyError: reading it needs a package that is not installed.
+    """
+    data = _content(Path(path))
+    with walled():
+        return _read(data)
+
+
+def _read(data: bytes) -> Image:
+    if reader.has_preamble(data):
+        return reader.read(data)
+    if data.startswith(png.SIGNATURE):
+        return png.read(data)
+    if data.startswith(jpeg.SIGNATURE):
+        return jpeg.read(data)
+    if data.startswith(tiff.SIGNATURES):
+        return tiff.read(data)
+    if nifti.looks_like(data):
+        return nifti.read(data)
+    if reader.looks_like_bare(data):
+        return reader.read(data)
+    raise UnsupportedInputError("not a PNG, JPEG, TIFF, NIfTI or DICOM file")
+
+
+def _content(path: Path) -> bytes:
+    """The whole file. A pipe or device is not waited for."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableInputError("not a regular file")
+            if status.st_size > MAX_FILE_BYTES:
+                raise UnsupportedInputError(f"a file of more than {MAX_FILE_BYTES >> 20} MiB")
+            data = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else "input/output error"
+        raise UnreadableInputError(f"the file cannot be read: {reason}") from None
+    if not data:
+        raise UnreadableInputError("the file is empty")
+    return data
+
+
+def records(image: Image, tag_key: bytes) -> tuple[bytes, bytes]:
+    """The pixel record and the identity record of an image, as they are to be sealed.
+
+    In a DICOM pixel record each UID is a 16-byte tag, HMAC-SHA256(tag_key, uid), so that it can be replaced by a new
+    one that is the same for the same original.
+    """
+    if image.source.kind is FileKind.DICOM:
+        return dicom_records.seal(image, tag_key)
+    return image.source.pixel_record, image.source.identity_record
+
+
+def restore(
+    pixels: NDArray[np.generic],
+    bits_stored: int,
+    kind: FileKind,
+    pixel_record: bytes,
+    identity_record: bytes = b"",
+) -> Image:
+    """The image with these pixels (height, width) and the records that `records` gave; without identity, b"".
+
+    Raises:
+        IntegrityError: a record is not one that medveil writes for this kind, or does not fit the pixels.
+    """
+    if kind is FileKind.DICOM:
+        return dicom_records.restore(pixels, bits_stored, pixel_record, identity_record)
+    if kind is FileKind.TIFF:
+        return tiff.restore(pixels, bits_stored, pixel_record, identity_record)
+    if kind is FileKind.NIFTI:
+        return nifti.restore(pixels, bits_stored, pixel_record, identity_record)
+    return png.restore(pixels, bits_stored, pixel_record, identity_record, kind)
+
+
+def to_file_bytes(image: Image, *, loss: Loss | None, uid_key: bytes) -> bytes:
+    """A file of the kind that the image came from (JPEG: PNG), with as much of its attributes as the records hold.
+
+    Args:
+        image: from `read` or `restore`.
+        loss: how it was compressed, None when the pixels are the original's. A lossy DICOM becomes a derived one.
+        uid_key: 32 bytes from which new DICOM UIDs come: the same for one recipient, release and tier.
+    """
+    if image.source.kind is FileKind.DICOM:
+        return writer.write(image, loss, uid_key)
+    if image.source.kind is FileKind.TIFF:
+        return tiff.write(image)
+    if image.source.kind is FileKind.NIFTI:
+        return nifti.write(image)
+    return png.write(image)
+
+
+def suffix(image: Image) -> str:
+    """The file name suffix of `to_file_bytes`, with the dot."""
+    if image.source.kind is FileKind.DICOM:
+        return ".dcm"
+    if image.source.kind is FileKind.TIFF:
+        return ".tiff"
+    if image.source.kind is FileKind.NIFTI:
+        return nifti.suffix(image)
+    return ".png"
+
+
+def warnings(image: Image) -> list[str]:
+    """What the owner should know before sharing, in words without any value from the file."""
+    if image.source.kind is FileKind.DICOM:
+        return dicom_records.warnings(image)
+    return []

@@ -1,0 +1,149 @@
+"""inspect: what anybody can see of a release or of one package, and the picture that decoding the public part gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.codecs.code import Bucket, SparseCode
+from medveil.errors import MedveilError, UsageError
+from medveil.files.atomic import write_bytes
+from medveil.keys.identity import fingerprint
+from medveil.keys.tiers import Section
+from medveil.releases.manifest import PackageEntry
+from medveil.releases.package import Package
+from medveil.releases.release import Release
+from medveil.releases.stored import load_package
+
+
+@dataclass(frozen=True)
+class PublicView:
+    """Everything that is visible without a key.
+
+    Attributes:
+        release, owner, protection, created: identity of the release; owner is a fingerprint.
+        profile: coding settings by name.
+        packages, grants: how many.
+        package: id, bucket, tier and section lengths of the package that was asked for, or None.
+    """
+
+    release: str
+    owner: str
+    protection: str
+    created: str
+    profile: dict[str, object]
+    packages: int
+    grants: int
+    sequence: int
+    package: dict[str, object] | None = None
+
+
+def inspect(folder: Path, package: str | None = None) -> PublicView:
+    """What anybody can see. `package` is an id in hexadecimal digits, or its unambiguous beginning."""
+    release = Release(folder)
+    manifest, profile = release.manifest, release.manifest.profile
+    shown = None
+    if package is not None:
+        entry = find_entry(release, package)
+        header = load_package(folder, entry, manifest).header
+        shown = {
+            "id": entry.package.hex(),
+            "bytes": entry.length,
+            "bucket": [header.bucket.height, header.bucket.width],
+            "tier": header.tier.value,
+            "sections": {section.value: length for section, length in header.sections},
+        }
+    return PublicView(
+        release=manifest.release.hex(),
+        owner=fingerprint(manifest.owner),
+        protection=manifest.protection,
+        created=manifest.created,
+        profile={
+            "codec": profile.codec,
+            "quality_db": profile.quality_centidb / 100,
+            "sparsity": profile.sparsity,
+            "deep": bool(profile.deep),
+            "weights": profile.weights.hex(),
+        },
+        packages=len(manifest.packages),
+        grants=len(list((folder / "grants").glob("*.age"))),
+        sequence=manifest.sequence,
+        package=shown,
+    )
+
+
+def find_entry(release: Release, package: str) -> PackageEntry:
+    """The entry whose id begins with these hexadecimal digits. Raises UsageError for none or several."""
+    fitting = [entry for entry in release.manifest.packages if entry.package.hex().startswith(package.lower())]
+    if len(fitting) != 1 or not package:
+        raise UsageError(
+            f"{len(fitting)} packages have an id that begins so; exactly one is wanted",
+            hint="medveil list shows the ids to the owner; the file names under packages/ are the ids",
+        )
+    return fitting[0]
+
+
+def stranger_picture(folder: Path, package: str | None = None) -> NDArray[np.uint8]:
+    """The picture (H, W) that somebody without a key gets from the public part, as 8-bit grey values.
+
+    Sealed: the public code taken at face value. Obfuscated: the code with its decoys. Encrypted: the bytes of the
+    section, row after row, since there is no code to decode.
+    """
+    release = Release(folder)
+    if not release.manifest.packages:
+        raise UsageError("the release holds no package")
+    entry = find_entry(release, package) if package else _first_image(folder, release)
+    return stranger_view(load_package(folder, entry, release.manifest), release)
+
+
+def stranger_view(package: Package, release: Release) -> NDArray[np.uint8]:
+    """As `stranger_picture`, of a package in memory."""
+    data, bucket = package.sections.get(Section.CODE, b""), package.header.bucket
+    if not data or bucket == Bucket(0, 0):
+        raise UsageError("this package is an attachment; only images have a picture")
+    if release.manifest.protection == "encrypted":
+        return _bytes_as_picture(data, bucket)
+    codec = release.codec()
+    try:
+        pixels = codec.decode(_public_code(data, bucket, release), release.manifest.profile, bucket)
+    except MedveilError:
+        return _bytes_as_picture(data, bucket)
+    low, high = float(pixels.min()), float(pixels.max())
+    return np.asarray((pixels.astype(np.float64) - low) * (255.0 / max(high - low, 1.0)), dtype=np.uint8)
+
+
+def write_render(folder: Path, package: str | None, target: Path, *, force: bool = False) -> None:
+    """Write `stranger_picture` as a PNG."""
+    import io
+
+    from PIL import Image as Picture
+
+    buffer = io.BytesIO()
+    Picture.fromarray(stranger_picture(folder, package)).save(buffer, format="PNG")
+    write_bytes(target, buffer.getvalue(), overwrite=force)
+
+
+def _first_image(folder: Path, release: Release) -> PackageEntry:
+    for entry in release.manifest.packages:
+        if load_package(folder, entry, release.manifest).header.bucket != Bucket(0, 0):
+            return entry
+    raise UsageError("the release holds attachments only")
+
+
+def _public_code(data: bytes, bucket: Bucket, release: Release) -> SparseCode:
+    from medveil.protection import ambiguation, rendering, sealing
+
+    if release.manifest.protection == "obfuscated":
+        return rendering.ambiguated_as_code(ambiguation.AmbiguatedCode.from_bytes(data))
+    composition = release.codec().composition(release.manifest.profile, bucket)
+    return rendering.public_as_code(sealing.PublicCode.from_bytes(data, composition), composition)
+
+
+def _bytes_as_picture(data: bytes, bucket: Bucket) -> NDArray[np.uint8]:
+    picture = np.zeros(bucket.height * bucket.width, dtype=np.uint8)
+    shown = np.frombuffer(data[: picture.size], dtype=np.uint8)
+    picture[: shown.size] = shown
+    return picture.reshape(bucket.height, bucket.width)

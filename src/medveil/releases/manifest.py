@@ -1,0 +1,228 @@
+"""Manifest: the signed list of what a release consists of, and the crash-safe switch from one to the next.
+
+`manifest.cbor` (canonical CBOR) and `manifest.sig` (Ed25519 over the stored bytes) are two files. The next pair is
+written beside them first (`*.next`); then the signature is renamed, then the record. A reader takes whichever record
+the signature fits, so that at every moment the release is the old one or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from medveil.codecs.code import Profile
+from medveil.errors import FormatVersionError, IntegrityError, UsageError
+from medveil.files import canonical
+from medveil.files.atomic import write_bytes
+from medveil.keys.identity import Identity, signature_fits
+from medveil.releases.package import FORMAT, SUITE
+
+RECORD, SIGNATURE = "manifest.cbor", "manifest.sig"
+_CONTEXT = b"medveil/v1/manifest"
+_MAX_MANIFEST = 1 << 30
+
+
+@dataclass(frozen=True, order=True)
+class PackageEntry:
+    """What the manifest says of one package.
+
+    Attributes:
+        package: its id (16 bytes); entries are sorted by it.
+        length: bytes of the file.
+        sha256: digest of the file.
+        commitments: HKDF(section key, "commit") of each section, in file order.
+    """
+
+    package: bytes
+    length: int
+    sha256: bytes
+    commitments: tuple[bytes, ...]
+
+    @property
+    def path(self) -> str:
+        """Path inside the release, with forward slashes."""
+        return f"packages/{self.package.hex()[:2]}/{self.package.hex()}.mveil"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The public record of a release; nothing in it depends on what the images show.
+
+    Attributes:
+        release: id, 16 random bytes.
+        epoch: key epoch.
+        sequence: 0 for the first manifest of a release, one more each time it is signed anew.
+        owner: the owner's Ed25519 public key.
+        protection: sealed, encrypted or obfuscated.
+        profile: coding settings, one for the whole release.
+        grids: (image, identity): those sections are padded to multiples of these bytes.
+        created: day, YYYY-MM-DD.
+        decoys: decoys a code vector or map where protection is obfuscated, else 0.
+        weights: sha256 of each embedded weights file.
+        packages: entries sorted by id.
+    """
+
+    release: bytes
+    epoch: int
+    sequence: int
+    owner: bytes
+    protection: str
+    profile: Profile
+    grids: tuple[int, int]
+    created: str
+    decoys: int = 0
+    weights: tuple[bytes, ...] = ()
+    packages: tuple[PackageEntry, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        profile = self.profile
+        return canonical.dumps(
+            {
+                "format": FORMAT,
+                "suite": SUITE,
+                "release": self.release,
+                "epoch": self.epoch,
+                "sequence": self.sequence,
+                "owner": self.owner,
+                "protection": self.protection,
+                "profile": [profile.codec, profile.quality_centidb, profile.sparsity, profile.deep, profile.weights],
+                "grids": list(self.grids),
+                "created": self.created,
+                "decoys": self.decoys,
+                "weights": list(self.weights),
+                "packages": [[e.package, e.length, e.sha256, list(e.commitments)] for e in self.packages],
+            }
+        )
+
+    def with_packages(self, entries: list[PackageEntry]) -> Manifest:
+        """The same release with these packages, one sequence number further."""
+        return replace(self, packages=tuple(sorted(entries)), sequence=self.sequence + 1)
+
+
+@dataclass(frozen=True)
+class StoredManifest:
+    """A manifest as found on disk.
+
+    Attributes:
+        manifest: the record whose signature fits.
+        pending: packages named by a validly signed next manifest that was not switched to yet.
+        half_switched: whether the record still stands under its `.next` name.
+    """
+
+    manifest: Manifest
+    pending: tuple[PackageEntry, ...] = ()
+    half_switched: bool = False
+
+
+def save(folder: Path, manifest: Manifest, owner: Identity) -> None:
+    """Sign the manifest and make it the release's current one."""
+    announce(folder, manifest, owner)
+    os.replace(folder / f"{SIGNATURE}.next", folder / SIGNATURE)
+    os.replace(folder / f"{RECORD}.next", folder / RECORD)
+
+
+def settle(folder: Path, stored: StoredManifest) -> None:
+    """Finish a switch that was cut between its two renames; the owner does so before she writes anything else."""
+    if stored.half_switched:
+        os.replace(folder / f"{RECORD}.next", folder / RECORD)
+
+
+def announce(folder: Path, manifest: Manifest, owner: Identity) -> None:
+    """Write the signed next manifest beside the current one, without switching to it."""
+    record = manifest.to_bytes()
+    write_bytes(folder / f"{RECORD}.next", record, overwrite=True)
+    write_bytes(folder / f"{SIGNATURE}.next", owner.sign(_CONTEXT, record), overwrite=True)
+
+
+def load(folder: Path) -> StoredManifest:
+    """Read and check the manifest of a release folder against the owner key that it names.
+
+    Raises:
+        UsageError: the folder is not a release.
+        IntegrityError: a file is missing, damaged, or no signature fits.
+        FormatVersionError: written by a newer medveil.
+    """
+    records = [_read(folder / RECORD), _read(folder / f"{RECORD}.next")]
+    signatures = [_read(folder / SIGNATURE), _read(folder / f"{SIGNATURE}.next")]
+    if records[0] is None and signatures[0] is None:
+        raise UsageError("this folder is not a release: it has no manifest.cbor", hint="check the folder's name")
+    for number, record in enumerate(records):
+        if record is None or signatures[0] is None:
+            continue
+        manifest = _parse(record) if number == 0 else _parse_or_none(record)
+        if manifest and signature_fits(manifest.owner, signatures[0], _CONTEXT, record):
+            following = _signed_next(records[1], signatures[1], manifest)
+            return StoredManifest(manifest, following, half_switched=number == 1)
+    raise IntegrityError(
+        "the manifest was changed, or its signature is missing or of another manifest",
+        hint="get the release again from its owner",
+    )
+
+
+def _signed_next(record: bytes | None, signature: bytes | None, current: Manifest) -> tuple[PackageEntry, ...]:
+    following = _parse_or_none(record) if record is not None else None
+    if following is None or signature is None or record is None:
+        return ()
+    same = following.owner == current.owner and following.release == current.release
+    return following.packages if same and signature_fits(current.owner, signature, _CONTEXT, record) else ()
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(_MAX_MANIFEST)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise IntegrityError(f"{path.name} cannot be read: {error.strerror or type(error).__name__}") from None
+
+
+def _parse_or_none(record: bytes) -> Manifest | None:
+    try:
+        return _parse(record)
+    except (IntegrityError, FormatVersionError):
+        return None
+
+
+def _parse(record: bytes) -> Manifest:
+    value: Any = canonical.loads(record, what="manifest", limit=_MAX_MANIFEST)
+    if not isinstance(value, dict) or not isinstance(value.get("format"), int):
+        raise IntegrityError("the manifest does not say which format it has")
+    if (value["format"], value.get("suite")) != (FORMAT, SUITE):
+        raise FormatVersionError(
+            f"the release has format {value['format']}, suite {value.get('suite')}; "
+            f"this medveil reads format {FORMAT}, suite {SUITE}",
+            hint="update medveil to open it",
+        )
+    try:
+        return _manifest_of(value)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise IntegrityError("the manifest does not have the fields of format 1") from None
+
+
+def _manifest_of(value: dict[str, Any]) -> Manifest:
+    codec, quality, sparsity, deep, weights = value["profile"]
+    profile = Profile(codec, quality, sparsity, deep, weights)
+    packages = tuple(PackageEntry(i, n, digest, tuple(commits)) for i, n, digest, commits in value["packages"])
+    ids = [entry.package for entry in packages]
+    names = {"format", "suite", "release", "epoch", "sequence", "owner", "protection", "profile", "grids", "created"}
+    if set(value) != names | {"decoys", "weights", "packages"}:
+        raise ValueError("fields")
+    integers = [value["epoch"], value["sequence"], value["decoys"], *value["grids"], quality, sparsity, deep]
+    integers += [entry.length for entry in packages]
+    if not all(type(n) is int and 0 <= n < 1 << 32 for n in integers) or len(value["grids"]) != 2:
+        raise ValueError("integers")
+    if ids != sorted(set(ids)) or not all(type(i) is bytes and len(i) == 16 for i in [*ids, value["release"]]):
+        raise ValueError("ids")
+    digests = [entry.sha256 for entry in packages] + [c for entry in packages for c in entry.commitments]
+    if not all(type(d) is bytes and len(d) == 32 for d in [*digests, *value["weights"], value["owner"]]):
+        raise ValueError("digests")
+    texts = [value["protection"], value["created"], codec]
+    if not all(type(text) is str and len(text) <= 64 for text in texts) or type(weights) is not bytes:
+        raise ValueError("texts")
+    return Manifest(
+        value["release"], value["epoch"], value["sequence"], value["owner"], value["protection"], profile,
+        (value["grids"][0], value["grids"][1]), value["created"], value["decoys"], tuple(value["weights"]), packages,
+    )  # fmt: skip

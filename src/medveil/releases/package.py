@@ -1,0 +1,136 @@
+"""Package: one image on disk. A public header, then the sealed sections one after the other.
+
+    magic "MVEIL\\x00" | format (1 byte) | header length (2 bytes, big endian) | header (canonical CBOR) | sections
+
+The header is a function of the size bucket and of random numbers; see docs/format.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from medveil.codecs.code import Bucket
+from medveil.errors import FormatVersionError, IntegrityError
+from medveil.files import canonical
+from medveil.keys.tiers import SALT_BYTES, Section, SectionPlace, Tier
+
+FORMAT = 1
+SUITE = 1  # ChaCha20 keystream, ChaCha20-Poly1305, HKDF-SHA256, Ed25519
+MAX_PACKAGE_BYTES = 1 << 32
+_MAGIC = b"MVEIL\x00"
+_MAX_HEADER = 4096
+_MAX_SIDE = 1 << 20
+
+
+@dataclass(frozen=True)
+class PackageHeader:
+    """What everybody can read of a package.
+
+    Attributes:
+        release, epoch: the release that it belongs to.
+        package: its id, 16 random bytes.
+        salt: 16 random bytes that enter every section key.
+        tier: the tier of its code and image sections.
+        bucket: size class of the image; (0, 0) for an attachment.
+        sections: (name, length in bytes) in file order.
+    """
+
+    release: bytes
+    epoch: int
+    package: bytes
+    salt: bytes
+    tier: Tier
+    bucket: Bucket
+    sections: tuple[tuple[Section, int], ...]
+
+    def place(self, section: Section) -> SectionPlace:
+        return SectionPlace(self.release, self.epoch, self.package, self.tier, section, self.salt)
+
+    def to_bytes(self) -> bytes:
+        """Magic, format, length and header record."""
+        record = canonical.dumps(
+            {
+                "release": self.release,
+                "epoch": self.epoch,
+                "id": self.package,
+                "salt": self.salt,
+                "tier": self.tier.value,
+                "bucket": [self.bucket.height, self.bucket.width],
+                "sections": [[section.value, length] for section, length in self.sections],
+            }
+        )
+        return _MAGIC + bytes([FORMAT]) + len(record).to_bytes(2, "big") + record
+
+    def associated_data(self, section: Section) -> bytes:
+        """AEAD associated data of one section: version, suite, place and the hash of the whole header."""
+        place = [self.release, self.epoch, self.package, self.tier.value, section.value]
+        return canonical.dumps([FORMAT, SUITE, *place, hashlib.sha256(self.to_bytes()).digest()])
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package in memory: its header and the sealed bytes of its sections."""
+
+    header: PackageHeader
+    sections: dict[Section, bytes]
+
+    def to_bytes(self) -> bytes:
+        return self.header.to_bytes() + b"".join(self.sections[section] for section, _ in self.header.sections)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Package:
+        """Parse a package file.
+
+        Raises:
+            IntegrityError: not a package, truncated, trailing bytes, or a header that is not canonical.
+            FormatVersionError: written by a newer medveil.
+        """
+        header, start = parse_header(data)
+        sections = {}
+        for section, length in header.sections:
+            sections[section] = data[start : start + length]
+            start += length
+        if start != len(data):
+            raise IntegrityError(f"a package is {len(data)} bytes long where its header says {start}")
+        return cls(header, sections)
+
+
+def parse_header(data: bytes) -> tuple[PackageHeader, int]:
+    """The header at the start of package bytes, and where the sections begin. Raises as `Package.from_bytes`."""
+    if len(data) < len(_MAGIC) + 3 or not data.startswith(_MAGIC):
+        raise IntegrityError("a file among the packages is not a medveil package")
+    if data[len(_MAGIC)] != FORMAT:
+        raise FormatVersionError(
+            f"a package has format {data[len(_MAGIC)]}; this medveil reads format {FORMAT}",
+            hint="update medveil to open it",
+        )
+    start = len(_MAGIC) + 3
+    length = int.from_bytes(data[start - 2 : start], "big")
+    record = canonical.loads(data[start : start + length], what="package header", limit=_MAX_HEADER)
+    try:
+        return _header_of(record), start + length
+    except (KeyError, TypeError, ValueError):
+        raise IntegrityError("a package header does not have the fields of format 1") from None
+
+
+def _header_of(record: dict[str, Any]) -> PackageHeader:
+    names = {"release", "epoch", "id", "salt", "tier", "bucket", "sections"}
+    if set(record) != names:
+        raise ValueError("fields")
+    release, epoch, package, salt = record["release"], record["epoch"], record["id"], record["salt"]
+    if not (isinstance(release, bytes) and isinstance(package, bytes) and isinstance(salt, bytes)):
+        raise TypeError("ids")
+    if [len(release), len(package), len(salt)] != [16, 16, SALT_BYTES] or not isinstance(epoch, int):
+        raise ValueError("ids")
+    height, width = record["bucket"]
+    sections = tuple((Section(name), length) for name, length in record["sections"])
+    lengths = [length for _, length in sections]
+    if not all(isinstance(n, int) and 0 <= n < MAX_PACKAGE_BYTES for n in [epoch, *lengths]):
+        raise ValueError("lengths")
+    if not all(isinstance(n, int) and 0 <= n <= _MAX_SIDE and n % Bucket.STEP == 0 for n in (height, width)):
+        raise ValueError("bucket")
+    if len({section for section, _ in sections}) != len(sections):
+        raise ValueError("a section twice")
+    return PackageHeader(release, epoch, package, salt, Tier(str(record["tier"])), Bucket(height, width), sections)

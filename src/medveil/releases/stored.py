@@ -1,0 +1,42 @@
+"""Reading the packages of a release folder: bytes are compared with the manifest before anything else happens."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from medveil.errors import IntegrityError
+from medveil.releases.manifest import Manifest, PackageEntry
+from medveil.releases.package import Package
+
+
+def load_package(folder: Path, entry: PackageEntry, manifest: Manifest) -> Package:
+    """The package of one manifest entry.
+
+    Raises:
+        IntegrityError: missing, of another length or digest, or swapped in from another release or entry.
+    """
+    name = f"package {entry.package.hex()}"
+    path = folder / entry.path
+    try:
+        if path.stat().st_size != entry.length:
+            raise IntegrityError(
+                f"{name} was changed: it is {path.stat().st_size} bytes long where the manifest says {entry.length}"
+            )
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise IntegrityError(f"{name} is missing") from None
+    except OSError as error:
+        raise IntegrityError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from None
+    if hashlib.sha256(data).digest() != entry.sha256:
+        raise IntegrityError(f"{name} was changed: its digest is not the signed one")
+    package = Package.from_bytes(data)
+    header = package.header
+    if (header.package, header.release, header.epoch) != (entry.package, manifest.release, manifest.epoch):
+        raise IntegrityError(f"{name} belongs to another release or entry")
+    return package
+
+
+def weights_path(folder: Path, digest: bytes) -> Path:
+    """Where a release keeps embedded weights of that sha256."""
+    return folder / "weights" / f"{digest.hex()}.safetensors"

@@ -1,0 +1,33 @@
+"""Fixtures that every test folder may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real images beside the checkout (or MEDVEIL_SHARED); the test is skipped without it."""
+    folder = Path(os.environ.get("MEDVEIL_SHARED", _REPOSITORY.parent / "shared"))
+    if not (folder / "cxr" / "manifest.csv").is_file():
+        pytest.skip(f"needs the real images in {folder}; set MEDVEIL_SHARED to where they are")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the keys, pins or caches of the person who runs it."""
+    home = tmp_path_factory.mktemp("home")
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
+        monkeypatch.setenv(name, str(home))
+
+
+@pytest.fixture
+def repository() -> Path:
+    """Root of the checkout."""
+    return _REPOSITORY

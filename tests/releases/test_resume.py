@@ -1,0 +1,184 @@
+"""A killed `share` leaves nothing half written, continues where it stopped, and never uses a key and salt twice."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from PIL import Image as Picture
+from tests.pictures import picture
+
+from medveil.errors import IntegrityError, MedveilError, TargetExistsError
+from medveil.files import atomic
+from medveil.releases import jobs, sharing
+from medveil.releases.package import parse_header
+from medveil.releases.release import Release
+from medveil.releases.sharing import share
+from medveil.releases.verifying import verify
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the library may catch it."""
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """Let the n-th package write be the last."""
+
+    def arm(count):
+        real, written = jobs.write_bytes, []
+
+        def write(path, data, **options):
+            if len(written) == count:
+                raise Killed
+            written.append(path)
+            real(path, data, **options)
+
+        monkeypatch.setattr(jobs, "write_bytes", write)
+        return lambda: monkeypatch.setattr(jobs, "write_bytes", real)
+
+    return arm
+
+
+def salts(folder):
+    headers = [parse_header(path.read_bytes())[0] for path in (folder / "packages").rglob("*.mveil")]
+    return [(header.package, header.salt) for header in headers]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_killed_share_continues(tmp_path, pictures, settings, people, killed_after, count):
+    out, staging = tmp_path / "release", tmp_path / "release.partial"
+    revive = killed_after(count)
+    with pytest.raises(Killed):
+        share([pictures], out, settings, owner=people["owner"])
+    assert not out.exists()
+    before = salts(staging)
+    assert len(before) == count
+    revive()
+    result = share([pictures], out, settings, owner=people["owner"])
+    assert (result.done, result.unchanged) == (3 - count, count)
+    assert set(before) <= set(salts(out))
+    assert not staging.exists()
+    assert verify(out).packages == 3
+
+
+def test_a_killed_add_leaves_the_old_release_whole(tmp_path, pictures, settings, people, release, killed_after):
+    for number in (7, 8):
+        Picture.fromarray(picture(number)).save(pictures / f"new{number}.png")
+    adding = dataclasses.replace(settings, add=True)
+    revive = killed_after(1)
+    with pytest.raises(Killed):
+        share([pictures], release, adding, owner=people["owner"])
+    assert verify(release).packages == 3
+    revive()
+    assert share([pictures], release, adding, owner=people["owner"]).done == 1
+    assert verify(release).packages == 5
+
+
+@pytest.mark.parametrize("moment", ["packages", "manifest"])
+def test_an_add_cut_short_while_switching_is_repaired(
+    tmp_path, pictures, settings, people, release, monkeypatch, moment
+):
+    Picture.fromarray(picture(7)).save(pictures / "new.png")
+    adding = dataclasses.replace(settings, add=True)
+    real = os.replace
+
+    def replace(source, target):
+        text = str(target)
+        if (moment == "packages" and f"{os.sep}packages{os.sep}" in text and "release.partial" not in text) or (
+            moment == "manifest" and text.endswith("manifest.cbor")
+        ):
+            raise Killed
+        real(source, target)
+
+    monkeypatch.setattr(sharing.os, "replace", replace)
+    with pytest.raises(Killed):
+        share([pictures], release, adding, owner=people["owner"])
+    monkeypatch.setattr(sharing.os, "replace", real)
+    assert verify(release).packages in (3, 4)
+    share([pictures], release, adding, owner=people["owner"])
+    assert verify(release).packages == 4
+    assert len(list(Release(release).open(people["alice"]))) == 4
+
+
+def test_no_key_and_salt_ever_repeat(tmp_path, pictures, settings, people):
+    seen = []
+    for number in range(3):
+        share([pictures], tmp_path / f"release{number}", settings, owner=people["owner"])
+        seen += salts(tmp_path / f"release{number}")
+    assert len({salt for _, salt in seen}) == len({package for package, _ in seen}) == len(seen) == 9
+
+
+def test_an_unfinished_share_with_other_settings_is_refused(tmp_path, pictures, settings, people, killed_after):
+    revive = killed_after(1)
+    with pytest.raises(Killed):
+        share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    revive()
+    other = dataclasses.replace(settings, protection="encrypted")
+    with pytest.raises(TargetExistsError, match="other settings"):
+        share([pictures], tmp_path / "release", other, owner=people["owner"])
+
+
+def test_a_torn_package_in_the_staging_folder_is_done_anew(tmp_path, pictures, settings, people, killed_after):
+    revive = killed_after(2)
+    with pytest.raises(Killed):
+        share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    revive()
+    torn = sorted((tmp_path / "release.partial/packages").rglob("*.mveil"))[0]
+    torn.write_bytes(torn.read_bytes()[:50])
+    assert share([pictures], tmp_path / "release", settings, owner=people["owner"]).unchanged == 1
+    assert verify(tmp_path / "release").packages == 3
+
+
+def test_a_full_disk_is_one_clear_error(tmp_path, pictures, settings, people, monkeypatch):
+    def full(path, data, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(jobs, "write_bytes", full)
+    with pytest.raises(MedveilError, match="No space left"):
+        share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    assert not (tmp_path / "release").exists()
+    monkeypatch.setattr(jobs, "write_bytes", atomic.write_bytes)
+    assert share([pictures], tmp_path / "release", settings, owner=people["owner"]).done == 3
+
+
+def test_a_book_that_somebody_else_wrote_is_refused(tmp_path, pictures, settings, people, release):
+    """Whoever can write to the storage can wrap a book for the owner; she must not use its keys."""
+    from medveil.keys.grants import unwrap, wrap
+
+    body = unwrap((release / "owner.age").read_bytes(), people["owner"])
+    (release / "owner.age").write_bytes(wrap(body[:-3] + b"\x00\x01\x02", people["owner"].recipient))
+    with pytest.raises(IntegrityError, match="not written by the owner"):
+        share([pictures], release, settings, owner=people["owner"])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
+def test_kill_minus_nine_at_any_moment(tmp_path, pictures, people):
+    """The real thing: a process killed with SIGKILL at growing delays; each time the next run finishes the work."""
+    for number in range(12):
+        Picture.fromarray(picture(number, 200, 200)).save(pictures / f"more{number}.png")
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from medveil.keys.identity import Identity\n"
+        "from medveil.releases.settings import ShareSettings\n"
+        "from medveil.releases.sharing import share\n"
+        "owner = Identity.load(Path(sys.argv[1]))\n"
+        "share([Path(sys.argv[2])], Path(sys.argv[3]), ShareSettings(jobs=1), owner=owner)\n"
+    )
+    from medveil.keys.identity import generate
+
+    generate(tmp_path / "o.key")
+    command = [sys.executable, "-c", script, str(tmp_path / "o.key"), str(pictures), str(tmp_path / "release")]
+    for delay in (0.3, 0.5, 0.6, 0.7):
+        process = subprocess.Popen(command)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if (tmp_path / "release").exists():
+            verify(tmp_path / "release")
+    subprocess.run(command, check=True)
+    assert verify(tmp_path / "release").packages == 15
+    assert len({salt for _, salt in salts(tmp_path / "release")}) == 15

@@ -1,0 +1,145 @@
+import shutil
+
+import pytest
+
+from medveil.errors import FormatVersionError, IntegrityError, MedveilError, UsageError
+from medveil.files import canonical
+from medveil.releases import manifest as manifests
+from medveil.releases.opening import open_release
+from medveil.releases.package import Package
+from medveil.releases.release import Release
+from medveil.releases.sharing import share
+from medveil.releases.verifying import verify
+
+
+def packages(release):
+    return sorted((release / "packages").rglob("*.mveil"))
+
+
+def flip(path, offset):
+    data = bytearray(path.read_bytes())
+    data[offset] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.fixture
+def stranger(release, monkeypatch, tmp_path):
+    """Somebody who looks at the release for the first time."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "stranger"))
+    return release
+
+
+def test_signer_is_unknown_at_the_first_look_and_pinned_at_the_second(stranger, people):
+    assert verify(stranger).words == "consistent, signer unknown"
+    assert verify(stranger).words == "verified"
+    assert verify(stranger, owner=people["owner"].recipient).signer_known
+
+
+def test_another_named_owner_is_refused(stranger, people):
+    with pytest.raises(IntegrityError, match="another owner"):
+        verify(stranger, owner=people["mallory"].recipient)
+
+
+@pytest.mark.parametrize("offset", [0, 6, 7, 9, 40, -1, -200])
+def test_a_flipped_bit_is_found(stranger, offset):
+    flip(packages(stranger)[1], offset)
+    with pytest.raises(IntegrityError, match="was changed"):
+        verify(stranger)
+
+
+def test_missing_added_and_swapped_packages_are_found(stranger):
+    first, second, _ = packages(stranger)
+    extra = first.with_name("0" * 32 + ".mveil")
+    shutil.copy(first, extra)
+    with pytest.raises(IntegrityError, match="added"):
+        verify(stranger)
+    extra.unlink()
+    one, two = first.read_bytes(), second.read_bytes()
+    first.write_bytes(two)
+    second.write_bytes(one)
+    with pytest.raises(IntegrityError, match="was changed"):
+        verify(stranger)
+    first.write_bytes(one)
+    second.unlink()
+    with pytest.raises(IntegrityError, match="missing"):
+        verify(stranger)
+
+
+@pytest.mark.parametrize("name", ["manifest.cbor", "manifest.sig"])
+def test_a_changed_or_missing_manifest_is_found(stranger, name):
+    flip(stranger / name, 20)
+    with pytest.raises(MedveilError):
+        verify(stranger)
+    (stranger / name).unlink()
+    with pytest.raises((IntegrityError, UsageError)):
+        verify(stranger)
+
+
+def test_an_older_state_and_another_signer_are_found(tmp_path, stranger, settings, people, pictures):
+    import dataclasses
+
+    from PIL import Image as Picture
+    from tests.pictures import picture
+
+    shutil.copytree(stranger, tmp_path / "old")
+    Picture.fromarray(picture(5)).save(pictures / "z.png")
+    share([pictures], stranger, dataclasses.replace(settings, add=True), owner=people["owner"])
+    verify(stranger)
+    with pytest.raises(IntegrityError, match="older state"):
+        verify(tmp_path / "old")
+    forged = dataclasses.replace(Release(stranger).manifest, owner=people["mallory"].recipient.verify_key)
+    manifests.save(stranger, forged, people["mallory"])
+    with pytest.raises(IntegrityError, match="another owner"):
+        verify(stranger)
+
+
+def test_a_newer_format_says_so(stranger, people):
+    record = canonical.loads((stranger / "manifest.cbor").read_bytes(), what="manifest") | {"format": 2}
+    (stranger / "manifest.cbor").write_bytes(canonical.dumps(record))
+    with pytest.raises(FormatVersionError):
+        verify(stranger)
+
+
+def test_an_empty_folder_is_no_release(tmp_path):
+    with pytest.raises(UsageError):
+        verify(tmp_path)
+
+
+def test_intact_packages_open_beside_a_damaged_one(tmp_path, stranger, people):
+    flip(packages(stranger)[0], -1)
+    result = open_release(stranger, tmp_path / "opened", identity=people["ida"])
+    assert (result.done, len(result.failed), result.damaged) == (2, 1, True)
+
+
+def test_a_package_of_another_release_is_foreign(tmp_path, stranger, settings, people, pictures):
+    """Even the owner's own other release: same images, same keys' owner, other release id."""
+    import dataclasses
+    import hashlib
+
+    share([pictures], tmp_path / "other", settings, owner=people["owner"])
+    foreign = packages(tmp_path / "other")[0].read_bytes()
+    release = Release(stranger)
+    entry = release.manifest.packages[0]
+    (stranger / entry.path).write_bytes(foreign)
+    swapped = dataclasses.replace(entry, length=len(foreign), sha256=hashlib.sha256(foreign).digest())
+    manifests.save(stranger, release.manifest.with_packages([swapped, *release.manifest.packages[1:]]), people["owner"])
+    with pytest.raises(IntegrityError, match="another release"):
+        verify(stranger)
+
+
+def test_trailing_bytes_after_the_sections_are_refused(stranger):
+    with pytest.raises(IntegrityError):
+        Package.from_bytes(packages(stranger)[0].read_bytes() + b"\x00")
+
+
+def test_a_switch_that_was_cut_short_is_the_old_or_the_new_release(stranger, people):
+    import os
+
+    release = Release(stranger)
+    following = release.manifest.with_packages(list(release.manifest.packages[:2]))
+    manifests.announce(stranger, following, people["owner"])
+    assert len(manifests.load(stranger).manifest.packages) == 3  # cut before the first rename
+    os.replace(stranger / "manifest.sig.next", stranger / "manifest.sig")
+    assert len(manifests.load(stranger).manifest.packages) == 2  # cut between the two
+    os.replace(stranger / "manifest.cbor.next", stranger / "manifest.cbor")
+    assert len(manifests.load(stranger).manifest.packages) == 2
