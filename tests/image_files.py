@@ -12,12 +12,12 @@ from pydicom.encaps import encapsulate
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    JPEG2000,
     CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
-    JPEG2000,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -136,7 +136,7 @@ def encoded(data, syntax, pixels=None):
 def _written(whole, syntax):
     whole.file_meta.TransferSyntaxUID = syntax
     buffer = io.BytesIO()
-    dcmwrite(buffer, whole, implicit_vr=syntax.is_implicit_VR, little_endian=syntax.is_little_endian, force_encoding=True)
+    dcmwrite(buffer, whole, enforce_file_format=True)
     return buffer.getvalue()
 
 
@@ -162,3 +162,27 @@ def _by_gdcm(data, syntax):
         writer.SetFileName(str(target))
         assert writer.Write()
         return target.read_bytes()
+
+
+def png_of(header, body):
+    """A PNG file of this IHDR data and these deflated rows."""
+    import struct
+    import zlib
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def big_endian_tiff(pixels, description):
+    """An uncompressed big endian TIFF file of 16-bit pixels."""
+    import struct
+
+    text = description.encode() + b"\0"
+    strip = pixels.astype(">u2").tobytes()
+    fields = [(256, 4, 1, pixels.shape[1]), (257, 4, 1, pixels.shape[0]), (258, 3, 1, 16 << 16), (259, 3, 1, 1 << 16)]
+    fields += [(262, 3, 1, 1 << 16), (270, 2, len(text), 8 + len(strip)), (273, 4, 1, 8), (277, 3, 1, 1 << 16)]
+    fields += [(278, 4, 1, pixels.shape[0]), (279, 4, 1, len(strip))]
+    table = struct.pack(">H", len(fields)) + b"".join(struct.pack(">HHII", *field) for field in fields) + bytes(4)
+    return struct.pack(">2sHI", b"MM", 42, 8 + len(strip) + len(text)) + strip + text + table

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 _HEAVY = ("torch", "pydicom", "matplotlib", "scipy", "PIL", "rich")
-_COMMANDS = ["keygen", "share", "verify", "inspect", "list", "open", "info", "demo"]
+_COMMANDS = ["keygen", "share", "verify", "inspect", "list", "open", "train", "info", "demo"]
 _MAX_FILE = 400
 _MAX_FUNCTION = 60
 

@@ -149,3 +149,9 @@ def test_permutations_are_spread_evenly_at_full_word_width() -> None:
 def test_fresh_keys_and_salts() -> None:
     assert len({fresh_key() for _ in range(100)}) == 100
     assert {len(fresh_key()), len(fresh_salt())} == {32, 16}
+
+
+def test_draws_that_releases_depend_on_never_change() -> None:
+    key = bytes(range(32))
+    assert Keystream(key, "permutation/0").permutation(12).tolist() == [6, 7, 2, 3, 10, 0, 5, 4, 11, 1, 8, 9]
+    assert Keystream(key, "x").bounded(10, 12).tolist() == [5, 2, 0, 8, 4, 4, 4, 4, 9, 8, 8, 7]

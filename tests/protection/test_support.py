@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medveil.errors import IntegrityError
-from medveil.protection.support import coded_bytes, decode_support, encode_support
+from medveil.protection.support import coded_bytes, decode_supports, encode_supports
+
+
+def encode_support(positions: np.ndarray, cells: int) -> bytes:
+    return encode_supports([(positions, cells)])
+
+
+def decode_support(data: bytes, cells: int, ones: int) -> np.ndarray:
+    (positions,) = decode_supports(data, [(cells, ones)])
+    return positions
 
 
 def log2_choose(cells: int, ones: int) -> float:
@@ -39,6 +48,11 @@ class Reader:
         return bit
 
     def support(self, cells: int, ones: int) -> list[int]:
+        if 2 * ones > cells:
+            empty = self.support(cells, cells - ones)
+            return [cell for cell in range(cells) if cell not in empty]
+        if not ones:
+            return []
         power = ((cells - ones) << 62) // cells
         gaps = [0] * ones
         digit = 0
@@ -60,12 +74,19 @@ def test_an_independent_reader_reads_it(cells: int, ones: int) -> None:
     assert Reader(encode_support(support, cells)).support(cells, ones) == support.tolist()
 
 
+def test_an_independent_reader_reads_several_maps() -> None:
+    maps = [(random_support(cells, ones, seed=ones), cells) for cells, ones in ((50, 3), (9, 9), (70, 60), (400, 100))]
+    reader = Reader(encode_supports(maps))
+    for support, cells in maps:
+        assert reader.support(cells, len(support)) == support.tolist()
+
+
 def test_every_support_of_small_maps() -> None:
     for cells in range(9):
         for ones in range(cells + 1):
             for support in itertools.combinations(range(cells), ones):
                 data = encode_support(np.array(support, np.int64), cells)
-                assert len(data) == coded_bytes(cells, ones)
+                assert len(data) == coded_bytes([(cells, ones)])
                 assert decode_support(data, cells, ones).tolist() == list(support)
 
 
@@ -82,7 +103,7 @@ def test_supports_come_back_and_have_one_length(cells: int, kind: int, data: st.
         np.concatenate([np.arange(max(ones - 1, 0)), np.full(min(ones, 1), cells - 1)]),
     ][kind]
     coded = encode_support(support, cells)
-    assert len(coded) == coded_bytes(cells, ones)
+    assert len(coded) == coded_bytes([(cells, ones)])
     assert np.array_equal(decode_support(coded, cells, ones), support)
 
 
@@ -91,19 +112,30 @@ def test_supports_come_back_and_have_one_length(cells: int, kind: int, data: st.
 def test_the_length_is_within_one_percent_of_the_enumerative_one(cells: int, density: float) -> None:
     ones = round(cells * density)
     ideal = log2_choose(cells, ones) / 8
-    assert ideal < coded_bytes(cells, ones) < 1.01 * ideal + 10
+    assert ideal < coded_bytes([(cells, ones)]) < 1.01 * ideal + 10
+
+
+def test_maps_share_one_stream() -> None:
+    """Thirteen small maps cost what they must and a few bytes together, not each."""
+    shapes = [(800, 767), (1200, 1080), (5, 0), (3, 3), (2000, 1600)] + [(3000 + 100 * each, 900) for each in range(8)]
+    maps = [(random_support(cells, ones, seed=ones), cells) for cells, ones in shapes]
+    data = encode_supports(maps)
+    assert len(data) == coded_bytes(shapes) < 1.01 * sum(log2_choose(*shape) for shape in shapes) / 8 + 10
+    decoded = decode_supports(data, shapes)
+    assert all(np.array_equal(one, other) for one, (other, _) in zip(decoded, maps, strict=True))
+    assert (encode_supports([]), decode_supports(b"", [])) == (b"", [])
 
 
 def test_lengths_of_large_shapes_do_not_drift_between_machines() -> None:
     shapes = [(64, 3), (4096, 200), (200_704, 8000), (1_048_576, 40_000), (9_000_000, 300_000)]
-    assert [coded_bytes(*shape) for shape in shapes] == [8, 152, 6072, 30664, 237388]
+    assert [coded_bytes([shape]) for shape in shapes] == [8, 152, 6072, 30664, 237388]
 
 
 @given(st.binary(min_size=1, max_size=200), st.integers(2, 400), st.data())
 @settings(max_examples=200, deadline=None)
 def test_hostile_bytes_are_refused_or_canonical(noise: bytes, cells: int, data: st.DataObject) -> None:
     ones = data.draw(st.integers(1, cells - 1))
-    hostile = (noise * 1000)[: coded_bytes(cells, ones)]
+    hostile = (noise * 1000)[: coded_bytes([(cells, ones)])]
     try:
         support = decode_support(hostile, cells, ones)
     except IntegrityError:
@@ -115,7 +147,7 @@ def test_hostile_bytes_are_refused_or_canonical(noise: bytes, cells: int, data: 
 def test_constant_bytes_end_soon(fill: bytes) -> None:
     cells, ones = 1_000_000, 20_000
     try:
-        support = decode_support(fill * coded_bytes(cells, ones), cells, ones)
+        support = decode_support(fill * coded_bytes([(cells, ones)]), cells, ones)
     except IntegrityError:
         return
     assert len(support) == ones
@@ -147,3 +179,8 @@ def test_a_flipped_bit_never_gives_the_same_support() -> None:
 def test_what_is_no_support_is_refused(positions: list[int], cells: int) -> None:
     with pytest.raises(ValueError, match="cells"):
         encode_support(np.array(positions, np.int64), cells)
+
+
+def test_bytes_that_releases_hold_never_change() -> None:
+    data = encode_supports([(np.array([3, 4, 9, 17, 30, 31, 55]), 64), (np.array([0, 1, 2, 4]), 5)])
+    assert data.hex() == "7972f59c10e73a8900000000"

@@ -1,5 +1,7 @@
 """A small cast and some pictures."""
 
+import shutil
+
 import pytest
 from PIL import Image as Picture
 from tests.pictures import picture
@@ -15,25 +17,38 @@ def people(tmp_path_factory):
     return {name: generate(folder / f"{name}.key") for name in ("owner", "alice", "ida", "mallory")}
 
 
-@pytest.fixture
-def pictures(tmp_path):
-    """Three PNG files in two folders, two of them with one base name."""
-    root = tmp_path / "originals"
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, people):
+    """A folder with three PNG files, two of them with one base name, and the release that they became."""
+    root = tmp_path_factory.mktemp("made")
     for number, name in enumerate(("a/IM1.png", "b/IM1.png", "b/c/IM2.png")):
-        path = root / name
+        path = root / "originals" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Picture.fromarray(picture(number)).save(path)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(root / "state"))
+        share([root / "originals"], root / "release", settings_for(people), owner=people["owner"])
     return root
 
 
-@pytest.fixture
-def settings(people):
+def settings_for(people):
     return ShareSettings(
         to=(people["alice"].recipient, people["ida"].recipient), identity=(people["ida"].recipient,), jobs=1
     )
 
 
 @pytest.fixture
-def release(tmp_path, pictures, settings, people):
-    share([pictures], tmp_path / "release", settings, owner=people["owner"])
-    return tmp_path / "release"
+def settings(people):
+    return settings_for(people)
+
+
+@pytest.fixture
+def pictures(tmp_path, made):
+    """This test's own copy of the originals."""
+    return shutil.copytree(made / "originals", tmp_path / "originals")
+
+
+@pytest.fixture
+def release(tmp_path, made, pictures):
+    """This test's own copy of the release, on a machine that never saw it."""
+    return shutil.copytree(made / "release", tmp_path / "release")

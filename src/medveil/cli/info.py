@@ -14,7 +14,6 @@ _PARTS = (
     ("JPEG and JPEG lossless DICOM", "gdcm", "dicom"),
     ("JPEG 2000 DICOM", "openjpeg", ""),
     ("JPEG-LS DICOM", "jpeg_ls", ""),
-    ("NIfTI", "nibabel", "nifti"),
     ("torch", "torch", "primis"),
 )
 

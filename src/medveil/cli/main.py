@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from medveil.cli import demo, info, inspect, keygen, listing, opening, share, verify
+from medveil.cli import demo, info, inspect, keygen, listing, opening, share, training, verify
 from medveil.cli.attach import ShareCommand
 from medveil.cli.session import INTERRUPTED
 
@@ -45,6 +45,7 @@ app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("list")(listing.list_)
 app.command("open")(opening.open_)
+app.command("train")(training.train)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing on stderr but errors.")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="No notes and progress on stderr; errors and warnings stay.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is already there.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes to use; 0 means one a core.")]

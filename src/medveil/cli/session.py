@@ -32,7 +32,7 @@ class Session:
     Args:
         command: name of the command.
         as_json: print the result as one JSON object.
-        quiet: nothing on stderr but errors.
+        quiet: nothing on stderr but errors and warnings.
     """
 
     def __init__(self, command: str, *, as_json: bool = False, quiet: bool = False) -> None:

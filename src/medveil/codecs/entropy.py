@@ -3,7 +3,7 @@
 Both keep the order of the cells: a codec that lists the cells of a map in order of expected significance gets a
 context model for nothing, because the models adapt along the map.
 
-Level stream:  varint length of the side bytes | side bytes | range-coded magnitudes, 0 for a null, map by map.
+Level stream:  varint length of the side bytes | side bytes | range-coded null marks and magnitudes, map by map.
 Whole code:    varint number of maps | varint cells and nonzeros of each | varint length of the side bytes | side bytes
                | range-coded supports, signs and magnitudes, map by map.
 The range-coded part has no length: missing bytes are zeros, so that a level stream may be padded with zero bytes.
@@ -47,22 +47,21 @@ def pack_levels(code: SparseCode, composition: Composition) -> bytes:
         LevelsDoNotFit: the stream would be longer than that.
         ValueError: the code doesn't have this shape.
     """
-    for code_map, shape in zip(code.maps, composition.maps, strict=True):
-        if code_map.cells != shape.cells or len(code_map.levels) != shape.nonzeros:
-            raise ValueError(f"a map has {len(code_map.levels)} of {code_map.cells} entries, not {shape}")
-    writer = SymbolWriter()
-    _write_levels(writer, [code_map.levels for code_map in code.maps], lowest=0)
-    stream = varint(len(code.side)) + code.side + writer.to_bytes()
+    stream = level_stream(code, composition)
     if len(stream) > composition.level_bytes:
         raise LevelsDoNotFit(f"a level stream of {len(stream)} bytes exceeds {composition.level_bytes}")
     return stream
 
 
-def level_stream_bytes(levels: Sequence[NDArray[np.int32]], side: bytes) -> int:
-    """Length that `pack_levels` gives for maps with these levels (nulls as 0) and these side bytes."""
+def level_stream(code: SparseCode, composition: Composition) -> bytes:
+    """The level stream of `pack_levels`, of whatever length."""
+    for code_map, shape in zip(code.maps, composition.maps, strict=True):
+        if code_map.cells != shape.cells or len(code_map.levels) != shape.nonzeros:
+            raise ValueError(f"a map has {len(code_map.levels)} of {code_map.cells} entries, not {shape}")
     writer = SymbolWriter()
-    _write_levels(writer, levels, lowest=0)
-    return len(varint(len(side))) + len(side) + len(writer.to_bytes())
+    levels = [code_map.levels for code_map in code.maps]
+    _write_levels(writer, [values[kept] for values, kept in zip(levels, _write_nulls(writer, levels), strict=True)])
+    return varint(len(code.side)) + code.side + writer.to_bytes()
 
 
 def unpack_levels(
@@ -83,12 +82,12 @@ def unpack_levels(
         raise IntegrityError("the side bytes of a level stream are longer than the stream")
     side = stream[start : start + size]
     reader = SymbolReader(stream[start + size :])
-    magnitudes = _read_levels(reader, [len(positions) for positions, _ in supports], lowest=0)
+    real = _read_nulls(reader, [len(positions) for positions, _ in supports])
+    magnitudes = _read_levels(reader, [int(np.count_nonzero(kept)) for kept in real])
     maps = []
-    for shape, (positions, negative), values in zip(composition.maps, supports, magnitudes, strict=True):
-        real = values > 0
-        levels = np.where(negative, -values, values)[real].astype(np.int32)
-        maps.append(CodeMap(shape.cells, positions[real], levels))
+    for shape, (positions, negative), kept, values in zip(composition.maps, supports, real, magnitudes, strict=True):
+        levels = np.where(negative[kept], -values, values).astype(np.int32)
+        maps.append(CodeMap(shape.cells, positions[kept], levels))
     return SparseCode(tuple(maps), side)
 
 
@@ -102,7 +101,7 @@ def pack(code: SparseCode) -> bytes:
     for code_map in code.maps:
         _write_support(writer, code_map)
         writer.uniform((code_map.levels < 0).astype(np.int64), 1)
-    _write_levels(writer, [code_map.levels for code_map in code.maps], lowest=1)
+    _write_levels(writer, [code_map.levels for code_map in code.maps])
     return b"".join(header) + writer.to_bytes()
 
 
@@ -137,7 +136,7 @@ def unpack(data: bytes, max_cells: int = MAX_CELLS) -> SparseCode:
     for cells, nonzeros in shapes:
         positions = _read_support(reader, cells, nonzeros)
         supports.append((positions, reader.uniform(nonzeros, 1).astype(bool)))
-    magnitudes = _read_levels(reader, [nonzeros for _, nonzeros in shapes], lowest=1)
+    magnitudes = _read_levels(reader, [nonzeros for _, nonzeros in shapes])
     maps = tuple(
         CodeMap(cells, positions, np.where(negative, -values, values).astype(np.int32))
         for (cells, _), (positions, negative), values in zip(shapes, supports, magnitudes, strict=True)
@@ -145,21 +144,52 @@ def unpack(data: bytes, max_cells: int = MAX_CELLS) -> SparseCode:
     return SparseCode(maps, side)
 
 
-def _write_levels(writer: SymbolWriter, levels: Sequence[NDArray[np.int32]], lowest: int) -> None:
+def _write_nulls(writer: SymbolWriter, levels: Sequence[NDArray[np.int32]]) -> list[NDArray[np.bool_]]:
+    """Which entries are real. Nulls lie on the highest empty cells: only the entries from the first null on are marked."""
+    real = [values != 0 for values in levels]
+    marked = np.array([int(np.argmin(kept)) - len(kept) if not kept.all() else 0 for kept in real], np.int64)
+    writer.magnitudes(-marked, _null_counts())
+    for kept, first in zip(real, marked, strict=True):
+        writer.adaptive(kept[len(kept) + first :].astype(np.int32), _null_marks())
+    return real
+
+
+def _read_nulls(reader: SymbolReader, entries: Sequence[int]) -> list[NDArray[np.bool_]]:
+    marked = reader.magnitudes(len(entries), _null_counts())
+    real = []
+    for count, last in zip(entries, marked, strict=True):
+        if last > count:
+            raise IntegrityError("a level stream marks more nulls than there are entries")
+        kept = np.ones(count, bool)
+        kept[count - int(last) :] = reader.adaptive(int(last), _null_marks())
+        real.append(kept)
+    return real
+
+
+def _null_counts() -> Frequencies:
+    return Frequencies(geometric_prior(_MAGNITUDE_SYMBOLS, 0.7, 128))
+
+
+def _null_marks() -> Frequencies:
+    """Null or real: a real entry among the nulls is an exception."""
+    return Frequencies(np.array([60, 4], np.int64))
+
+
+def _write_levels(writer: SymbolWriter, levels: Sequence[NDArray[np.int32]]) -> None:
     """One model for each map, which starts from what the maps before it have taught, at a small weight."""
     prior = geometric_prior(_MAGNITUDE_SYMBOLS)
     for values in levels:
         frequencies = Frequencies(prior)
-        writer.magnitudes(np.abs(values.astype(np.int64)) - lowest, frequencies)
+        writer.magnitudes(np.abs(values.astype(np.int64)) - 1, frequencies)
         prior = _inherit(frequencies.counts)
 
 
-def _read_levels(reader: SymbolReader, counts: Sequence[int], lowest: int) -> list[NDArray[np.int64]]:
+def _read_levels(reader: SymbolReader, counts: Sequence[int]) -> list[NDArray[np.int64]]:
     prior = geometric_prior(_MAGNITUDE_SYMBOLS)
     levels = []
     for count in counts:
         frequencies = Frequencies(prior)
-        values = reader.magnitudes(count, frequencies) + lowest
+        values = reader.magnitudes(count, frequencies) + 1
         if count and int(values.max()) > MAX_LEVEL:
             raise IntegrityError("a level of an entropy-coded stream exceeds 2**31")
         levels.append(values)

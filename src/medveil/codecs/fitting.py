@@ -2,65 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import CodeMap, Composition, SparseCode
-from medveil.codecs.entropy import level_stream_bytes
-from medveil.codecs.lapped_tables import THRESHOLDS
+from medveil.codecs.entropy import level_stream
+from medveil.codecs.nulls import pad_with_nulls
 from medveil.codecs.ranking import Placement, Ranking
-from medveil.codecs.side import MAX_STEP, Side
-from medveil.codecs.significance import Zone
+from medveil.codecs.side import MAX_STEP, OFFSET_UNIT, Side
+from medveil.codecs.significance import FRACTION_BITS
 from medveil.codecs.transform import STRIDE, UNIT
 from medveil.codecs.zones import ZoneCells, walk
 
 _ROUNDING = 0.40
-_DEAD_ZONE = 0.62
-_PASSES = 3
-_GROWTH = (1.0, 1.01, 1.02, 1.04, 1.08, 1.2, 1.5, 2, 4, 16, 256, 4096, 1 << 16, 1 << 20, 1 << 26)
+_DEAD_ZONE = 0.50
+_LAMBDA = 0.1155
+"""Squared error that a bit is worth, in steps: 2 ln 2 / 12, the slope of rate and distortion at a fine step."""
+_PASSES = 2
+_ATTEMPTS = 16
+_TOLERANCE = 0.008
 
 _Floats = NDArray[np.float32]
 
 
 @dataclass
-class _Collected:
-    """What a pass found for each map: |coefficients| and keys of all its cells, and the entries that it kept."""
+class _Found:
+    """What a pass found: keys and |coefficients| of all cells, in order; each map's positions, levels and remainders.
 
-    sizes: list[list[_Floats]]
-    keys: list[list[NDArray[np.uint8]]]
+    A remainder is by how much a coefficient's magnitude is below that of its level, in steps.
+    """
+
+    keys: list[NDArray[np.uint8]]
+    sizes: list[_Floats]
     positions: list[list[NDArray[np.int64]]]
     levels: list[list[NDArray[np.int32]]]
+    remainders: list[list[_Floats]]
+
+    @classmethod
+    def of(cls, maps: int) -> _Found:
+        return cls([], [], [[] for _ in range(maps)], [[] for _ in range(maps)], [[] for _ in range(maps)])
+
+    def offsets(self) -> tuple[int, ...]:
+        """Mean remainder of each map's coefficients of magnitude 1, in 1/64 of a step."""
+        found = []
+        for levels, remainders in zip(self.levels, self.remainders, strict=True):
+            ones = [part[np.abs(level) == 1] for level, part in zip(levels, remainders, strict=True)]
+            count = sum(map(len, ones))
+            mean = sum(float(part.sum()) for part in ones) / count if count else 0.0
+            found.append(int(np.clip(round(mean * OFFSET_UNIT), -128, 127)))
+        return tuple(found)
+
+    def maps(self, cells: Sequence[int]) -> tuple[CodeMap, ...]:
+        nothing = np.empty(0, np.int64)
+        return tuple(
+            CodeMap(size, np.concatenate([nothing, *positions]), np.concatenate([nothing, *levels]).astype(np.int32))
+            for size, positions, levels in zip(cells, self.positions, self.levels, strict=True)
+        )
 
 
 @dataclass
-class _Chooser:
-    """Quantises zone after zone: a cell is kept when its magnitude reaches the dead zone of its map and there is room.
+class _Quantiser:
+    """Quantises zone after zone: a cell is kept when its magnitude reaches the least of its map and there is room.
 
     Attributes:
         coefficients: (16, 16, rows, columns) float32 in grey values.
         step: in grey values.
         least: for each map the least magnitude that is kept, in grey values.
+        floor: for each key the least magnitude that is kept, in grey values.
         room: for each map how many more entries it may have.
+        found: where everything is collected.
     """
 
     coefficients: _Floats
     step: float
-    least: NDArray[np.float64]
+    least: NDArray[np.float32]
+    floor: NDArray[np.float32]
     room: NDArray[np.int64]
-    found: _Collected
+    found: _Found
 
-    def __call__(self, zone: Zone, cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
+    def __call__(self, cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
         values = cells.get(self.coefficients)[placement.order]
         sizes = np.abs(values)
-        limits = np.repeat(self.least.astype(np.float32), placement.counts)
-        levels = np.floor(sizes * np.float32(1 / self.step) + np.float32(_ROUNDING)).astype(np.int32)
-        levels = np.where(sizes >= limits, np.maximum(levels, 1), 0)
-        stops = np.cumsum(placement.counts)
-        ordered = keys[placement.order]
-        for index in np.flatnonzero(placement.counts):
-            part = slice(int(stops[index] - placement.counts[index]), int(stops[index]))
+        least = np.maximum(np.repeat(self.least, placement.counts), self.floor[keys[placement.order]])
+        levels = quantised(sizes, self.step, least)
+        begin = 0
+        for index, start, count in placement.parts():
+            part = slice(begin, begin + count)
+            begin += count
             kept = np.flatnonzero(levels[part])
             excess = len(kept) - int(self.room[index])
             if excess > 0:
@@ -68,13 +99,21 @@ class _Chooser:
                 levels[part][kept[order[:excess]]] = 0
                 kept = np.sort(kept[order[excess:]])
             self.room[index] -= len(kept)
-            self.found.sizes[index].append(sizes[part])
-            self.found.keys[index].append(ordered[part])
-            self.found.positions[index].append(kept + placement.starts[index])
-            self.found.levels[index].append(np.where(values[part][kept] < 0, -levels[part][kept], levels[part][kept]))
-        out = np.empty(len(values), np.int32)
-        out[placement.order] = np.where(values < 0, -levels, levels)
+            found = levels[part][kept]
+            self.found.positions[index].append(kept + start)
+            self.found.levels[index].append(np.where(values[part][kept] < 0, -found, found))
+            self.found.remainders[index].append(found - sizes[part][kept] / np.float32(self.step))
+        self.found.keys.append(keys[placement.order])
+        self.found.sizes.append(sizes)
+        out = np.empty(len(levels), np.int32)
+        out[placement.order] = levels
         return out
+
+
+def quantised(sizes: _Floats, step: float, least: _Floats | np.float32) -> NDArray[np.int32]:
+    """Levels of magnitudes: 0 below `least`, at least 1 above it."""
+    levels = np.floor(sizes * np.float32(1 / step) + np.float32(_ROUNDING)).astype(np.int32)
+    return np.where(sizes >= least, np.maximum(levels, 1), 0)
 
 
 def _pass(
@@ -83,24 +122,23 @@ def _pass(
     least: NDArray[np.float64],
     room: NDArray[np.int64],
     thresholds: tuple[int, ...],
-    cells: list[int],
-) -> _Collected:
-    count = len(cells)
-    found = _Collected(*([[] for _ in range(count)] for _ in range(4)))
-    chooser = _Chooser(coefficients, step, least, room.copy(), found)
-    walk(*coefficients.shape[2:], Ranking(thresholds, cells), chooser)
+    cells: Sequence[int],
+) -> _Found:
+    """Walk over the cells at a step; no map keeps what is below the dead zone of that step."""
+    found = _Found.of(len(cells))
+    floor = np.full(256, _DEAD_ZONE * step, np.float32)
+    quantiser = _Quantiser(coefficients, step, least.astype(np.float32), floor, room.copy(), found)
+    walk(*coefficients.shape[2:], Ranking(thresholds, cells), quantiser)
     return found
 
 
-def _joined(parts: list[NDArray[np.int32]]) -> NDArray[np.int32]:
-    return np.concatenate(parts) if parts else np.empty(0, np.int32)
-
-
-def _maps(found: _Collected, cells: list[int]) -> tuple[CodeMap, ...]:
-    return tuple(
-        CodeMap(size, np.concatenate([np.empty(0, np.int64), *positions]), _joined(levels).astype(np.int32))
-        for size, positions, levels in zip(cells, found.positions, found.levels, strict=True)
-    )
+def dead_zones() -> NDArray[np.float64]:
+    """(256,) for each key, the magnitude in steps from which a coefficient is worth its bits (see _LAMBDA)."""
+    keys = np.arange(256)
+    expected = ((16 + keys % 16) * 2.0 ** (keys // 16) - 16) / (1 << FRACTION_BITS)
+    likely = np.clip(expected, 1e-4, 0.9)
+    bits = np.maximum(0.5, 2 + np.log2((1 - likely) / likely))
+    return 0.5 + _LAMBDA / 2 * bits
 
 
 def quantised_dc(coefficients: _Floats, step: int) -> NDArray[np.int64]:
@@ -116,14 +154,15 @@ def encode_freely(coefficients: _Floats, side: Side) -> SparseCode:
         side: complete but for the DC plane.
     """
     blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
-    count, total = len(THRESHOLDS) + 1, int(coefficients.size - coefficients[0].size)
+    count, total = len(side.thresholds) + 1, coefficients[1:].size
+    quantiser_room = np.full(count, total)
+    ranking = Ranking(side.thresholds, [total] * count)
+    found = _Found.of(count)
     step = side.step / UNIT
-    least = np.full(count, _DEAD_ZONE * step)
-    cells = [total] * count
-    found = _pass(blocks, step, least, np.full(count, total), side.thresholds, cells)
-    sizes = [sum(map(len, parts)) for parts in found.sizes]
-    side = replace(side, dc=quantised_dc(coefficients, side.step))
-    return SparseCode(_maps(found, sizes), side.to_bytes())
+    floor = (dead_zones() * step).astype(np.float32)
+    walk(*blocks.shape[2:], ranking, _Quantiser(blocks, step, np.zeros(count, np.float32), floor, quantiser_room, found))
+    side = replace(side, offsets=found.offsets(), dc=quantised_dc(coefficients, side.step))
+    return SparseCode(found.maps(ranking.used), side.to_bytes())
 
 
 def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) -> SparseCode:
@@ -138,27 +177,43 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
     blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
     cells = [shape.cells for shape in composition.maps]
     room = np.array([shape.nonzeros for shape in composition.maps])
-    thresholds = side.thresholds
-    step = _first_step(coefficients, int(room.sum()))
-    least = np.full(len(cells), _DEAD_ZONE * step)
+    total = coefficients[1:].size
+    thresholds, step = side.thresholds, _first_step(coefficients, int(room.sum()))
+    least = np.zeros(len(cells))
     for _ in range(_PASSES):
-        found = _pass(blocks, step, least, np.full(len(cells), coefficients.size), thresholds, cells)
-        thresholds = _fitted_thresholds(found, cells, coefficients.size - coefficients[0].size)
-        least, step = _fitted_step(found, room, coefficients, side, composition)
-    for growth in _GROWTH:
-        units = int(min(max(1, round(step * growth * UNIT)), MAX_STEP))
-        lowest = np.maximum(least, _DEAD_ZONE * units / UNIT)
-        found = _pass(blocks, units / UNIT, lowest, room, thresholds, cells)
-        maps = _maps(found, cells)
-        final = replace(side, step=units, thresholds=thresholds, dc=quantised_dc(coefficients, units))
-        data = final.to_bytes()
-        padded = [
-            np.concatenate([entry.levels, np.zeros(shape.nonzeros - len(entry.levels), np.int32)])
-            for entry, shape in zip(maps, composition.maps, strict=True)
-        ]
-        if level_stream_bytes(padded, data) <= composition.level_bytes:
-            return SparseCode(maps, data)
-    raise ValueError("the composition has no room for the side bytes of this image")
+        found = _pass(blocks, step, least, np.full(len(cells), total), thresholds, [total] * len(cells))
+        thresholds, groups = _regrouped(found, cells)
+        before = step
+        least, step = _fitted_step(groups, room, coefficients, side, composition)
+        thresholds = _shifted(thresholds, before / step)
+    best: SparseCode | None = None
+    for attempt in range(_ATTEMPTS):
+        units = int(min(max(1, round(step * UNIT)), MAX_STEP))
+        found = _pass(blocks, units / UNIT, least, room, thresholds, cells)
+        code, size = _filled(found, replace(side, step=units, thresholds=thresholds), coefficients, composition)
+        spare = 8 * (composition.level_bytes - size)
+        if spare >= 0:
+            best = code
+        if spare >= 0 and (attempt > 1 or units == 1 or spare < _TOLERANCE * composition.level_bytes):
+            break
+        if best is not None and spare < 0 and attempt > 1:
+            break
+        entries = sum(len(entry.levels) for entry in code.maps) + blocks[0, 0].size
+        ratio = 2.0 ** (np.clip(-spare / max(1, entries), -4, 4) + 0.002 * (1 + attempt) ** 2)
+        step, thresholds = step * ratio, _shifted(thresholds, 1 / ratio)
+    if best is None:
+        raise ValueError("the composition has no room for the side bytes of this image")
+    return best
+
+
+def _filled(
+    found: _Found, side: Side, coefficients: _Floats, composition: Composition
+) -> tuple[SparseCode, int]:
+    """(code, length of its level stream) of what a pass has found."""
+    maps = found.maps([shape.cells for shape in composition.maps])
+    side = replace(side, offsets=found.offsets(), dc=quantised_dc(coefficients, side.step))
+    code = SparseCode(maps, side.to_bytes())
+    return code, len(level_stream(pad_with_nulls(code, composition), composition))
 
 
 def _first_step(coefficients: _Floats, nonzeros: int) -> float:
@@ -169,50 +224,55 @@ def _first_step(coefficients: _Floats, nonzeros: int) -> float:
     return max(least / _DEAD_ZONE, 1 / UNIT)
 
 
-def _fitted_thresholds(found: _Collected, cells: list[int], live: int) -> tuple[int, ...]:
-    """Keys that give each map its number of cells: quantiles of all keys."""
-    histogram = np.zeros(256, np.int64)
-    for parts in found.keys:
-        for keys in parts:
-            histogram += np.bincount(keys, minlength=256)
-    at_least = np.cumsum(histogram[::-1])[::-1]
-    wanted = np.minimum(np.cumsum(cells), live)[:-1]
-    return tuple(int(np.abs(at_least - want).argmin()) for want in wanted)
+def _regrouped(found: _Found, cells: Sequence[int]) -> tuple[tuple[int, ...], list[_Floats]]:
+    """(thresholds that give each map its number of cells, |coefficients| that then fall to each map)."""
+    keys, sizes = np.concatenate(found.keys), np.concatenate(found.sizes)
+    order = np.argsort(np.uint8(255) - keys, kind="stable")
+    stops = np.minimum(np.cumsum(cells), len(keys))
+    at_least = np.cumsum(np.bincount(keys, minlength=256)[::-1])[::-1]
+    thresholds = tuple(int(np.abs(at_least - stop).argmin()) for stop in stops[:-1])
+    return thresholds, np.split(sizes[order], stops[:-1])
+
+
+def _shifted(thresholds: tuple[int, ...], factor: float) -> tuple[int, ...]:
+    """The thresholds for magnitudes that have grown by a factor: sixteen keys an octave."""
+    shift = round(16 * float(np.log2(factor)))
+    return tuple(min(255, max(2, key + shift)) if key > 1 else key for key in thresholds)
 
 
 def _fitted_step(
-    found: _Collected, room: NDArray[np.int64], coefficients: _Floats, side: Side, composition: Composition
+    groups: Sequence[_Floats],
+    room: NDArray[np.int64],
+    coefficients: _Floats,
+    side: Side,
+    composition: Composition,
 ) -> tuple[NDArray[np.float64], float]:
     """(least magnitude kept in each map, step at which their levels fill the level stream)."""
     kept: list[_Floats] = []
     least = np.zeros(len(room))
-    for index, parts in enumerate(found.sizes):
-        sizes = np.concatenate([np.empty(0, np.float32), *parts])
+    for index, sizes in enumerate(groups):
         keep = int(min(room[index], len(sizes)))
-        if keep:
-            sizes = np.partition(sizes, len(sizes) - keep)[len(sizes) - keep :]
-            least[index] = float(sizes[0])
-        kept.append(sizes[:keep] if not keep else sizes)
+        largest = np.partition(sizes, len(sizes) - keep)[len(sizes) - keep :] if keep else sizes[:0]
+        least[index] = float(largest[0]) if keep else np.inf
+        kept.append(largest)
     low, high = 0.0, float(np.log2(MAX_STEP))
-    coarse = max(1, int(UNIT * 4))
-    side_bytes = len(replace(side, step=coarse, dc=quantised_dc(coefficients, coarse)).to_bytes())
-    blocks = coefficients[0].size
+    coarse = 4 * UNIT
+    side_bytes = 2 * len(room) + len(replace(side, step=coarse, dc=quantised_dc(coefficients, coarse)).to_bytes())
     for _ in range(14):
         middle = (low + high) / 2
         step = 2.0**middle / UNIT
-        bits = 8 * side_bytes - blocks * np.log2(step / 4) + sum(_level_bits(sizes, step) for sizes in kept)
+        bits = 8 * side_bytes - coefficients[0].size * np.log2(step / 4)
+        bits += sum(_level_bits(sizes, step) for sizes in kept)
         low, high = (middle, high) if bits > 8 * (composition.level_bytes - 6) else (low, middle)
     return least, 2.0**high / UNIT
 
 
 def _level_bits(sizes: _Floats, step: float) -> float:
-    """About how many bits the levels of one map take: their entropy, nulls included, and the bits of escapes."""
-    if not len(sizes):
-        return 0.0
-    levels = np.floor(sizes / np.float32(step) + np.float32(_ROUNDING))
-    levels = np.where(sizes >= _DEAD_ZONE * step, np.maximum(levels, 1), 0)
-    counts = np.bincount(np.minimum(levels, 20).astype(np.int64))
+    """About how many bits the levels of one map take: the entropy of those that are not nulls, and escapes' bits."""
+    levels = quantised(sizes, step, np.float32(_DEAD_ZONE * step))
+    levels = levels[levels > 0]
+    counts = np.bincount(np.minimum(levels, 20))
     counts = counts[counts > 0]
-    entropy = -float(np.sum(counts * np.log2(counts / len(sizes))))
+    entropy = -float(np.sum(counts * np.log2(counts / max(1, len(levels)))))
     escaped = levels[levels >= 20]
-    return entropy + 12 + float(np.sum(2 + np.log2(escaped - 18))) if len(escaped) else entropy + 12
+    return entropy + 12 + float(np.sum(2 + np.log2(escaped - 18.0)))

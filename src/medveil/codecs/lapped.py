@@ -6,29 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.budget import budget_of, composition_of
-from medveil.codecs.code import Bucket, Composition, Profile, SparseCode
+from medveil.codecs.code import Bucket, CodeMap, Composition, Profile, SparseCode
 from medveil.codecs.fitting import encode_fixed, encode_freely
 from medveil.codecs.lapped_tables import THRESHOLDS
 from medveil.codecs.padding_mask import filled, find_padding
 from medveil.codecs.ranking import Placement, Ranking
 from medveil.codecs.registry import register_codec
-from medveil.codecs.side import Side
-from medveil.codecs.significance import Zone
+from medveil.codecs.side import OFFSET_ABOVE_ONE, OFFSET_UNIT, Side
+from medveil.codecs.significance import CAP
 from medveil.codecs.transform import CHANNELS, LIMIT, STRIDE, UNIT, forward, inverse
 from medveil.codecs.zones import ZoneCells, walk
 from medveil.errors import IntegrityError, UsageError
 from medveil.images.image import Image
-
-_OFFSET = 10
-"""By how many 1/256 of a step magnitudes are reconstructed nearer to zero."""
-
 
 @register_codec("lapped")
 class LappedCodec:
     """See `medveil.codecs.code.Codec`. Any size, 8 to 16 bits, signed or unsigned."""
 
     name = "lapped"
-    vector_length = CHANNELS
+    vector_length = 0  # the cells of a map are in order of priority
 
     def profile(self, *, quality_centidb: int, sparsity: int | None, deep: int) -> Profile:
         """The profile of a quality; raises UsageError for a sparsity, which this codec shares out by itself."""
@@ -54,10 +50,7 @@ class LappedCodec:
         samples = np.pad(samples, ((0, -height % STRIDE), (0, -width % STRIDE)), mode="edge")
         coefficients = forward(samples)
         step = budget_of(profile).step
-        offsets = (_OFFSET,) * (len(THRESHOLDS) + 1)
-        side = Side(
-            height, width, image.bits_stored, image.signed, step, THRESHOLDS, offsets, padding, np.zeros((0, 0), np.int64)
-        )
+        side = Side(height, width, image.bits_stored, image.signed, step, THRESHOLDS, (), padding, np.zeros((0, 0), np.int64))
         if composition is None:
             return encode_freely(coefficients, side)
         return encode_fixed(coefficients, side, composition)
@@ -82,30 +75,31 @@ def _dequantised(code: SparseCode, side: Side) -> NDArray[np.int32]:
     cells = [entry.cells for entry in code.maps]
     if not rows * columns * (CHANNELS - 1) <= sum(cells) <= (rows + 4) * (columns + 4) * CHANNELS:
         raise IntegrityError("the maps of the code don't have the cells of an image of its size")
-    dense = []
-    for entry in code.maps:
-        values = np.zeros(entry.cells, np.int32)
-        values[entry.positions] = entry.levels
-        dense.append(values)
     out = np.zeros((STRIDE, STRIDE, rows, columns), np.int32)
+    magnitudes, values = zip(*(_spread(entry, side, index) for index, entry in enumerate(code.maps)), strict=True)
 
-    def look_up(zone: Zone, cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
-        parts = [
-            dense[index][placement.starts[index] : placement.starts[index] + placement.counts[index]]
-            for index in np.flatnonzero(placement.counts)
-        ]
-        levels = np.empty(len(keys), np.int32)
-        ordered = np.concatenate(parts)
-        levels[placement.order] = ordered
-        return levels
+    def look_up(cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
+        zone = np.empty((2, len(keys)), np.int32)
+        used = [(index, slice(start, start + count)) for index, start, count in placement.parts()]
+        zone[0, placement.order] = np.concatenate([magnitudes[index][part] for index, part in used])
+        zone[1, placement.order] = np.concatenate([values[index][part] for index, part in used])
+        cells.put(out, zone[1])
+        return zone[0]
 
-    levels = walk(rows, columns, Ranking(side.thresholds, cells), look_up).astype(np.int64)
-    sizes = np.abs(levels) * side.step
-    sizes -= np.where(sizes > 0, side.step * side.offsets[0] // 256, 0)
-    sizes = np.where(levels < 0, -sizes, sizes)
-    sizes[0] = side.dc * side.step
-    del out
-    return np.clip(sizes, -LIMIT, LIMIT).astype(np.int32)
+    walk(rows, columns, Ranking(side.thresholds, cells), look_up)
+    out[0, 0] = np.clip(side.dc * side.step, -LIMIT, LIMIT)
+    return out.reshape(CHANNELS, rows, columns)
+
+
+def _spread(entry: CodeMap, side: Side, index: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """(magnitude, coefficient in units of 1/64 grey value) of every cell of a map."""
+    levels = np.abs(entry.levels.astype(np.int64))
+    nearer = np.where(levels == 1, side.offsets[index], OFFSET_ABOVE_ONE)
+    sizes = np.minimum((levels * OFFSET_UNIT - nearer) * side.step // OFFSET_UNIT, LIMIT)
+    magnitudes, values = np.zeros(entry.cells, np.int32), np.zeros(entry.cells, np.int32)
+    magnitudes[entry.positions] = np.minimum(levels, CAP)
+    values[entry.positions] = np.where(entry.levels < 0, -sizes, sizes)
+    return magnitudes, values
 
 
 def _pixels(values: NDArray[np.int32], side: Side) -> NDArray[np.generic]:

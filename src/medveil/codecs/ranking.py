@@ -27,6 +27,10 @@ class Placement:
     starts: NDArray[np.int64]
     counts: NDArray[np.int64]
 
+    def parts(self) -> list[tuple[int, int, int]]:
+        """(map, first position, number of cells) of the maps that take any."""
+        return [(int(index), int(self.starts[index]), int(self.counts[index])) for index in np.flatnonzero(self.counts)]
+
 
 class Ranking:
     """Hands out the positions of the maps, zone by zone.
@@ -40,6 +44,11 @@ class Ranking:
         self._lower = np.concatenate([np.asarray(thresholds, np.int64), [0]])
         self._room = np.asarray(cells, np.int64)
         self._used = np.zeros(len(self._room), np.int64)
+
+    @property
+    def used(self) -> list[int]:
+        """Number of cells handed out so far, of each map."""
+        return [int(count) for count in self._used]
 
     def place(self, keys: NDArray[np.uint8]) -> Placement:
         order = np.argsort(np.uint8(255) - keys, kind="stable")

@@ -20,6 +20,9 @@ from medveil.codecs.varints import read_varint, varint
 from medveil.errors import IntegrityError
 
 MAX_STEP = 1 << 26
+OFFSET_UNIT = 64
+OFFSET_ABOVE_ONE = 1
+"""By how many 1/64 of a step coefficients of magnitudes above 1 are reconstructed nearer to zero."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Side:
         bits_stored, signed: depth and signedness of the pixels.
         step: quantisation step in units of 1/64 grey value.
         thresholds: lowest key of each map but the last.
-        offsets: (maps,) by how many 1/256 of a step magnitudes above zero are reconstructed nearer to zero.
+        offsets: (maps,) by how many 1/64 of a step coefficients of magnitude 1 are reconstructed nearer to zero, -128 to 127.
         padding: pixels that are "no data", or None.
         dc: quantised DC plane, (ceil(height / 16), ceil(width / 16)).
     """
@@ -55,7 +58,7 @@ class Side:
     def to_bytes(self) -> bytes:
         flags = (self.bits_stored - 1) | self.signed << 4 | (self.padding is not None) << 5
         parts = [varint(self.height), varint(self.width), bytes([flags]), varint(self.step)]
-        parts += [bytes(self.thresholds), bytes(self.offsets)]
+        parts += [bytes(self.thresholds), bytes(offset & 255 for offset in self.offsets)]
         if self.padding is not None:
             parts.append(write_padding(self.padding))
         writer = SymbolWriter()
@@ -85,7 +88,7 @@ class Side:
         thresholds, at = tuple(data[at : at + maps - 1]), at + maps - 1
         if any(later > former for former, later in zip(thresholds, thresholds[1:], strict=False)):
             raise IntegrityError("the thresholds of the side bytes are not in falling order")
-        offsets, at = tuple(data[at : at + maps]), at + maps
+        offsets, at = tuple((byte ^ 128) - 128 for byte in data[at : at + maps]), at + maps
         padding = None
         if flags & 32:
             padding, at = read_padding(data, at, (height, width))

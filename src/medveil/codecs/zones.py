@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 from medveil.codecs.ranking import Placement, Ranking
 from medveil.codecs.significance import DIAGONALS, PHASES, Surroundings, Zone, channels, predict
 from medveil.codecs.significance_tables import base_of, weights_of
-from medveil.codecs.transform import STRIDE
 
-Coder = Callable[[Zone, "ZoneCells", Placement, NDArray[np.uint8]], NDArray[np.int32]]
-"""Gives the levels of a zone's cells, in the zone's own order, from where they are and how they are placed."""
+Coder = Callable[["ZoneCells", Placement, NDArray[np.uint8]], NDArray[np.int32]]
+"""Gives the magnitudes of a zone's cells, in the zone's own order, from where they are, how they are placed and their
+keys."""
 
 
 class ZoneCells:
     """Where the cells of a zone are in an array (16, 16, rows, columns)."""
 
-    def __init__(self, zone: Zone) -> None:
+    def __init__(self, zone: Zone, shape: tuple[int, int, int]) -> None:
+        self._shape = shape
         self._channels = channels(zone.diagonal)
         self._down, self._across = PHASES[zone.phase]
 
@@ -29,15 +30,14 @@ class ZoneCells:
         return array[:, :, self._down :: 2, self._across :: 2][u, v].reshape(-1)
 
     def put(self, array: NDArray[np.int32], values: NDArray[np.int32]) -> None:
-        """Store cells of shape (channels, rows, columns)."""
+        """Store one vector of the zone's cells."""
         u, v = self._channels
-        array[:, :, self._down :: 2, self._across :: 2][u, v] = values
+        array[:, :, self._down :: 2, self._across :: 2][u, v] = values.reshape(self._shape)
 
 
-def walk(rows: int, columns: int, ranking: Ranking, coder: Coder) -> NDArray[np.int32]:
-    """Levels (256, rows, columns) of all cells; those of the DC channel are 0."""
+def walk(rows: int, columns: int, ranking: Ranking, coder: Coder) -> None:
+    """Visit all AC cells of rows x columns blocks, zone by zone."""
     surroundings = Surroundings(rows, columns)
-    levels = np.zeros((STRIDE, STRIDE, rows, columns), np.int32)
     for diagonal in DIAGONALS:
         for phase in range(len(PHASES)):
             zone = Zone(diagonal, phase)
@@ -45,8 +45,5 @@ def walk(rows: int, columns: int, ranking: Ranking, coder: Coder) -> NDArray[np.
             if 0 in shape:
                 continue
             keys = predict(surroundings.features(zone), weights_of(zone), base_of(zone))
-            cells = ZoneCells(zone)
-            found = coder(zone, cells, ranking.place(keys), keys).reshape(shape)
-            cells.put(levels, found)
-            surroundings.observe(zone, np.abs(found))
-    return levels.reshape(STRIDE * STRIDE, rows, columns)
+            found = coder(ZoneCells(zone, shape), ranking.place(keys), keys)
+            surroundings.observe(zone, found.reshape(shape))

@@ -87,14 +87,14 @@ def build_anatomy(build: Build, canvas: Canvas, rng: np.random.Generator) -> Ana
 def _wall(build: Build, v: Plane) -> Plane:
     """u of the inner chest wall at height v, on the positive side."""
     t = np.clip((v - build.apex) / (build.base + 0.28 - build.apex), 0, 1)
-    return (build.width * np.sqrt(np.clip(1 - (1 - t) ** 4.2, 0, None)) * (0.90 + 0.11 * t)).astype(np.float32)
+    return np.asarray(build.width * np.sqrt(np.clip(1 - (1 - t) ** 4.2, 0, None)) * (0.90 + 0.11 * t), dtype=np.float32)
 
 
 def _dome(build: Build, canvas: Canvas, side: int) -> Plane:
     """v of the diaphragm: a dome that falls off steeply to the costophrenic angle; the left one lies lower."""
     across = np.clip((side * canvas.u - 0.36) / (build.width - 0.34), -1.2, 1.2)
     low = 0.055 if side > 0 else 0.0
-    return (build.base + low + 0.10 * across**2 + 0.20 * np.clip(across, 0, None) ** 4).astype(np.float32)
+    return np.asarray(build.base + low + 0.10 * across**2 + 0.20 * np.clip(across, 0, None) ** 4, dtype=np.float32)
 
 
 def lung_field(build: Build, canvas: Canvas, side: int) -> Plane:
@@ -102,8 +102,8 @@ def lung_field(build: Build, canvas: Canvas, side: int) -> Plane:
     s = np.float32(side) * canvas.u
     depth = np.clip((canvas.v - build.apex) / (build.base - build.apex), 0, 1)
     heart = build.heart * (1.0 if side > 0 else 0.52)
-    medial = 0.13 + 0.05 * np.cos(3 * depth) + (heart - 0.13) * step((depth - 0.72).astype(np.float32), 0.09)
-    inside = step((s - medial).astype(np.float32), 0.008) * step(_wall(build, canvas.v) - s, 0.006)
+    medial = 0.13 + 0.05 * np.cos(3 * depth) + (heart - 0.13) * step(np.asarray(depth - 0.72, dtype=np.float32), 0.09)
+    inside = step(np.asarray(s - medial, dtype=np.float32), 0.008) * step(_wall(build, canvas.v) - s, 0.006)
     return inside * step(_dome(build, canvas, side) - canvas.v, 0.006) * step(canvas.v - np.float32(build.apex), 0.006)
 
 
@@ -116,7 +116,7 @@ def _lung_depth(build: Build, canvas: Canvas, side: int) -> Plane:
     depth = (1 - np.exp(-lateral / 0.085)) * (1 - np.exp(-medial / 0.07)) * (1 - np.exp(-top / 0.13))
     above = step(_dome(build, canvas, side) - canvas.v, 0.007)
     behind = 0.16 * step(np.float32(build.base + 0.34) - canvas.v, 0.05) * (1 - above)
-    return (depth * (above + behind)).astype(np.float32)
+    return np.asarray(depth * (above + behind), dtype=np.float32)
 
 
 def _body(build: Build, canvas: Canvas, rng: np.random.Generator) -> Plane:
@@ -124,7 +124,8 @@ def _body(build: Build, canvas: Canvas, rng: np.random.Generator) -> Plane:
     v, s = canvas.v, np.abs(canvas.u)
     trunk = build.width + 0.10 + 0.10 * build.stout
     neck = 0.27 + 0.03 * build.stout
-    shoulder = step(v - np.float32(build.apex - 0.19 - 0.06 * build.stout) - 0.20 * s, 0.05)
+    slope = np.asarray(v - (build.apex - 0.19 - 0.06 * build.stout) - 0.20 * s, dtype=np.float32)
+    shoulder = step(slope, 0.05)
     half = neck + (trunk + 0.45 - neck) * shoulder - 0.36 * step(v + np.float32(0.12), 0.14)
     across = np.clip(1 - (s / half) ** 2, 0, None)
     thick = (0.80 + 0.10 * build.stout) * np.sqrt(across)
@@ -162,7 +163,7 @@ def _mediastinum(build: Build, canvas: Canvas) -> Plane:
             np.array([[-0.015, carina - 0.01], [side * 0.10, carina + drop * 0.6], [side * 0.20, carina + drop]]), 30
         )
         add_tube(air, canvas, branch, np.linspace(0.034, 0.022, 30), 0.10)
-    return (middle - blur(air, 0.006 * canvas.unit)).astype(np.float32)
+    return np.asarray(middle - blur(air, 0.006 * canvas.unit), dtype=np.float32)
 
 
 def _belly(build: Build, canvas: Canvas, rng: np.random.Generator) -> Plane:
@@ -171,7 +172,7 @@ def _belly(build: Build, canvas: Canvas, rng: np.random.Generator) -> Plane:
     liver = (0.30 + 0.08 * step(-canvas.u, 0.15)) * below
     where = (0.38 + rng.normal(0, 0.03), build.base + 0.17 + rng.normal(0, 0.01))
     bubble = 0.20 * ellipsoid(canvas, where, (rng.uniform(0.11, 0.18), rng.uniform(0.05, 0.08)), rng.normal(0, 0.15))
-    return (liver - blur(bubble, 0.008 * canvas.unit)).astype(np.float32)
+    return np.asarray(liver - blur(bubble, 0.008 * canvas.unit), dtype=np.float32)
 
 
 def _bones(build: Build, canvas: Canvas, rng: np.random.Generator) -> Plane:
@@ -184,7 +185,7 @@ def _bones(build: Build, canvas: Canvas, rng: np.random.Generator) -> Plane:
             _add_rib(bones, build, canvas, side, build.apex + pitch * (index + 0.1), index, rng)
         _add_shoulder(bones, build, canvas, side, rng)
     texture = 1 + 0.05 * clouds(canvas.shape, rng, 0.012 * canvas.unit, 2)
-    return (build.bone * blur(bones, 0.5) * texture).astype(np.float32)
+    return np.asarray(build.bone * blur(bones, 0.5) * texture, dtype=np.float32)
 
 
 def _add_rib(

@@ -93,12 +93,12 @@ def ellipsoid(canvas: Canvas, centre: tuple[float, float], half: tuple[float, fl
     du, dv = canvas.u - np.float32(centre[0]), canvas.v - np.float32(centre[1])
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     a, b = (du * cos + dv * sin) / np.float32(half[0]), (dv * cos - du * sin) / np.float32(half[1])
-    return np.sqrt(np.clip(1 - a * a - b * b, 0, None)).astype(np.float32)
+    return np.asarray(np.sqrt(np.clip(1 - a * a - b * b, 0, None)), dtype=np.float32)
 
 
 def step(x: Plane, softness: float) -> Plane:
     """Smooth step from 0 to 1 around 0."""
-    return (1 / (1 + np.exp(-np.clip(x / np.float32(softness), -30, 30)))).astype(np.float32)
+    return np.asarray(1 / (1 + np.exp(-np.clip(x / np.float32(softness), -30, 30))), dtype=np.float32)
 
 
 def blur(plane: Plane, sigma: float) -> Plane:
@@ -111,7 +111,7 @@ def blur(plane: Plane, sigma: float) -> Plane:
     fy = np.exp(-2 * (np.pi * sigma * np.fft.fftfreq(height)) ** 2)[:, None]
     fx = np.exp(-2 * (np.pi * sigma * np.fft.rfftfreq(width)) ** 2)[None, :]
     smooth = np.fft.irfft2(np.fft.rfft2(padded) * fy * fx, s=(height, width))
-    return smooth[reach : height - reach, reach : width - reach].astype(np.float32)
+    return np.asarray(smooth[reach : height - reach, reach : width - reach], dtype=np.float32)
 
 
 def clouds(shape: tuple[int, int], rng: np.random.Generator, sigma: float, octaves: int = 3) -> Plane:
@@ -120,7 +120,7 @@ def clouds(shape: tuple[int, int], rng: np.random.Generator, sigma: float, octav
     for octave in range(octaves):
         layer = blur(rng.standard_normal(shape).astype(np.float32), sigma / 2**octave)
         total += layer / (layer.std() + 1e-6) * np.float32(0.6**octave)
-    return ((total - total.mean()) / (total.std() + 1e-6)).astype(np.float32)
+    return np.asarray((total - total.mean()) / (total.std() + 1e-6), dtype=np.float32)
 
 
 def resample(plane: Plane, rows: Plane, columns: Plane) -> Plane:
@@ -132,4 +132,4 @@ def resample(plane: Plane, rows: Plane, columns: Plane) -> Plane:
     fy, fx = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
     upper = plane[top, left] * (1 - fx) + plane[top, left + 1] * fx
     lower = plane[top + 1, left] * (1 - fx) + plane[top + 1, left + 1] * fx
-    return (upper * (1 - fy) + lower * fy).astype(np.float32)
+    return np.asarray(upper * (1 - fy) + lower * fy, dtype=np.float32)

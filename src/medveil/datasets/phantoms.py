@@ -19,7 +19,8 @@ from medveil.datasets.drawing import Canvas, Plane, blur, clouds, ellipsoid, res
 from medveil.files.atomic import write_bytes
 
 COLUMNS = (
-    "image", "mask", "patient_id", "study_order", "images_of_patient", "label", "view", "sex", "age", "source", "width", "height",
+    "image", "mask", "patient_id", "study_order", "images_of_patient", "label", "view", "sex", "age", "source",
+    "width", "height",
 )  # fmt: skip
 _SIZES = ((448, 384), (416, 448), (448, 400))
 _FIRST = ("Ada", "Bruno", "Clara", "David", "Emma", "Farid", "Greta", "Hugo", "Ines", "Jonas")
@@ -92,8 +93,12 @@ def draw_patient(number: int, seed: int) -> Patient:
     count = int(rng.integers(2, 4))
     ill = int(rng.integers(count + 1))
     visits = tuple(_visit(anatomy, (height, width), "pneumonia" if i == ill else "normal", rng) for i in range(count))
-    name = f"{_LAST[number % len(_LAST)]}^{_FIRST[number % len(_FIRST)]}"
-    return Patient(number, name, "F" if female else "M", int(rng.integers(24, 88)), visits)
+    return Patient(number, patient_name(number), "F" if female else "M", int(rng.integers(24, 88)), visits)
+
+
+def patient_name(number: int) -> str:
+    """The invented name of a patient, as DICOM writes it: family^given."""
+    return f"{_LAST[number % len(_LAST)]}^{_FIRST[number % len(_FIRST)]}"
 
 
 def _visit(anatomy: Anatomy, shape: tuple[int, int], label: str, rng: np.random.Generator) -> Visit:
@@ -120,7 +125,7 @@ def _pose(canvas: Canvas, shape: tuple[int, int], rng: np.random.Generator) -> t
     turned_v = (u * np.sin(angle) + v * np.cos(angle)) * scale * breath
     rows = turned_v + (full_height - 1) / 2 + shift[0]
     columns = turned_u + (full_width - 1) / 2 + shift[1]
-    return rows.astype(np.float32), columns.astype(np.float32)
+    return np.asarray(rows, dtype=np.float32), np.asarray(columns, dtype=np.float32)
 
 
 def _opacities(anatomy: Anatomy, rng: np.random.Generator) -> Plane:
@@ -143,7 +148,7 @@ def _expose(attenuation: Plane, rng: np.random.Generator) -> Plane:
     tone = (np.clip(1 - np.exp(-gain * np.clip(attenuation, 0, None)), 0, 0.86) / 0.86) ** gamma
     mottle = blur(rng.standard_normal(tone.shape).astype(np.float32), 0.6)
     noise = 0.010 * mottle / mottle.std() + 0.003 * rng.standard_normal(tone.shape)
-    return np.clip(0.02 + 0.95 * tone + noise * (1.25 - 0.8 * tone), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(0.02 + 0.95 * tone + noise * (1.25 - 0.8 * tone), 0, 1), dtype=np.float32)
 
 
 def _write_visit(folder: Path, patient: Patient, order: int, visit: Visit, seed: int) -> dict[str, object]:
@@ -180,13 +185,13 @@ def _png_bytes(pixels: NDArray[np.generic]) -> bytes:
 def _dicom_bytes(patient: Patient, order: int, visit: Visit, seed: int) -> bytes:
     """A 12-bit Computed Radiography image, Explicit VR Little Endian."""
     from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+    from pydicom.uid import UID, ExplicitVRLittleEndian, generate_uid
 
-    def uid(*parts: object) -> str:
+    def uid(*parts: object) -> UID:
         return generate_uid(prefix=None, entropy_srcs=[f"phantom/{seed}/{patient.number}", *map(str, parts)])
 
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = _CR_STORAGE
+    meta.MediaStorageSOPClassUID = UID(_CR_STORAGE)
     meta.MediaStorageSOPInstanceUID = uid("instance", order)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     data = Dataset()

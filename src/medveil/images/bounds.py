@@ -17,7 +17,7 @@ MAX_METADATA_BYTES = 64 << 20
 MAX_FILE_BYTES = 2 * (2 * MAX_PIXELS + MAX_METADATA_BYTES)
 
 DAMAGED = "the file is truncated or damaged"
-_LOGGERS = ("PIL", "pydicom", "pylibjpeg", "openjpeg", "jpeg_ls", "nibabel", "nibabel.global", "tifffile")
+_LOGGERS = ("PIL", "pydicom", "pylibjpeg", "openjpeg", "jpeg_ls", "rle")
 
 
 def check_size(height: int, width: int) -> None:
@@ -49,12 +49,12 @@ def walled(message: str = DAMAGED) -> Iterator[None]:
     becomes one UnreadableInputError with `message`, without the original text and without a chained exception.
     """
     loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [logger.disabled for logger in loggers]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             for logger in loggers:
-                logger.disabled = True
+                logger.handlers, logger.propagate = [logging.NullHandler()], False
             yield
     except MedveilError:
         raise
@@ -67,8 +67,8 @@ def walled(message: str = DAMAGED) -> Iterator[None]:
             raise
         raise UnreadableInputError(message) from None
     finally:
-        for logger, disabled in zip(loggers, before, strict=True):
-            logger.disabled = disabled
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from medveil.images.bounds import DAMAGED
 
 J2K_START = b"\xff\x4f\xff\x51"
 _CODING_STYLE, _TILE_PART = 0xFF52, 0xFF90
+_END_OF_CODESTREAM = b"\xff\xd9"
 _J2K_BOXED = b"\0\0\0\x0cjP  "
 _MAX_TILES = 65535
 _MAX_PRECINCTS = 1 << 20
@@ -86,21 +87,24 @@ def jpeg_2000(frame: bytes) -> tuple[Stated, bytes]:
     precincts = _precincts_of_a_tile(frame, min(tile_width, right - left), min(tile_height, bottom - top))
     if tiles > _MAX_TILES or tiles * precincts > _MAX_PRECINCTS:
         raise UnsupportedInputError("more tiles or precincts than medveil takes in a JPEG 2000 picture")
-    _check_tile_parts(frame)
+    _check_tile_parts(frame, tiles)
     return Stated(bottom - top, right - left, (precision & 0x7F) + 1, components), frame
 
 
-def _check_tile_parts(frame: bytes) -> None:
-    """Every tile-part is as long as it says; decoders accept truncated pictures."""
+def _check_tile_parts(frame: bytes, tiles: int) -> None:
+    """Every tile is there, and every tile-part as long as it says; decoders accept pictures that lack some."""
+    seen = set()
     position = frame.find(_TILE_PART.to_bytes(2, "big") + b"\0\x0a")
     while 0 <= position < len(frame) and frame[position : position + 2] == _TILE_PART.to_bytes(2, "big"):
+        seen.add(frame[position + 4 : position + 6])
         length = int.from_bytes(frame[position + 6 : position + 10], "big")
         if length == 0:  # to the end
-            return
+            position = len(frame.rstrip(b"\0")) - len(_END_OF_CODESTREAM)
+            break
         if length < 14 or position + length > len(frame):
             raise UnreadableInputError(DAMAGED)
         position += length
-    if position < 0 or frame[position : position + 2] != b"\xff\xd9":
+    if len(seen) != tiles or frame[position : position + 2] != _END_OF_CODESTREAM:
         raise UnreadableInputError(DAMAGED)
 
 

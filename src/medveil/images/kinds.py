@@ -57,7 +57,7 @@ def _content(path: Path) -> bytes:
                 raise UnreadableInputError("not a regular file")
             if status.st_size > MAX_FILE_BYTES:
                 raise UnsupportedInputError(f"a file of more than {MAX_FILE_BYTES >> 20} MiB")
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(status.st_size + 1)
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "input/output error"
         raise UnreadableInputError(f"the file cannot be read: {reason}") from None

@@ -47,7 +47,7 @@ class BankEncoder(nn.Module):
 
     Block i of both kinds reads the same input; the outputs of all external blocks and of the last internal one are
     concatenated and mixed by a 1x1 convolution (spec section 3.1: the published code has strides 2, 2 and channels
-    1, 32, 64). Deviations: the strides multiply to 16, the grid of the code; one LeakyReLU in place of ReLU followed by
+    1, 32, 64). Deviations: the strides multiply to 16, the grid of the code; one LeakyReLU in place of ReLU and
     LeakyReLU; no batch normalisation, since batches are single images; the last layer starts at zero, so that the
     untrained network is the orthogonal transform.
     """

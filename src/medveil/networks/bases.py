@@ -26,9 +26,9 @@ def dct_matrix(size: int) -> Tensor:
 def boundary_rotation(size: int) -> Tensor:
     """The orthogonal pre-filter over one block boundary, (size, size) float64.
 
-    Time-domain lapped transform of Tran, Liang and Tu (IEEE Trans. Signal Processing 51(6), 2003), with the rotation of the type-II
-    lapped orthogonal transform (Malvar 1992): V = J (C_II)^T C_IV J. It leaves even-symmetric signals alone, so a
-    half-sample symmetric extension at the image's border needs no filter of its own.
+    Time-domain lapped transform of Tran, Liang and Tu (IEEE Trans. Signal Processing 51(6), 2003), with the rotation
+    of the type-II lapped orthogonal transform (Malvar 1992): V = J (C_II)^T C_IV J. It leaves even-symmetric signals
+    alone, so a half-sample symmetric extension at the image's border needs no filter of its own.
     """
     half = size // 2
     eye = torch.eye(half, dtype=torch.float64)
@@ -37,11 +37,11 @@ def boundary_rotation(size: int) -> Tensor:
     dct_iv = torch.cos(math.pi * (2 * k[None] + 1) * (2 * k[:, None] + 1) / (4 * half)) * math.sqrt(2 / half)
     rotation = flip @ dct_matrix(half).T @ dct_iv @ flip
     butterfly = torch.cat([torch.cat([eye, flip], 1), torch.cat([flip, -eye], 1)]) / math.sqrt(2)
-    return butterfly @ torch.block_diag(eye, rotation) @ butterfly
+    return butterfly @ _block_diagonal(eye, rotation) @ butterfly
 
 
 def lapped_rows(block: int) -> Tensor:
-    """The 16 analysis rows that belong to one stride of 16 samples, (16, 32) float64, for DCT blocks of `block` samples.
+    """The analysis rows of one stride of 16 samples, (16, 32) float64, for DCT blocks of `block` samples.
 
     Row f + block * s is frequency f of sub-block s. With block < 16 the 16 samples hold 16 / block small blocks.
     """
@@ -50,8 +50,8 @@ def lapped_rows(block: int) -> Tensor:
     length = 2 * SUPPORT
     blocks = length // block
     half = torch.eye(block // 2, dtype=torch.float64)
-    transform = torch.block_diag(*[dct_matrix(block)] * blocks)
-    transform = transform @ torch.block_diag(half, *[boundary_rotation(block)] * (blocks - 1), half)
+    transform = _block_diagonal(*[dct_matrix(block)] * blocks)
+    transform = transform @ _block_diagonal(half, *[boundary_rotation(block)] * (blocks - 1), half)
     start = SUPPORT - STRIDE
     return transform[start : start + STRIDE, start - OVERLAP : start + STRIDE + OVERLAP]
 
@@ -66,6 +66,17 @@ def frequency_order(blocks: tuple[int, int]) -> Tensor:
         return (v * STRIDE / vertical + h * STRIDE / horizontal, v, row // vertical, column // horizontal)
 
     return torch.tensor(sorted(range(CHANNELS), key=key))
+
+
+def _block_diagonal(*blocks: Tensor) -> Tensor:
+    size = sum(len(block) for block in blocks)
+    out = torch.zeros(size, size, dtype=torch.float64)
+    start = 0
+    for block in blocks:
+        stop = start + len(block)
+        out[start:stop, start:stop] = block
+        start = stop
+    return out
 
 
 @dataclass(frozen=True)
@@ -118,7 +129,6 @@ def analyse(canvas: Tensor, vertical: Tensor, horizontal: Tensor) -> Tensor:
     lines = canvas.unfold(0, SUPPORT, STRIDE) @ vertical.T
     cells = lines.unfold(1, SUPPORT, STRIDE) @ horizontal.T
     return cells.reshape(-1, CHANNELS)
-
 
 
 def synthesise(coefficients: Tensor, rows: int, columns: int, vertical: Tensor, horizontal: Tensor) -> Tensor:

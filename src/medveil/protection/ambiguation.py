@@ -31,7 +31,7 @@ from medveil.codecs.varints import read_varint, varint
 from medveil.errors import IntegrityError
 from medveil.protection.enumerative import decode_subsets, encode_subsets
 from medveil.protection.keystream import MAX_CELLS, Stream, SystemStream, bounded
-from medveil.protection.support import coded_bytes, decode_support, encode_support
+from medveil.protection.support import coded_bytes, decode_supports, encode_supports
 
 BANDS = 64
 RANKED_VECTOR = 256
@@ -169,7 +169,7 @@ def _write_map(public: CodeMap, true_entries: NDArray[np.bool_], length: int) ->
     most = int(true_ones.max(initial=0))
     stops = np.cumsum(most - true_ones + 1) - 1
     lacking = int(stops[-1]) + 1 - len(entries) if len(entries) else 0
-    counts = encode_support(stops, len(entries) + lacking)
+    counts = encode_supports([(stops, len(entries) + lacking)])
     subsets = encode_subsets(true_entries, entries)
     return b"".join(map(varint, (length, most, lacking, len(subsets)))) + counts + subsets
 
@@ -182,10 +182,11 @@ def _read_map(public: CodeMap, secret: bytes, start: int) -> tuple[NDArray[np.bo
     if not 1 <= length <= MAX_CELLS or most > length or lacking > min(public.cells, MAX_CELLS // 2):
         raise IntegrityError("a support secret doesn't fit its public code")
     entries = _per_vector(public, length)
-    count_bytes = coded_bytes(len(entries) + lacking, len(entries))
+    unary = (len(entries) + lacking, len(entries))
+    count_bytes = coded_bytes([unary])
     if len(secret) - start < count_bytes + subset_bytes:
         raise IntegrityError("a support secret is shorter than its public code needs")
-    stops = decode_support(secret[start : start + count_bytes], len(entries) + lacking, len(entries))
+    (stops,) = decode_supports(secret[start : start + count_bytes], [unary])
     true_ones = most + 1 - np.diff(stops, prepend=-1)
     start += count_bytes
     true_entries = decode_subsets(secret[start : start + subset_bytes], entries, true_ones)

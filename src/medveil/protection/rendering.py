@@ -6,6 +6,8 @@ law, given uniform keystreams, doesn't depend on the image; of an obfuscated one
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,8 @@ from medveil.codecs.code import Bucket, Codec, CodeMap, Composition, Profile, Sp
 from medveil.images.image import FileKind, Image, Source
 from medveil.protection.ambiguation import AmbiguatedCode
 from medveil.protection.sealing import PublicCode, check_public
+
+_SIZE_STEP = 16
 
 
 def public_as_code(public: PublicCode, composition: Composition, side: bytes = b"") -> SparseCode:
@@ -51,15 +55,25 @@ def ambiguated_as_code(ambiguated: AmbiguatedCode, side: bytes = b"") -> SparseC
 def stranger_pixels(
     public: PublicCode | AmbiguatedCode, codec: Codec, profile: Profile, bucket: Bucket
 ) -> NDArray[np.generic]:
-    """The pixels, in the bucket's size, that decoding the public code as it stands gives.
+    """The pixels that decoding the public code as it stands gives, in the bucket's size or up to 48 pixels less.
 
-    The stranger doesn't have the side bytes; those of a ramp from black to white of the bucket's size stand in.
+    The stranger doesn't have the side bytes; those of a ramp from black to white stand in. The ramp has the bucket's
+    size, or, of the sizes within the bucket, one that makes as many cells as an ambiguated code shows.
     """
-    composition = codec.composition(profile, bucket) if isinstance(public, PublicCode) else None
+    if isinstance(public, PublicCode):
+        composition = codec.composition(profile, bucket)
+        side = codec.encode(_ramp(bucket.height, bucket.width, profile), profile, composition).side
+        return codec.decode(public_as_code(public, composition, side), profile, bucket)
+    shown = sum(code_map.cells for code_map in public.code.maps)
+    for fewer_rows, fewer_columns in product(range(0, Bucket.STEP, _SIZE_STEP), repeat=2):
+        ramp = _ramp(bucket.height - fewer_rows, bucket.width - fewer_columns, profile)
+        stand_in = codec.encode(ramp, profile, None)
+        if sum(code_map.cells for code_map in stand_in.maps) == shown:
+            break
+    return codec.decode(ambiguated_as_code(public, stand_in.side), profile, bucket)
+
+
+def _ramp(height: int, width: int, profile: Profile) -> Image:
     bits, dtype = (12, np.uint16) if profile.deep else (8, np.uint8)
-    ramp = np.linspace(0, (1 << bits) - 1, bucket.width).round().astype(dtype)
-    pixels = np.ascontiguousarray(np.broadcast_to(ramp, (bucket.height, bucket.width)))
-    side = codec.encode(Image(pixels, bits, Source(FileKind.PNG, b"")), profile, composition).side
-    if isinstance(public, AmbiguatedCode):
-        return codec.decode(ambiguated_as_code(public, side), profile, bucket)
-    return codec.decode(public_as_code(public, codec.composition(profile, bucket), side), profile, bucket)
+    row = np.linspace(0, (1 << bits) - 1, width).round().astype(dtype)
+    return Image(np.ascontiguousarray(np.broadcast_to(row, (height, width))), bits, Source(FileKind.PNG, b""))

@@ -29,7 +29,7 @@ from medveil.codecs.code import Composition, MapShape, SparseCode
 from medveil.codecs.nulls import pad_with_nulls
 from medveil.errors import IntegrityError
 from medveil.protection.keystream import Keystream, Stream
-from medveil.protection.support import coded_bytes, decode_support, encode_support
+from medveil.protection.support import coded_bytes, decode_supports, encode_supports
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,11 @@ class PublicCode:
     levels: bytes
 
     def to_bytes(self, composition: Composition) -> bytes:
-        """Exactly `public_bytes(composition)` bytes: for each map support and packed sign bits, then the levels."""
+        """Exactly `public_bytes(composition)` bytes: the supports, the sign bits of all maps packed, the levels."""
         check_public(self, composition)
-        parts: list[bytes] = []
-        for public in self.maps:
-            parts += encode_support(public.positions, public.cells), np.packbits(public.signs).tobytes()
-        return b"".join(parts) + self.levels
+        supports = encode_supports([(public.positions, public.cells) for public in self.maps])
+        signs = np.concatenate([np.empty(0, bool), *(public.signs for public in self.maps)])
+        return supports + np.packbits(signs).tobytes() + self.levels
 
     @classmethod
     def from_bytes(cls, data: bytes, composition: Composition) -> PublicCode:
@@ -76,25 +75,24 @@ class PublicCode:
         """
         if len(data) != public_bytes(composition):
             raise IntegrityError(f"a public code of this shape has {public_bytes(composition)} bytes, not {len(data)}")
-        maps: list[PublicMap] = []
-        start = 0
-        for shape in composition.maps:
-            support = coded_bytes(shape.cells, shape.nonzeros)
-            sign_bytes = -(-shape.nonzeros // 8)
-            positions = decode_support(data[start : start + support], shape.cells, shape.nonzeros)
-            start += support
-            signs = np.unpackbits(np.frombuffer(data, np.uint8, sign_bytes, start)).astype(bool)
-            start += sign_bytes
-            if np.any(signs[shape.nonzeros :]):
-                raise IntegrityError("the unused bits after the sign bits of a public code are not zero")
-            maps.append(PublicMap(shape.cells, positions, signs[: shape.nonzeros]))
-        return cls(tuple(maps), data[start:])
+        shapes = [(shape.cells, shape.nonzeros) for shape in composition.maps]
+        starts = np.cumsum([0, *(shape.nonzeros for shape in composition.maps)])
+        support_bytes, sign_bytes = coded_bytes(shapes), -(-int(starts[-1]) // 8)
+        supports = decode_supports(data[:support_bytes], shapes)
+        signs = np.unpackbits(np.frombuffer(data, np.uint8, sign_bytes, support_bytes)).astype(bool)
+        if np.any(signs[starts[-1] :]):
+            raise IntegrityError("the unused bits after the sign bits of a public code are not zero")
+        maps = tuple(
+            PublicMap(cells, positions, signs[first:last])
+            for (cells, _), positions, first, last in zip(shapes, supports, starts[:-1], starts[1:], strict=True)
+        )
+        return cls(maps, data[support_bytes + sign_bytes :])
 
 
 def public_bytes(composition: Composition) -> int:
     """Length in bytes of a public code of this composition."""
-    maps = sum(coded_bytes(shape.cells, shape.nonzeros) + -(-shape.nonzeros // 8) for shape in composition.maps)
-    return maps + composition.level_bytes
+    supports = coded_bytes([(shape.cells, shape.nonzeros) for shape in composition.maps])
+    return supports + -(-sum(shape.nonzeros for shape in composition.maps) // 8) + composition.level_bytes
 
 
 def seal(code: SparseCode, composition: Composition, key: bytes) -> PublicCode:

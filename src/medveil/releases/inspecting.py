@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.code import Bucket, SparseCode
-from medveil.errors import MedveilError, UsageError
+from medveil.codecs.code import Bucket
+from medveil.errors import UsageError
 from medveil.files.atomic import write_bytes
 from medveil.keys.identity import fingerprint
 from medveil.keys.tiers import Section
@@ -106,11 +106,7 @@ def stranger_view(package: Package, release: Release) -> NDArray[np.uint8]:
         raise UsageError("this package is an attachment; only images have a picture")
     if release.manifest.protection == "encrypted":
         return _bytes_as_picture(data, bucket)
-    codec = release.codec()
-    try:
-        pixels = codec.decode(_public_code(data, bucket, release), release.manifest.profile, bucket)
-    except MedveilError:
-        return _bytes_as_picture(data, bucket)
+    pixels = _decoded_by_a_stranger(data, bucket, release)
     low, high = float(pixels.min()), float(pixels.max())
     return np.asarray((pixels.astype(np.float64) - low) * (255.0 / max(high - low, 1.0)), dtype=np.uint8)
 
@@ -133,13 +129,16 @@ def _first_image(folder: Path, release: Release) -> PackageEntry:
     raise UsageError("the release holds attachments only")
 
 
-def _public_code(data: bytes, bucket: Bucket, release: Release) -> SparseCode:
+def _decoded_by_a_stranger(data: bytes, bucket: Bucket, release: Release) -> NDArray[np.generic]:
     from medveil.protection import ambiguation, rendering, sealing
 
+    codec, profile = release.codec(), release.manifest.profile
+    public: sealing.PublicCode | ambiguation.AmbiguatedCode
     if release.manifest.protection == "obfuscated":
-        return rendering.ambiguated_as_code(ambiguation.AmbiguatedCode.from_bytes(data))
-    composition = release.codec().composition(release.manifest.profile, bucket)
-    return rendering.public_as_code(sealing.PublicCode.from_bytes(data, composition), composition)
+        public = ambiguation.AmbiguatedCode.from_bytes(data)
+    else:
+        public = sealing.PublicCode.from_bytes(data, codec.composition(profile, bucket))
+    return rendering.stranger_pixels(public, codec, profile, bucket)
 
 
 def _bytes_as_picture(data: bytes, bucket: Bucket) -> NDArray[np.uint8]:

@@ -84,20 +84,24 @@ class Attachment:
 
 
 def pack_image(image: Image, origin: Origin, plan: PackingPlan, codec: Codec) -> tuple[Package, Fidelity]:
-    """Code, protect and seal one image under a fresh package id and salt."""
+    """Code, protect and seal one image under a fresh package id and salt.
+
+    The fidelity is measured on the package opened again, so that a package that does not open is never written.
+    """
     from medveil.images import records
 
     bucket = Bucket.of(image.pixels.shape[0], image.pixels.shape[1])
     pixel_record, identity_record = records(image, hkdf(plan.keys.identity_key, b"medveil/v1/uid-tags"))
     composition = codec.composition(plan.profile, bucket) if plan.protection == "sealed" else None
     code = codec.encode(image, plan.profile, composition)
-    measured = fidelity(image, codec.decode(code, plan.profile, bucket))
     identity = [origin.path, origin.sha256, identity_record]
     records_of = {
         Section.IMAGE: canonical.dumps([image.source.kind.value, image.bits_stored, pixel_record]),
         Section.IDENTITY: canonical.dumps(identity),
     }
-    return _assemble(code, records_of, bucket, plan, codec), measured
+    package = _assemble(code, records_of, bucket, plan, codec)
+    opened = unpack_image(package, plan.keys, plan.profile, plan.protection, codec)
+    return package, fidelity(image, opened.pixels)
 
 
 def pack_attachment(data: bytes, origin: Origin, plan: PackingPlan) -> Package:

@@ -282,7 +282,7 @@ def _finish(
         manifests.save(out, manifest, owner)
         shutil.rmtree(staging, ignore_errors=True)
     else:
-        digests = _embed(staging, book)
+        digests = _embed(staging, book, settings.codec)
         manifest = Manifest(
             book.release, book.epoch, 0, owner.recipient.verify_key, book.protection, book.profile, book.grids,
             book.created, book.decoys, digests, tuple(sorted(staged.values())),
@@ -296,16 +296,19 @@ def _finish(
     result.bytes = _size(out)
 
 
-def _embed(staging: Path, book: OwnerBook) -> tuple[bytes, ...]:
-    from medveil.codecs.registry import codec_of_profile
+def _embed(staging: Path, book: OwnerBook, codec: str) -> tuple[bytes, ...]:
+    from medveil.codecs.registry import get_codec
     from medveil.files.atomic import write_bytes
     from medveil.releases.stored import weights_path
 
     if not (book.embed and book.profile.weights):
         return ()
+    weights = get_codec(codec).weights_bytes()
+    if hashlib.sha256(weights).digest() != book.profile.weights:
+        raise TargetExistsError("it was begun with other weights of the codec", hint="share into a new folder")
     path = weights_path(staging, book.profile.weights)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, codec_of_profile(book.profile, None).weights_bytes(), overwrite=True)
+    write_bytes(path, weights, overwrite=True)
     return (book.profile.weights,)
 
 

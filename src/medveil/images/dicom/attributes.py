@@ -140,6 +140,12 @@ _TRAVELLING: Mapping[int, tuple[str, Check]] = {
     0x00282114: ("CS", _code),  # Lossy Image Compression Method
     0x20500020: ("CS", _code),  # Presentation LUT Shape
 }
+_ANATOMIC_REGION, _VIEW_CODE = 0x00082218, 0x00540220
+_CODE_VALUE, _CODE_SCHEME, _CODE_MEANING, _MODIFIERS = 0x00080100, 0x00080102, 0x00080104, 0x00540222
+_IN_CODE: Mapping[int, tuple[str, Check]] = {
+    _CODE_VALUE: ("SH", _all(re.compile(r"[A-Z0-9-]{2,16}"), 1)),
+    _CODE_SCHEME: ("SH", _one_of(frozenset(["SCT", "SRT", "SNM3", "99SDM", "DCM", "FMA", "RADLEX"]))),
+}
 _LUT_SEQUENCES = (0x00283000, 0x00283010)
 _LUT_DESCRIPTOR, _LUT_TYPE, _LUT_DATA = 0x00283002, 0x00283004, 0x00283006
 _IN_LUT: Mapping[int, tuple[str, Check]] = {
@@ -163,6 +169,8 @@ def is_travelling(elements: Mapping[int, Element]) -> bool:
 def _kept(element: Element) -> Element | None:
     if element.tag in _LUT_SEQUENCES and element.vr == "SQ":
         return _kept_luts(element)
+    if element.tag in (_ANATOMIC_REGION, _VIEW_CODE) and element.vr == "SQ":
+        return _kept_code(element)
     if element.tag == IMAGE_TYPE and element.vr == "CS":
         return _kept_image_type(element)
     return _checked(element, _TRAVELLING)
@@ -185,6 +193,18 @@ def _kept_image_type(element: Element) -> Element:
     if joined == "\\".join(texts(element)):
         return element
     return Element(IMAGE_TYPE, "CS", (joined + " " * (len(joined) % 2)).encode())
+
+
+def _kept_code(element: Element) -> Element | None:
+    """The first code of a public scheme. Its meaning, free text in the file, becomes the code itself."""
+    for item in element.items:
+        kept = [one for one in (_checked(inner, _IN_CODE) for inner in item) if one is not None]
+        if [one.tag for one in kept] == [_CODE_VALUE, _CODE_SCHEME]:
+            kept.append(Element(_CODE_MEANING, "LO", kept[0].value))
+            if element.tag == _VIEW_CODE:
+                kept.append(Element(_MODIFIERS, "SQ", ()))  # type 2 in mammography
+            return Element(element.tag, "SQ", (tuple(kept),))
+    return None
 
 
 def _kept_luts(element: Element) -> Element | None:

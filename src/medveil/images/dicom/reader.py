@@ -21,6 +21,7 @@ PREAMBLE = 128
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, BIG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 _TRANSFER_SYNTAX, _MEDIA_CLASS = 0x00020010, 0x00020002
+_META_GROUP = 2
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _FLOAT_PIXELS = (0x7FE00008, 0x7FE00009)
 _FUNCTIONAL_GROUPS = 0x52009229
@@ -136,6 +137,8 @@ def _inflated(data: bytes) -> bytes:
 
 def _check_object(opened: _Opened) -> None:
     elements = opened.elements
+    if any(tag >> 16 == _META_GROUP for tag in elements):
+        raise UnreadableInputError(DAMAGED)
     if any(tag in elements for tag in _FLOAT_PIXELS):
         raise UnsupportedInputError("float pixels; medveil takes integers of 8 to 16 bits")
     if PIXEL_DATA not in elements:

@@ -69,7 +69,7 @@ def identity_part(data: bytes) -> IdentityRecord | None:
     fields = record.Fields(record.unpack(data, FileKind.DICOM))
     elements, meta = _parsed(fields.data("elements")), _parsed(fields.data("meta"))
     unused = Unused(fields.integer("fill", 0, 2), fields.data("unused"))
-    if PIXEL_DATA in elements or any(tag >> 16 != 2 for tag in meta):
+    if PIXEL_DATA in elements or any(tag >> 16 == 2 for tag in elements) or any(tag >> 16 != 2 for tag in meta):
         raise IntegrityError(_MISFIT)
     flags = fields.integer("word", 0, 1), fields.integer("compressed", 0, 1)
     return IdentityRecord(elements, meta, unused, bool(flags[0]), bool(flags[1]))

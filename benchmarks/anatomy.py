@@ -1,0 +1,76 @@
+"""Where the bytes of a release go, section by section, before and after padding. Needs the owner's key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medveil.codecs.registry import get_codec
+from medveil.keys.identity import Identity
+from medveil.keys.tiers import Section, section_key
+from medveil.protection import padding
+from medveil.protection.encrypting import TAG_BYTES, decrypt
+from medveil.protection.support import coded_bytes
+from medveil.releases import book
+from medveil.releases import manifest as manifests
+from medveil.releases.manifest import Manifest
+from medveil.releases.package import Package
+from medveil.releases.stored import load_package
+
+
+def anatomy(folder: Path, owner: Path) -> dict[str, int]:
+    """Bytes by part; the parts sum to the whole release on disk.
+
+    `padding` is what the sections' padding adds, so that the parts before it are what they would be without.
+    """
+    manifest = manifests.load(folder).manifest
+    keys = book.full_keys(folder, Identity.load(owner), manifest.release)
+    parts = dict.fromkeys(("code: support", "code: signs", "code: levels, scales and DC", "code"), 0)
+    parts |= dict.fromkeys(("image record", "identity", "package headers", "padding"), 0)
+    for entry in manifest.packages:
+        package = load_package(folder, entry, manifest)
+        lengths = dict(package.header.sections)
+        parts["package headers"] += entry.length - sum(lengths.values())
+        for section, name in ((Section.IMAGE, "image record"), (Section.IDENTITY, "identity"), (Section.CODE, "code")):
+            if section is Section.CODE and manifest.protection == "sealed":
+                _add_sealed(parts, package, manifest)
+                continue
+            key = section_key(keys, package.header.place(section))
+            plain = decrypt(package.sections[section], key, package.header.associated_data(section))
+            length = len(padding.remove(plain))
+            parts[name] += length + TAG_BYTES
+            parts["padding"] += len(plain) - length
+    parts["manifest and signature"] = sum((folder / name).stat().st_size for name in ("manifest.cbor", "manifest.sig"))
+    grants = sorted((folder / "grants").glob("*.age"))
+    parts["grants and owner's book"] = sum(path.stat().st_size for path in [*grants, folder / book.BOOK])
+    return {name: size for name, size in parts.items() if size}
+
+
+def code_bytes(folder: Path, owner: Path) -> dict[str, int]:
+    """Original's file name -> bytes of its code with the AEAD's 28, before padding (encrypted releases)."""
+    manifest = manifests.load(folder).manifest
+    keys = book.full_keys(folder, Identity.load(owner), manifest.release)
+    found = {}
+    for entry in manifest.packages:
+        package = load_package(folder, entry, manifest)
+        plain = {}
+        for section in (Section.CODE, Section.IDENTITY):
+            key = section_key(keys, package.header.place(section))
+            data = decrypt(package.sections[section], key, package.header.associated_data(section))
+            plain[section] = padding.remove(data)
+        found[_original(package, plain[Section.IDENTITY])] = len(plain[Section.CODE]) + TAG_BYTES
+    return found
+
+
+def _original(package: Package, record: bytes) -> str:
+    from medveil.files import canonical
+
+    path, _, _ = canonical.loads(record, what="identity section", limit=len(record))
+    return Path(path).name
+
+
+def _add_sealed(parts: dict[str, int], package: Package, manifest: Manifest) -> None:
+    composition = get_codec(manifest.profile.codec).composition(manifest.profile, package.header.bucket)
+    signs = -(-sum(shape.nonzeros for shape in composition.maps) // 8)
+    parts["code: support"] += coded_bytes([(shape.cells, shape.nonzeros) for shape in composition.maps])
+    parts["code: signs"] += signs
+    parts["code: levels, scales and DC"] += composition.level_bytes

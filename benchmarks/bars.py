@@ -1,0 +1,111 @@
+"""The bars that were set before the work began, and whether the evidence meets them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Collected = Mapping[str, Mapping[str, Any] | None]
+_QUALITY = 40
+_MIN_DB = 40.0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One requirement.
+
+    Attributes:
+        what: in words.
+        limit, stretch: what was asked, and what was hoped for ("" for nothing).
+        measured: in words.
+        met: None where it was not measured.
+        beyond: whether the stretch is met too.
+    """
+
+    what: str
+    limit: str
+    stretch: str
+    measured: str
+    met: bool | None
+    beyond: bool = False
+
+    @property
+    def verdict(self) -> str:
+        if self.met is None:
+            return "not measured"
+        return "no" if not self.met else "yes, and the stretch" if self.beyond else "yes"
+
+
+def bars(collected: Collected) -> list[Bar]:
+    """Every bar, with what the evidence says of it."""
+    makers: dict[str, Callable[[Any], Iterator[Bar]]] = {
+        "rate_fidelity": _rate_fidelity,
+        "depth16": _depth16,
+        "performance": _performance,
+    }
+    found = []
+    for name, make in makers.items():
+        evidence = collected.get(name)
+        if evidence is None:
+            found.append(Bar(f"({name})", "", "", "", None))
+        else:
+            found += make(evidence["results"])
+    return found
+
+
+def _rate_fidelity(results: Mapping[str, Any]) -> Iterator[Bar]:
+    ours = {one["protection"]: one for one in results["medveil"] if one["quality"] == _QUALITY}
+    sealed, encrypted = ours["sealed"], ours["encrypted"]
+    yield Bar(
+        "`lapped` sealed, whole release, mean ≥ 40.0 dB", "≤ 0.60 bpp", "≤ 0.42 bpp",
+        f"{sealed['bpp']:.3f} bpp at {sealed['mean_db']:.2f} dB",
+        sealed["bpp"] <= 0.60 and sealed["mean_db"] >= _MIN_DB,
+        sealed["bpp"] <= 0.42,
+    )  # fmt: skip
+    compared = next(one for one in results["comparison"] if one["quality"] == _QUALITY)
+    ratios = {(row["name"], row["way"]): row for row in compared["rows"]}
+    for words, key in (("before padding", "unpadded_ratio"), ("whole release, padded", "release_ratio")):
+        slope = ratios["JPEG 2000", "constant slope"][key]
+        better = ratios["JPEG XL", "constant distance"][key]
+        yield Bar(
+            f"`lapped` encrypted, {words}, mean ≥ 40.0 dB, both at constant step",
+            "≤ 1.0 × JPEG 2000", "≤ 0.8 × JPEG XL",
+            f"{slope:.2f} × JPEG 2000, {better:.2f} × JPEG XL at {encrypted['mean_db']:.2f} dB",
+            slope <= 1.0 and encrypted["mean_db"] >= _MIN_DB,
+            better <= 0.8,
+        )  # fmt: skip
+
+
+def _depth16(results: Mapping[str, Any]) -> Iterator[Bar]:
+    for name, one in results["sets"].items():
+        yield Bar(
+            f"16 bit: {name}, `lapped` sealed, default quality, largest RMSE of a file", "≤ 5 HU", "≤ 2 HU",
+            f"{one['largest_rmse_hu']:.2f} HU at {one['bpp']:.2f} bpp",
+            one["largest_rmse_hu"] <= 5,
+            one["largest_rmse_hu"] <= 2,
+        )  # fmt: skip
+
+
+def _performance(results: Mapping[str, Any]) -> Iterator[Bar]:
+    grant = max(row["largest_grant_bytes"] for row in results["grants"])
+    yield Bar("a whole-release grant (X25519)", "≤ 640 bytes", "", f"{grant} bytes", grant <= 640)
+    for row in results["large"]["rows"]:
+        if row["name"].startswith("medveil"):
+            seconds = row["median_seconds"]
+            yield Bar(
+                f"share + open, 1024 × 1024, {row['name'].split()[1]}, after start-up", "≤ 1.0 s", "≤ 0.3 s",
+                f"{seconds:.2f} s (median)", seconds <= 1.0, seconds <= 0.3,
+            )  # fmt: skip
+    start = results["start_up"]
+    helping, both = start["help_median_seconds"], start["share_open_median_seconds"]
+    yield Bar("`medveil --help`", "≤ 0.4 s", "", f"{helping:.2f} s (median)", helping <= 0.4)
+    words = "torch" if start["torch_imported"] else "no torch"
+    yield Bar(
+        "share + open of one 448 px image from the shell, no torch", "≤ 2.5 s", "", f"{both:.2f} s (median), {words}",
+        both <= 2.5 and not start["torch_imported"],
+    )  # fmt: skip
+    peak = max(results["memory"]["share_mib"], results["memory"]["open_mib"])
+    yield Bar("memory, 3000 × 3000, 16 bits", "≤ 1536 MiB", "≤ 717 MiB", f"{peak:.0f} MiB", peak <= 1536, peak <= 717)
+    seconds = results["demo"]["seconds"]
+    yield Bar("`make demo` after install", "≤ 60 s", "", f"{seconds:.0f} s", seconds <= 60)

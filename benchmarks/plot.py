@@ -1,0 +1,55 @@
+"""The rate-fidelity plot, drawn from evidence/rate_fidelity.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.provenance import REPOSITORY
+
+TARGET = REPOSITORY / "docs" / "rate_fidelity"
+_STYLES = {
+    "medveil encrypted": ("#0072B2", "o", "-", 2.4),
+    "medveil sealed": ("#D55E00", "s", "-", 2.4),
+    "JPEG 2000, constant slope": ("#555555", "^", "-", 1.2),
+    "JPEG 2000, constant dB": ("#555555", "^", "--", 1.2),
+    "JPEG XL, constant distance": ("#009E73", "v", "-", 1.2),
+    "JPEG XL, constant dB": ("#009E73", "v", "--", 1.2),
+}
+
+
+def lines(results: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    """Name of each line -> its points (bits per pixel, mean dB), sorted."""
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in _STYLES}
+    for one in results["medveil"]:
+        found[f"medveil {one['protection']}"].append((one["bpp"], one["mean_db"]))
+    for row in results["rivals"]:
+        found[f"{row['name']}, {row['way']}"].append((row["bpp"], row["mean_db"]))
+    return {name: sorted(points) for name, points in found.items()}
+
+
+def draw(evidence: Mapping[str, Any], target: Path = TARGET) -> list[Path]:
+    """Write the plot as PNG and SVG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    mpl.rcParams["svg.hashsalt"] = "medveil"
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
+    for name, points in lines(evidence["results"]).items():
+        colour, marker, style, width = _STYLES[name]
+        label = name if name.startswith("medveil") else f"{name} + AEAD"
+        axes.plot(*zip(*points, strict=True), style, color=colour, marker=marker, ms=5, lw=width, label=label)
+    axes.set_xlabel("bits per pixel (medveil: whole release on disk)")
+    axes.set_ylabel("mean PSNR, dB (peak 255)")
+    axes.set_title(f"{evidence['images']} chest radiographs, test fold", fontsize=11)
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=9, loc="lower right")
+    paths = [target.with_suffix(".png"), target.with_suffix(".svg")]
+    figure.savefig(paths[0], dpi=150)
+    figure.savefig(paths[1], metadata={"Date": None})
+    plt.close(figure)
+    return paths

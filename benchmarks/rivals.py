@@ -1,0 +1,210 @@
+"""What a user would take instead: JPEG 2000, JPEG XL, JPEG-LS, each inside an AEAD.
+
+Two ways to choose the quality of a set of images:
+- *constant dB*: every image is searched to the same PSNR;
+- *constant step*: one setting for all images. JPEG XL has its distance. OpenJPEG has no such setting, so JPEG 2000 gets
+  what a constant step stands for: the same slope of squared error against bytes in every image, which is the best that
+  any choice of step can do for that set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.fidelity import decibels, squared_error, ssim
+
+AEAD_BYTES = 28
+"""Nonce (12) and tag (16) of AES-256-GCM or ChaCha20-Poly1305, added to every file of a rival."""
+
+_TOLERANCE_DB = 0.005
+_SLOPES = np.geomspace(0.05, 2000, 400)
+_FINE_DB = np.arange(30.0, 52.0, 0.02)
+
+Pixels = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A codec with one knob.
+
+    Attributes:
+        name: as printed.
+        knobs: settings from coarse to fine between which a search stays.
+        logarithmic: whether the knob works by ratios.
+    """
+
+    name: str
+    knobs: tuple[float, ...]
+    logarithmic: bool
+
+    def encode(self, pixels: Pixels, knob: float) -> bytes:
+        import imagecodecs
+
+        if self.name == "JPEG 2000":
+            # a bare code stream, the 9/7 transform, five levels, 64 x 64 code blocks: OpenJPEG's best for this use
+            return imagecodecs.jpeg2k_encode(pixels, level=knob, codecformat="j2k", reversible=False, numthreads=1)
+        return imagecodecs.jpegxl_encode(pixels, distance=knob, effort=7, numthreads=1)
+
+    def decode(self, data: bytes) -> Pixels:
+        import imagecodecs
+
+        decode = imagecodecs.jpeg2k_decode if self.name == "JPEG 2000" else imagecodecs.jpegxl_decode
+        return np.asarray(decode(data, numthreads=1))
+
+
+JPEG_2000 = Rival("JPEG 2000", (31, 33, 35, 36, 37, 38, 39, 40, 41, 42, 43, 45, 47, 50), logarithmic=False)
+JPEG_XL = Rival("JPEG XL", (16, 10, 7, 5, 3.5, 2.5, 1.8, 1.2, 0.8, 0.5, 0.3), logarithmic=True)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One image at every knob of a rival: bytes and mean squared error."""
+
+    pixels: int
+    sizes: tuple[int, ...]
+    errors: tuple[float, ...]
+
+    @property
+    def decibels(self) -> NDArray[np.float64]:
+        """PSNR at each knob, made strictly increasing."""
+        return np.maximum.accumulate([decibels(error) for error in self.errors]) + np.arange(len(self.errors)) * 1e-9
+
+    def best_at(self, slope: float) -> float:
+        """PSNR at which squared error + slope x bytes is least."""
+        known = self.decibels
+        fine = _FINE_DB[(known[0] <= _FINE_DB) & (known[-1] >= _FINE_DB)]
+        if not fine.size:
+            return float(known[0])
+        size = np.exp(np.polynomial.Polynomial.fit(known, np.log(self.sizes), 3)(fine))
+        error = 255.0**2 / 10 ** (fine / 10) * self.pixels
+        return float(fine[np.argmin(error + slope * size)])
+
+
+@dataclass(frozen=True)
+class Coded:
+    """One image, coded: bytes with the AEAD's, PSNR, SSIM."""
+
+    size: int
+    psnr: float
+    ssim: float
+
+
+def curves(rival: Rival, images: Sequence[Pixels], jobs: int) -> list[Curve]:
+    """Every image at every knob."""
+    return list(_spread(partial(_curve, rival), jobs, images))
+
+
+def at_constant_db(
+    rival: Rival, images: Sequence[Pixels], known: Sequence[Curve], goals: float | Sequence[float], jobs: int
+) -> list[Coded]:
+    """Every image searched to its goal (one for all, or one each) in dB."""
+    wanted = [goals] * len(images) if isinstance(goals, float) else list(goals)
+    return list(_spread(partial(_searched, rival), jobs, images, known, wanted))
+
+
+def at_constant_slope(
+    rival: Rival, images: Sequence[Pixels], known: Sequence[Curve], mean_db: float, jobs: int
+) -> tuple[list[Coded], float]:
+    """(images at one slope of squared error against bytes whose mean PSNR is `mean_db`, that slope)."""
+    means = [float(np.mean([curve.best_at(slope) for curve in known])) for slope in _SLOPES]
+    slope = float(np.exp(np.interp(-mean_db, -np.array(means), np.log(_SLOPES))))
+    goals = [curve.best_at(slope) for curve in known]
+    shift = mean_db - float(np.mean(goals))
+    return at_constant_db(rival, images, known, [goal + shift for goal in goals], jobs), slope
+
+
+def at_constant_knob(
+    rival: Rival, images: Sequence[Pixels], known: Sequence[Curve], mean_db: float, jobs: int
+) -> tuple[list[Coded], float]:
+    """(images at one knob for all whose mean PSNR is `mean_db`, that knob)."""
+    means = np.mean([curve.decibels for curve in known], axis=0)
+    scale = _scaled(rival, np.asarray(rival.knobs))
+    first = float(np.interp(mean_db, means, scale))
+    slope = np.gradient(means, scale)
+    knob, coded = _unscaled(rival, first), []
+    for _ in range(3):
+        coded = list(_spread(partial(_coded, rival, knob), jobs, images))
+        miss = mean_db - float(np.mean([one.psnr for one in coded]))
+        if abs(miss) < 2 * _TOLERANCE_DB:
+            break
+        first += miss / float(np.interp(first, scale, slope))
+        knob = _unscaled(rival, first)
+    return coded, knob
+
+
+def lossless(images: Sequence[Pixels], jobs: int) -> dict[str, int]:
+    """Bytes of all images with the AEAD's, by codec; each is decoded and compared."""
+    rows = list(_spread(_lossless, jobs, images))
+    return {name: sum(row[name] for row in rows) for name in rows[0]}
+
+
+def _scaled(rival: Rival, knob: Any) -> Any:
+    return -np.log(knob) if rival.logarithmic else np.asarray(knob, dtype=np.float64)
+
+
+def _unscaled(rival: Rival, value: float) -> float:
+    return float(np.exp(-value)) if rival.logarithmic else float(value)
+
+
+def _curve(rival: Rival, pixels: Pixels) -> Curve:
+    sizes, errors = [], []
+    for knob in rival.knobs:
+        data = rival.encode(pixels, knob)
+        sizes.append(len(data) + AEAD_BYTES)
+        errors.append(squared_error(pixels, rival.decode(data)))
+    return Curve(pixels.size, tuple(sizes), tuple(errors))
+
+
+def _coded(rival: Rival, knob: float, pixels: Pixels) -> Coded:
+    data = rival.encode(pixels, knob)
+    other = rival.decode(data)
+    return Coded(len(data) + AEAD_BYTES, decibels(squared_error(pixels, other)), ssim(pixels, other))
+
+
+def _searched(rival: Rival, pixels: Pixels, curve: Curve, goal: float) -> Coded:
+    """The smallest file found that is not below the goal by more than the tolerance; regula falsi on the knob."""
+    scale, known = _scaled(rival, np.asarray(rival.knobs)), curve.decibels
+    knob = float(np.interp(goal, known, scale))
+    slope = float(np.interp(knob, scale, np.gradient(known, scale))) or 1.0
+    nearest: Coded | None = None
+    for _ in range(6):
+        coded = _coded(rival, _unscaled(rival, knob), pixels)
+        miss = goal - coded.psnr
+        if nearest is None or abs(miss) < abs(goal - nearest.psnr):
+            nearest = coded
+        if abs(miss) < _TOLERANCE_DB:
+            break
+        knob = float(np.clip(knob + miss / slope, scale[0], scale[-1]))
+    return nearest  # type: ignore[return-value]
+
+
+def _lossless(pixels: Pixels) -> dict[str, int]:
+    import imagecodecs as ic
+
+    pairs: dict[str, tuple[Callable[[Any], bytes], Callable[[bytes], Any]]] = {
+        "JPEG-LS": (ic.jpegls_encode, ic.jpegls_decode),
+        "JPEG 2000": (partial(ic.jpeg2k_encode, codecformat="j2k", reversible=True), ic.jpeg2k_decode),
+        "JPEG XL": (partial(ic.jpegxl_encode, lossless=True, effort=7, numthreads=1), ic.jpegxl_decode),
+    }
+    sizes = {}
+    for name, (encode, decode) in pairs.items():
+        data = encode(pixels)
+        if not np.array_equal(decode(data), pixels):
+            raise RuntimeError(f"{name} did not come back exactly")
+        sizes[name] = len(data) + AEAD_BYTES
+    return sizes
+
+
+def _spread(work: Callable[..., Any], jobs: int, *columns: Sequence[Any]) -> Iterator[Any]:
+    if jobs <= 1:
+        yield from map(work, *columns)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(work, *columns, chunksize=8)

@@ -1,0 +1,250 @@
+"""From evidence to tables: the same figures as plain text for a terminal and as Markdown for the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.bars import bars
+
+Evidence = Mapping[str, Any]
+Collected = Mapping[str, Evidence | None]
+NAMES = ("rate_fidelity", "performance", "depth16", "primis_fidelity")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a header; the first column is left-aligned, the others right-aligned."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        rule = "| --- |" + " ---: |" * (len(self.header) - 1)
+        return "\n".join([_piped(self.header), rule, *(_piped(row) for row in self.rows)])
+
+    def text(self) -> str:
+        widths = [max(len(row[column]) for row in [self.header, *self.rows]) for column in range(len(self.header))]
+        lines = [
+            "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(pairs))
+            for pairs in (list(zip(row, widths, strict=True)) for row in [self.header, *self.rows])
+        ]
+        return "\n".join([self.title, lines[0], "-" * len(lines[0]), *lines[1:]])
+
+
+def text_of(evidence: Evidence) -> str:
+    """Every table of one benchmark, as plain text."""
+    collected = {evidence["name"]: evidence}
+    names = [name for name, (needs, _) in TABLES.items() if needs == (evidence["name"],)]
+    return "\n\n".join(TABLES[name][1](collected).text() for name in names)
+
+
+def render(name: str, collected: Collected) -> str:
+    """One table as Markdown; a line instead where a benchmark that it needs has not been run."""
+    needs, make = TABLES[name]
+    missing = [need for need in needs if collected.get(need) is None]
+    return f"*Not measured yet: {', '.join(missing)}.*" if missing else make(collected).markdown()
+
+
+def bars_table(collected: Collected) -> Table:
+    """Every bar and whether it is met."""
+    rows = [(bar.what, bar.limit, bar.stretch, bar.measured, bar.verdict) for bar in bars(collected)]
+    return Table("What was asked and what was measured", ("what", "bar", "stretch", "measured", "met"), rows)
+
+
+def _provenance(collected: Collected) -> Table:
+    rows = []
+    for name in NAMES:
+        evidence = collected.get(name)
+        if evidence is not None:
+            where = evidence["machine"]
+            load = where.get("load_average", ["?"])[0]
+            seed = "none" if evidence.get("seed") is None else str(evidence["seed"])
+            machine = f"{where['cores']} cores, {where['cpu']}, {where['memory_gib']} GiB; load {load}"
+            commit = " ".join(word[:12] for word in evidence["commit"].split())
+            seconds = f"{evidence['seconds']:.0f}"
+            rows.append((f"`{evidence['command']}`", commit, str(evidence["images"]), seed, seconds, machine))
+    header = ("command", "commit", "images", "seed", "seconds", "machine, and its load at the end")
+    return Table("Where the figures come from", header, rows)
+
+
+def _medveil(collected: Collected) -> Table:
+    rows = []
+    for one in sorted(_results(collected, "rate_fidelity")["medveil"], key=_by_level):
+        low, high = one["mean_db_interval"]
+        rows.append(
+            (
+                f"{one['protection']}, quality {one['quality']:g}",
+                f"{one['mean_db']:.2f} ({low:.2f}–{high:.2f})",
+                f"{one['fifth_percentile_db']:.1f}",
+                f"{one['lowest_db']:.1f}",
+                f"{100 * one['share_more_than_3_db_below']:.0f} %",
+                f"{one['mean_ssim']:.4f}",
+                f"{one['unpadded_bpp']:.3f}",
+                f"{one['bpp']:.3f}",
+            )
+        )
+    header = (
+        "release", "mean dB (95 %)", "5th percentile", "lowest", "> 3 dB below", "SSIM", "bpp before padding", "bpp",
+    )  # fmt: skip
+    return Table("medveil, codec lapped: whole release on disk, files reopened with a recipient's key", header, rows)
+
+
+def _comparison(collected: Collected) -> Table:
+    results = _results(collected, "rate_fidelity")
+    rivals = {(row["goal"], row["name"], row["way"]): row for row in results["rivals"]}
+    rows = []
+    for compared in sorted(results["comparison"], key=lambda one: one["quality"]):
+        for row in compared["rows"]:
+            rival = rivals[f"encrypted, quality {compared['quality']:g}", row["name"], row["way"]]
+            low, high = row["code_ratio_interval"]
+            rows.append(
+                (
+                    f"{row['name']}, {row['way']}",
+                    f"{compared['mean_db']:.2f}",
+                    f"{rival['mean_db']:.2f}",
+                    f"{rival['bpp']:.3f}",
+                    f"{row['code_ratio']:.2f} ({low:.2f}–{high:.2f})",
+                    f"{row['unpadded_ratio']:.2f}",
+                    f"{row['release_ratio']:.2f}",
+                )
+            )
+    header = (
+        "rival + AEAD", "medveil dB", "rival dB", "rival bpp", "code ratio (95 %)", "release before padding", "release",
+    )  # fmt: skip
+    return Table("Bytes of medveil encrypted over bytes of the rival at the same mean PSNR", header, rows)
+
+
+def _at_forty(collected: Collected) -> Table:
+    rows = [
+        (f"{r['name']}, {r['way']}", f"{r['mean_db']:.2f}", f"{r['lowest_db']:.1f}", f"{r['mean_ssim']:.4f}",
+         f"{r['bpp']:.3f}")
+        for r in _results(collected, "rate_fidelity")["rivals"] if r["goal"] == "40 dB"
+    ]  # fmt: skip
+    return Table("Rivals at a mean of 40 dB", ("rival + AEAD", "mean dB", "lowest dB", "SSIM", "bpp"), rows)
+
+
+def _lossless(collected: Collected) -> Table:
+    found = _results(collected, "rate_fidelity")["lossless"]
+    rows = [(f"{row['name']}, lossless", f"{row['bpp']:.3f}") for row in sorted(found, key=lambda row: row["bpp"])]
+    return Table("Lossless rivals", ("rival + AEAD", "bpp"), rows)
+
+
+def _parts(collected: Collected) -> Table:
+    results = _results(collected, "rate_fidelity")
+    both = {one["protection"]: one for one in results["medveil"] if one["quality"] == 40}
+    names = list(dict.fromkeys(name for one in both.values() for name in one["parts"]))
+
+    def cell(protection: str, name: str) -> str:
+        size = both[protection]["parts"].get(name)
+        return "–" if size is None else f"{8 * size / results['pixels']:.4f}"
+
+    rows = [(name, cell("sealed", name), cell("encrypted", name)) for name in names]
+    rows.append(("**whole release**", f"{both['sealed']['bpp']:.4f}", f"{both['encrypted']['bpp']:.4f}"))
+    return Table("Where the bits go at quality 40, bits per pixel", ("part", "sealed", "encrypted"), rows)
+
+
+def _large(collected: Collected) -> Table:
+    rows = [
+        (row["name"], f"{row['median_seconds']:.2f}", f"{row['best_seconds']:.2f}", f"{row['cpu_seconds']:.2f}",
+         f"{row['times_jpeg_2000']:.1f}")
+        for row in _results(collected, "performance")["large"]["rows"]
+    ]  # fmt: skip
+    header = ("share + open, 1024 × 1024", "median s", "best s", "CPU s", "× JPEG 2000")
+    return Table("One 1024 × 1024 radiograph in one process after start-up", header, rows)
+
+
+def _start_up(collected: Collected) -> Table:
+    results = _results(collected, "performance")
+    start, memory = results["start_up"], results["memory"]
+    side = f"{memory['side']} × {memory['side']}"
+    rows = [
+        (
+            "`medveil --help`, median (best)",
+            f"{start['help_median_seconds']:.2f} s ({start['help_best_seconds']:.2f} s)",
+        ),
+        (
+            "share + open of one 448-pixel image from the shell, median (best)",
+            f"{start['share_open_median_seconds']:.2f} s ({start['share_open_best_seconds']:.2f} s)",
+        ),
+        ("torch imported by either", "yes" if start["torch_imported"] else "no"),
+        (f"peak memory of share, {side}, 16 bits", f"{memory['share_mib']:.0f} MiB"),
+        (f"peak memory of open, {side}, 16 bits", f"{memory['open_mib']:.0f} MiB"),
+        *((f"grant, release of {row['images']}", f"{row['largest_grant_bytes']} bytes") for row in results["grants"]),
+        ("`medveil demo`", f"{results['demo']['seconds']:.0f} s"),
+    ]
+    return Table("Start-up, memory, grants, demo", ("what", "measured"), rows)
+
+
+def _depth16(collected: Collected) -> Table:
+    rows = [
+        (name, str(one["images"]), f"{one['mean_rmse_hu']:.2f}", f"{one['largest_rmse_hu']:.2f}",
+         f"{max(row['largest_error_hu'] for row in one['files']):.0f}", "yes" if one["padding_exact"] else "no",
+         f"{one['bpp']:.2f}", f"{one['lossless_bpp']:.2f}")
+        for name, one in _results(collected, "depth16")["sets"].items()
+    ]  # fmt: skip
+    header = (
+        "set", "images", "mean RMSE, HU", "largest RMSE, HU", "largest error, HU", "padding exact", "bpp",
+        "JPEG-LS lossless bpp",
+    )  # fmt: skip
+    return Table("16-bit CT, lapped, sealed, default quality", header, rows)
+
+
+def _primis(collected: Collected) -> Table:
+    found = _results(collected, "primis_fidelity")["rows"]
+    header = tuple(name.replace("_", " ") for name in found[0])
+    return Table("primis", header, [tuple(_plain(value) for value in row.values()) for row in found])
+
+
+def _readme(collected: Collected) -> Table:
+    results = _results(collected, "rate_fidelity")
+    ours = {one["protection"]: one for one in results["medveil"] if one["quality"] == 40}
+    rows = [
+        (f"medveil, {protection}", f"{one['bpp']:.2f}", f"{one['mean_db']:.1f} dB")
+        for protection, one in sorted(ours.items(), reverse=True)
+    ]
+    rows += [
+        (f"{row['name']} in an AEAD, {row['way']}", f"{row['bpp']:.2f}", f"{row['mean_db']:.1f} dB")
+        for row in results["rivals"] if row["goal"] == "40 dB"
+    ]  # fmt: skip
+    rows += [(f"{row['name']} in an AEAD, lossless", f"{row['bpp']:.2f}", "exact") for row in results["lossless"][:1]]
+    return Table("Rates", ("way to share", "bits per pixel", "mean PSNR"), rows)
+
+
+def _results(collected: Collected, name: str) -> Any:
+    evidence = collected[name]
+    assert evidence is not None
+    return evidence["results"]
+
+
+def _by_level(one: Mapping[str, Any]) -> tuple[int, float]:
+    return ("sealed", "encrypted").index(one["protection"]), one["quality"]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _piped(row: Sequence[str]) -> str:
+    return "| " + " | ".join(row) + " |"
+
+
+TABLES: dict[str, tuple[tuple[str, ...], Callable[[Collected], Table]]] = {
+    "bars": ((), bars_table),
+    "provenance": ((), _provenance),
+    "medveil": (("rate_fidelity",), _medveil),
+    "comparison": (("rate_fidelity",), _comparison),
+    "rivals-at-40": (("rate_fidelity",), _at_forty),
+    "lossless": (("rate_fidelity",), _lossless),
+    "parts": (("rate_fidelity",), _parts),
+    "large": (("performance",), _large),
+    "start-up": (("performance",), _start_up),
+    "depth16": (("depth16",), _depth16),
+    "primis": (("primis_fidelity",), _primis),
+    "readme": (("rate_fidelity",), _readme),
+}
+"""Name of a table in the documents -> the benchmarks that it needs, and what makes it."""

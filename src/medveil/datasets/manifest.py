@@ -1,0 +1,61 @@
+"""Reading a manifest: which patient an image belongs to, and which fold the patient is in."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from medveil.errors import UsageError
+
+_PATH_COLUMNS = ("image", "path", "file", "filename")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of a manifest.
+
+    Attributes:
+        path: the image, absolute.
+        patient: the patient's name in the manifest.
+        fold: train, val, test, or empty where the manifest has no such column.
+    """
+
+    path: Path
+    patient: str
+    fold: str
+
+
+def read_manifest(path: Path) -> tuple[Record, ...]:
+    """Read a CSV with a column for the image (image, path, file or filename), `patient_id`, and maybe `fold`.
+
+    Raises:
+        UsageError: no such file, a column is missing, or one patient is in two folds.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            rows = list(csv.DictReader(handle))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"the manifest cannot be read: {type(error).__name__}") from error
+    if not rows:
+        raise UsageError("the manifest has no rows")
+    column = next((name for name in _PATH_COLUMNS if name in rows[0]), None)
+    if column is None or "patient_id" not in rows[0]:
+        raise UsageError(
+            f"the manifest needs the columns patient_id and one of {', '.join(_PATH_COLUMNS)}",
+            hint="a manifest is a CSV file with one row an image",
+        )
+    records = tuple(
+        Record((path.parent / row[column]).resolve(), row["patient_id"], (row.get("fold") or "").strip().lower())
+        for row in rows
+        if row[column]
+    )
+    _check_folds(records)
+    return records
+
+
+def _check_folds(records: tuple[Record, ...]) -> None:
+    folds: dict[str, str] = {}
+    for record in records:
+        if folds.setdefault(record.patient, record.fold) != record.fold:
+            raise UsageError("the manifest has one patient in two folds; a patient belongs to one fold only")

@@ -1,0 +1,97 @@
+"""What the standard requires of an image whose recipient may not know who it shows.
+
+Type 2 attributes are there and empty. Where a class of objects requires facts that do not travel (the tracer of a PET,
+the tube of an angiogram), the image goes out as a Secondary Capture, which requires none of them; its modality stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from medveil.images.dicom import attributes
+from medveil.images.dicom.elements import Element
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_CR, _CT, _MR, _US = f"{_STORAGE}1", f"{_STORAGE}2", f"{_STORAGE}4", f"{_STORAGE}6.1"
+_DX, _MG = f"{_STORAGE}1.1", f"{_STORAGE}1.2"
+_SECONDARY_CAPTURE = f"{_STORAGE}7"
+_BODY_PART, _LATERALITY, _IMAGE_LATERALITY = 0x00180015, 0x00200060, 0x00200062
+_PATIENT_ORIENTATION, _FRAME_OF_REFERENCE, _REFERENCE_INDICATOR = 0x00200020, 0x00200052, 0x00201040
+_RESCALE_TYPE, _ANATOMIC_REGION = 0x00281054, 0x00082218
+
+Defaults = Mapping[int, tuple[str, bytes]]
+
+# Patient, General Study, General Series, General Equipment, General Image.
+_ALWAYS: Defaults = {
+    0x00080020: ("DA", b""),  # Study Date
+    0x00080030: ("TM", b""),  # Study Time
+    0x00080050: ("SH", b""),  # Accession Number
+    attributes.MODALITY: ("CS", b"OT"),
+    0x00080070: ("LO", b""),  # Manufacturer
+    0x00080090: ("PN", b""),  # Referring Physician's Name
+    0x00100010: ("PN", b""),  # Patient's Name
+    0x00100020: ("LO", b""),  # Patient ID
+    0x00100030: ("DA", b""),  # Patient's Birth Date
+    0x00100040: ("CS", b""),  # Patient's Sex
+    0x00200010: ("SH", b""),  # Study ID
+    0x00200011: ("IS", b""),  # Series Number
+    0x00200013: ("IS", b""),  # Instance Number
+}
+_OF_DIGITAL_XRAY: Defaults = {
+    0x00080068: ("CS", b"FOR PRESENTATION"),
+    _ANATOMIC_REGION: ("SQ", b""),
+    0x00181508: ("CS", b""),  # Positioner Type
+    0x00187004: ("CS", b""),  # Detector Type
+    0x00400555: ("SQ", b""),  # Acquisition Context Sequence
+}
+# By class; where a value is required, it is the one that the standard has for "unspecified", or true by definition.
+_BY_CLASS: Mapping[str, Defaults] = {
+    _SECONDARY_CAPTURE: {0x00080064: ("CS", b"WSD")},  # Conversion Type: workstation
+    _CR: {_BODY_PART: ("CS", b""), 0x00185101: ("CS", b"")},
+    _US: {},
+    _CT: {
+        0x00180050: ("DS", b""),  # Slice Thickness
+        0x00180060: ("DS", b""),  # KVP
+        0x00185100: ("CS", b""),  # Patient Position
+        0x00200012: ("IS", b""),  # Acquisition Number
+    },
+    _MR: {
+        0x00180020: ("CS", b"RM"),  # Scanning Sequence: research mode
+        0x00180021: ("CS", b"NONE"),  # Sequence Variant
+        0x00180022: ("CS", b""),  # Scan Options
+        0x00180023: ("CS", b""),  # MR Acquisition Type
+        0x00180050: ("DS", b""),  # Slice Thickness
+        0x00180080: ("DS", b""),  # Repetition Time
+        0x00180081: ("DS", b""),  # Echo Time
+        0x00180091: ("IS", b""),  # Echo Train Length
+        0x00185100: ("CS", b""),  # Patient Position
+    },
+    _DX: _OF_DIGITAL_XRAY,
+    f"{_DX}.1": {**_OF_DIGITAL_XRAY, 0x00080068: ("CS", b"FOR PROCESSING")},
+    _MG: {**_OF_DIGITAL_XRAY, 0x00181508: ("CS", b"MAMMOGRAPHIC"), 0x00400318: ("CS", b"BREAST")},
+    f"{_MG}.1": {
+        **_OF_DIGITAL_XRAY,
+        0x00080068: ("CS", b"FOR PROCESSING"),
+        0x00181508: ("CS", b"MAMMOGRAPHIC"),
+        0x00400318: ("CS", b"BREAST"),  # Organ Exposed
+    },
+}
+
+
+def complete(elements: dict[int, Element]) -> None:
+    """Add what is required and lacking; where it cannot be had, make the object a Secondary Capture."""
+    sop_class = attributes.text(elements.get(attributes.SOP_CLASS))
+    if sop_class not in _BY_CLASS and not sop_class.startswith(f"{_SECONDARY_CAPTURE}."):
+        sop_class = _SECONDARY_CAPTURE
+        elements[attributes.SOP_CLASS] = Element(attributes.SOP_CLASS, "UI", sop_class.encode())
+    defaults = {**_ALWAYS, **_BY_CLASS.get(sop_class, {})}
+    if _FRAME_OF_REFERENCE in elements:
+        defaults[_REFERENCE_INDICATOR] = ("LO", b"")
+    if sop_class not in (_CT, _MR):
+        defaults[_PATIENT_ORIENTATION] = ("CS", b"")
+        if attributes.INTERCEPT in elements:
+            defaults[_RESCALE_TYPE] = ("LO", b"US")  # unspecified
+    if _IMAGE_LATERALITY not in elements and _BODY_PART not in elements:
+        defaults[_LATERALITY] = ("CS", b"")
+    for tag, (vr, value) in defaults.items():
+        elements.setdefault(tag, Element(tag, vr, () if vr == "SQ" else value))

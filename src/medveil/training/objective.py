@@ -1,0 +1,85 @@
+"""What a PRIMIS network is trained to make small, for one picture."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from medveil.networks.bases import Frame
+from medveil.networks.primis import PrimisNetwork, Pursuit
+
+# How sharply the bank is asked to tell the winners of a code vector from the losers, per unit of log score.
+_SHARPNESS = 3.0
+_BANK_WEIGHT = 0.5
+# The refiner is convolutional: a part of each picture is enough for it, and cheaper.
+REFINER_CROP = 208
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Loss of one picture.
+
+    Attributes:
+        loss: scalar with gradients: log MSE of the linear decoder + log MSE after the refiner + the bank's share.
+        psnr_linear: PSNR of the linear decoder, peak 255, over the true pixels.
+        psnr: the same after the refiner, over the part that it saw.
+    """
+
+    loss: Tensor
+    psnr_linear: float
+    psnr: float
+
+
+def picture_objective(
+    network: PrimisNetwork, region: Tensor, mask: Tensor, step: float, corner: tuple[float, float], autocast: bool
+) -> Objective:
+    """The objective of one picture (H, W; multiples of 16), with quantisation in the loop.
+
+    The codes are found without gradients. On the chosen support their values are (nearly) optimal, so the gradient of
+    the error with respect to the projections is that at fixed codes: no gradient has to pass through the top-S.
+    The log of the MSE is used because the figure of merit is a mean of PSNRs.
+
+    Args:
+        corner: where the refiner's part of the picture lies, two numbers in [0, 1).
+    """
+    frame = Frame(region.shape[0] // 16, region.shape[1] // 16)
+    count = mask.sum()
+    with torch.autocast(region.device.type, torch.bfloat16, enabled=autocast):
+        gains = network.gains(region, frame).float()
+    pursuit = network.pursue(region, frame, mask, gains)
+    codes = torch.round(pursuit.codes / step) * step
+    linear = network.synthesise(codes, frame)
+    error = ((linear - region) * mask).square().sum() / count
+    target, picture, part = (_crop(t, corner) for t in (region, linear.detach(), mask))
+    with torch.autocast(region.device.type, torch.bfloat16, enabled=autocast):
+        change = network.refine(picture)
+    refined = ((picture + change.float() - target) * part).square().sum() / part.sum().clamp_min(1)
+    loss = (error + 1e-3).log() + (refined + 1e-3).log() + _BANK_WEIGHT * bank_loss(network, pursuit, gains, frame)
+    return Objective(loss, _psnr(error), _psnr(refined))
+
+
+def bank_loss(network: PrimisNetwork, pursuit: Pursuit, gains: Tensor, frame: Frame) -> Tensor:
+    """Cross entropy between what the first sweep would choose with these gains and what the last sweep chose."""
+    config = network.config
+    total = gains.new_zeros(())
+    for i in range(network.maps):
+        scores = (pursuit.first[i].abs() + 1e-2).log() + gains[i]
+        chosen = (pursuit.codes[i] != 0).float()
+        scores, chosen = (network.to_vectors(t, frame, i) for t in (scores, chosen))
+        threshold = scores.detach().topk(config.sparsity, dim=1, sorted=False)[0].amin(1, keepdim=True)
+        logits = _SHARPNESS * (scores - threshold)
+        total = total + torch.nn.functional.binary_cross_entropy_with_logits(logits, chosen)
+    return total / network.maps
+
+
+def _crop(x: Tensor, corner: tuple[float, float]) -> Tensor:
+    top = int(corner[0] * max(x.shape[0] - REFINER_CROP, 0))
+    left = int(corner[1] * max(x.shape[1] - REFINER_CROP, 0))
+    return x[top : top + REFINER_CROP, left : left + REFINER_CROP]
+
+
+def _psnr(error: Tensor) -> float:
+    return 20 * math.log10(255) - 10 * math.log10(max(float(error.detach()), 1e-9))

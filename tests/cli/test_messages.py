@@ -1,0 +1,179 @@
+"""What is printed, where, and with which exit code."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+from PIL import Image
+from tests.cli.shell import run
+
+from medveil.cli.attach import spread
+from medveil.cli.session import session
+from medveil.cli.sizes import bytes_text, plural
+from medveil.errors import FormatVersionError
+
+_NAME = "Doe-Jane-19700101.png"
+
+
+def test_an_input_that_fails_is_numbered_and_the_others_are_done(desk: Path) -> None:
+    (desk / "images" / _NAME).write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    shared = run("share", "images", "--to", "alice.pub", "-o", "release", "--json")
+    assert shared.code == 3
+    assert shared.json["done"] == 2
+    assert shared.json["ok"] is False
+    (failed,) = shared.json["failed"]
+    assert failed["error"] == "UnreadableInputError"
+    assert f"#{failed['input']}: UnreadableInputError: " in shared.err
+    assert "Doe" not in shared.out + shared.err
+
+    listed = desk / "release.failed.csv"
+    assert stat.S_IMODE(listed.stat().st_mode) == 0o600
+    with listed.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["path"].endswith(_NAME)
+    assert not list((desk / "release").rglob("*.csv"))
+
+
+def test_show_paths(desk: Path) -> None:
+    (desk / "images" / _NAME).write_bytes(b"")
+    shared = run("share", "images", "--to", "alice.pub", "-o", "release", "--show-paths")
+    assert shared.code == 3
+    assert _NAME in shared.err
+
+
+def test_the_failure_list_goes_when_nothing_fails_any_more(desk: Path) -> None:
+    broken = desk / "images" / _NAME
+    broken.write_bytes(b"")
+    assert run("share", "images", "--to", "alice.pub", "-o", "release").code == 3
+    broken.unlink()
+    assert run("share", "images", "--to", "alice.pub", "-o", "release").code == 0
+    assert not (desk / "release.failed.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "code"),
+    [
+        (["share", "empty", "--to", "alice.pub", "-o", "r"], 2),
+        (["share", "images", "--to", "alice.pub", "-o", "r", "--protection", "seled"], 2),
+        (["share", "images", "--to", "alice.pub", "-o", "r", "--codec", "laped"], 2),
+        (["share", "images", "--to", "nobody.pub", "-o", "r"], 10),
+        (["share", "images"], 2),
+        (["frobnicate"], 2),
+        (["verify", "empty"], 2),
+        (["open", "empty", "-i", "alice.key", "-o", "o"], 2),
+    ],
+)
+def test_exit_codes(desk: Path, args: list[str], code: int) -> None:
+    (desk / "empty").mkdir()
+    done = run(*args)
+    assert done.code == code
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    assert done.err.strip()
+
+
+def test_an_error_is_one_line_and_a_hint(desk: Path) -> None:
+    done = run("share", "images", "--to", "alice.pub", "-o", "r", "--protection", "seled")
+    lines = [line for line in done.err.splitlines() if not line.startswith(("Your key", "Using your key"))]
+    assert lines[0].startswith("medveil share: ")
+    assert lines[1:] == ["  hint: did you mean sealed?"]
+
+
+def test_json_says_what_went_wrong(desk: Path) -> None:
+    done = run("verify", "nowhere", "--json")
+    assert done.json["ok"] is False
+    assert done.json["command"] == "verify"
+    assert done.json["error"]["class"] == "UsageError"
+
+
+def test_quiet_is_quiet(desk: Path) -> None:
+    Image.new("L", (64, 64), 100).save("flat.png")
+    done = run("share", "flat.png", "--to", "alice.pub", "-o", "release", "-q", "-i", "alice.key")
+    assert (done.code, done.err) == (0, "")
+
+
+def test_an_unexpected_exception_shows_no_values(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, session("open"):
+        raise ValueError("Doe^Jane")
+    assert ended.value.exit_code == 1
+    printed = capsys.readouterr()
+    assert "Doe" not in printed.out + printed.err
+    assert "internal error (ValueError)" in printed.err
+
+
+def test_debugging_shows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDVEIL_DEBUG", "1")
+    with pytest.raises(ValueError, match="Doe"), session("open"):
+        raise ValueError("Doe^Jane")
+
+
+def test_an_error_carries_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, session("verify", as_json=True):
+        raise FormatVersionError("too new", hint="update")
+    assert ended.value.exit_code == 12
+    assert '"class": "FormatVersionError"' in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
+def test_interrupt_ends_with_130(tmp_path: Path) -> None:
+    code = (
+        "import time\nfrom medveil.cli.session import session\nimport typer\n"
+        "app = typer.Typer()\n"
+        "@app.command()\ndef wait():\n    with session('wait'):\n        print('ready', flush=True)\n"
+        "        time.sleep(30)\n"
+        "app()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_attach_takes_all_paths_up_to_the_next_option() -> None:
+    assert spread(["a", "--attach", "b", "c", "-o", "r"]) == ["a", "--attach", "b", "--attach", "c", "-o", "r"]
+    assert spread(["--attach", "b", "--attach", "c", "--", "x"]) == ["--attach", "b", "--attach", "c", "--", "x"]
+    assert spread(["a", "-o", "r"]) == ["a", "-o", "r"]
+
+
+def test_attachments_come_back_for_those_with_identity(desk: Path) -> None:
+    (desk / "labels.csv").write_text("image,label\n")
+    (desk / "masks").mkdir()
+    (desk / "masks" / "m.bin").write_bytes(b"\x01")
+    args = ("--to", "alice.pub", "--to", "mallory.pub", "--identity", "alice.pub", "-o", "release")
+    assert run("share", "images", *args, "--attach", "labels.csv", "masks").code == 0
+    assert run("open", "release", "-i", "alice.key", "-o", "opened").out == "opened 4 files; 0 failed\n"
+    assert (desk / "opened" / "labels.csv").read_text() == "image,label\n"
+    other = run("open", "release", "-i", "mallory.key", "-o", "other")
+    assert other.out == "opened 2 files; 0 failed\n"
+    assert "2 attachments left closed" in other.err
+
+
+def test_words() -> None:
+    assert [bytes_text(n) for n in (0, 999, 1000, 1_234_567)] == ["0 B", "999 B", "1.0 kB", "1.2 MB"]
+    assert [plural(1, "file"), plural(2, "file")] == ["1 file", "2 files"]
+
+
+def test_info(desk: Path) -> None:
+    text = run("info")
+    assert text.code == 0
+    assert "codec lapped: available" in text.out
+    found = run("info", "--json").json
+    assert {"medveil", "python", "numpy"} <= set(found["versions"])
+    assert all(entry["ok"] or entry["because"] for entry in [*found["codecs"], *found["parts"]])
+
+
+def test_version() -> None:
+    assert run("--version").out.startswith("medveil 0.")

@@ -1,0 +1,123 @@
+"""keygen, share, verify, inspect, list, open: a session at the keyboard."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tests.cli.shell import run
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_keygen_writes_a_key_pair(desk: Path) -> None:
+    assert _mode(desk / "alice.key") == 0o600
+    assert (desk / "alice.pub").read_text().splitlines()[-1].startswith("age1")
+    again = run("keygen", "-o", "alice.key")
+    assert again.code == 1
+    assert "hint: " in again.err
+    assert run("keygen", "-o", "alice.key", "--force", "--json").json["fingerprint"]
+
+
+def test_the_whole_road(desk: Path) -> None:
+    shared = run("share", "images", "--to", "alice.pub", "-o", "release")
+    assert shared.code == 0
+    assert shared.out.startswith("shared 2 files; 0 there already; 0 failed\n")
+    assert "bits a pixel" in shared.out
+    assert "Your key was made now" in shared.err
+
+    checked = run("verify", "release")
+    assert checked.code == 0
+    assert checked.out.startswith("verified: 2 packages, signed by key ")
+
+    opened = run("open", "release", "-i", "alice.key", "-o", "opened")
+    assert opened.code == 0
+    assert opened.out == "opened 2 files; 0 failed\n"
+    files = [path for path in (desk / "opened").rglob("*") if path.is_file()]
+    assert [path.suffix for path in files] == [".png", ".png"]
+    assert _mode(desk / "opened") == 0o700
+
+    listed = run("list", "release")
+    assert [line.split()[1] for line in listed.out.splitlines()] == ["images/a/IM1.png", "images/b/IM1.png"]
+
+    mine = run("open", "release", "-o", "mine")
+    assert mine.code == 0
+    original = np.asarray(Image.open(desk / "images" / "a" / "IM1.png"), dtype=float)
+    back = np.asarray(Image.open(desk / "mine" / "images" / "a" / "IM1.png"), dtype=float)
+    assert np.sqrt(np.mean((original - back) ** 2)) < 12
+
+
+def test_share_again_does_nothing_and_other_settings_are_refused(shared_desk: Path) -> None:
+    again = run("share", "images", "--to", "alice.pub", "-o", "release")
+    assert again.code == 0
+    assert again.out.startswith("shared 0 files; 2 there already; 0 failed\n")
+    other = run("share", "images", "--to", "alice.pub", "-o", "release", "--protection", "encrypted")
+    assert other.code == 1
+    assert "hint: " in other.err
+
+
+def test_add(shared_desk: Path) -> None:
+    Image.fromarray(np.full((70, 50), 9, dtype=np.uint8)).save(shared_desk / "new.png")
+    assert run("share", "new.png", "-o", "release").code == 1
+    added = run("share", "new.png", "--to", "alice.pub", "-o", "release", "--add", "--json").json
+    assert (added["done"], added["ok"]) == (1, True)
+    assert run("verify", "release").out.startswith("verified: 3 packages")
+
+
+def test_a_stranger(shared_desk: Path) -> None:
+    seen = run("inspect", "release", "--render", "view.png")
+    assert seen.code == 0
+    assert "IM1" not in seen.out + seen.err
+    with Image.open(shared_desk / "view.png") as view:
+        assert view.mode == "L"
+    assert run("inspect", "release", "--render", "view.png").code == 1
+    assert run("inspect", "release", "--render", "view.png", "--force").code == 0
+    package = run("list", "release", "--json").json["packages"][0]["package"]
+    one = run("inspect", "release", package, "--json").json["public"]["package"]
+    assert one["id"] == package
+
+    refused = run("open", "release", "-i", "mallory.key", "-o", "stolen")
+    assert refused.code == 10
+    assert not (shared_desk / "stolen").exists()
+    assert run("list", "release", "-i", "alice.key").code == 10
+
+
+def test_verify_names_the_owner(shared_desk: Path) -> None:
+    assert run("verify", "release", "--owner", "mallory.pub").code == 11
+
+
+def test_a_signer_is_unknown_until_seen(shared_desk: Path, monkeypatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(shared_desk / "other-machine"))
+    assert run("verify", "release").out.startswith("consistent, signer unknown: 2 packages")
+    assert run("verify", "release").out.startswith("verified: 2 packages")
+
+
+def test_a_changed_package_fails_and_the_others_open(shared_desk: Path) -> None:
+    victim = sorted((shared_desk / "release" / "packages").rglob("*.mveil"))[0]
+    data = bytearray(victim.read_bytes())
+    data[-1] ^= 1
+    victim.write_bytes(data)
+    assert run("verify", "release").code == 11
+    opened = run("open", "release", "-i", "alice.key", "-o", "opened")
+    assert opened.code == 11
+    assert opened.out == "opened 1 file; 1 failed\n"
+
+
+def test_open_overwrites_only_when_told(shared_desk: Path) -> None:
+    (shared_desk / "opened").mkdir()
+    (shared_desk / "opened" / "mine.txt").write_text("mine")
+    assert run("open", "release", "-i", "alice.key", "-o", "opened").code == 1
+    assert run("open", "release", "-i", "alice.key", "-o", "opened", "--force").code == 0
+    assert (shared_desk / "opened" / "mine.txt").read_text() == "mine"
+
+
+def test_dry_run_writes_nothing(desk: Path) -> None:
+    before = sorted(desk.rglob("*"))
+    would = run("share", "images", "--to", "alice.pub", "-o", "release", "--dry-run", "-i", "mallory.key")
+    assert would.code == 0
+    assert would.out.startswith("would share 2 files")
+    assert sorted(desk.rglob("*")) == before

@@ -1,0 +1,318 @@
+"""Who gets which attributes of a DICOM file, and that the owner gets every one of them back."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pydicom.data
+import pytest
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from tests import image_files
+
+from medveil import images
+from medveil.images import Loss
+from medveil.images.dicom.records import pixel_part
+
+FILES = Path(pydicom.data.__file__).parent / "test_files"
+LOSS = Loss(ratio=12.5, method="medveil-lapped")
+CHANGED_BY_LOSS = {"SOPInstanceUID", "ImageType", "SourceImageSequence", "PixelData"}
+CHANGED_BY_LOSS |= {f"LossyImageCompression{part}" for part in ("", "Ratio", "Method")}
+
+
+def _opened(data):
+    return pydicom.dcmread(io.BytesIO(data))
+
+
+def _differences(first, second):
+    """Keywords or tags of the elements that differ, sequences compared item by item."""
+    found = set()
+    for tag in {*first.keys(), *second.keys()}:
+        name = pydicom.datadict.keyword_for_tag(tag) or str(tag)
+        if tag.element == 0:
+            continue
+        if tag not in first or tag not in second:
+            found.add(name)
+        elif first[tag].VR == "SQ":
+            if len(first[tag].value) != len(second[tag].value):
+                found.add(name)
+            for one, other in zip(first[tag].value, second[tag].value, strict=False):
+                found |= {f"{name}.{inner}" for inner in _differences(one, other)}
+        elif first[tag].value != second[tag].value:
+            found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("syntax", [pytest.param(one, id=one.name) for one in image_files.NATIVE])
+def test_with_identity_an_exact_image_is_the_original(read, travel, write, ramp, syntax):
+    data = image_files.dicom(ramp(bits=12), syntax, bits_stored=12)
+    out = _opened(write(travel(read(data), identity=True)))
+    original = _opened(data)
+    differences = _differences(original, out)
+    if syntax.is_implicit_VR:  # what an implicit file does not say is unknown bytes there and here
+        assert {one for one in differences if "0029" not in one} == set()
+    else:
+        words = {"OverlayData", "PixelData"}  # pydicom leaves these as they stand in a big endian file
+        assert differences == (set() if syntax.is_little_endian else words)
+        assert out.get_item(0x60003000).value == b"\x0f\xf0"
+        assert out.RequestAttributesSequence[0].RequestedProcedureCodeSequence[0].CodeMeaning == "Zoë's lung"
+        assert out[0x0029, 0x1002].value[0].CodeValue == "T-1"
+    assert out.PatientName == "Müller^Zoë"
+    assert out.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert out.file_meta.SourceApplicationEntityTitle == "SCANNER7"
+    assert out.file_meta.MediaStorageSOPInstanceUID == "1.2.3.4.5.6"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "CT_small.dcm",
+        "MR_small.dcm",
+        "MR_small_RLE.dcm",
+        "MR_small_bigendian.dcm",
+        "MR_small_implicit.dcm",
+        "MR_small_jp2klossless.dcm",
+        "693_J2KI.dcm",
+        "J2K_pixelrep_mismatch.dcm",
+        "JPEG2000.dcm",
+        "examples_overlay.dcm",
+        "image_dfl.dcm",
+    ],
+)
+def test_with_identity_files_of_other_makers_are_the_original(read, travel, write, name):
+    data = (FILES / name).read_bytes()
+    assert _differences(_opened(data), _opened(write(travel(read(data), identity=True)))) <= {"PixelData"}
+
+
+@pytest.mark.filterwarnings("ignore:Failed to encode value:UserWarning")
+@pytest.mark.parametrize("charset", ["ISO_IR 100", "ISO_IR 144", ["", "ISO 2022 IR 87"], "GB18030"])
+def test_character_sets(read, travel, write, ramp, charset):
+    name = {"ISO_IR 100": "Müller", "ISO_IR 144": "Люкceмбypг", "GB18030": "王^小东"}.get(str(charset), "Yamada=山田")
+    data = image_files.dicom(ramp(), SpecificCharacterSet=charset, PatientName=name, InstitutionName="x")
+    data = (
+        data if charset != "ISO_IR 100" else image_files.dicom(ramp(), SpecificCharacterSet=charset, PatientName=name)
+    )
+    out = _opened(write(travel(read(data), identity=True)))
+    assert _differences(_opened(data), out) == set()
+
+
+def test_loss_changes_what_it_must_and_nothing_else(read, travel, write, ramp):
+    data = image_files.dicom(ramp(bits=12), bits_stored=12, SmallestImagePixelValue=0, LargestImagePixelValue=4095)
+    image = read(data)
+    coarse = (image.pixels // 16 * 16).astype(np.uint16)
+    out = _opened(write(travel(image, identity=True, pixels=coarse), loss=LOSS))
+    assert _differences(_opened(data), out) == CHANGED_BY_LOSS | {"LargestImagePixelValue"}
+    assert np.array_equal(out.pixel_array, coarse)
+    assert out.LargestImagePixelValue == 4080
+    assert out.ImageType == ["DERIVED", "PRIMARY", "AXIAL"]
+    assert (out.LossyImageCompression, out.LossyImageCompressionRatio) == ("01", 12.5)
+    assert out.LossyImageCompressionMethod == "MEDVEIL_LAPPED"
+    source = out.SourceImageSequence[0]
+    assert (source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID) == (out.SOPClassUID, "1.2.3.4.5.6")
+    assert out.SOPInstanceUID.startswith("2.25.")
+    assert out.SOPInstanceUID.is_valid
+    assert out.file_meta.MediaStorageSOPInstanceUID == out.SOPInstanceUID
+
+
+def test_loss_is_added_to_earlier_loss(read, travel, write, ramp):
+    earlier = pydicom.Dataset()
+    earlier.ReferencedSOPInstanceUID = "1.2.9"
+    data = image_files.dicom(
+        ramp(),
+        LossyImageCompression="01",
+        LossyImageCompressionRatio="3.5",
+        LossyImageCompressionMethod="ISO_10918_1",
+        SourceImageSequence=[earlier],
+    )
+    out = _opened(write(travel(read(data), identity=True), loss=LOSS))
+    assert list(out.LossyImageCompressionRatio) == [3.5, 12.5]
+    assert list(out.LossyImageCompressionMethod) == ["ISO_10918_1", "MEDVEIL_LAPPED"]
+    assert [item.ReferencedSOPInstanceUID for item in out.SourceImageSequence] == ["1.2.3.4.5.6", "1.2.9"]
+
+
+# Type 1 and 2 attributes of the modules of a CT image that the original fills (PS3.3 A.3.3).
+TYPE_1 = "SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID FrameOfReferenceUID Modality ImageType "
+TYPE_1 += "SamplesPerPixel PhotometricInterpretation Rows Columns BitsAllocated BitsStored HighBit PixelRepresentation "
+TYPE_1 += "PixelData PixelSpacing ImageOrientationPatient ImagePositionPatient RescaleIntercept RescaleSlope"
+TYPE_2 = "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber ReferringPhysicianName "
+TYPE_2 += "StudyID SeriesNumber InstanceNumber Manufacturer KVP AcquisitionNumber SliceThickness PatientPosition "
+TYPE_2 += "PositionReferenceIndicator"
+TRAVELS = "BodyPartExamined ViewPosition SliceThickness WindowCenter WindowWidth PatientOrientation"
+
+
+def test_without_identity_only_what_belongs_to_the_pixels_is_left(read, travel, write, ramp):
+    data = image_files.dicom(ramp(bits=12), bits_stored=12)
+    image = read(data)
+    raw = write(travel(image, identity=False))
+    out = _opened(raw)
+    assert np.array_equal(out.pixel_array, image.pixels)
+    for keyword in TYPE_1.split():
+        assert out[keyword].value not in ("", None, []), keyword
+    empty = [keyword for keyword in TYPE_2.split() if keyword != "SliceThickness"]
+    assert [keyword for keyword in empty if out[keyword].value not in ("", None)] == []
+    assert {element.keyword for element in out} <= {*TYPE_1.split(), *TYPE_2.split(), *TRAVELS.split()}
+    assert "PatientIdentityRemoved" not in out
+    for planted in ("Müller", "Zoë", "4711", "Ägidius", "SCANNER7", "private", "Doc^Tor", "20260102"):
+        assert planted.encode() not in raw, planted
+        assert planted.encode() not in images.records(image, b"k" * 32)[0], planted
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "required"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.7", ["ConversionType", "PatientOrientation"]),
+        ("1.2.840.10008.5.1.4.1.1.1", ["BodyPartExamined", "ViewPosition", "PatientOrientation"]),
+        ("1.2.840.10008.5.1.4.1.1.4", ["ScanningSequence", "SequenceVariant", "EchoTime", "MRAcquisitionType"]),
+        ("1.2.840.10008.5.1.4.1.1.1.1", ["PresentationIntentType", "AnatomicRegionSequence", "DetectorType"]),
+    ],
+)
+def test_what_other_classes_require_is_there(read, travel, write, ramp, sop_class, required):
+    data = image_files.dataset(ramp(), SOPClassUID=sop_class, ScanningSequence="SE", SequenceVariant="SK")
+    for keyword in ("BodyPartExamined", "ViewPosition", "ImageOrientationPatient", "ImagePositionPatient"):
+        delattr(data, keyword)
+    out = _opened(write(travel(read(image_files.encoded(data, ExplicitVRLittleEndian)), identity=False)))
+    assert out.SOPClassUID == sop_class
+    assert [keyword for keyword in required if keyword not in out] == []
+    if "ScanningSequence" in required:
+        assert (out.ScanningSequence, out.SequenceVariant) == ("RM", "NONE")
+
+
+def test_new_uids_are_stable_and_keyed(read, travel, write, ramp):
+    first = travel(read(image_files.dicom(ramp(), SOPInstanceUID="1.2.3.4.5.6")), identity=False)
+    second = travel(read(image_files.dicom(ramp(), SOPInstanceUID="1.2.3.4.5.7")), identity=False)
+    one, again, two = (_opened(write(image)) for image in (first, first, second))
+    other, lossy = _opened(write(first, uid_key=b"o" * 32)), _opened(write(first, loss=LOSS))
+    assert one.SOPInstanceUID == again.SOPInstanceUID
+    assert one.SOPInstanceUID != two.SOPInstanceUID
+    assert lossy.SOPInstanceUID != one.SOPInstanceUID
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+        assert one[keyword].value == two[keyword].value == lossy[keyword].value != other[keyword].value
+        assert one[keyword].value.is_valid
+        assert one[keyword].value.startswith("2.25.")
+
+
+def test_uids_in_the_pixel_record_are_tags(read, ramp):
+    image = read(image_files.dicom(ramp()))
+    part = pixel_part(images.records(image, b"k" * 32)[0])
+    assert {len(tag) for tag in part.uids.values()} == {16}
+    assert set(part.uids) == {"SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"}
+    other = pixel_part(images.records(image, b"l" * 32)[0])
+    assert all(part.uids[keyword] != other.uids[keyword] for keyword in part.uids)
+
+
+def test_missing_uids_get_some_of_their_own(read, travel, write, ramp):
+    outs = []
+    for value in (0, 1):
+        data = image_files.dataset(ramp() ^ np.uint8(value))
+        raw = image_files.encoded(data, ExplicitVRLittleEndian)
+        stripped = pydicom.dcmread(io.BytesIO(raw))
+        del stripped.StudyInstanceUID, stripped.SeriesInstanceUID, stripped.FrameOfReferenceUID
+        buffer = io.BytesIO()
+        stripped.save_as(buffer)
+        outs.append(_opened(write(travel(read(buffer.getvalue()), identity=False))))
+    assert outs[0].StudyInstanceUID != outs[1].StudyInstanceUID
+    assert "FrameOfReferenceUID" not in outs[0]
+
+
+def _lut(**extra):
+    item = pydicom.Dataset()
+    item.add_new(0x00283002, "US", [4, 0, 16])
+    item.LUTExplanation = "for Jane Smith"
+    item.add_new(0x00283006, "US", [0, 1, 2, 3])
+    for keyword, value in extra.items():
+        setattr(item, keyword, value)
+    return item
+
+
+def test_luts_travel_without_their_words(read, travel, write, ramp):
+    nested = pydicom.Dataset()
+    nested.PatientName = "Jane"
+    lut = _lut(ModalityLUTType="Jane's units", RequestAttributesSequence=[nested])
+    data = image_files.dicom(ramp(), VOILUTSequence=[_lut(), _lut()], ModalityLUTSequence=[lut])
+    image = read(data)
+    out = _opened(write(travel(image, identity=False)))
+    assert [list(item.LUTData) for item in out.VOILUTSequence] == [[0, 1, 2, 3]] * 2
+    assert out.ModalityLUTSequence[0].ModalityLUTType == "US"
+    assert b"Jane" not in write(travel(image, identity=False))
+    assert _differences(_opened(data), _opened(write(travel(image, identity=True)))) == set()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "left"),
+    [
+        ("ImageType", ["ORIGINAL", "PRIMARY", "SMITH JANE", "X"], ["ORIGINAL", "PRIMARY", ""]),
+        ("ImageType", ["SMITH", "JANE"], ["DERIVED", "SECONDARY"]),
+        ("BodyPartExamined", "lung of Jane", None),
+        ("PatientOrientation", ["JANE", "SMITH"], None),
+        ("RescaleType", "Jane", None),
+        ("RescaleType", "HU", "HU"),
+        ("SOPClassUID", "1.2.3.4711", "1.2.840.10008.5.1.4.1.1.7"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")
+def test_a_value_that_is_not_what_its_attribute_holds_stays_behind(read, travel, write, ramp, keyword, value, left):
+    image = read(image_files.dicom(ramp(), **{keyword: value}))
+    out = _opened(write(travel(image, identity=False)))
+    assert out.get(keyword) == left
+    assert _opened(write(travel(image, identity=True)))[keyword].value == value
+
+
+def test_a_name_in_a_number_stays_behind(read, travel, write, ramp):
+    data = image_files.dicom(ramp()).replace(b"DS\x04\x002.5 ", b"DS\x04\x00JANE")
+    image = read(data)
+    assert b"JANE" not in write(travel(image, identity=False))
+    assert b"JANE" in write(travel(image, identity=True))
+
+
+def test_icons_with_compressed_pixels_are_left_out(read, travel, write, ramp):
+    icon = pydicom.Dataset()
+    icon.Rows, icon.Columns = 2, 2
+    icon.add_new(0x7FE00010, "OB", b"\1\2\3\4")
+    plain = image_files.dicom(ramp(), IconImageSequence=[icon])
+    assert "IconImageSequence" in _opened(write(travel(read(plain), identity=True)))
+    assert "IconImageSequence" not in _opened(write(travel(read(plain), identity=False)))
+    fragments = b"\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\x00\xe0\4\0\0\0\1\2\3\4\xfe\xff\xdd\xe0\0\0\0\0"
+    native = b"\xe0\x7f\x10\x00OB\0\0\4\0\0\0\1\2\3\4"
+    undefined = b"\xe0\x7f\x10\x00OB\0\0\xff\xff\xff\xff" + fragments
+    assert plain.count(native) == 1
+    packed = _grown(plain, native, undefined)
+    assert "IconImageSequence" not in _opened(write(travel(read(packed), identity=True)))
+
+
+def _grown(data, old, new):
+    """Replace a value in a sequence of explicit lengths, and mend those lengths."""
+    place, growth = data.index(old), len(new) - len(old)
+    sequence, item = data.rindex(b"\x88\x00\x00\x02SQ", 0, place) + 8, data.rindex(b"\xfe\xff\x00\xe0", 0, place) + 4
+    out = bytearray(data)
+    for at in (sequence, item):
+        if out[at : at + 4] != b"\xff\xff\xff\xff":
+            out[at : at + 4] = (int.from_bytes(out[at : at + 4], "little") + growth).to_bytes(4, "little")
+    out[place : place + len(old)] = new
+    return bytes(out)
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, False),
+        ({"BurnedInAnnotation": "NO"}, False),
+        ({"BurnedInAnnotation": "YES"}, True),
+        ({"BurnedInAnnotation": "maybe Jane"}, True),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, True),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "BurnedInAnnotation": "NO"}, False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")
+def test_burned_in_annotation_is_warned_about(read, ramp, changes, warned):
+    found = images.warnings(read(image_files.dicom(ramp(), **changes)))
+    assert bool(found) == warned
+    assert not any("Jane" in line for line in found)
+
+
+@pytest.mark.filterwarnings("ignore:The value length:UserWarning")
+def test_values_too_long_for_an_explicit_length_survive(read, travel, write, ramp):
+    """Implicit files may hold long values of short kinds; explicit ones hold them as unknown (PS3.5 6.2.2)."""
+    data = image_files.dataset(ramp())
+    data.add_new(0x00081030, "LO", "x" * 70_000)
+    out = write(travel(read(image_files.encoded(data, ImplicitVRLittleEndian)), identity=True))
+    assert bytes(_opened(out).get_item(0x00081030).value) == b"x" * 70_000

@@ -1,0 +1,101 @@
+"""Records come back only if medveil wrote them."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests import image_files
+
+from medveil import images
+from medveil.errors import IntegrityError
+from medveil.files import canonical
+from medveil.images import FileKind
+
+PIXELS = (np.indices((12, 9)).sum(axis=0)).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def sealed(tmp_path_factory):
+    """Pixels, depth and both records of one image of each kind."""
+    place = tmp_path_factory.mktemp("records") / "image"
+    result = {}
+    for kind, data in {
+        FileKind.PNG: image_files.png(PIXELS, texts=[("a", "b")]),
+        FileKind.JPEG: image_files.jpeg(PIXELS, comment="c"),
+        FileKind.TIFF: image_files.tiff(PIXELS, description="d"),
+        FileKind.DICOM: image_files.dicom(PIXELS),
+    }.items():
+        place.write_bytes(data)
+        image = images.read(place)
+        result[kind] = (image.pixels, image.bits_stored, *images.records(image, b"k" * 32))
+    return result
+
+
+KINDS = [FileKind.PNG, FileKind.JPEG, FileKind.TIFF, FileKind.DICOM]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_are_stable(sealed, kind):
+    pixels, bits, pixel_record, identity_record = sealed[kind]
+    image = images.restore(pixels, bits, kind, pixel_record, identity_record)
+    assert images.records(image, b"other key".ljust(32)) == (pixel_record, identity_record)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pixels_must_fit_the_record(sealed, kind):
+    pixels, bits, pixel_record, identity_record = sealed[kind]
+    wrong_depth = (pixels.astype(np.uint16), 16)
+    for other, depth in [wrong_depth, (pixels, 9), *([(pixels[1:], bits)] if kind is FileKind.DICOM else [])]:
+        with pytest.raises(IntegrityError):
+            images.restore(other, depth, kind, pixel_record, identity_record)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_records_of_another_kind_or_place_are_refused(sealed, kind):
+    pixels, bits, pixel_record, identity_record = sealed[kind]
+    other = sealed[FileKind.PNG if kind is not FileKind.PNG else FileKind.TIFF]
+    for records in ((other[2], identity_record), (pixel_record, other[3]), (identity_record, b""), (b"", b"")):
+        with pytest.raises(IntegrityError):
+            images.restore(pixels, bits, kind, *records)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_mutated_records(sealed, kind, data):
+    pixels, bits, *records = sealed[kind]
+    which = data.draw(st.integers(0, 1))
+    changed = bytearray(records[which])
+    for _ in range(data.draw(st.integers(1, 3))):
+        changed[data.draw(st.integers(0, len(changed) - 1))] = data.draw(st.integers(0, 255))
+    records[which] = bytes(changed)
+    try:
+        image = images.restore(pixels, bits, kind, *records)
+        images.to_file_bytes(image, loss=images.Loss(3, "x"), uid_key=b"u" * 32)
+        images.warnings(image)
+        images.suffix(image)
+    except IntegrityError:
+        pass
+
+
+@given(st.binary(max_size=60))
+@settings(max_examples=150)
+def test_noise_is_refused(noise):
+    for kind in FileKind:
+        with pytest.raises(IntegrityError):
+            images.restore(PIXELS, 8, kind, noise, b"")
+
+
+@pytest.mark.parametrize("extra", [{"more": [[[[[[[[[1]]]]]]]]]}, {"elements": b"\x10\x00\x10\x00PN\x04\x00Jane"}])
+def test_a_pixel_record_cannot_smuggle(sealed, extra):
+    """Not even the owner's own software can put identity among the attributes that every recipient gets."""
+    pixels, bits, pixel_record, _ = sealed[FileKind.DICOM]
+    fields = canonical.loads(pixel_record, what="record")
+    fields.update({key: fields.get(key, b"") + value if key == "elements" else value for key, value in extra.items()})
+    with pytest.raises(IntegrityError):
+        images.restore(pixels, bits, FileKind.DICOM, canonical.dumps(fields), b"")
+
+
+def test_too_long_a_record(sealed):
+    with pytest.raises(IntegrityError):
+        images.restore(PIXELS, 8, FileKind.PNG, bytes(100 << 20), b"")
