@@ -76,6 +76,17 @@ def _rate_fidelity(results: Mapping[str, Any]) -> Iterator[Bar]:
             better <= 0.8,
         )  # fmt: skip
 
+    steady = results["constant_db"]
+    at_db, reached = {row["name"]: row for row in steady["rows"]}, abs(steady["mean_db"] - _MIN_DB) < 0.05
+    for words, key in (("before padding", "unpadded_ratio"), ("whole release, padded", "release_ratio")):
+        yield Bar(
+            f"the same, {words}, both at constant 40 dB (codec searched; no release is made so)",
+            "≤ 1.0 × JPEG 2000", "≤ 0.8 × JPEG XL",
+            f"{at_db['JPEG 2000'][key]:.2f} × JPEG 2000, {at_db['JPEG XL'][key]:.2f} × JPEG XL",
+            reached and at_db["JPEG 2000"][key] <= 1.0,
+            at_db["JPEG XL"][key] <= 0.8,
+        )  # fmt: skip
+
 
 def _depth16(results: Mapping[str, Any]) -> Iterator[Bar]:
     for name, one in results["sets"].items():

@@ -17,16 +17,17 @@ _STYLES = {
     "JPEG XL, constant distance": ("#009E73", "v", "-", 1.2),
     "JPEG XL, constant dB": ("#009E73", "v", "--", 1.2),
 }
+_SHOWN_BPP, _SHOWN_DB = (0.0, 1.2), (34.5, 45.5)
 
 
-def lines(results: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
-    """Name of each line -> its points (bits per pixel, mean dB), sorted."""
+def points(results: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    """Name of each way -> the points that were measured exactly (bits per pixel, mean dB), sorted."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in _STYLES}
     for one in results["medveil"]:
         found[f"medveil {one['protection']}"].append((one["bpp"], one["mean_db"]))
     for row in results["rivals"]:
         found[f"{row['name']}, {row['way']}"].append((row["bpp"], row["mean_db"]))
-    return {name: sorted(points) for name, points in found.items()}
+    return {name: sorted(measured) for name, measured in found.items()}
 
 
 def draw(evidence: Mapping[str, Any], target: Path = TARGET) -> list[Path]:
@@ -38,10 +39,15 @@ def draw(evidence: Mapping[str, Any], target: Path = TARGET) -> list[Path]:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(7.2, 4.6), layout="constrained")
-    for name, points in lines(evidence["results"]).items():
-        colour, marker, style, width = _STYLES[name]
-        label = name if name.startswith("medveil") else f"{name} + AEAD"
-        axes.plot(*zip(*points, strict=True), style, color=colour, marker=marker, ms=5, lw=width, label=label)
+    measured = points(evidence["results"])
+    for name, (colour, marker, style, width) in _STYLES.items():
+        codec, _, way = name.partition(", ")
+        line = evidence["results"]["lines"][codec][way] if way else measured[name]
+        axes.plot(*zip(*line, strict=True), style, color=colour, lw=width)
+        axes.plot(*zip(*measured[name], strict=True), marker, color=colour, ms=6)
+        axes.plot([], [], style, color=colour, marker=marker, ms=6, lw=width, label=name + " + AEAD" * bool(way))
+    axes.set_xlim(*_SHOWN_BPP)
+    axes.set_ylim(*_SHOWN_DB)
     axes.set_xlabel("bits per pixel (medveil: whole release on disk)")
     axes.set_ylabel("mean PSNR, dB (peak 255)")
     axes.set_title(f"{evidence['images']} chest radiographs, test fold", fontsize=11)

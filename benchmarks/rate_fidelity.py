@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import rivals
+from benchmarks.constant_db import own_code_at
 from benchmarks.fidelity import decibels, interval, squared_error, ssim
 from benchmarks.provenance import closure, record, save, source_digest
 from benchmarks.rivals import Coded, Curve, Rival
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 QUALITIES = (40.0, 36.0, 44.0)
-DEFAULT_QUALITY = 40.0
+DEFAULT_QUALITY = GOAL_DB = 40.0
 SEED = 0
+_RIVALS_DIGEST = hashlib.sha256(Path(rivals.__file__).read_bytes()).hexdigest()
 SOURCES = (
     *closure(
         ("codecs/lapped.py", "codecs/entropy.py", "protection/sealing.py", "protection/encrypting.py"),
@@ -40,40 +44,57 @@ SOURCES = (
 
 
 def measure(images: Sequence[Radiograph], work: Path, jobs: int, *, keep: bool = False) -> dict[str, Any]:
-    """All figures. Releases and opened images are made below `work`; with `keep`, finished settings are read back."""
+    """All figures. Releases and opened images are made below `work`; with `keep`, finished parts are read back."""
     pixels = [grey(image.path) for image in images]
     patients = [image.patient for image in images]
+    ours, code = _Kept(work, source_digest(SOURCES), keep), _Kept(work, _RIVALS_DIGEST, keep)
     releases = []
     for quality in QUALITIES:
         for protection in ("sealed", "encrypted"):
             make = partial(_release, images, work, protection, quality)
-            releases.append(_kept(work, f"{protection}-{quality:g}", make, keep=keep))
-    known = {rival.name: rivals.curves(rival, pixels, jobs) for rival in (rivals.JPEG_2000, rivals.JPEG_XL)}
-    goals = {f"encrypted, quality {one['quality']:g}": one["mean_db"] for one in releases if "code_bytes" in one}
-    goals["40 dB"] = 40.0
-    matched = [row for goal, mean in goals.items() for row in _matched(pixels, known, goal, mean, jobs)]
+            releases.append(ours.part(f"{protection}-{quality:g}", make))
+    known = {rival.name: _curves(rival, pixels, jobs, code) for rival in (rivals.JPEG_2000, rivals.JPEG_XL)}
+    encrypted = [one for one in releases if one["protection"] == "encrypted"]
+    matched = code.part("at-40", partial(_at_forty, pixels, known, jobs))
+    matched = [*matched, *(row for one in encrypted for row in _matched(pixels, known, one, jobs))]
+    own = ours.part("constant-dB", partial(own_code_at, images, GOAL_DB, jobs))
+    losslessly = code.part("lossless", partial(rivals.lossless, pixels, jobs))
     total = sum(image.size for image in pixels)
-    for row in matched:
-        row["bpp"] = 8 * row["bytes"] / total
-    losslessly = rivals.lossless(pixels, jobs)
+    shown = [{key: value for key, value in row.items() if key != "sizes"} for row in matched]
     return {
         "pixels": total,
         "patients": len(set(patients)),
         "medveil": [_summary(one, patients, total) for one in releases],
-        "rivals": [{key: value for key, value in row.items() if key != "sizes"} for row in matched],
+        "rivals": [row | {"bpp": 8 * row["bytes"] / total} for row in shown],
         "lossless": [{"name": n, "bytes": size, "bpp": 8 * size / total} for n, size in losslessly.items()],
-        "comparison": [_comparison(one, matched, patients) for one in releases if "code_bytes" in one],
+        "comparison": [_comparison(one, matched, patients) for one in encrypted],
+        "constant_db": _at_constant_db(own, encrypted[0], matched, patients, total),
+        "lines": {rival.name: rivals.lines(rival, known[rival.name]) for rival in (rivals.JPEG_2000, rivals.JPEG_XL)},
     }
 
 
-def _kept(work: Path, name: str, make: Callable[[], dict[str, Any]], *, keep: bool) -> dict[str, Any]:
-    """A setting's figures, from an earlier run over the same code and images where `keep` asks for it."""
-    path = work / f"{name}-{source_digest(SOURCES)[:12]}.json"
-    if keep and path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    made = make()
-    path.write_text(json.dumps(made), encoding="utf-8")
-    return made
+@dataclass(frozen=True)
+class _Kept:
+    """Finished parts of a run, read back where the caller asks for it and the code is the same."""
+
+    work: Path
+    digest: str
+    keep: bool
+
+    def part(self, name: str, make: Callable[[], Any]) -> Any:
+        path = self.work / f"{name}-{self.digest[:12]}.json"
+        if self.keep and path.is_file():
+            return json.loads(path.read_text(encoding="utf-8"))
+        start = time.monotonic()
+        made = make()
+        print(f"  {name}: {time.monotonic() - start:.0f} s", flush=True)
+        path.write_text(json.dumps(made), encoding="utf-8")
+        return made
+
+
+def _curves(rival: Rival, pixels: Sequence[NDArray[np.generic]], jobs: int, kept: _Kept) -> list[Curve]:
+    rows = kept.part(f"curves {rival.name}", lambda: [asdict(curve) for curve in rivals.curves(rival, pixels, jobs)])
+    return [Curve(row["pixels"], tuple(row["sizes"]), tuple(row["errors"])) for row in rows]
 
 
 def _release(images: Sequence[Radiograph], work: Path, protection: str, quality: float) -> dict[str, Any]:
@@ -133,42 +154,55 @@ def _summary(one: dict[str, Any], patients: Sequence[str], total: int) -> dict[s
     }
 
 
+def _at_forty(pixels: Sequence[NDArray[np.generic]], known: dict[str, list[Curve]], jobs: int) -> list[dict[str, Any]]:
+    """Both rivals at a mean of 40 dB and at a constant 40 dB."""
+    goal = f"{GOAL_DB:g} dB"
+    rows = _steady(pixels, known, goal, GOAL_DB, jobs)
+    for rival in (rivals.JPEG_2000, rivals.JPEG_XL):
+        coded = rivals.at_constant_db(rival, pixels, known[rival.name], GOAL_DB, jobs)
+        rows.append(_row(rival, "constant dB", goal, coded, None))
+    return rows
+
+
 def _matched(
+    pixels: Sequence[NDArray[np.generic]], known: dict[str, list[Curve]], one: dict[str, Any], jobs: int
+) -> list[dict[str, Any]]:
+    """Both rivals at one setting for all images, at the mean PSNR of an encrypted release."""
+    return _steady(pixels, known, _goal(one), one["mean_db"], jobs)
+
+
+def _goal(one: dict[str, Any]) -> str:
+    return f"encrypted, quality {one['quality']:g}"
+
+
+def _steady(
     pixels: Sequence[NDArray[np.generic]], known: dict[str, list[Curve]], goal: str, mean: float, jobs: int
 ) -> list[dict[str, Any]]:
-    """Both rivals at one mean PSNR, in both ways of choosing quality."""
-    rows = []
-
-    def add(rival: Rival, way: str, coded: list[Coded], setting: float | None) -> None:
-        rows.append(
-            {
-                "name": rival.name,
-                "way": way,
-                "goal": goal,
-                "setting": setting,
-                "mean_db": float(np.mean([one.psnr for one in coded])),
-                "lowest_db": min(one.psnr for one in coded),
-                "mean_ssim": float(np.mean([one.ssim for one in coded])),
-                "bytes": sum(one.size for one in coded),
-                "sizes": [one.size for one in coded],
-            }
-        )
-        print(f"  {goal}: {rival.name}, {way}: {rows[-1]['mean_db']:.2f} dB, {rows[-1]['bytes']} bytes", flush=True)
-
     first, second = rivals.JPEG_2000, rivals.JPEG_XL
-    add(first, "constant slope", *rivals.at_constant_slope(first, pixels, known[first.name], mean, jobs))
-    add(first, "constant dB", rivals.at_constant_db(first, pixels, known[first.name], mean, jobs), None)
-    add(second, "constant distance", *rivals.at_constant_knob(second, pixels, known[second.name], mean, jobs))
-    add(second, "constant dB", rivals.at_constant_db(second, pixels, known[second.name], mean, jobs), None)
-    return rows
+    slope = rivals.at_constant_slope(first, pixels, known[first.name], mean, jobs)
+    distance = rivals.at_constant_knob(second, pixels, known[second.name], mean, jobs)
+    return [_row(first, "constant slope", goal, *slope), _row(second, "constant distance", goal, *distance)]
+
+
+def _row(rival: Rival, way: str, goal: str, coded: list[Coded], setting: float | None) -> dict[str, Any]:
+    return {
+        "name": rival.name,
+        "way": way,
+        "goal": goal,
+        "setting": setting,
+        "mean_db": float(np.mean([one.psnr for one in coded])),
+        "lowest_db": min(one.psnr for one in coded),
+        "mean_ssim": float(np.mean([one.ssim for one in coded])),
+        "bytes": sum(one.size for one in coded),
+        "sizes": [one.size for one in coded],
+    }
 
 
 def _comparison(one: dict[str, Any], matched: list[dict[str, Any]], patients: Sequence[str]) -> dict[str, Any]:
     """medveil's encrypted bytes over each rival's at the same mean PSNR."""
-    goal = f"encrypted, quality {one['quality']:g}"
     code, padding = one["code_bytes"], one["parts"].get("padding", 0)
     rows = []
-    for row in (row for row in matched if row["goal"] == goal):
+    for row in (row for row in matched if row["goal"] == _goal(one)):
         pairs = list(zip(code, row["sizes"], strict=True))
         rows.append(
             {
@@ -183,12 +217,40 @@ def _comparison(one: dict[str, Any], matched: list[dict[str, Any]], patients: Se
     return {"quality": one["quality"], "mean_db": one["mean_db"], "rows": rows}
 
 
+def _at_constant_db(
+    own: list[dict[str, Any]], one: dict[str, Any], matched: list[dict[str, Any]], patients: Sequence[str], total: int
+) -> dict[str, Any]:
+    """The codec alone, every image searched to 40 dB, over the rivals searched likewise.
+
+    No release is made so: a step for each image would tell of its content. What a release has beside the code is
+    taken from the encrypted release of the default quality.
+    """
+    code, padded = [row["bytes"] for row in own], sum(row["padded_bytes"] for row in own)
+    padding = one["parts"].get("padding", 0)
+    beside = one["release_bytes"] - padding - sum(one["code_bytes"])
+    rows = []
+    for row in (row for row in matched if row["way"] == "constant dB"):
+        rows.append(
+            {
+                "name": row["name"],
+                "bpp": 8 * row["bytes"] / total,
+                "code_ratio": sum(code) / row["bytes"],
+                "code_ratio_interval": list(interval(list(zip(code, row["sizes"], strict=True)), patients, seed=SEED)),
+                "unpadded_ratio": (sum(code) + beside) / row["bytes"],
+                "release_ratio": (padded + beside) / row["bytes"],
+            }
+        )
+    db = [row["psnr"] for row in own]
+    found = {"mean_db": float(np.mean(db)), "lowest_db": min(db), "highest_db": max(db)}
+    return found | {"code_bpp": 8 * sum(code) / total, "rows": rows}
+
+
 def run(*, every: int = 1, work: Path | None = None, jobs: int = 0) -> dict[str, Any]:
     """The evidence of this benchmark. `every` > 1 takes only every n-th image, for a quick look."""
     images = radiographs("test", every=every)
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as place:
-        folder = work or Path(place)
+        folder = (work or Path(place)) / f"{len(images)}-images"
         folder.mkdir(parents=True, exist_ok=True)
         results = measure(images, folder, jobs or os.cpu_count() or 1, keep=work is not None)
     seconds = time.monotonic() - start

@@ -76,13 +76,17 @@ class Curve:
         """PSNR at each knob, made strictly increasing."""
         return np.maximum.accumulate([decibels(error) for error in self.errors]) + np.arange(len(self.errors)) * 1e-9
 
+    def size_at(self, goal: float) -> float:
+        """Bytes at a PSNR, between the knobs."""
+        return float(np.exp(np.interp(goal, self.decibels, np.log(self.sizes))))
+
     def best_at(self, slope: float) -> float:
         """PSNR at which squared error + slope x bytes is least."""
         known = self.decibels
         fine = _FINE_DB[(known[0] <= _FINE_DB) & (known[-1] >= _FINE_DB)]
         if not fine.size:
             return float(known[0])
-        size = np.exp(np.polynomial.Polynomial.fit(known, np.log(self.sizes), 3)(fine))
+        size = np.exp(np.polynomial.Polynomial.fit(known, np.log(self.sizes), 3)(fine))  # smooth, so slopes make sense
         error = 255.0**2 / 10 ** (fine / 10) * self.pixels
         return float(fine[np.argmin(error + slope * size)])
 
@@ -93,12 +97,30 @@ class Coded:
 
     size: int
     psnr: float
-    ssim: float
+    ssim: float = 0.0
 
 
 def curves(rival: Rival, images: Sequence[Pixels], jobs: int) -> list[Curve]:
     """Every image at every knob."""
     return list(_spread(partial(_curve, rival), jobs, images))
+
+
+def lines(rival: Rival, known: Sequence[Curve]) -> dict[str, list[tuple[float, float]]]:
+    """Way of choosing quality -> points (bits per pixel, mean dB), between the measured settings, for a plot."""
+    pixels = sum(curve.pixels for curve in known)
+
+    def point(goals: Sequence[float]) -> tuple[float, float]:
+        size = sum(curve.size_at(goal) for curve, goal in zip(known, goals, strict=True))
+        return 8 * size / pixels, float(np.mean(goals))
+
+    found = {"constant dB": [point([float(goal)] * len(known)) for goal in np.arange(35.0, 46.5)]}
+    if rival is JPEG_2000:
+        slopes = [[curve.best_at(slope) for curve in known] for slope in np.geomspace(10, 1000, 14)]
+        found["constant slope"] = [point(goals) for goals in slopes]
+    else:
+        sizes, levels = np.sum([c.sizes for c in known], axis=0), np.mean([c.decibels for c in known], axis=0)
+        found["constant distance"] = [(8 * float(s) / pixels, float(d)) for s, d in zip(sizes, levels, strict=True)]
+    return found
 
 
 def at_constant_db(
@@ -136,7 +158,7 @@ def at_constant_knob(
             break
         first += miss / float(np.interp(first, scale, slope))
         knob = _unscaled(rival, first)
-    return coded, knob
+    return list(_spread(partial(_with_ssim, rival, knob), jobs, images)), knob
 
 
 def lossless(images: Sequence[Pixels], jobs: int) -> dict[str, int]:
@@ -164,25 +186,28 @@ def _curve(rival: Rival, pixels: Pixels) -> Curve:
 
 def _coded(rival: Rival, knob: float, pixels: Pixels) -> Coded:
     data = rival.encode(pixels, knob)
-    other = rival.decode(data)
-    return Coded(len(data) + AEAD_BYTES, decibels(squared_error(pixels, other)), ssim(pixels, other))
+    return Coded(len(data) + AEAD_BYTES, decibels(squared_error(pixels, rival.decode(data))))
+
+
+def _with_ssim(rival: Rival, knob: float, pixels: Pixels) -> Coded:
+    coded = _coded(rival, knob, pixels)
+    return Coded(coded.size, coded.psnr, ssim(pixels, rival.decode(rival.encode(pixels, knob))))
 
 
 def _searched(rival: Rival, pixels: Pixels, curve: Curve, goal: float) -> Coded:
-    """The smallest file found that is not below the goal by more than the tolerance; regula falsi on the knob."""
+    """The file whose PSNR is nearest to the goal, found by steps along the curve's slope."""
     scale, known = _scaled(rival, np.asarray(rival.knobs)), curve.decibels
     knob = float(np.interp(goal, known, scale))
     slope = float(np.interp(knob, scale, np.gradient(known, scale))) or 1.0
-    nearest: Coded | None = None
+    nearest, distance = knob, np.inf
     for _ in range(6):
-        coded = _coded(rival, _unscaled(rival, knob), pixels)
-        miss = goal - coded.psnr
-        if nearest is None or abs(miss) < abs(goal - nearest.psnr):
-            nearest = coded
-        if abs(miss) < _TOLERANCE_DB:
+        miss = goal - _coded(rival, _unscaled(rival, knob), pixels).psnr
+        if abs(miss) < distance:
+            nearest, distance = knob, abs(miss)
+        if distance < _TOLERANCE_DB:
             break
         knob = float(np.clip(knob + miss / slope, scale[0], scale[-1]))
-    return nearest  # type: ignore[return-value]
+    return _with_ssim(rival, _unscaled(rival, nearest), pixels)
 
 
 def _lossless(pixels: Pixels) -> dict[str, int]:

@@ -107,13 +107,25 @@ def dicom(pixels, syntax=ExplicitVRLittleEndian, *, bits_stored=None, **attribut
     return encoded(dataset(pixels, bits_stored=bits_stored, **attributes), syntax, pixels)
 
 
-def encoded(data, syntax, pixels=None):
-    """A DICOM file of this data set in this transfer syntax."""
+def encapsulated(pixels, frame, syntax, *, bits_stored):
+    """A DICOM file of an already compressed frame."""
+    data = dataset(pixels, bits_stored=bits_stored)
+    data.PixelData = encapsulate([frame])
+    data["PixelData"].VR = "OB"
+    return _written(_with_meta(data), syntax)
+
+
+def _with_meta(data):
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = data.SOPClassUID, data.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.SourceApplicationEntityTitle = "SCANNER7"
-    whole = FileDataset("", data, preamble=bytes(128), file_meta=meta)
+    return FileDataset("", data, preamble=bytes(128), file_meta=meta)
+
+
+def encoded(data, syntax, pixels=None):
+    """A DICOM file of this data set in this transfer syntax."""
+    whole = _with_meta(data)
     if syntax == RLELossless:
         whole.compress(syntax, encoding_plugin="pydicom", generate_instance_uid=False)
     elif syntax in (JPEGLSLossless, JPEGLSNearLossless):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 _HEAVY = ("torch", "pydicom", "matplotlib", "scipy", "PIL", "rich")
 _COMMANDS = ["keygen", "share", "verify", "inspect", "list", "open", "train", "info", "demo"]
+_START_UP_SECONDS = 0.4
 _MAX_FILE = 400
 _MAX_FUNCTION = 60
 
@@ -31,14 +33,16 @@ def test_import_is_light(module: str) -> None:
 
 
 def test_help_answers_fast_and_lists_what_is_finished() -> None:
-    times = []
-    for _ in range(3):
+    seconds = math.inf
+    for _ in range(10):  # other work on the machine only ever makes it slower, so the fastest run is the measure
         start = time.perf_counter()
         done = subprocess.run([sys.executable, "-m", "medveil", "--help"], capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - start)
+        seconds = min(seconds, time.perf_counter() - start)
+        if seconds <= _START_UP_SECONDS:
+            break
     listed = re.findall(r"^  ([a-z]+)  +\S", done.stdout.split("Commands:")[1], flags=re.MULTILINE)
     assert listed == _COMMANDS
-    assert min(times) <= 0.4
+    assert seconds <= _START_UP_SECONDS
 
 
 def test_no_torchvision() -> None:

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tests.cli.shell import run
 
+from medveil.cli.demonstration import demonstrate
+from medveil.cli.session import Session
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("demo")
+_RELEASES = ["png-sealed", "dicom-sealed", "png-encrypted"]
 
 
-def test_demo(folder: Path) -> None:
-    done = run("demo", "-o", folder / "medveil-demo", "--json")
-    assert done.code == 0
-    assert [entry["name"] for entry in done.json["releases"]] == ["png-sealed", "dicom-sealed", "png-encrypted"]
-    assert all(entry["psnr"] > 35 for entry in done.json["releases"])
-    assert "Mallory tries to open it: refused" in done.err
-    with Image.open(folder / "medveil-demo" / "picture.png") as picture:
+def test_a_short_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    demonstrate(tmp_path / "demo", Session("demo", as_json=True), patients=3)
+    printed = capsys.readouterr()
+    releases = json.loads(printed.out)["releases"]
+    assert [entry["name"] for entry in releases] == _RELEASES
+    assert all(entry["psnr"] > 35 for entry in releases)
+    assert "Mallory tries to open it: refused" in printed.err
+    with Image.open(tmp_path / "demo" / "picture.png") as picture:
         assert picture.width > picture.height > 400
 
 
-def test_demo_touches_nothing_of_others(folder: Path) -> None:
-    own = folder / "own"
-    own.mkdir()
-    (own / "keep.txt").write_text("mine")
-    refused = run("demo", "-o", own)
+@pytest.mark.slow
+def test_the_whole_demo_twice_over_itself(tmp_path: Path) -> None:
+    for _ in range(2):
+        done = run("demo", "-o", tmp_path / "medveil-demo")
+        assert done.code == 0, done.err
+        assert [line.split()[0] for line in done.out.splitlines()[2:5]] == _RELEASES
+        assert "With your own images:" in done.out
+
+
+def test_the_demo_touches_nothing_of_others(tmp_path: Path) -> None:
+    (tmp_path / "keep.txt").write_text("mine")
+    refused = run("demo", "-o", tmp_path)
     assert refused.code == 1
-    assert [path.name for path in own.iterdir()] == ["keep.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["keep.txt"]

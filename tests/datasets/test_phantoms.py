@@ -76,10 +76,9 @@ def test_visits_resemble_each_other_more_than_patients_do() -> None:
     assert np.abs(blur(a, 3) - blur(b, 3)).mean() < np.abs(blur(a, 3) - blur(c, 3)).mean()
 
 
-def test_nothing_is_overwritten(tmp_path: Path) -> None:
-    make_phantoms(tmp_path, patients=1, seed=0)
+def test_nothing_is_overwritten(made: Path) -> None:
     with pytest.raises(TargetExistsError):
-        make_phantoms(tmp_path, patients=1, seed=0)
+        make_phantoms(made.parent, patients=1, seed=0)
 
 
 def test_blur_keeps_the_mean_and_widens_a_point() -> None:

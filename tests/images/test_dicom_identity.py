@@ -157,24 +157,55 @@ def test_without_identity_only_what_belongs_to_the_pixels_is_left(read, travel, 
         assert planted.encode() not in images.records(image, b"k" * 32)[0], planted
 
 
+CLASS = "1.2.840.10008.5.1.4.1.1."
+
+
 @pytest.mark.parametrize(
     ("sop_class", "required"),
     [
-        ("1.2.840.10008.5.1.4.1.1.7", ["ConversionType", "PatientOrientation"]),
-        ("1.2.840.10008.5.1.4.1.1.1", ["BodyPartExamined", "ViewPosition", "PatientOrientation"]),
-        ("1.2.840.10008.5.1.4.1.1.4", ["ScanningSequence", "SequenceVariant", "EchoTime", "MRAcquisitionType"]),
-        ("1.2.840.10008.5.1.4.1.1.1.1", ["PresentationIntentType", "AnatomicRegionSequence", "DetectorType"]),
+        ("7", ["ConversionType", "PatientOrientation", "Laterality", "RescaleType"]),
+        ("1", ["BodyPartExamined", "ViewPosition", "PatientOrientation"]),
+        ("4", ["ScanningSequence", "SequenceVariant", "EchoTime", "RepetitionTime", "MRAcquisitionType"]),
+        ("1.1", ["PresentationIntentType", "AnatomicRegionSequence", "DetectorType", "AcquisitionContextSequence"]),
+        ("1.2", ["PositionerType", "OrganExposed", "ViewCodeSequence"]),
     ],
 )
 def test_what_other_classes_require_is_there(read, travel, write, ramp, sop_class, required):
-    data = image_files.dataset(ramp(), SOPClassUID=sop_class, ScanningSequence="SE", SequenceVariant="SK")
+    """The lists are what dciodvfy (dicom3tools) asks for; it finds no error in such files."""
+    view = pydicom.Dataset()
+    view.CodeValue, view.CodingSchemeDesignator, view.CodeMeaning = "R-10242", "SRT", "cranio-caudal of Jane"
+    data = image_files.dataset(ramp(), SOPClassUID=CLASS + sop_class, ScanningSequence="SE", SequenceVariant="SK")
+    data.ViewCodeSequence = [view]
     for keyword in ("BodyPartExamined", "ViewPosition", "ImageOrientationPatient", "ImagePositionPatient"):
         delattr(data, keyword)
-    out = _opened(write(travel(read(image_files.encoded(data, ExplicitVRLittleEndian)), identity=False)))
-    assert out.SOPClassUID == sop_class
+    raw = write(travel(read(image_files.encoded(data, ExplicitVRLittleEndian)), identity=False))
+    out = _opened(raw)
+    assert out.SOPClassUID == CLASS + sop_class
     assert [keyword for keyword in required if keyword not in out] == []
+    assert b"Jane" not in raw
+    assert (out.ViewCodeSequence[0].CodeValue, out.ViewCodeSequence[0].CodeMeaning) == ("R-10242", "R-10242")
     if "ScanningSequence" in required:
         assert (out.ScanningSequence, out.SequenceVariant) == ("RM", "NONE")
+
+
+@pytest.mark.parametrize(("sop_class", "modality"), [("128", "PT"), ("20", "NM"), ("12.1", "XA"), ("77.1.4", "XC")])
+def test_classes_that_need_what_does_not_travel_become_secondary_captures(
+    read, travel, write, ramp, sop_class, modality
+):
+    image = read(image_files.dicom(ramp(), SOPClassUID=CLASS + sop_class, Modality=modality))
+    out, whole = (_opened(write(travel(image, identity=identity))) for identity in (False, True))
+    assert (out.SOPClassUID, out.Modality, out.ConversionType) == (CLASS + "7", modality, "WSD")
+    assert out.file_meta.MediaStorageSOPClassUID == CLASS + "7"
+    assert whole.SOPClassUID == CLASS + sop_class
+
+
+def test_codes_of_private_schemes_stay_behind(read, travel, write, ramp):
+    code = pydicom.Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "4711", "99JANE", "Jane"
+    image = read(image_files.dicom(ramp(), AnatomicRegionSequence=[code], ViewCodeSequence=[code]))
+    out = _opened(write(travel(image, identity=False)))
+    assert "AnatomicRegionSequence" not in out
+    assert "ViewCodeSequence" not in out
 
 
 def test_new_uids_are_stable_and_keyed(read, travel, write, ramp):

@@ -13,11 +13,13 @@ from pydicom.uid import (
     JPEG2000,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
+    HTJ2KLossless,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
     JPEGLossless,
     JPEGLosslessSV1,
+    JPEGLSLossless,
     JPEGLSNearLossless,
     RLELossless,
 )
@@ -29,6 +31,7 @@ FILES = Path(pydicom.data.__file__).parent / "test_files"
 GDCM = [JPEGLossless, JPEGLosslessSV1, JPEGExtended12Bit]
 needs_gdcm = pytest.mark.skipif(importlib.util.find_spec("gdcm") is None, reason="needs python-gdcm")
 TWELVE_BIT = "d30242775a414c01d616447854ebe3f2b20259822894bcd6891f879bcdcbf313"
+J2K = {"level": 0, "reversible": True, "bitspersample": None}
 DEPTHS = [(8, False), (12, False), (12, True), (16, False), (16, True)]
 
 
@@ -63,6 +66,29 @@ def test_lossy_syntaxes_come_close(read, smooth, syntax, bits, signed, error):
     image = read(image_files.dicom(pixels, syntax, bits_stored=bits))
     assert image.bits_stored == bits
     assert np.abs(image.pixels.astype(int) - pixels).max() <= error
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (17, 4001)])
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize(
+    ("syntax", "encoder", "options"),
+    [
+        pytest.param(JPEGLosslessSV1, "ljpeg_encode", {"bitspersample": None}, id="JPEG lossless", marks=needs_gdcm),
+        pytest.param(JPEG2000Lossless, "jpeg2k_encode", {**J2K, "codecformat": "j2k"}, id="JPEG 2000"),
+        pytest.param(JPEG2000Lossless, "jpeg2k_encode", {**J2K, "codecformat": "jp2"}, id="JPEG 2000 in a file box"),
+        pytest.param(HTJ2KLossless, "htj2k_encode", {"reversible": True}, id="high-throughput JPEG 2000"),
+        pytest.param(JPEGLSLossless, "jpegls_encode", {}, id="JPEG-LS"),
+    ],
+)
+def test_frames_of_another_encoder(read, ramp, syntax, encoder, options, bits, size):
+    imagecodecs = pytest.importorskip("imagecodecs", reason="needs imagecodecs, the second encoder")
+    pixels = ramp(*size, bits=bits)
+    if encoder == "jpegls_encode" and size[0] * size[1] > 10_000 and bits != 12:
+        pytest.skip("imagecodecs' JPEG-LS does not write noise: its buffer is too small")
+    given = {name: bits if name == "bitspersample" else value for name, value in options.items()}
+    frame = getattr(imagecodecs, encoder)(pixels, **given)
+    image = read(image_files.encapsulated(pixels, bytes(frame), syntax, bits_stored=bits))
+    assert np.array_equal(image.pixels, pixels)
 
 
 @pytest.mark.parametrize("syntax", _syntaxes([*image_files.NATIVE, RLELossless, JPEGLosslessSV1]))

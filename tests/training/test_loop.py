@@ -13,7 +13,9 @@ from medveil.errors import UnreadableInputError, UsageError  # noqa: E402
 from medveil.networks.primis import PrimisConfig, PrimisNetwork  # noqa: E402
 from medveil.training.loop import CHECKPOINT, LOG, Settings, Trainer  # noqa: E402
 
-CONFIG = PrimisConfig(4, blocks=((16, 16), (4, 4)), bank_channels=(1, 4, 4), refiner_channels=8, refiner_depth=0, sweeps=1)
+CONFIG = PrimisConfig(
+    4, blocks=((16, 16), (4, 4)), bank_channels=(1, 4, 4), refiner_channels=8, refiner_depth=0, sweeps=1
+)
 SETTINGS = Settings(steps=6, batch=2, learning_rate=1e-2, step=1.0, crop=48, validate_every=2, seed=3)
 
 
@@ -58,14 +60,18 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
 
 def test_training_lowers_the_error(tmp_path: Path) -> None:
     images = pictures(2, 1)
-    run = trainer(tmp_path, Settings(steps=25, batch=2, learning_rate=1e-2, projection_rate=2e-3, crop=64, validate_every=25))
+    run = trainer(
+        tmp_path, Settings(steps=25, batch=2, learning_rate=1e-2, projection_rate=2e-3, crop=64, validate_every=25)
+    )
     before = run.validate(images)
     run.run(images, images, None)
     assert run.validate(images) > before + 0.1
 
 
 def test_a_run_ends_when_validation_is_stale(tmp_path: Path) -> None:
-    settings = Settings(steps=50, batch=1, learning_rate=0.0, projection_rate=0.0, crop=32, validate_every=1, patience=2)
+    settings = Settings(
+        steps=50, batch=1, learning_rate=0.0, projection_rate=0.0, crop=32, validate_every=1, patience=2
+    )
     run = trainer(tmp_path, settings)
     assert run.run(pictures(1, 1), pictures(1, 2), None) == "validation no longer improves"
     assert run.progress.step == 3

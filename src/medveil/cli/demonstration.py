@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MARK = ".made-by-medveil-demo"
 _PARTS = ("patients", "keys", "png-sealed", "png-encrypted", "dicom-sealed", "opened", "picture.png", ".state")
-_PATIENTS, _SEED = 6, 3
+_SEED = 3
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class _Cast:
     mallory: Identity
 
 
-def demonstrate(out: Path, run: Session) -> None:
+def demonstrate(out: Path, run: Session, *, patients: int = 6) -> None:
     """Play the demo in the folder `out`, and print the table and what to type for one's own images.
 
     Raises:
@@ -61,13 +61,13 @@ def demonstrate(out: Path, run: Session) -> None:
     """
     _clear(out)
     with _own_state(out / ".state"):
-        cast = _prepare(out, run)
+        cast = _prepare(out, run, patients)
         rows = [
             _release(out, "png-sealed", "png", "sealed", cast, run),
             _release(out, "dicom-sealed", "dcm", "sealed", cast, run),
             _release(out, "png-encrypted", "png", "encrypted", cast, run),
         ]
-        _check(out, cast, run)
+        _check(out, cast, run, patients)
         _draw(out, cast)
     run.say(f"6. Look at {out / 'picture.png'}: original | stranger | Alice | difference x 8.")
     run.result(
@@ -109,12 +109,12 @@ def _own_state(folder: Path) -> Iterator[None]:
             os.environ["XDG_STATE_HOME"] = before
 
 
-def _prepare(out: Path, run: Session) -> _Cast:
+def _prepare(out: Path, run: Session, patients: int) -> _Cast:
     from medveil.datasets.phantoms import make_phantoms
     from medveil.keys.identity import generate
 
-    make_phantoms(out / "patients", _PATIENTS, _SEED)
-    run.say(f"1. {plural(_PATIENTS, 'invented patient')} with several visits each: 8-bit PNG and 12-bit DICOM.")
+    make_phantoms(out / "patients", patients, _SEED)
+    run.say(f"1. {plural(patients, 'invented patient')} with several visits each: 8-bit PNG and 12-bit DICOM.")
     (out / "keys").mkdir(mode=0o700)
     cast = _Cast(*(generate(out / "keys" / f"{name}.key") for name in ("owner", "alice", "mallory")))
     run.say("2. Three keys: the owner, Alice, and Mallory, to whom nothing is granted.")
@@ -173,7 +173,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _check(out: Path, cast: _Cast, run: Session) -> None:
+def _check(out: Path, cast: _Cast, run: Session, patients: int) -> None:
     """A key without a grant is refused, and no patient's name is in a release or in what Alice opened."""
     from medveil.datasets.phantoms import patient_name
     from medveil.releases.opening import open_release
@@ -184,7 +184,7 @@ def _check(out: Path, cast: _Cast, run: Session) -> None:
         run.say(f"4. Mallory tries to open it: refused ({refusal.message}).")
     else:
         raise MedveilError("the demo itself failed: a key without a grant opened a release")
-    names = [patient_name(number).encode() for number in range(_PATIENTS)]
+    names = [patient_name(number).encode() for number in range(patients)]
     folders = ("png-sealed", "png-encrypted", "dicom-sealed", "opened")
     files = [path for folder in folders for path in (out / folder).rglob("*") if path.is_file()]
     if any(name in path.read_bytes() for path in files for name in names):

@@ -27,16 +27,29 @@ def info(json: Json = False, quiet: Quiet = False) -> None:
         versions |= {name: metadata.version(name) for name in _LIBRARIES}
         codecs = [{"name": entry.name, "ok": entry.ok, "because": entry.because} for entry in available()]
         parts = [_part(*part) for part in _PARTS]
+        weights = _weights()
         run.result(
             [
                 *(f"{name:14}{number}" for name, number in versions.items()),
                 *(f"codec {entry['name']}: {_words(entry)}" for entry in codecs),
+                *(f"weights {entry['file']}: {entry['bytes']} bytes, sha256 {entry['sha256']}" for entry in weights),
                 *(f"{entry['name']}: {_words(entry)}" for entry in parts),
             ],
             versions=versions,
             codecs=codecs,
+            weights=weights,
             parts=parts,
         )
+
+
+def _weights() -> list[dict[str, object]]:
+    """The weights files that come with medveil."""
+    import hashlib
+    from pathlib import Path
+
+    package = Path(__file__).resolve().parents[1]
+    files = [(path.name, path.read_bytes()) for path in sorted(package.rglob("*.safetensors"))]
+    return [{"file": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files]
 
 
 def _part(name: str, module: str, extra: str) -> dict[str, object]:

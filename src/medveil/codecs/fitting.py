@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,54 +18,50 @@ from medveil.codecs.transform import STRIDE, UNIT
 from medveil.codecs.zones import ZoneCells, walk
 
 _ROUNDING = 0.40
-_DEAD_ZONE = 0.50
+"""Magnitudes are rounded down from n + 0.6 on: the smaller level costs less."""
+_DEAD_ZONE = 0.40
+"""Least magnitude, in steps, of an entry of a sealed code: its place is paid for whether or not it is a null."""
 _LAMBDA = 0.1155
 """Squared error that a bit is worth, in steps: 2 ln 2 / 12, the slope of rate and distortion at a fine step."""
-_PASSES = 2
-_ATTEMPTS = 16
-_TOLERANCE = 0.008
+_SURVEYS = 2
+_ATTEMPTS = 18
+_OVERHEAD = 0.035
+"""Share of the bits of the levels that learning their models and marking nulls takes, about."""
+_TOLERANCE = 0.012
+"""Share of the level stream that may stay empty."""
 
 _Floats = NDArray[np.float32]
 
 
 @dataclass
-class _Found:
-    """What a pass found: keys and |coefficients| of all cells, in order; each map's positions, levels and remainders.
+class _Entries:
+    """Nonzeros as they are found: map, position in it, signed level, and by how much the coefficient's magnitude is
+    below its level, in steps."""
 
-    A remainder is by how much a coefficient's magnitude is below that of its level, in steps.
-    """
-
-    keys: list[NDArray[np.uint8]]
-    sizes: list[_Floats]
-    positions: list[list[NDArray[np.int64]]]
-    levels: list[list[NDArray[np.int32]]]
-    remainders: list[list[_Floats]]
-
-    @classmethod
-    def of(cls, maps: int) -> _Found:
-        return cls([], [], [[] for _ in range(maps)], [[] for _ in range(maps)], [[] for _ in range(maps)])
-
-    def offsets(self) -> tuple[int, ...]:
-        """Mean remainder of each map's coefficients of magnitude 1, in 1/64 of a step."""
-        found = []
-        for levels, remainders in zip(self.levels, self.remainders, strict=True):
-            ones = [part[np.abs(level) == 1] for level, part in zip(levels, remainders, strict=True)]
-            count = sum(map(len, ones))
-            mean = sum(float(part.sum()) for part in ones) / count if count else 0.0
-            found.append(int(np.clip(round(mean * OFFSET_UNIT), -128, 127)))
-        return tuple(found)
+    map: list[NDArray[np.int64]] = field(default_factory=list)
+    position: list[NDArray[np.int64]] = field(default_factory=list)
+    level: list[NDArray[np.int32]] = field(default_factory=list)
+    remainder: list[_Floats] = field(default_factory=list)
 
     def maps(self, cells: Sequence[int]) -> tuple[CodeMap, ...]:
-        nothing = np.empty(0, np.int64)
-        return tuple(
-            CodeMap(size, np.concatenate([nothing, *positions]), np.concatenate([nothing, *levels]).astype(np.int32))
-            for size, positions, levels in zip(cells, self.positions, self.levels, strict=True)
-        )
+        which, position, level = np.concatenate(self.map), np.concatenate(self.position), np.concatenate(self.level)
+        order = np.argsort(which.astype(np.uint16), kind="stable")
+        stops = np.cumsum(np.bincount(which, minlength=len(cells)))[:-1]
+        parts = zip(cells, np.split(position[order], stops), np.split(level[order], stops), strict=True)
+        return tuple(CodeMap(*part) for part in parts)
+
+    def offsets(self, maps: int) -> tuple[int, ...]:
+        """Mean remainder of each map's entries of magnitude 1, in 1/64 of a step."""
+        which, ones = np.concatenate(self.map), np.abs(np.concatenate(self.level)) == 1
+        count = np.bincount(which[ones], minlength=maps)
+        total = np.bincount(which[ones], np.concatenate(self.remainder)[ones], minlength=maps)
+        return tuple(int(each) for each in np.clip(np.round(total / np.maximum(count, 1) * OFFSET_UNIT), -128, 127))
 
 
 @dataclass
 class _Quantiser:
-    """Quantises zone after zone: a cell is kept when its magnitude reaches the least of its map and there is room.
+    """Quantises zone after zone: a cell is kept when its magnitude reaches the least of its map and key, and there is
+    room for it in its map.
 
     Attributes:
         coefficients: (16, 16, rows, columns) float32 in grey values.
@@ -73,63 +69,60 @@ class _Quantiser:
         least: for each map the least magnitude that is kept, in grey values.
         floor: for each key the least magnitude that is kept, in grey values.
         room: for each map how many more entries it may have.
-        found: where everything is collected.
+        entries: the nonzeros found.
+        keys, sizes: keys and |coefficients| of all cells.
     """
 
     coefficients: _Floats
     step: float
-    least: NDArray[np.float32]
-    floor: NDArray[np.float32]
+    least: _Floats
+    floor: _Floats
     room: NDArray[np.int64]
-    found: _Found
+    entries: _Entries = field(default_factory=_Entries)
+    keys: list[NDArray[np.uint8]] = field(default_factory=list)
+    sizes: list[_Floats] = field(default_factory=list)
 
     def __call__(self, cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
         values = cells.get(self.coefficients)[placement.order]
         sizes = np.abs(values)
-        least = np.maximum(np.repeat(self.least, placement.counts), self.floor[keys[placement.order]])
-        levels = quantised(sizes, self.step, least)
-        begin = 0
-        for index, start, count in placement.parts():
-            part = slice(begin, begin + count)
-            begin += count
-            kept = np.flatnonzero(levels[part])
-            excess = len(kept) - int(self.room[index])
-            if excess > 0:
-                order = np.argsort(sizes[part][kept], kind="stable")
-                levels[part][kept[order[:excess]]] = 0
-                kept = np.sort(kept[order[excess:]])
-            self.room[index] -= len(kept)
-            found = levels[part][kept]
-            self.found.positions[index].append(kept + start)
-            self.found.levels[index].append(np.where(values[part][kept] < 0, -found, found))
-            self.found.remainders[index].append(found - sizes[part][kept] / np.float32(self.step))
-        self.found.keys.append(keys[placement.order])
-        self.found.sizes.append(sizes)
+        which = np.repeat(np.arange(len(self.room)), placement.counts)
+        levels = quantised(sizes, self.step, np.maximum(self.least[which], self.floor[keys[placement.order]]))
+        kept = np.flatnonzero(levels)
+        excess = np.bincount(which[kept], minlength=len(self.room)) - self.room
+        for index in np.flatnonzero(excess > 0):
+            mine = kept[which[kept] == index]
+            levels[mine[np.argsort(sizes[mine], kind="stable")[: excess[index]]]] = 0
+        if np.any(excess > 0):
+            kept = kept[levels[kept] > 0]
+        which = which[kept]
+        self.room -= np.bincount(which, minlength=len(self.room))
+        found = levels[kept]
+        first = placement.starts - (np.cumsum(placement.counts) - placement.counts)
+        self.entries.map.append(which)
+        self.entries.position.append(kept + first[which])
+        self.entries.level.append(np.where(values[kept] < 0, -found, found))
+        self.entries.remainder.append(found - sizes[kept] / np.float32(self.step))
+        self.keys.append(keys[placement.order])
+        self.sizes.append(sizes)
         out = np.empty(len(levels), np.int32)
         out[placement.order] = levels
         return out
 
 
+def _regrouped(quantiser: _Quantiser, cells: Sequence[int]) -> tuple[tuple[int, ...], list[_Floats]]:
+    """(thresholds that give each map its number of cells, |coefficients| that then fall to each map)."""
+    keys, sizes = np.concatenate(quantiser.keys), np.concatenate(quantiser.sizes)
+    order = np.argsort(np.uint8(255) - keys, kind="stable")
+    stops = np.minimum(np.cumsum(cells), len(keys))
+    at_least = np.cumsum(np.bincount(keys, minlength=256)[::-1])[::-1]
+    thresholds = tuple(int(np.abs(at_least - stop).argmin()) for stop in stops[:-1])
+    return thresholds, np.split(sizes[order], stops[:-1])
+
+
 def quantised(sizes: _Floats, step: float, least: _Floats | np.float32) -> NDArray[np.int32]:
     """Levels of magnitudes: 0 below `least`, at least 1 above it."""
-    levels = np.floor(sizes * np.float32(1 / step) + np.float32(_ROUNDING)).astype(np.int32)
+    levels = (sizes * np.float32(1 / step) + np.float32(_ROUNDING)).astype(np.int32)
     return np.where(sizes >= least, np.maximum(levels, 1), 0)
-
-
-def _pass(
-    coefficients: _Floats,
-    step: float,
-    least: NDArray[np.float64],
-    room: NDArray[np.int64],
-    thresholds: tuple[int, ...],
-    cells: Sequence[int],
-) -> _Found:
-    """Walk over the cells at a step; no map keeps what is below the dead zone of that step."""
-    found = _Found.of(len(cells))
-    floor = np.full(256, _DEAD_ZONE * step, np.float32)
-    quantiser = _Quantiser(coefficients, step, least.astype(np.float32), floor, room.copy(), found)
-    walk(*coefficients.shape[2:], Ranking(thresholds, cells), quantiser)
-    return found
 
 
 def dead_zones() -> NDArray[np.float64]:
@@ -151,18 +144,17 @@ def encode_freely(coefficients: _Floats, side: Side) -> SparseCode:
 
     Args:
         coefficients: (256, rows, columns) in grey values.
-        side: complete but for the DC plane.
+        side: complete but for offsets and DC plane.
     """
     blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
     count, total = len(side.thresholds) + 1, coefficients[1:].size
-    quantiser_room = np.full(count, total)
-    ranking = Ranking(side.thresholds, [total] * count)
-    found = _Found.of(count)
-    step = side.step / UNIT
+    ranking, step = Ranking(side.thresholds, [total] * count), side.step / UNIT
     floor = (dead_zones() * step).astype(np.float32)
-    walk(*blocks.shape[2:], ranking, _Quantiser(blocks, step, np.zeros(count, np.float32), floor, quantiser_room, found))
-    side = replace(side, offsets=found.offsets(), dc=quantised_dc(coefficients, side.step))
-    return SparseCode(found.maps(ranking.used), side.to_bytes())
+    quantiser = _Quantiser(blocks, step, np.zeros(count, np.float32), floor, np.full(count, total))
+    walk(*blocks.shape[2:], ranking, quantiser)
+    entries = quantiser.entries
+    side = replace(side, offsets=entries.offsets(count), dc=quantised_dc(coefficients, side.step))
+    return SparseCode(entries.maps(ranking.used), side.to_bytes())
 
 
 def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) -> SparseCode:
@@ -171,67 +163,79 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
 
     Args:
         coefficients: (256, rows, columns) in grey values.
-        side: complete but for step, thresholds and DC plane.
+        side: complete but for step, thresholds, offsets and DC plane.
         composition: shape of the code.
     """
-    blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
     cells = [shape.cells for shape in composition.maps]
     room = np.array([shape.nonzeros for shape in composition.maps])
-    total = coefficients[1:].size
-    thresholds, step = side.thresholds, _first_step(coefficients, int(room.sum()))
-    least = np.zeros(len(cells))
-    for _ in range(_PASSES):
-        found = _pass(blocks, step, least, np.full(len(cells), total), thresholds, [total] * len(cells))
-        thresholds, groups = _regrouped(found, cells)
-        before = step
-        least, step = _fitted_step(groups, room, coefficients, side, composition)
-        thresholds = _shifted(thresholds, before / step)
+    least, step = np.zeros(len(room), np.float32), _first_step(coefficients, int(room.sum()))
     best: SparseCode | None = None
     for attempt in range(_ATTEMPTS):
-        units = int(min(max(1, round(step * UNIT)), MAX_STEP))
-        found = _pass(blocks, units / UNIT, least, room, thresholds, cells)
-        code, size = _filled(found, replace(side, step=units, thresholds=thresholds), coefficients, composition)
-        spare = 8 * (composition.level_bytes - size)
-        if spare >= 0:
-            best = code
-        if spare >= 0 and (attempt > 1 or units == 1 or spare < _TOLERANCE * composition.level_bytes):
-            break
-        if best is not None and spare < 0 and attempt > 1:
-            break
-        entries = sum(len(entry.levels) for entry in code.maps) + blocks[0, 0].size
-        ratio = 2.0 ** (np.clip(-spare / max(1, entries), -4, 4) + 0.002 * (1 + attempt) ** 2)
-        step, thresholds = step * ratio, _shifted(thresholds, 1 / ratio)
-    if best is None:
-        raise ValueError("the composition has no room for the side bytes of this image")
-    return best
+        units = _units(step)
+        quantiser = _fixed_pass(coefficients, units / UNIT, least, room, side.thresholds, cells if attempt >= _SURVEYS else None)
+        thresholds, groups = _regrouped(quantiser, cells)
+        if attempt >= _SURVEYS:
+            code, size = _filled(quantiser.entries, replace(side, step=units), coefficients, composition)
+            spare = composition.level_bytes - size
+            best = code if spare >= 0 else best
+            if best is not None and (attempt > _SURVEYS + 1 or units == 1 or 0 <= spare <= 8 + _TOLERANCE * composition.level_bytes):
+                return best
+            entries = sum(len(entry.levels) for entry in code.maps) + coefficients[0].size
+            ratio = 2.0 ** float(np.clip(-12 * spare / entries, -4, 4) + 0.003 * (attempt - 1) ** 2)
+            least = _least_kept(groups, room)[0]
+        else:
+            bits = 8 * (composition.level_bytes - _side_bytes(coefficients, side, units)) * (1 - _OVERHEAD)
+            least, fitted = _fitted_step(groups, room, bits, coefficients[0].size, units / UNIT)
+            ratio = fitted * UNIT / units
+        step, side = step * ratio, replace(side, thresholds=_shifted(thresholds, 1 / ratio))
+    raise ValueError("the composition has no room for the side bytes of this image")
+
+
+def _fixed_pass(
+    coefficients: _Floats,
+    step: float,
+    least: _Floats,
+    room: NDArray[np.int64],
+    thresholds: tuple[int, ...],
+    cells: Sequence[int] | None,
+) -> _Quantiser:
+    """One walk at a step; without limits where no numbers of cells are given."""
+    blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
+    total = coefficients[1:].size
+    floor = np.full(256, _DEAD_ZONE * step, np.float32)
+    limit = np.full(len(room), total) if cells is None else room.copy()
+    quantiser = _Quantiser(blocks, step, least, floor, limit)
+    walk(*blocks.shape[2:], Ranking(thresholds, [total] * len(room) if cells is None else cells), quantiser)
+    return quantiser
+
+
+def _units(step: float) -> int:
+    """A step in units of 1/64 grey value."""
+    return int(min(max(1, round(step * UNIT)), MAX_STEP))
 
 
 def _filled(
-    found: _Found, side: Side, coefficients: _Floats, composition: Composition
+    entries: _Entries, side: Side, coefficients: _Floats, composition: Composition
 ) -> tuple[SparseCode, int]:
-    """(code, length of its level stream) of what a pass has found."""
-    maps = found.maps([shape.cells for shape in composition.maps])
-    side = replace(side, offsets=found.offsets(), dc=quantised_dc(coefficients, side.step))
+    """(code, length of its level stream) of the nonzeros found at the step of `side`."""
+    maps = entries.maps([shape.cells for shape in composition.maps])
+    side = replace(side, offsets=entries.offsets(len(maps)), dc=quantised_dc(coefficients, side.step))
     code = SparseCode(maps, side.to_bytes())
     return code, len(level_stream(pad_with_nulls(code, composition), composition))
 
 
+def _side_bytes(coefficients: _Floats, side: Side, units: int) -> int:
+    offsets = (0,) * (len(side.thresholds) + 1)
+    whole = replace(side, step=units, offsets=offsets, dc=quantised_dc(coefficients, units))
+    return len(whole.to_bytes())
+
+
 def _first_step(coefficients: _Floats, nonzeros: int) -> float:
-    """The step at which about as many AC magnitudes as asked for pass the dead zone."""
+    """A step at which about as many AC magnitudes as asked for are kept."""
     sizes = np.abs(coefficients[1:].reshape(-1))
     keep = min(len(sizes) - 1, max(1, nonzeros))
     least = float(np.partition(sizes, len(sizes) - keep)[len(sizes) - keep])
-    return max(least / _DEAD_ZONE, 1 / UNIT)
-
-
-def _regrouped(found: _Found, cells: Sequence[int]) -> tuple[tuple[int, ...], list[_Floats]]:
-    """(thresholds that give each map its number of cells, |coefficients| that then fall to each map)."""
-    keys, sizes = np.concatenate(found.keys), np.concatenate(found.sizes)
-    order = np.argsort(np.uint8(255) - keys, kind="stable")
-    stops = np.minimum(np.cumsum(cells), len(keys))
-    at_least = np.cumsum(np.bincount(keys, minlength=256)[::-1])[::-1]
-    thresholds = tuple(int(np.abs(at_least - stop).argmin()) for stop in stops[:-1])
-    return thresholds, np.split(sizes[order], stops[:-1])
+    return max(least / 0.68, 1 / UNIT)
 
 
 def _shifted(thresholds: tuple[int, ...], factor: float) -> tuple[int, ...]:
@@ -241,30 +245,36 @@ def _shifted(thresholds: tuple[int, ...], factor: float) -> tuple[int, ...]:
 
 
 def _fitted_step(
-    groups: Sequence[_Floats],
-    room: NDArray[np.int64],
-    coefficients: _Floats,
-    side: Side,
-    composition: Composition,
-) -> tuple[NDArray[np.float64], float]:
-    """(least magnitude kept in each map, step at which their levels fill the level stream)."""
-    kept: list[_Floats] = []
-    least = np.zeros(len(room))
-    for index, sizes in enumerate(groups):
-        keep = int(min(room[index], len(sizes)))
-        largest = np.partition(sizes, len(sizes) - keep)[len(sizes) - keep :] if keep else sizes[:0]
-        least[index] = float(largest[0]) if keep else np.inf
-        kept.append(largest)
+    groups: Sequence[_Floats], room: NDArray[np.int64], bits: float, blocks: int, before: float
+) -> tuple[_Floats, float]:
+    """(least magnitude kept in each map, step at which the levels fill what is left for them).
+
+    Args:
+        groups: |coefficients| that fall to each map.
+        room: how many entries each map has.
+        bits: what is left for them with the side bytes of step `before`.
+        blocks: number of DC values, each of which takes a bit more when the step is halved.
+    """
+    least, kept = _least_kept(groups, room)
     low, high = 0.0, float(np.log2(MAX_STEP))
-    coarse = 4 * UNIT
-    side_bytes = 2 * len(room) + len(replace(side, step=coarse, dc=quantised_dc(coefficients, coarse)).to_bytes())
     for _ in range(14):
         middle = (low + high) / 2
         step = 2.0**middle / UNIT
-        bits = 8 * side_bytes - coefficients[0].size * np.log2(step / 4)
-        bits += sum(_level_bits(sizes, step) for sizes in kept)
-        low, high = (middle, high) if bits > 8 * (composition.level_bytes - 6) else (low, middle)
+        spent = sum(_level_bits(sizes, step) for sizes in kept) - blocks * np.log2(step / before)
+        low, high = (middle, high) if spent > bits else (low, middle)
     return least, 2.0**high / UNIT
+
+
+def _least_kept(groups: Sequence[_Floats], room: NDArray[np.int64]) -> tuple[_Floats, list[_Floats]]:
+    """(least magnitude kept in each map, the magnitudes kept) when each map keeps as many as it has room for."""
+    kept: list[_Floats] = []
+    least = np.zeros(len(room), np.float32)
+    for index, sizes in enumerate(groups):
+        keep = int(min(room[index], len(sizes)))
+        largest = np.partition(sizes, len(sizes) - keep)[len(sizes) - keep :] if keep else sizes[:0]
+        least[index] = largest[0] if keep else np.inf
+        kept.append(largest)
+    return least, kept
 
 
 def _level_bits(sizes: _Floats, step: float) -> float:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from medveil.codecs.budget import budget_of, composition_of
 from medveil.codecs.code import Bucket, CodeMap, Composition, Profile, SparseCode
 from medveil.codecs.fitting import encode_fixed, encode_freely
-from medveil.codecs.lapped_tables import THRESHOLDS
+from medveil.codecs.lapped_tables import FREE_THRESHOLDS, THRESHOLDS
 from medveil.codecs.padding_mask import filled, find_padding
 from medveil.codecs.ranking import Placement, Ranking
 from medveil.codecs.registry import register_codec
@@ -24,7 +24,7 @@ class LappedCodec:
     """See `medveil.codecs.code.Codec`. Any size, 8 to 16 bits, signed or unsigned."""
 
     name = "lapped"
-    vector_length = 0  # the cells of a map are in order of priority
+    vector_length = CHANNELS
 
     def profile(self, *, quality_centidb: int, sparsity: int | None, deep: int) -> Profile:
         """The profile of a quality; raises UsageError for a sparsity, which this codec shares out by itself."""
@@ -50,7 +50,8 @@ class LappedCodec:
         samples = np.pad(samples, ((0, -height % STRIDE), (0, -width % STRIDE)), mode="edge")
         coefficients = forward(samples)
         step = budget_of(profile).step
-        side = Side(height, width, image.bits_stored, image.signed, step, THRESHOLDS, (), padding, np.zeros((0, 0), np.int64))
+        thresholds = FREE_THRESHOLDS if composition is None else THRESHOLDS
+        side = Side(height, width, image.bits_stored, image.signed, step, thresholds, (), padding, np.zeros((0, 0), np.int64))
         if composition is None:
             return encode_freely(coefficients, side)
         return encode_fixed(coefficients, side, composition)
@@ -61,8 +62,8 @@ class LappedCodec:
         Raises:
             IntegrityError: the code is not one of this bucket.
         """
-        if len(code.maps) != len(THRESHOLDS) + 1:
-            raise IntegrityError(f"a code of {len(code.maps)} maps; lapped has {len(THRESHOLDS) + 1}")
+        if len(code.maps) not in (len(THRESHOLDS) + 1, len(FREE_THRESHOLDS) + 1):
+            raise IntegrityError(f"a code of {len(code.maps)} maps is not one of lapped")
         side = Side.from_bytes(code.side, len(code.maps), bucket)
         coefficients = _dequantised(code, side)
         samples = inverse(coefficients)[: side.height, : side.width]

@@ -1,7 +1,7 @@
 """Side bytes of a `lapped` code: everything that the decoder needs besides the maps. Secret like the levels.
 
 varint height | varint width | one byte (bits_stored - 1) + 16 signed + 32 padding + 64 thresholds | varint step
-| thresholds, a byte each | reconstruction offset, a byte each map | padding record | range-coded DC plane.
+| thresholds, a byte each, unless those of the table | reconstruction offset, a byte each map | padding record | range-coded DC plane.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from medveil.codecs import dc_plane
 from medveil.codecs.code import Bucket
+from medveil.codecs.lapped_tables import FREE_THRESHOLDS
 from medveil.codecs.padding_mask import Padding, read_padding, write_padding
 from medveil.codecs.symbols import SymbolReader, SymbolWriter
 from medveil.codecs.transform import STRIDE
@@ -56,9 +57,10 @@ class Side:
         return 0, (1 << self.bits_stored) - 1
 
     def to_bytes(self) -> bytes:
-        flags = (self.bits_stored - 1) | self.signed << 4 | (self.padding is not None) << 5
+        own_thresholds = self.thresholds != FREE_THRESHOLDS
+        flags = (self.bits_stored - 1) | self.signed << 4 | (self.padding is not None) << 5 | own_thresholds << 6
         parts = [varint(self.height), varint(self.width), bytes([flags]), varint(self.step)]
-        parts += [bytes(self.thresholds), bytes(offset & 255 for offset in self.offsets)]
+        parts += [bytes(self.thresholds) if own_thresholds else b"", bytes(offset & 255 for offset in self.offsets)]
         if self.padding is not None:
             parts.append(write_padding(self.padding))
         writer = SymbolWriter()
@@ -80,12 +82,14 @@ class Side:
             raise IntegrityError("the side bytes end too early")
         flags = data[at]
         bits_stored, signed = (flags & 15) + 1, bool(flags & 16)
-        if flags >= 64 or bits_stored < 8:
+        if flags >= 128 or bits_stored < 8:
             raise IntegrityError("the side bytes state an unknown depth or an unknown flag")
         step, at = read_varint(data, at + 1)
-        if not 1 <= step <= MAX_STEP or len(data) < at + 2 * maps - 1:
+        thresholds = FREE_THRESHOLDS
+        if flags & 64:
+            thresholds, at = tuple(data[at : at + maps - 1]), at + maps - 1
+        if not 1 <= step <= MAX_STEP or len(data) < at + maps or len(thresholds) != maps - 1:
             raise IntegrityError("the side bytes state no valid step, or end too early")
-        thresholds, at = tuple(data[at : at + maps - 1]), at + maps - 1
         if any(later > former for former, later in zip(thresholds, thresholds[1:], strict=False)):
             raise IntegrityError("the thresholds of the side bytes are not in falling order")
         offsets, at = tuple((byte ^ 128) - 128 for byte in data[at : at + maps]), at + maps

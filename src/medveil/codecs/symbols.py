@@ -83,6 +83,8 @@ class SymbolWriter:
 
     def magnitudes(self, values: NDArray[np.int64], frequencies: Frequencies) -> None:
         """Write values of [0, 2**31): the model's last symbol is an escape, followed by an Elias-gamma-like code."""
+        if not len(values):
+            return
         top = len(frequencies.counts) - 1
         self.adaptive(np.minimum(values, top).astype(np.int32), frequencies)
         excess = values[values >= top].astype(np.int64) - top + 1
@@ -136,6 +138,8 @@ class SymbolReader:
         return symbols
 
     def magnitudes(self, count: int, frequencies: Frequencies) -> NDArray[np.int64]:
+        if not count:
+            return np.empty(0, np.int64)
         top = len(frequencies.counts) - 1
         values = self.adaptive(count, frequencies).astype(np.int64)
         escaped = np.flatnonzero(values == top)

@@ -76,11 +76,12 @@ def silent() -> Iterator[None]:
     """Send the process's standard error nowhere: libtiff, gdcm and Rust print there, past Python."""
     if sys.stderr is not None:
         sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # a process without standard error prints nothing anyway
+            kept = os.dup(2)
+            stack.callback(os.close, kept)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, nowhere)
+            os.dup2(nowhere, 2)
+            stack.callback(os.dup2, kept, 2)
         yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)

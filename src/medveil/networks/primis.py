@@ -92,7 +92,7 @@ class PrimisNetwork(nn.Module):
     * Layered successive encoding: map l codes what the maps before it left over (block coordinate relaxation over
       orthogonal bases, with a support that grows over the sweeps), then all values are fitted together.
     * Competition runs over the 256 channels of one code vector, whose cells are spread over the grid.
-    * The bank encoder is the non-linear branch: it moves the choice of cells, not their values. It starts at zero.
+    * The bank encoder is the non-linear branch: it moves the first choice of cells, and no values. It starts at zero.
     """
 
     projection: Tensor
@@ -155,9 +155,9 @@ class PrimisNetwork(nn.Module):
         _, inverse = spreading(frame.rows, frame.columns, code_map, self._orders[code_map])
         return vectors.reshape(-1)[inverse].reshape(-1, CHANNELS)
 
-    def select(self, coefficients: Tensor, gain: Tensor, frame: Frame, code_map: int, sparsity: int) -> Tensor:
+    def select(self, coefficients: Tensor, gain: Tensor | None, frame: Frame, code_map: int, sparsity: int) -> Tensor:
         """The top-S non-linearity of one code map: (locations, 256) -> the same with the losers set to zero."""
-        scores = self.to_vectors(coefficients * gain.exp(), frame, code_map)
+        scores = self.to_vectors(coefficients if gain is None else coefficients * gain.exp(), frame, code_map)
         mask = top_s_mask(scores, sparsity, self.config.selection)
         return coefficients * self.from_vectors(mask, frame, code_map)
 
@@ -184,7 +184,7 @@ class PrimisNetwork(nn.Module):
                 if sweep == 0:
                     first.append(found)
                     codes.append(torch.zeros_like(found))
-                chosen = self.select(codes[i] + found, gains[i], frame, i, sparsity)
+                chosen = self.select(codes[i] + found, gains[i] if sweep == 0 else None, frame, i, sparsity)
                 residual = residual - self.synthesise_map(chosen - codes[i], frame, i)
                 residual = residual if mask is None else residual * mask
                 codes[i] = chosen

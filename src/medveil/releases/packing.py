@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.code import Bucket, Codec, Profile
+from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.images.image import FileKind, Image
@@ -86,8 +85,11 @@ class Attachment:
 def pack_image(image: Image, origin: Origin, plan: PackingPlan, codec: Codec) -> tuple[Package, Fidelity]:
     """Code, protect and seal one image under a fresh package id and salt.
 
-    The fidelity is measured on the package opened again, so that a package that does not open is never written.
+    The package is opened again and compared before it is given out, so that one that does not open is never written;
+    meanwhile a second thread decodes the code, which gives the fidelity.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from medveil.images import records
 
     bucket = Bucket.of(image.pixels.shape[0], image.pixels.shape[1])
@@ -99,9 +101,21 @@ def pack_image(image: Image, origin: Origin, plan: PackingPlan, codec: Codec) ->
         Section.IMAGE: canonical.dumps([image.source.kind.value, image.bits_stored, pixel_record]),
         Section.IDENTITY: canonical.dumps(identity),
     }
-    package = _assemble(code, records_of, bucket, plan, codec)
-    opened = unpack_image(package, plan.keys, plan.profile, plan.protection, codec)
-    return package, fidelity(image, opened.pixels)
+    with ThreadPoolExecutor(1) as pool:
+        decoding = pool.submit(codec.decode, code, plan.profile, bucket)
+        package = _assemble(code, records_of, bucket, plan, codec)
+        _check_opens(package, code, origin, plan, codec)
+        return package, fidelity(image, decoding.result())
+
+
+def _check_opens(package: Package, code: SparseCode, origin: Origin, plan: PackingPlan, codec: Codec) -> None:
+    back = _unprotect(package, plan.keys, plan.profile, plan.protection, codec)
+    equal = back.side == code.side and len(back.maps) == len(code.maps)
+    for ours, theirs in zip(code.maps, back.maps, strict=False):
+        equal = equal and np.array_equal(ours.positions, theirs.positions)
+        equal = equal and np.array_equal(ours.levels, theirs.levels)
+    if not equal or open_identity(package, plan.keys)[0] != origin:
+        raise IntegrityError("the package did not open to what was put in; nothing was written", hint="report this")
 
 
 def pack_attachment(data: bytes, origin: Origin, plan: PackingPlan) -> Package:
@@ -110,7 +124,9 @@ def pack_attachment(data: bytes, origin: Origin, plan: PackingPlan) -> Package:
     return _assemble(None, {Section.ATTACHMENT: content}, Bucket(0, 0), plan, None)
 
 
-def _assemble(code: Any, records_of: dict[Section, bytes], bucket: Bucket, plan: PackingPlan, codec: Any) -> Package:
+def _assemble(
+    code: SparseCode | None, records_of: dict[Section, bytes], bucket: Bucket, plan: PackingPlan, codec: Codec | None
+) -> Package:
     from medveil.protection import padding
     from medveil.protection.encrypting import TAG_BYTES, encrypt
 
@@ -118,7 +134,7 @@ def _assemble(code: Any, records_of: dict[Section, bytes], bucket: Bucket, plan:
     bare = PackageHeader(plan.release, plan.epoch, *identity, CODE_TIER, bucket, ())
     sealed: dict[Section, bytes] = {}
     plain: dict[Section, bytes] = {}
-    if code is not None:
+    if code is not None and codec is not None:
         sealed, plain = _protect(code, bare, plan, codec)
     if Section.IMAGE in records_of:
         plain[Section.IMAGE] = padding.to_grid(records_of[Section.IMAGE], plan.grids[0], TAG_BYTES)
@@ -136,7 +152,7 @@ def _assemble(code: Any, records_of: dict[Section, bytes], bucket: Bucket, plan:
 
 
 def _protect(
-    code: Any, header: PackageHeader, plan: PackingPlan, codec: Codec
+    code: SparseCode, header: PackageHeader, plan: PackingPlan, codec: Codec
 ) -> tuple[dict[Section, bytes], dict[Section, bytes]]:
     """(sections that are ready, sections that are still to be encrypted) of a code."""
     from medveil.codecs import entropy
@@ -210,7 +226,7 @@ def unpack_image(package: Package, keys: ReleaseKeys, profile: Profile, protecti
     return restore(pixels, bits_stored, kind, pixel_record, identity_record)
 
 
-def _unprotect(package: Package, keys: ReleaseKeys, profile: Profile, protection: str, codec: Codec) -> Any:
+def _unprotect(package: Package, keys: ReleaseKeys, profile: Profile, protection: str, codec: Codec) -> SparseCode:
     from medveil.codecs import entropy
     from medveil.protection import ambiguation, padding, sealing
 

@@ -58,10 +58,14 @@ class Card:
             "commit": self.commit or "not recorded",
         }
         table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
-        return (
-            f"# {self.name}\n\nWeights of the codec `primis` of medveil. They are no secret: nothing that is protected "
-            f"rests on them.\n\n| | |\n|---|---|\n{table}\n\nThe network codes grey images of any size and depth; "
-            "it was not made for diagnosis, and how well it keeps images unlike its training images has to be measured.\n"
+        return "\n".join(
+            [
+                f"# {self.name}\n",
+                "Weights of the codec `primis` of medveil. They are no secret: no protection rests on them.\n",
+                f"| | |\n|---|---|\n{table}\n",
+                "The network codes grey images of any size and depth. It was not made for diagnosis, and how well",
+                "it keeps images unlike its training images has to be measured.\n",
+            ]
         )
 
 

@@ -33,6 +33,7 @@ class Settings:
         projection_rate: of the projections.
         step: quantisation step of the levels, in 8-bit grey values.
         crop: longest side of a training picture in pixels.
+        bank_weight: weight of the bank's share of the loss; with 0 the bank stays as it is.
         validate_every: updates between validations (and checkpoints).
         patience: validations without a new best after which the run ends.
         seed: of everything that is drawn.
@@ -44,6 +45,7 @@ class Settings:
     projection_rate: float = 3e-4
     step: float = 1.0
     crop: int = 256
+    bank_weight: float = 0.0
     validate_every: int = 100
     patience: int = 8
     seed: int = 0
@@ -126,7 +128,15 @@ class Trainer:
         sums = [0.0, 0.0, 0.0]
         for _ in range(settings.batch):
             picture, mask, corner = self.draw(pictures)
-            found = picture_objective(self.network, picture, mask, settings.step, corner, self.autocast)
+            found = picture_objective(
+                self.network,
+                picture,
+                mask,
+                step=settings.step,
+                corner=corner,
+                bank_weight=settings.bank_weight,
+                autocast=self.autocast,
+            )
             (found.loss / settings.batch).backward()  # type: ignore[no-untyped-call]
             for i, value in enumerate((float(found.loss.detach()), found.psnr_linear, found.psnr)):
                 sums[i] += value / settings.batch

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from medveil.networks.bases import Frame
+from medveil.networks.bases import CHANNELS, Frame
 from medveil.networks.primis import PrimisNetwork, Pursuit
 
 # How sharply the bank is asked to tell the winners of a code vector from the losers, per unit of log score.
 _SHARPNESS = 3.0
-_BANK_WEIGHT = 0.5
 # The refiner is convolutional: a part of each picture is enough for it, and cheaper.
 REFINER_CROP = 208
 
@@ -34,7 +33,14 @@ class Objective:
 
 
 def picture_objective(
-    network: PrimisNetwork, region: Tensor, mask: Tensor, step: float, corner: tuple[float, float], autocast: bool
+    network: PrimisNetwork,
+    region: Tensor,
+    mask: Tensor,
+    *,
+    step: float,
+    corner: tuple[float, float],
+    bank_weight: float,
+    autocast: bool,
 ) -> Objective:
     """The objective of one picture (H, W; multiples of 16), with quantisation in the loop.
 
@@ -43,12 +49,13 @@ def picture_objective(
     The log of the MSE is used because the figure of merit is a mean of PSNRs.
 
     Args:
+        step: quantisation step of the levels.
+        bank_weight: weight of the bank's share of the loss; with 0 the bank is not run.
         corner: where the refiner's part of the picture lies, two numbers in [0, 1).
     """
     frame = Frame(region.shape[0] // 16, region.shape[1] // 16)
     count = mask.sum()
-    with torch.autocast(region.device.type, torch.bfloat16, enabled=autocast):
-        gains = network.gains(region, frame).float()
+    gains = region.new_zeros(network.maps, frame.locations, CHANNELS)
     pursuit = network.pursue(region, frame, mask, gains)
     codes = torch.round(pursuit.codes / step) * step
     linear = network.synthesise(codes, frame)
@@ -57,12 +64,19 @@ def picture_objective(
     with torch.autocast(region.device.type, torch.bfloat16, enabled=autocast):
         change = network.refine(picture)
     refined = ((picture + change.float() - target) * part).square().sum() / part.sum().clamp_min(1)
-    loss = (error + 1e-3).log() + (refined + 1e-3).log() + _BANK_WEIGHT * bank_loss(network, pursuit, gains, frame)
+    loss = (error + 1e-3).log() + (refined + 1e-3).log()
+    if bank_weight:
+        with torch.autocast(region.device.type, torch.bfloat16, enabled=autocast):
+            gains = network.gains(region, frame).float()
+        loss = loss + bank_weight * bank_loss(network, pursuit, gains, frame)
     return Objective(loss, _psnr(error), _psnr(refined))
 
 
 def bank_loss(network: PrimisNetwork, pursuit: Pursuit, gains: Tensor, frame: Frame) -> Tensor:
-    """Cross entropy between what the first sweep would choose with these gains and what the last sweep chose."""
+    """Cross entropy between what the first sweep would choose with these gains and what the last sweep chose.
+
+    The pursuit has to be one without gains: a bank that is taught by its own choices drives unused cells out for good.
+    """
     config = network.config
     total = gains.new_zeros(())
     for i in range(network.maps):

@@ -129,7 +129,7 @@ def _by_gdcm(frame: bytes, syntax: str, layout: Layout, precision: int) -> NDArr
 
     pixels = layout.height * layout.width
     numbers = (layout.height, layout.width, precision, int(layout.signed), _GDCM_BYTES + _GDCM_BYTES_A_PIXEL * pixels)
-    command = [sys.executable, "-I", str(Path(gdcm_process.__file__)), syntax, *map(str, numbers)]
+    command = [sys.executable, "-P", str(Path(gdcm_process.__file__)), syntax, *map(str, numbers)]
     done = subprocess.run(  # noqa: S603 - our own script; the numbers are integers and the syntax one of a few
         command, input=frame, capture_output=True, timeout=_GDCM_SECONDS + pixels / 1e5, check=False
     )

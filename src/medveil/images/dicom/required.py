@@ -54,6 +54,7 @@ _BY_CLASS: Mapping[str, Defaults] = {
         0x00180060: ("DS", b""),  # KVP
         0x00185100: ("CS", b""),  # Patient Position
         0x00200012: ("IS", b""),  # Acquisition Number
+        _REFERENCE_INDICATOR: ("LO", b""),
     },
     _MR: {
         0x00180020: ("CS", b"RM"),  # Scanning Sequence: research mode
@@ -65,6 +66,7 @@ _BY_CLASS: Mapping[str, Defaults] = {
         0x00180081: ("DS", b""),  # Echo Time
         0x00180091: ("IS", b""),  # Echo Train Length
         0x00185100: ("CS", b""),  # Patient Position
+        _REFERENCE_INDICATOR: ("LO", b""),
     },
     _DX: _OF_DIGITAL_XRAY,
     f"{_DX}.1": {**_OF_DIGITAL_XRAY, 0x00080068: ("CS", b"FOR PROCESSING")},

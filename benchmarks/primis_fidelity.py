@@ -1,0 +1,185 @@
+"""Fidelity of the codec `primis` on the test fold, beside untrained transforms of the same L, S and M.
+
+Geometry: L = 4 code maps of M = 256 channels at stride 16, that is 4 code vectors of 256 per 16x16 pixels, each with
+at most S nonzeros. In the codec a code vector is spread over the grid: its 256 cells, one a channel, come from
+different locations. `*_local` rows are without spreading, each vector at one location.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks import published_geometry
+from benchmarks.provenance import closure, record, save
+from benchmarks.shared_images import grey, radiographs
+from medveil.codecs.code import Bucket, CodeMap, SparseCode
+from medveil.codecs.entropy import pack
+from medveil.codecs.modelfiles import Model, load_model
+from medveil.codecs.primis import shipped_weights
+from medveil.codecs.primis_cells import to_cells
+from medveil.networks.bases import Frame, dct_matrix
+from medveil.networks.pictures import decode_picture, grid_of, pad_to_grid, refine_picture
+from medveil.networks.primis import PrimisConfig, PrimisNetwork
+
+SPARSITIES = (4, 8, 16)
+# Rows that need a pursuit of their own are measured on every n-th image.
+SUBSET = 6
+ROOTS = ("codecs/primis.py",)
+
+
+def psnr(mse: float) -> float:
+    """PSNR in dB, peak 255."""
+    return 20 * math.log10(255) - 10 * math.log10(max(mse, 1e-6))
+
+
+def block_dct(picture: Tensor, count: int) -> float:
+    """PSNR of the 16x16 block DCT of which each block keeps its `count` largest coefficients, unquantised."""
+    padded, _ = pad_to_grid(picture)
+    dct = dct_matrix(16).float()
+    rows, columns = padded.shape[0] // 16, padded.shape[1] // 16
+    blocks = padded.reshape(rows, 16, columns, 16).permute(0, 2, 1, 3)
+    cells = (dct @ blocks @ dct.T).reshape(-1, 256)
+    least = cells.abs().topk(count, dim=1)[0][:, -1:]
+    kept = (cells * (cells.abs() >= least)).reshape(rows, columns, 16, 16)
+    back = (dct.T @ kept @ dct).permute(0, 2, 1, 3).reshape(padded.shape)
+    return _psnr_of(back, picture)
+
+
+def _psnr_of(back: Tensor, picture: Tensor) -> float:
+    height, width = picture.shape
+    return psnr(float((back[:height, :width] - picture).square().mean()))
+
+
+def linear_psnr(network: PrimisNetwork, picture: Tensor) -> float:
+    """PSNR of the linear decoder on unquantised codes."""
+    padded, mask = pad_to_grid(picture)
+    frame = Frame(*grid_of(*picture.shape))
+    residual = network.pursue(padded, frame, mask).residual[: picture.shape[0], : picture.shape[1]]
+    return psnr(float(residual.square().mean()))
+
+
+def trained_rows(model: Model, picture: Tensor, offset: float) -> dict[str, float]:
+    """The rows of the trained network; one pursuit serves them all."""
+    network, step = model.network, model.step
+    padded, mask = pad_to_grid(picture)
+    grid = grid_of(*picture.shape)
+    frame = Frame(*grid)
+    codes = network.pursue(padded, frame, mask).codes
+    levels = torch.round(codes / step).int()
+    shape = (picture.shape[0], picture.shape[1])
+    unquantised = network.synthesise(codes, frame)
+    decoded = (decode_picture(network, [levels], shape, step) + offset).round().clamp(0, 255)
+    values, counts = np.unique(levels[levels != 0].numpy(), return_counts=True)
+    shares = counts / counts.sum()
+    bucket = Bucket.of(*shape)
+    cells = (bucket.height // 16) * (bucket.width // 16) * 256
+    maps = tuple(CodeMap(cells, *entry) for entry in to_cells([levels], grid, network))
+    return {
+        "trained_linear_unquantised": _psnr_of(unquantised, picture),
+        "trained_unquantised": _psnr_of(refine_picture(network, unquantised, 512), picture),
+        "trained": psnr(float((decoded - picture - offset).square().mean())),
+        "entropy_bits_per_level": float(-(shares * np.log2(shares)).sum()) if len(values) else 0.0,
+        "nonzeros_per_pixel": int(counts.sum()) / picture.numel(),
+        "packed_bpp": 8 * len(pack(SparseCode(maps, b""))) / picture.numel(),
+    }
+
+
+def untrained(config: PrimisConfig, **changes: Any) -> PrimisNetwork:
+    """The network of a configuration before any training, without refiner."""
+    return PrimisNetwork(replace(config, refiner_channels=0, **changes)).eval()
+
+
+def measure(sparsity: int, every: int) -> dict[str, Any]:
+    """All rows of one sparsity: mean over images, and the number of images of each."""
+    model = load_model(shipped_weights(sparsity))
+    lapped = {"blocks": ((16, 16),) * model.network.maps, "sweeps": 1, "polish": 0}
+    always = {
+        "untrained_lapped_local": untrained(model.config, **lapped, spread=False),
+        "untrained_lapped_spread": untrained(model.config, **lapped),
+    }
+    local = PrimisNetwork(replace(model.config, spread=False)).eval()
+    local.load_state_dict(model.network.state_dict())
+    sometimes = {"untrained_network": untrained(model.config), "trained_linear_local": local}
+    found: dict[str, list[float]] = {}
+    for number, image in enumerate(radiographs("test", every=every)):
+        whole = torch.from_numpy(np.asarray(grey(image.path), dtype=np.float32))
+        offset = float(whole.mean().round())
+        picture = whole - offset
+        row = {"untrained_block_dct": block_dct(picture, sparsity * model.network.maps)}
+        row |= {name: linear_psnr(network, picture) for name, network in always.items()}
+        row |= trained_rows(model, picture, offset)
+        if number % SUBSET == 0:
+            row |= {name: linear_psnr(network, picture) for name, network in sometimes.items()}
+            row["published_geometry_untrained"] = psnr(published_geometry.fidelity(picture, sparsity))
+            row["subset_trained"] = row["trained"]
+            row["subset_untrained_block_dct"] = row["untrained_block_dct"]
+        for name, value in row.items():
+            found.setdefault(name, []).append(value)
+    means = {name: round(float(np.mean(values)), 3) for name, values in found.items()}
+    return {
+        "sparsity": sparsity,
+        "maps": model.network.maps,
+        "vectors_per_16x16": model.network.maps,
+        "published_vectors_per_16x16": 6.25,
+        "sweeps": model.config.sweeps,
+        "step": model.step,
+        "weights": model.digest.hex(),
+        "means": means,
+        "images": {name: len(values) for name, values in found.items()},
+        "lowest_trained": round(min(found["trained"]), 3),
+        "margin_over_block_dct": round(means["trained"] - means["untrained_block_dct"], 3),
+        "margin_over_lapped_spread": round(means["trained"] - means["untrained_lapped_spread"], 3),
+    }
+
+
+def run(every: int = 1) -> dict[str, Any]:
+    """The evidence of this benchmark."""
+    start = time.monotonic()
+    with torch.inference_mode():
+        rows = [measure(sparsity, every) for sparsity in SPARSITIES]
+    sources = closure(ROOTS, ("codecs", "networks"))
+    images = max(rows[0]["images"].values())
+    return record(
+        "primis_fidelity",
+        sources=sources,
+        seconds=time.monotonic() - start,
+        images=images,
+        seed=None,
+        results={"fold": "test", "rows": rows},
+    )
+
+
+def text_of(evidence: dict[str, Any]) -> str:
+    """The table as text."""
+    rows = evidence["results"]["rows"]
+    lines = [f"{'mean PSNR in dB, peak 255':34}" + "".join(f"{'S = ' + str(row['sparsity']):>12}" for row in rows)]
+    for name in rows[0]["means"]:
+        images = rows[0]["images"][name]
+        lines.append(f"{name + f' ({images})':34}" + "".join(f"{row['means'][name]:12.3f}" for row in rows))
+    for name in ("lowest_trained", "margin_over_block_dct", "margin_over_lapped_spread"):
+        lines.append(f"{name:34}" + "".join(f"{row[name]:12.3f}" for row in rows))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table; with --save also write the evidence."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.primis_fidelity", description=__doc__)
+    parser.add_argument("--save", action="store_true", help="write evidence/primis_fidelity.json")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th image only, for a quick look")
+    asked = parser.parse_args()
+    evidence = run(asked.every)
+    if asked.save:
+        save(evidence)
+    print(text_of(evidence))
+
+
+if __name__ == "__main__":
+    main()
