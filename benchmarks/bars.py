@@ -9,6 +9,7 @@ from typing import Any
 Collected = Mapping[str, Mapping[str, Any] | None]
 _QUALITY = 40
 _MIN_DB = 40.0
+_PRIMIS_DB = {4: 38, 8: 41, 16: 45}
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ def bars(collected: Collected) -> list[Bar]:
     """Every bar, with what the evidence says of it."""
     makers: dict[str, Callable[[Any], Iterator[Bar]]] = {
         "rate_fidelity": _rate_fidelity,
+        "primis_fidelity": _primis_fidelity,
         "depth16": _depth16,
         "performance": _performance,
     }
@@ -85,6 +87,20 @@ def _rate_fidelity(results: Mapping[str, Any]) -> Iterator[Bar]:
             f"{at_db['JPEG 2000'][key]:.2f} × JPEG 2000, {at_db['JPEG XL'][key]:.2f} × JPEG XL",
             reached and at_db["JPEG 2000"][key] <= 1.0,
             at_db["JPEG XL"][key] <= 0.8,
+        )  # fmt: skip
+
+
+def _primis_fidelity(results: Mapping[str, Any]) -> Iterator[Bar]:
+    for row in results["rows"]:
+        sparsity, mean, margin = row["sparsity"], row["means"]["trained"], row["margin_over_block_dct"]
+        limit = _PRIMIS_DB[sparsity]
+        yield Bar(
+            f"`primis`, {row['vectors_per_16x16']} code vectors of 256 per 16 × 16 pixels, S = {sparsity}, "
+            "and ≥ 1 dB above the untrained DCT",
+            f"≥ {limit} dB", f"≥ {limit + 2} dB",
+            f"{mean:.2f} dB, {margin:+.2f} dB, {row['means']['packed_bpp']:.3f} bpp",
+            mean >= limit and margin >= 1,
+            mean >= limit + 2,
         )  # fmt: skip
 
 

@@ -209,10 +209,42 @@ def _depth16(collected: Collected) -> Table:
     return Table("16-bit CT, lapped, sealed, default quality", header, rows)
 
 
+_PRIMIS_MEANS = {
+    "trained": "**primis, as shared and opened**",
+    "trained_unquantised": "primis, unquantised",
+    "trained_linear_unquantised": "primis, unquantised, linear decoder alone",
+    "trained_linear_local": "the same, each code vector at one location",
+    "untrained_network": "the same network, untrained",
+    "untrained_block_dct": "untrained 16 × 16 block DCT, unquantised",
+    "untrained_lapped_local": "untrained lapped transform, unquantised, each code vector at one location",
+    "untrained_lapped_spread": "untrained lapped transform, unquantised, code vectors spread",
+    "published_geometry_untrained": "published geometry (6.25 vectors per 16 × 16 pixels), untrained",
+}
+_PRIMIS_RATES = {
+    "packed_bpp": "bits per pixel of the code, entropy coded (`encrypted`)",
+    "nonzeros_per_pixel": "nonzeros per pixel",
+}
+
+
 def _primis(collected: Collected) -> Table:
     found = _results(collected, "primis_fidelity")["rows"]
-    header = tuple(name.replace("_", " ") for name in found[0])
-    return Table("primis", header, [tuple(_plain(value) for value in row.values()) for row in found])
+
+    def counted(key: str, words: str) -> str:
+        return f"{words} ({found[0]['images'][key]} images)"
+
+    rows = [
+        (counted(key, words), *(f"{row['means'][key]:.2f}" for row in found))
+        for key, words in _PRIMIS_MEANS.items() if key in found[0]["means"]
+    ]  # fmt: skip
+    rows.append(("lowest image, primis", *(f"{row['lowest_trained']:.2f}" for row in found)))
+    rows.append(("margin over the untrained block DCT", *(f"{row['margin_over_block_dct']:+.2f}" for row in found)))
+    rows += [
+        (words, *(f"{row['means'][key]:.3f}" for row in found))
+        for key, words in _PRIMIS_RATES.items() if key in found[0]["means"]
+    ]  # fmt: skip
+    header = ("mean PSNR in dB, peak 255", *(f"S = {row['sparsity']}" for row in found))
+    title = f"primis: {found[0]['vectors_per_16x16']} code vectors of 256 per 16 x 16 pixels"
+    return Table(title, header, rows)
 
 
 def _readme(collected: Collected) -> Table:
@@ -239,12 +271,6 @@ def _results(collected: Collected, name: str) -> Any:
 
 def _by_level(one: Mapping[str, Any]) -> tuple[int, float]:
     return ("sealed", "encrypted").index(one["protection"]), one["quality"]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _piped(row: Sequence[str]) -> str:

@@ -19,12 +19,18 @@ from medveil.codecs.zones import ZoneCells, walk
 
 _ROUNDING = 0.40
 """Magnitudes are rounded down from n + 0.6 on: the smaller level costs less."""
-_DEAD_ZONE = 0.40
+_DEAD_ZONE = 0.35
 """Least magnitude, in steps, of an entry of a sealed code: its place is paid for whether or not it is a null."""
 _LAMBDA = 0.1155
 """Squared error that a bit is worth, in steps: 2 ln 2 / 12, the slope of rate and distortion at a fine step."""
+_ALIGNED = 0.98
+"""Share of the entries wanted that an attempt has to find a place for, or else it is repeated with thresholds that fit
+it."""
 _SURVEYS = 2
-_ATTEMPTS = 18
+_ENOUGH = 4
+_ATTEMPTS = 24
+_FINEST = 0.5
+"""Finest step, as a share of the mean magnitude that there is no more room for."""
 _OVERHEAD = 0.035
 """Share of the bits of the levels that learning their models and marking nulls takes, about."""
 _TOLERANCE = 0.012
@@ -71,6 +77,7 @@ class _Quantiser:
         room: for each map how many more entries it may have.
         entries: the nonzeros found.
         keys, sizes: keys and |coefficients| of all cells.
+        error: sum of the squared differences to what is kept.
     """
 
     coefficients: _Floats
@@ -81,6 +88,7 @@ class _Quantiser:
     entries: _Entries = field(default_factory=_Entries)
     keys: list[NDArray[np.uint8]] = field(default_factory=list)
     sizes: list[_Floats] = field(default_factory=list)
+    error: float = 0.0
 
     def __call__(self, cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
         values = cells.get(self.coefficients)[placement.order]
@@ -102,6 +110,7 @@ class _Quantiser:
         self.entries.position.append(kept + first[which])
         self.entries.level.append(np.where(values[kept] < 0, -found, found))
         self.entries.remainder.append(found - sizes[kept] / np.float32(self.step))
+        self.error += float(np.sum((sizes - levels * np.float32(self.step)) ** 2, dtype=np.float64))
         self.keys.append(keys[placement.order])
         self.sizes.append(sizes)
         out = np.empty(len(levels), np.int32)
@@ -169,26 +178,76 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
     cells = [shape.cells for shape in composition.maps]
     room = np.array([shape.nonzeros for shape in composition.maps])
     least, step = np.zeros(len(room), np.float32), _first_step(coefficients, int(room.sum()))
-    best: SparseCode | None = None
-    for attempt in range(_ATTEMPTS):
+    for _ in range(_SURVEYS):
+        before = _units(step)
+        survey = _fixed_pass(coefficients, before / UNIT, least, room, side.thresholds, None)
+        thresholds, groups = _regrouped(survey, cells)
+        bits = 8 * (composition.level_bytes - _side_bytes(coefficients, side, before)) * (1 - _OVERHEAD)
+        least, step = _fitted_step(groups, room, bits, coefficients[0].size, before / UNIT)
+        used = np.isfinite(least)
+        step = max(step, _FINEST * float(np.sum(least[used] * room[used]) / max(1, room[used].sum())))
+        side = replace(side, thresholds=_shifted(thresholds, before / UNIT / step))
+    search, repeats = _StepSearch(), 0
+    best, lowest = None, np.inf
+    for _ in range(_ATTEMPTS):
         units = _units(step)
-        quantiser = _fixed_pass(coefficients, units / UNIT, least, room, side.thresholds, cells if attempt >= _SURVEYS else None)
-        thresholds, groups = _regrouped(quantiser, cells)
-        if attempt >= _SURVEYS:
-            code, size = _filled(quantiser.entries, replace(side, step=units), coefficients, composition)
-            spare = composition.level_bytes - size
-            best = code if spare >= 0 else best
-            if best is not None and (attempt > _SURVEYS + 1 or units == 1 or 0 <= spare <= 8 + _TOLERANCE * composition.level_bytes):
-                return best
-            entries = sum(len(entry.levels) for entry in code.maps) + coefficients[0].size
-            ratio = 2.0 ** float(np.clip(-12 * spare / entries, -4, 4) + 0.003 * (attempt - 1) ** 2)
-            least = _least_kept(groups, room)[0]
+        attempt = _fixed_pass(coefficients, units / UNIT, least, room, side.thresholds, cells)
+        code, size = _filled(attempt.entries, replace(side, step=units), coefficients, composition)
+        spare = composition.level_bytes - size
+        worse = attempt.error >= lowest
+        if spare >= 0 and not worse:
+            best, lowest = code, attempt.error
+        thresholds, groups = _regrouped(attempt, cells)
+        least, kept = _least_kept(groups, room)
+        entries = sum(len(entry.levels) for entry in code.maps)
+        wanted = sum(int(np.count_nonzero(sizes >= _DEAD_ZONE * units / UNIT)) for sizes in kept)
+        following: int | None = units
+        if entries >= _ALIGNED * wanted or repeats >= 2:
+            if spare >= 0 and (worse or spare <= 8 + _TOLERANCE * composition.level_bytes):
+                break
+            following = search.next(units, -8 * spare / max(1, entries + coefficients[0].size))
+            repeats = 0
+        if following is None:
+            break
+        repeats += following == units
+        step, side = following / UNIT, replace(side, thresholds=_shifted(thresholds, units / following))
+    if best is None:
+        raise ValueError("the composition has no room for the side bytes of this image")
+    return best
+
+
+@dataclass
+class _StepSearch:
+    """Looks for the finest step, in units of 1/64 grey value, at which a level stream fits.
+
+    Attributes:
+        fits: finest step known to fit.
+        fails: coarsest step below it that doesn't.
+        tries: how many steps have been tried.
+    """
+
+    fits: int = MAX_STEP
+    fails: int = 0
+    tries: int = 0
+
+    def next(self, units: int, octaves: float) -> int | None:
+        """The step to try after `units`, which is too fine by about so many octaves (or too coarse, if negative).
+
+        None when the finest that fits is known well enough.
+        """
+        self.tries += 1
+        if octaves > 0:
+            self.fails = max(self.fails, units)
         else:
-            bits = 8 * (composition.level_bytes - _side_bytes(coefficients, side, units)) * (1 - _OVERHEAD)
-            least, fitted = _fitted_step(groups, room, bits, coefficients[0].size, units / UNIT)
-            ratio = fitted * UNIT / units
-        step, side = step * ratio, replace(side, thresholds=_shifted(thresholds, 1 / ratio))
-    raise ValueError("the composition has no room for the side bytes of this image")
+            self.fits = min(self.fits, units)
+        if self.fits <= max(1, self.fails * 1.02) or (self.fits < MAX_STEP and self.tries >= _ENOUGH):
+            return None
+        following = round(units * 2.0 ** float(np.clip(1.4 * octaves + 0.004, -4, 4)))
+        if self.fits == MAX_STEP:
+            return min(max(following, units + 1 + units * self.tries // 64), MAX_STEP)
+        if not self.fails < following < self.fits:
+            following = round(float(np.sqrt(max(1, self.fails) * float(self.fits))))
+        return min(max(following, self.fails + 1), self.fits)
 
 
 def _fixed_pass(

@@ -24,7 +24,7 @@ class LappedCodec:
     """See `medveil.codecs.code.Codec`. Any size, 8 to 16 bits, signed or unsigned."""
 
     name = "lapped"
-    vector_length = CHANNELS
+    vector_length = 0  # the cells of a map are in order of priority
 
     def profile(self, *, quality_centidb: int, sparsity: int | None, deep: int) -> Profile:
         """The profile of a quality; raises UsageError for a sparsity, which this codec shares out by itself."""

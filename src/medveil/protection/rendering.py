@@ -57,23 +57,26 @@ def stranger_pixels(
 ) -> NDArray[np.generic]:
     """The pixels that decoding the public code as it stands gives, in the bucket's size or up to 48 pixels less.
 
-    The stranger doesn't have the side bytes; those of a ramp from black to white stand in. The ramp has the bucket's
-    size, or, of the sizes within the bucket, one that makes as many cells as an ambiguated code shows.
+    The stranger doesn't have the side bytes; those of an even grey texture stand in. It has the bucket's size, or, of
+    the sizes within the bucket, one that makes as many cells as an ambiguated code shows.
     """
     if isinstance(public, PublicCode):
         composition = codec.composition(profile, bucket)
-        side = codec.encode(_ramp(bucket.height, bucket.width, profile), profile, composition).side
+        side = codec.encode(_texture(bucket.height, bucket.width, profile), profile, composition).side
         return codec.decode(public_as_code(public, composition, side), profile, bucket)
     shown = sum(code_map.cells for code_map in public.code.maps)
     for fewer_rows, fewer_columns in product(range(0, Bucket.STEP, _SIZE_STEP), repeat=2):
-        ramp = _ramp(bucket.height - fewer_rows, bucket.width - fewer_columns, profile)
-        stand_in = codec.encode(ramp, profile, None)
+        texture = _texture(bucket.height - fewer_rows, bucket.width - fewer_columns, profile)
+        stand_in = codec.encode(texture, profile, None)
         if sum(code_map.cells for code_map in stand_in.maps) == shown:
             break
     return codec.decode(ambiguated_as_code(public, stand_in.side), profile, bucket)
 
 
-def _ramp(height: int, width: int, profile: Profile) -> Image:
+def _texture(height: int, width: int, profile: Profile) -> Image:
+    """Middle grey with a fixed grain of about 4 % of the range: enough for a codec to choose a usual step."""
     bits, dtype = (12, np.uint16) if profile.deep else (8, np.uint8)
-    row = np.linspace(0, (1 << bits) - 1, width).round().astype(dtype)
-    return Image(np.ascontiguousarray(np.broadcast_to(row, (height, width))), bits, Source(FileKind.PNG, b""))
+    rows, columns = np.mgrid[:height, :width]
+    grain = ((rows * 73_856_093) ^ (columns * 19_349_663)) % 31 - 15
+    pixels = (1 << (bits - 1)) + (grain << (bits - 8))
+    return Image(np.ascontiguousarray(pixels.astype(dtype)), bits, Source(FileKind.PNG, b""))
