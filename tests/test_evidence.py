@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from benchmarks import bars, documents, provenance, tables
 
 _STORED = sorted(path.stem for path in provenance.EVIDENCE.glob("*.json"))
@@ -82,17 +81,29 @@ def test_a_missing_benchmark_is_said() -> None:
     assert {bar.verdict for bar in bars.bars(empty)} == {"not measured"}
 
 
+_BEFORE = "def f(x):\n    if x:\n        raise E('no')\n    return x + 1\n"
+_REWORDED = """'''Words.'''
+
+def f(x):
+    # why
+    "Doc."
+    if x:
+        raise E("other words")
+    return x + 1
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "same"),
     [
-        ('"""Other words."""\n\n\ndef f(x):\n    # why\n    """Doc."""\n    if x:\n        raise E("other")\n    return x + 1\n', True),
-        ("def f(x):\n    if x:\n        raise E('no')\n    return x + 2\n", False),
-        ("def f(x):\n    if not x:\n        raise E('no')\n    return x + 1\n", False),
+        (_REWORDED, True),
+        (_BEFORE.replace("+ 1", "+ 2"), False),
+        (_BEFORE.replace("if x", "if not x"), False),
     ],
-)  # fmt: skip
+)
 def test_digest_sees_what_code_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, same: bool) -> None:
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    (tmp_path / "a.py").write_text("def f(x):\n    if x:\n        raise E('no')\n    return x + 1\n", encoding="utf-8")
+    (tmp_path / "a.py").write_text(_BEFORE, encoding="utf-8")
     before = provenance.source_digest(["a.py"]), provenance.source_digest(["a.py::f"])
     (tmp_path / "a.py").write_text(text, encoding="utf-8")
     after = provenance.source_digest(["a.py"]), provenance.source_digest(["a.py::f"])

@@ -121,3 +121,11 @@ def test_dry_run_writes_nothing(desk: Path) -> None:
     assert would.code == 0
     assert would.out.startswith("would share 2 files")
     assert sorted(desk.rglob("*")) == before
+
+
+def test_a_dry_run_of_open_writes_nothing(shared_desk: Path) -> None:
+    would = run("open", "release", "-i", "alice.key", "-o", "opened", "--dry-run")
+    assert would.out == "would open 2 packages, without names; nothing was written\n"
+    assert not (shared_desk / "opened").exists()
+    assert run("open", "release", "-i", "mallory.key", "-o", "opened", "--dry-run").code == 10
+    assert "with names" in run("open", "release", "-o", "opened", "--dry-run").out

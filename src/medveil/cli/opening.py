@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.options import Force, Jobs, Json, Key, Owner, Quiet, ReleaseFolder, ShowPaths
-from medveil.cli.session import SOME_FAILED, session
+from medveil.cli.options import DryRun, Force, Jobs, Json, Key, Owner, Quiet, ReleaseFolder, ShowPaths
+from medveil.cli.session import SOME_FAILED, Session, session
 from medveil.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from medveil.keys.identity import Identity, Recipient
 
 
 def open_(
@@ -19,6 +22,7 @@ def open_(
     owner: Owner = None,
     force: Force = False,
     jobs: Jobs = 0,
+    dry_run: DryRun = False,
     show_paths: ShowPaths = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -30,10 +34,14 @@ def open_(
         from medveil.cli.sizes import plural
         from medveil.releases.opening import open_release
 
+        identity = identity_of(run, key)
+        if dry_run:
+            _look(run, release, identity, recipient_of(owner))
+            return
         result = open_release(
             release,
             out,
-            identity=identity_of(run, key),
+            identity=identity,
             owner=recipient_of(owner),
             force=force,
             jobs=jobs,
@@ -54,3 +62,14 @@ def open_(
         )
         if failed:
             raise typer.Exit(IntegrityError.exit_code if result.damaged else SOME_FAILED)
+
+
+def _look(run: Session, folder: Path, identity: Identity, owner: Recipient | None) -> None:
+    """What `open` would do: the signature and the grant are checked, no package is opened."""
+    from medveil.cli.sizes import plural
+    from medveil.releases.release import Release
+
+    release = Release(folder, owner=owner)
+    names = "with names" if release.grant_of(identity).keys.identity_key else "without names"
+    line = f"would open {plural(len(release), 'package')}, {names}; nothing was written"
+    run.result([line], packages=len(release), signer_known=release.signer_known, dry_run=True)

@@ -90,6 +90,8 @@ def share(
             dry_run=dry_run,
         )
         owner = identity_of(run, key)
+        if not to and not add:
+            run.say("Nobody is named by --to: this release is for you alone.")
         result = share_images(images, out, settings, owner=owner, progress=run.progress)
         _print(run, result, out, dry_run=dry_run, show_paths=show_paths)
 

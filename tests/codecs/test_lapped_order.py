@@ -1,0 +1,106 @@
+"""The order of the cells: integers only, the same for encoder and decoder, whatever the data."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medveil.codecs.ranking import Ranking
+from medveil.codecs.significance import (
+    CAP,
+    DIAGONALS,
+    FEATURES,
+    KEYS,
+    PHASES,
+    Surroundings,
+    Zone,
+    channels,
+    predict,
+)
+from medveil.codecs.significance_tables import base_of, weights_of
+from medveil.codecs.zones import ZoneCells, walk
+
+GREATEST = np.array([2, 1, 2, 8, 8, 12, 0, 0, 0, 4, 4]) * CAP + np.array([0, 0, 0, 0, 0, 0, 1023, 4095, 8190, 0, 0])
+
+
+def test_predictions_are_exact_in_float32() -> None:
+    for diagonal in DIAGONALS:
+        for phase in range(len(PHASES)):
+            weights, base = weights_of(Zone(diagonal, phase)), base_of(Zone(diagonal, phase))
+            assert np.array_equal(weights, np.round(weights))
+            assert np.array_equal(base, np.round(base))
+            assert np.abs(weights).astype(np.float64) @ GREATEST + np.abs(base).max() < 1 << 24
+
+
+def test_features_stay_below_the_greatest() -> None:
+    surroundings = Surroundings(5, 4)
+    for diagonal in DIAGONALS:
+        for phase in range(len(PHASES)):
+            zone = Zone(diagonal, phase)
+            features = surroundings.features(zone)
+            assert np.all(features.reshape(FEATURES, -1).max(axis=1) <= GREATEST)
+            assert features.min() >= 0
+            surroundings.observe(zone, np.full(surroundings.shape(zone), 1 << 20, np.int32))
+
+
+def test_a_zone_sees_nothing_that_comes_after_it() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.integers(0, 9, (2, 16, 16, 4, 5)).astype(np.int32)
+    zones = [Zone(diagonal, phase) for diagonal in DIAGONALS for phase in range(4)]
+    for cut in (0, 1, 2, 3, 17, 60, 119):
+        seen = [_keys_up_to(np.where(_before(zones[cut]), first, other), zones, cut) for other in (first, second)]
+        assert np.array_equal(*seen)
+
+
+def test_every_cell_is_visited_once() -> None:
+    for rows, columns in ((1, 1), (1, 4), (3, 2), (5, 5)):
+        visits = np.zeros((16, 16, rows, columns), np.int32)
+
+        def coder(cells: ZoneCells, placement: object, keys: np.ndarray, visits: np.ndarray = visits) -> np.ndarray:
+            cells.put(visits, cells.get(visits) + 1)
+            return np.zeros(len(keys), np.int32)
+
+        walk(rows, columns, Ranking([], [255 * rows * columns]), coder)
+        assert visits[0, 0].max() == 0
+        assert np.all(visits.reshape(256, -1)[1:] == 1)
+
+
+@given(
+    st.lists(st.integers(0, 300), min_size=2, max_size=6),
+    st.lists(st.lists(st.integers(0, KEYS - 1), max_size=60), max_size=8),
+    st.lists(st.integers(0, 255), min_size=5, max_size=5),
+)
+@settings(deadline=None, max_examples=80)
+def test_a_ranking_gives_every_cell_a_place_of_its_own(cells: list[int], zones: list[list[int]], keys: list[int]) -> None:
+    cells[0] += sum(map(len, zones))
+    ranking = Ranking(sorted(keys, reverse=True)[: len(cells) - 1], cells)
+    taken: list[set[int]] = [set() for _ in cells]
+    for zone in zones:
+        placement = ranking.place(np.array(zone, np.uint8))
+        assert sorted(placement.order.tolist()) == list(range(len(zone)))
+        assert int(placement.counts.sum()) == len(zone)
+        for index, start, count in placement.parts():
+            places = set(range(start, start + count))
+            assert not places & taken[index]
+            assert start + count <= cells[index]
+            taken[index] |= places
+    assert ranking.used == [len(each) for each in taken]
+
+
+def _before(zone: Zone) -> np.ndarray:
+    """Which cells of a grid of 4 x 5 blocks come before a zone."""
+    mask = np.zeros((16, 16, 4, 5), bool)
+    for diagonal in DIAGONALS:
+        for phase, (down, across) in enumerate(PHASES):
+            if (diagonal, phase) < (zone.diagonal, zone.phase):
+                u, v = channels(diagonal)
+                mask[:, :, down::2, across::2][u, v] = True
+    return mask
+
+
+def _keys_up_to(magnitudes: np.ndarray, zones: list[Zone], last: int) -> np.ndarray:
+    surroundings = Surroundings(4, 5)
+    for zone in zones[: last + 1]:
+        keys = predict(surroundings.features(zone), weights_of(zone), base_of(zone))
+        shape = surroundings.shape(zone)
+        surroundings.observe(zone, ZoneCells(zone, shape).get(magnitudes).reshape(shape))
+    return keys

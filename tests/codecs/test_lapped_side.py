@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from medveil.codecs import dc_plane
+from medveil.codecs.padding_mask import filled, find_padding, read_padding, write_padding
+from medveil.codecs.symbols import SymbolReader, SymbolWriter
+from medveil.errors import IntegrityError
+
+SHAPES = arrays.array_shapes(min_dims=2, max_dims=2, max_side=20)
+
+
+@given(arrays.arrays(np.int64, SHAPES, elements=st.integers(-(1 << 20), 1 << 20)))
+@settings(deadline=None, max_examples=60)
+def test_a_dc_plane_comes_back(plane: np.ndarray) -> None:
+    writer = SymbolWriter()
+    dc_plane.write(writer, plane)
+    assert np.array_equal(dc_plane.read(SymbolReader(writer.to_bytes()), plane.shape), plane)
+
+
+def test_a_smooth_dc_plane_is_cheap() -> None:
+    y, x = np.mgrid[:28, :28]
+    writer = SymbolWriter()
+    dc_plane.write(writer, (100 + 3 * y + 50 * np.sin(x / 5)).astype(np.int64))
+    assert 8 * len(writer.to_bytes()) < 4.5 * 28 * 28
+
+
+def test_dc_values_beyond_any_image_are_refused() -> None:
+    writer = SymbolWriter()
+    dc_plane.write(writer, np.full((1, 1), 1 << 29))
+    with pytest.raises(IntegrityError, match="DC"):
+        dc_plane.read(SymbolReader(writer.to_bytes()), (1, 1))
+
+
+@given(arrays.arrays(np.int16, SHAPES, elements=st.integers(-9, 9)), st.integers(-9, 9), st.integers(0, 5))
+@settings(deadline=None, max_examples=60)
+def test_a_padding_record_comes_back(pixels: np.ndarray, low: int, span: int) -> None:
+    padding = find_padding(pixels, (low, low + span))
+    assert padding is not None
+    data = write_padding(padding)
+    found, at = read_padding(b"xy" + data + b"z", 2, pixels.shape)
+    assert at == 2 + len(data)
+    assert np.array_equal(found.mask, (pixels >= low) & (pixels <= low + span))
+    assert np.array_equal(found.values, pixels[found.mask])
+
+
+@given(st.binary(max_size=60))
+@settings(deadline=None, max_examples=100)
+def test_a_foreign_padding_record_gives_a_clear_error(data: bytes) -> None:
+    try:
+        padding, _ = read_padding(data, 0, (7, 9))
+    except IntegrityError:
+        return
+    assert padding.mask.shape == (7, 9)
+
+
+def test_padding_is_filled_smoothly_from_what_is_around() -> None:
+    samples = np.full((50, 70), 30, np.float32)
+    samples[:, 35:] = 90
+    mask = np.zeros(samples.shape, bool)
+    mask[10:40, 20:60] = True
+    samples[mask] = -5000
+    smooth = filled(samples, mask)
+    assert np.array_equal(smooth[~mask], samples[~mask])
+    assert 29 <= smooth[mask].min() <= smooth[mask].max() <= 91
+    assert np.all(filled(samples, np.ones_like(mask)) == 0)
