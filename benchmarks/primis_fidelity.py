@@ -26,7 +26,7 @@ from medveil.codecs.modelfiles import Model, load_model
 from medveil.codecs.primis import shipped_weights
 from medveil.codecs.primis_cells import to_cells
 from medveil.networks.bases import Frame, dct_matrix
-from medveil.networks.pictures import decode_picture, grid_of, pad_to_grid, refine_picture
+from medveil.networks.pictures import decode_picture, grid_of, pad_to_grid
 from medveil.networks.primis import PrimisConfig, PrimisNetwork
 
 SPARSITIES = (4, 8, 16)
@@ -83,8 +83,7 @@ def trained_rows(model: Model, picture: Tensor, offset: float) -> dict[str, floa
     cells = (bucket.height // 16) * (bucket.width // 16) * 256
     maps = tuple(CodeMap(cells, *entry) for entry in to_cells([levels], grid, network))
     return {
-        "trained_linear_unquantised": _psnr_of(unquantised, picture),
-        "trained_unquantised": _psnr_of(refine_picture(network, unquantised, 512), picture),
+        "trained_unquantised": _psnr_of(unquantised, picture),
         "trained": psnr(float((decoded - picture - offset).square().mean())),
         "entropy_bits_per_level": float(-(shares * np.log2(shares)).sum()) if len(values) else 0.0,
         "nonzeros_per_pixel": int(counts.sum()) / picture.numel(),
@@ -93,8 +92,8 @@ def trained_rows(model: Model, picture: Tensor, offset: float) -> dict[str, floa
 
 
 def untrained(config: PrimisConfig, **changes: Any) -> PrimisNetwork:
-    """The network of a configuration before any training, without refiner."""
-    return PrimisNetwork(replace(config, refiner_channels=0, **changes)).eval()
+    """The network of a configuration before any training."""
+    return PrimisNetwork(replace(config, **changes)).eval()
 
 
 def measure(sparsity: int, every: int) -> dict[str, Any]:
@@ -107,7 +106,7 @@ def measure(sparsity: int, every: int) -> dict[str, Any]:
     }
     local = PrimisNetwork(replace(model.config, spread=False)).eval()
     local.load_state_dict(model.network.state_dict())
-    sometimes = {"untrained_network": untrained(model.config), "trained_linear_local": local}
+    sometimes = {"untrained_network": untrained(model.config), "trained_local": local}
     found: dict[str, list[float]] = {}
     for number, image in enumerate(radiographs("test", every=every)):
         whole = torch.from_numpy(np.asarray(grey(image.path), dtype=np.float32))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -150,15 +150,15 @@ def at_constant_knob(
     scale = _scaled(rival, np.asarray(rival.knobs))
     first = float(np.interp(mean_db, means, scale))
     slope = np.gradient(means, scale)
-    knob, coded = _unscaled(rival, first), []
+    knob, coded = 0.0, []
     for _ in range(3):
+        knob = _unscaled(rival, first)
         coded = list(_spread(partial(_coded, rival, knob), jobs, images))
         miss = mean_db - float(np.mean([one.psnr for one in coded]))
         if abs(miss) < 2 * _TOLERANCE_DB:
             break
         first += miss / float(np.interp(first, scale, slope))
-        knob = _unscaled(rival, first)
-    return list(_spread(partial(_with_ssim, rival, knob), jobs, images)), knob
+    return coded, knob
 
 
 def lossless(images: Sequence[Pixels], jobs: int) -> dict[str, int]:
@@ -186,12 +186,8 @@ def _curve(rival: Rival, pixels: Pixels) -> Curve:
 
 def _coded(rival: Rival, knob: float, pixels: Pixels) -> Coded:
     data = rival.encode(pixels, knob)
-    return Coded(len(data) + AEAD_BYTES, decibels(squared_error(pixels, rival.decode(data))))
-
-
-def _with_ssim(rival: Rival, knob: float, pixels: Pixels) -> Coded:
-    coded = _coded(rival, knob, pixels)
-    return Coded(coded.size, coded.psnr, ssim(pixels, rival.decode(rival.encode(pixels, knob))))
+    other = rival.decode(data)
+    return Coded(len(data) + AEAD_BYTES, decibels(squared_error(pixels, other)), ssim(pixels, other))
 
 
 def _searched(rival: Rival, pixels: Pixels, curve: Curve, goal: float) -> Coded:
@@ -199,15 +195,18 @@ def _searched(rival: Rival, pixels: Pixels, curve: Curve, goal: float) -> Coded:
     scale, known = _scaled(rival, np.asarray(rival.knobs)), curve.decibels
     knob = float(np.interp(goal, known, scale))
     slope = float(np.interp(knob, scale, np.gradient(known, scale))) or 1.0
-    nearest, distance = knob, np.inf
+    found: list[tuple[Coded, Pixels]] = []
     for _ in range(6):
-        miss = goal - _coded(rival, _unscaled(rival, knob), pixels).psnr
-        if abs(miss) < distance:
-            nearest, distance = knob, abs(miss)
-        if distance < _TOLERANCE_DB:
+        data = rival.encode(pixels, _unscaled(rival, knob))
+        other = rival.decode(data)
+        coded = Coded(len(data) + AEAD_BYTES, decibels(squared_error(pixels, other)))
+        found.append((coded, other))
+        miss = goal - coded.psnr
+        if abs(miss) < _TOLERANCE_DB:
             break
         knob = float(np.clip(knob + miss / slope, scale[0], scale[-1]))
-    return _with_ssim(rival, _unscaled(rival, nearest), pixels)
+    nearest, other = min(found, key=lambda one: abs(goal - one[0].psnr))
+    return replace(nearest, ssim=ssim(pixels, other))
 
 
 def _lossless(pixels: Pixels) -> dict[str, int]:

@@ -124,7 +124,7 @@ def test_padding_pixels_come_back_exactly_and_others_stay_out_of_their_range(roa
     rng = np.random.default_rng(3)
     y, x = np.indices((120, 150))
     outside = np.hypot(y - 60, x - 75) > 55
-    pixels = np.where(outside, -2000, -1990 + picture(120, 150) // 16).astype(np.int16)
+    pixels = np.where(outside, -2000, picture(120, 150) // 16 - np.int16(1990)).astype(np.int16)
     pixels[0, :4] = rng.integers(-2000, -1994, 4)
     opened = road(image_of(pixels, 16, padding=(-2000, -1995)), DEEP)
     inside = pixels > -1995

@@ -18,7 +18,7 @@ from medveil.networks.primis import PrimisConfig  # noqa: E402
 from medveil.training.card import digest_of_images  # noqa: E402
 from medveil.training.loop import Settings  # noqa: E402
 
-CONFIG = PrimisConfig(4, blocks=((16, 16),), bank_channels=(1, 4, 4), refiner_channels=8, refiner_depth=0, sweeps=1)
+CONFIG = PrimisConfig(4, blocks=((16, 16),), bank_channels=(1, 4, 4), sweeps=1)
 SETTINGS = Settings(steps=4, batch=1, crop=32, validate_every=2)
 
 

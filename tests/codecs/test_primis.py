@@ -21,7 +21,7 @@ from medveil.errors import IntegrityError, MissingDependencyError, UnreadableInp
 from medveil.images.image import FileKind, Image, Source  # noqa: E402
 from medveil.networks.primis import PrimisConfig, PrimisNetwork  # noqa: E402
 
-CONFIG = PrimisConfig(8, bank_channels=(1, 4, 4), refiner_channels=8, refiner_depth=0, sweeps=2)
+CONFIG = PrimisConfig(8, bank_channels=(1, 4, 4), sweeps=2)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from medveil.networks.pictures import decode_picture, encode_picture, grid_of, p
 from medveil.networks.primis import PrimisConfig, PrimisNetwork  # noqa: E402
 from medveil.networks.selection import Selection  # noqa: E402
 
-SMALL = PrimisConfig(8, bank_channels=(1, 4, 4), refiner_channels=8, refiner_depth=1, sweeps=2)
+SMALL = PrimisConfig(8, bank_channels=(1, 4, 4), sweeps=2)
 
 
 def network(config: PrimisConfig = SMALL) -> PrimisNetwork:
@@ -55,7 +55,6 @@ def test_at_step_zero_the_non_linear_parts_add_nothing() -> None:
     x = picture(32, 32)
     with torch.no_grad():
         assert not net.gains(x, frame).any()
-        assert not net.refine(x).any()
     only = network(replace(SMALL, blocks=((16, 16),), sweeps=1, polish=0))
     found = only.pursue(x, frame).codes[0]
     full = only.analyse_map(x, frame, 0)

@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -40,8 +41,9 @@ def save_model(path: Path, network: PrimisNetwork, step: float, *, half: bool = 
 
     dtype = torch.float16 if half else torch.float32
     tensors = {name: value.detach().cpu().to(dtype).contiguous() for name, value in network.state_dict().items()}
-    header = {"format": _FORMAT, "config": json.dumps(network.config.to_json(), sort_keys=True), "step": repr(step)}
-    data = save(tensors, metadata=header)
+    header = {"config": network.config.to_json(), "step": step}
+    # One entry only: safetensors writes several in no fixed order, and equal weights are to have equal digests.
+    data = save(tensors, metadata={_FORMAT: json.dumps(header, sort_keys=True)})
     write_bytes(path, data, overwrite=overwrite)
     return hashlib.sha256(data).digest()
 
@@ -75,7 +77,7 @@ def parse_model(data: bytes, digest: bytes | None = None) -> Model:
         raise UnreadableInputError(f"a weights file of {len(data)} bytes; at most {MAX_BYTES} are allowed")
     try:
         header = _header(data)
-        config = PrimisConfig.from_json(json.loads(header["config"]))
+        config = PrimisConfig.from_json(header["config"])
         step = float(header["step"])
         network = PrimisNetwork(config)
         network.load_state_dict({name: value.float() for name, value in load(data).items()})
@@ -86,11 +88,9 @@ def parse_model(data: bytes, digest: bytes | None = None) -> Model:
     return Model(network.eval(), config, step, found)
 
 
-def _header(data: bytes) -> dict[str, str]:
+def _header(data: bytes) -> dict[str, Any]:
     length = int.from_bytes(data[:8], "little")
     if not 2 <= length <= min(len(data) - 8, 1 << 20):
         raise ValueError("header length")
-    metadata = json.loads(data[8 : 8 + length])["__metadata__"]
-    if metadata.get("format") != _FORMAT:
-        raise ValueError("format")
-    return {str(key): str(value) for key, value in metadata.items()}
+    header: dict[str, Any] = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_FORMAT])
+    return header

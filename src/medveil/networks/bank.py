@@ -1,4 +1,4 @@
-"""The bank encoder of PRIMIS, and the convolutional refiner of the decoded picture."""
+"""The bank encoder of PRIMIS."""
 
 from __future__ import annotations
 
@@ -74,26 +74,3 @@ class BankEncoder(nn.Module):
             found.append(external(x))
             x = internal(x)
         return cast(Tensor, self.head(torch.cat([*found, x], 1)))
-
-
-class Refiner(nn.Module):
-    """(1, 1, H, W) decoded picture -> what is to be added to it. H and W even. Starts at zero.
-
-    A plain chain of 3x3 convolutions at half resolution (pixel unshuffle), which on a CPU costs a quarter of the same
-    chain at full resolution. It takes the place of the published decoder's bilinear up-sampling blocks, which have
-    nothing to add before training.
-    """
-
-    def __init__(self, channels: int, depth: int) -> None:
-        super().__init__()
-        layers: list[nn.Module] = [nn.PixelUnshuffle(2), nn.Conv2d(4, channels, 3, padding=1)]
-        for _ in range(depth):
-            layers += [nn.LeakyReLU(0.01), nn.Conv2d(channels, channels, 3, padding=1)]
-        last = nn.Conv2d(channels, 4, 3, padding=1)
-        nn.init.zeros_(last.weight)
-        nn.init.zeros_(cast(Tensor, last.bias))
-        self.chain = nn.Sequential(*layers, nn.LeakyReLU(0.01), last, nn.PixelShuffle(2))
-        self.reach = 2 * (depth + 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.chain(x.contiguous(memory_format=torch.channels_last)))

@@ -101,29 +101,10 @@ def decode_picture(
     """Levels of every window -> picture (H, W) in 8-bit grey values minus the offset.
 
     Args:
-        maps: how many code maps to use (a lower tier has fewer); the refiner runs only when all are there.
+        maps: how many code maps to use (a lower tier has fewer); all by default.
     """
     grid = grid_of(*shape)
     picture = network.projection.new_zeros(grid[0] * STRIDE, grid[1] * STRIDE)
     for window, part in zip(windows(grid, limit), levels, strict=True):
         picture[window.rows, window.columns] += network.synthesise(part * step, window.frame, maps)
-    if maps is None or maps == network.maps:
-        picture = refine_picture(network, picture, limit * STRIDE)
     return picture[: shape[0], : shape[1]]
-
-
-@torch.no_grad()
-def refine_picture(network: PrimisNetwork, picture: Tensor, tile: int) -> Tensor:
-    """Add the refiner's output, tile by tile, each with as much context as the refiner can reach."""
-    if network.refiner is None:
-        return picture
-    reach = network.refiner.reach + network.refiner.reach % 2
-    out = picture.clone()
-    height, width = picture.shape
-    for top in range(0, height, tile):
-        for left in range(0, width, tile):
-            bottom, right = min(top + tile, height), min(left + tile, width)
-            y, x = max(top - reach, 0), max(left - reach, 0)
-            change = network.refine(picture[y : min(bottom + reach, height), x : min(right + reach, width)])
-            out[top:bottom, left:right] += change[top - y : bottom - y, left - x : right - x]
-    return out

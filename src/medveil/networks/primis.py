@@ -1,4 +1,4 @@
-"""The PRIMIS network: bank encoder, L code maps of 256 channels, grouped projection, top-S, tied decoder, refiner."""
+"""The PRIMIS network: bank encoder, L code maps of 256 channels, grouped projection, top-S, tied decoder."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from medveil.networks.bank import BankEncoder, Refiner
-from medveil.networks.bases import CHANNELS, Frame, analyse, frequency_order, lapped_rows, synthesise
+from medveil.networks.bank import BankEncoder
+from medveil.networks.bases import CHANNELS, OVERLAP, Frame, analyse, frequency_order, lapped_rows, synthesise
 from medveil.networks.selection import Selection, spreading, top_s_mask
 
-# Grey values in 8-bit units span 0 ... 255; the convolutional parts see them divided by this.
+# Grey values in 8-bit units span 0 ... 255; the bank sees them divided by this.
 _GREY_SCALE = 64.0
-_REFINER_SCALE = 0.05
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,6 @@ class PrimisConfig:
         selection: magnitude or signed top-S.
         spread: whether code vectors are spread over the grid (see selection.spreading) or hold one location each.
         bank_channels, bank_strides: the bank encoder; the strides multiply to 16.
-        refiner_channels, refiner_depth: the refiner; depth 0 channels 0 means none.
         sweeps: how often the encoder passes over the code maps.
         growth: sweep t of n keeps round(S * (t / n) ** growth) nonzeros a vector.
         polish: conjugate gradient steps on the values once the support is fixed.
@@ -39,8 +37,6 @@ class PrimisConfig:
     spread: bool = True
     bank_channels: tuple[int, ...] = (1, 12, 24)
     bank_strides: tuple[int, ...] = (4, 4)
-    refiner_channels: int = 48
-    refiner_depth: int = 4
     sweeps: int = 3
     growth: float = 0.5
     polish: int = 2
@@ -103,7 +99,6 @@ class PrimisNetwork(nn.Module):
         maps = len(config.blocks)
         self.projection = nn.Parameter(torch.eye(CHANNELS).repeat(maps, 1, 1))
         self.bank = BankEncoder(config.bank_channels, config.bank_strides, maps * CHANNELS)
-        self.refiner = Refiner(config.refiner_channels, config.refiner_depth) if config.refiner_channels else None
         self._orders = tuple(tuple(frequency_order(blocks).tolist()) for blocks in config.blocks)
         rows = [[lapped_rows(block).float() for block in blocks] for blocks in config.blocks]
         self.register_buffer("vertical", torch.stack([v for v, _ in rows]), persistent=False)
@@ -135,9 +130,13 @@ class PrimisNetwork(nn.Module):
         return torch.stack([self.synthesise_map(codes[i], frame, i) for i in range(wanted)]).sum(0)
 
     def gains(self, region: Tensor, frame: Frame) -> Tensor:
-        """The bank's opinion of each cell, (L, locations, 256), in natural-log units of the score."""
-        canvas = frame.extend(region)
-        inner = canvas[8:-8, 8:-8]
+        """The bank's opinion of each cell, (L, locations, 256), in natural-log units of the score.
+
+        A bank that is still at zero is not run, except in training.
+        """
+        if not self.bank.head.weight.any() and not cast(Tensor, self.bank.head.bias).any() and not self.training:
+            return region.new_zeros(self.maps, frame.locations, CHANNELS)
+        inner = frame.extend(region)[OVERLAP:-OVERLAP, OVERLAP:-OVERLAP]
         out = self.bank((inner / _GREY_SCALE)[None, None])
         return cast(Tensor, out.reshape(self.maps, CHANNELS, frame.locations).transpose(1, 2))
 
@@ -209,13 +208,6 @@ class PrimisNetwork(nn.Module):
             following = step.square().sum()
             direction, energy = step + following / energy.clamp_min(1e-12) * direction, following
         return codes, residual
-
-    def refine(self, picture: Tensor) -> Tensor:
-        """What the refiner adds to a decoded picture (H, W even), both in 8-bit grey values minus the offset."""
-        if self.refiner is None:
-            return torch.zeros_like(picture)
-        out = self.refiner((picture / _GREY_SCALE)[None, None])[0, 0]
-        return cast(Tensor, out * (_REFINER_SCALE * _GREY_SCALE))
 
     @torch.no_grad()
     def retract(self) -> None:

@@ -126,7 +126,7 @@ def pack_task(task: Task, plan: PackingPlan, limits: tuple[str, float | None, fl
             hint="free some space and run the same command again; it continues where it stopped",
         ) from None
     target = plan.profile.quality_centidb / 100
-    low = measured is not None and measured.bits_stored == 8 and measured.psnr < target - LOW_MARGIN_DB
+    low = measured is not None and measured.psnr < target - LOW_MARGIN_DB
     return Outcome(task, entry, measured, low, warnings)
 
 

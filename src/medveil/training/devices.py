@@ -21,7 +21,8 @@ def choose_device(wanted: str = "auto") -> str:
 def bfloat16_pays(device: str) -> bool:
     """Whether the convolutions run faster in bfloat16: on CUDA that supports it, and on CPUs with AVX512-BF16 or AMX.
 
-    Measured on a CPU with AVX512-BF16: 0.22 s against 0.43 s for one pass of the refiner and back at 448 x 384.
+    Measured on a CPU with AVX512-BF16, forth and back at 448 x 384: a chain of 3x3 convolutions of 48 channels 0.22 s
+    against 0.43 s, the bank 0.11 s against 0.13 s.
     """
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported())

@@ -20,6 +20,8 @@ from medveil.training.objective import picture_objective
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "training.jsonl"
+# Random numbers a training picture; two are in reserve, so that one more use of them changes no earlier run.
+_DRAWS = 6
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Settings:
     Attributes:
         steps: updates in the whole run; the learning rate falls to zero over them (cosine).
         batch: pictures an update.
-        learning_rate: of the convolutional parts.
-        projection_rate: of the projections.
+        projection_rate: learning rate of the projections.
+        bank_rate: learning rate of the bank.
         step: quantisation step of the levels, in 8-bit grey values.
         crop: longest side of a training picture in pixels.
         bank_weight: weight of the bank's share of the loss; with 0 the bank stays as it is.
@@ -41,8 +43,8 @@ class Settings:
 
     steps: int
     batch: int = 4
-    learning_rate: float = 2e-3
-    projection_rate: float = 3e-4
+    projection_rate: float = 5e-4
+    bank_rate: float = 1e-3
     step: float = 1.0
     crop: int = 256
     bank_weight: float = 0.0
@@ -57,7 +59,6 @@ class LogEntry:
 
     step: int
     loss: float
-    train_psnr_linear: float
     train_psnr: float
     validation_psnr: float
     seconds: float
@@ -76,11 +77,11 @@ class Trainer:
         self.optimizer = torch.optim.Adam(
             [
                 {"params": [network.projection], "lr": settings.projection_rate},
-                {"params": rest, "lr": settings.learning_rate},
+                {"params": rest, "lr": settings.bank_rate},
             ],
             betas=(0.9, 0.99),
         )
-        self.rates = (settings.projection_rate, settings.learning_rate)
+        self.rates = (settings.projection_rate, settings.bank_rate)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.progress = Progress.start()
 
@@ -101,9 +102,9 @@ class Trainer:
             log.write_text("".join(f"{line}\n" for line in lines))
         return True
 
-    def draw(self, pictures: Sequence[Tensor]) -> tuple[Tensor, Tensor, tuple[float, float]]:
-        """A random training picture: image, crop (so also its phase on the grid), mirror; and the refiner's corner."""
-        u = torch.rand(6, generator=self.generator).tolist()
+    def draw(self, pictures: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """A random training picture and its mask: which image, which crop (and phase on the grid), mirrored or not."""
+        u = torch.rand(_DRAWS, generator=self.generator).tolist()
         picture = pictures[min(int(u[0] * len(pictures)), len(pictures) - 1)].float()
         starts, stops = [], []
         for side, draw in zip(picture.shape, u[1:3], strict=True):
@@ -115,35 +116,34 @@ class Trainer:
         picture = picture.flip(1) if u[3] < 0.5 else picture
         padded, mask = pad_to_grid(picture - picture.mean().round())
         mask = torch.ones_like(padded) if mask is None else mask
-        return padded.to(self.device), mask.to(self.device), (u[4], u[5])
+        return padded.to(self.device), mask.to(self.device)
 
-    def update(self, pictures: Sequence[Tensor]) -> tuple[float, float, float]:
-        """One update; mean loss, linear PSNR and PSNR of its batch."""
+    def update(self, pictures: Sequence[Tensor]) -> tuple[float, float]:
+        """One update; mean loss and PSNR of its batch."""
         settings = self.settings
         share = self.progress.step / settings.steps
         factor = 0.5 * (1 + math.cos(math.pi * share)) * min(1.0, (self.progress.step + 1) / 20)
         for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = rate * factor
         self.optimizer.zero_grad()
-        sums = [0.0, 0.0, 0.0]
+        loss = psnr = 0.0
         for _ in range(settings.batch):
-            picture, mask, corner = self.draw(pictures)
+            picture, mask = self.draw(pictures)
             found = picture_objective(
                 self.network,
                 picture,
                 mask,
                 step=settings.step,
-                corner=corner,
                 bank_weight=settings.bank_weight,
                 autocast=self.autocast,
             )
             (found.loss / settings.batch).backward()  # type: ignore[no-untyped-call]
-            for i, value in enumerate((float(found.loss.detach()), found.psnr_linear, found.psnr)):
-                sums[i] += value / settings.batch
+            loss += float(found.loss.detach()) / settings.batch
+            psnr += found.psnr / settings.batch
         self.optimizer.step()
         self.network.retract()
         self.progress.step += 1
-        return sums[0], sums[1], sums[2]
+        return loss, psnr
 
     def validate(self, pictures: Sequence[Tensor]) -> float:
         """Mean PSNR (peak 255) over whole pictures: encoded, quantised, decoded, rounded."""
@@ -161,20 +161,20 @@ class Trainer:
         self, training: Sequence[Tensor], validation: Sequence[Tensor], report: Callable[[LogEntry], None] | None
     ) -> str:
         """Train to the end of the schedule or until validation is stale; why it ended."""
-        sums, count = [0.0, 0.0, 0.0], 0
+        sums, count = [0.0, 0.0], 0
         last = time.monotonic()
         while self.progress.step < self.settings.steps:
             sums = [a + b for a, b in zip(sums, self.update(training), strict=True)]
             count += 1
             if self.progress.step % self.settings.validate_every and self.progress.step < self.settings.steps:
                 continue
-            psnr = self.validate(validation) if validation else sums[2] / count
+            psnr = self.validate(validation) if validation else sums[1] / count
             now = time.monotonic()
             self.progress.seconds += now - last
             last = now
-            loss, linear, full = (round(value / count, 4) for value in sums)
-            entry = LogEntry(self.progress.step, loss, linear, full, round(psnr, 4), round(self.progress.seconds, 1))
-            sums, count = [0.0, 0.0, 0.0], 0
+            loss, train_psnr = (round(value / count, 4) for value in sums)
+            entry = LogEntry(self.progress.step, loss, train_psnr, round(psnr, 4), round(self.progress.seconds, 1))
+            sums, count = [0.0, 0.0], 0
             self._note(entry, report)
             if self.progress.stale >= self.settings.patience:
                 return "validation no longer improves"

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from medveil.networks.bases import CHANNELS, Frame
+from medveil.networks.bases import CHANNELS, STRIDE, Frame
 from medveil.networks.primis import PrimisNetwork, Pursuit
 
 # How sharply the bank is asked to tell the winners of a code vector from the losers, per unit of log score.
 _SHARPNESS = 3.0
-# The refiner is convolutional: a part of each picture is enough for it, and cheaper.
-REFINER_CROP = 208
+# Keeps the log of the error finite on pictures that are coded exactly.
+_LEAST_MSE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -22,25 +22,16 @@ class Objective:
     """Loss of one picture.
 
     Attributes:
-        loss: scalar with gradients: log MSE of the linear decoder + log MSE after the refiner + the bank's share.
-        psnr_linear: PSNR of the linear decoder, peak 255, over the true pixels.
-        psnr: the same after the refiner, over the part that it saw.
+        loss: scalar with gradients: log MSE of the decoder + the bank's share.
+        psnr: PSNR of the decoder, peak 255, over the true pixels, quantised.
     """
 
     loss: Tensor
-    psnr_linear: float
     psnr: float
 
 
 def picture_objective(
-    network: PrimisNetwork,
-    region: Tensor,
-    mask: Tensor,
-    *,
-    step: float,
-    corner: tuple[float, float],
-    bank_weight: float,
-    autocast: bool,
+    network: PrimisNetwork, region: Tensor, mask: Tensor, *, step: float, bank_weight: float, autocast: bool
 ) -> Objective:
     """The objective of one picture (H, W; multiples of 16), with quantisation in the loop.
 
@@ -49,27 +40,22 @@ def picture_objective(
     The log of the MSE is used because the figure of merit is a mean of PSNRs.
 
     Args:
+        mask: 1 where a pixel counts.
         step: quantisation step of the levels.
         bank_weight: weight of the bank's share of the loss; with 0 the bank is not run.
-        corner: where the refiner's part of the picture lies, two numbers in [0, 1).
+        autocast: run the bank in bfloat16.
     """
-    frame = Frame(region.shape[0] // 16, region.shape[1] // 16)
-    count = mask.sum()
+    frame = Frame(region.shape[0] // STRIDE, region.shape[1] // STRIDE)
     gains = region.new_zeros(network.maps, frame.locations, CHANNELS)
     pursuit = network.pursue(region, frame, mask, gains)
     codes = torch.round(pursuit.codes / step) * step
-    linear = network.synthesise(codes, frame)
-    error = ((linear - region) * mask).square().sum() / count
-    target, picture, part = (_crop(t, corner) for t in (region, linear.detach(), mask))
-    with torch.autocast(region.device.type, torch.bfloat16, enabled=autocast):
-        change = network.refine(picture)
-    refined = ((picture + change.float() - target) * part).square().sum() / part.sum().clamp_min(1)
-    loss = (error + 1e-3).log() + (refined + 1e-3).log()
+    error = ((network.synthesise(codes, frame) - region) * mask).square().sum() / mask.sum()
+    loss = (error + _LEAST_MSE).log()
     if bank_weight:
         with torch.autocast(region.device.type, torch.bfloat16, enabled=autocast):
             gains = network.gains(region, frame).float()
         loss = loss + bank_weight * bank_loss(network, pursuit, gains, frame)
-    return Objective(loss, _psnr(error), _psnr(refined))
+    return Objective(loss, 20 * math.log10(255) - 10 * math.log10(float(error.detach()) + 1e-9))
 
 
 def bank_loss(network: PrimisNetwork, pursuit: Pursuit, gains: Tensor, frame: Frame) -> Tensor:
@@ -87,13 +73,3 @@ def bank_loss(network: PrimisNetwork, pursuit: Pursuit, gains: Tensor, frame: Fr
         logits = _SHARPNESS * (scores - threshold)
         total = total + torch.nn.functional.binary_cross_entropy_with_logits(logits, chosen)
     return total / network.maps
-
-
-def _crop(x: Tensor, corner: tuple[float, float]) -> Tensor:
-    top = int(corner[0] * max(x.shape[0] - REFINER_CROP, 0))
-    left = int(corner[1] * max(x.shape[1] - REFINER_CROP, 0))
-    return x[top : top + REFINER_CROP, left : left + REFINER_CROP]
-
-
-def _psnr(error: Tensor) -> float:
-    return 20 * math.log10(255) - 10 * math.log10(max(float(error.detach()), 1e-9))
