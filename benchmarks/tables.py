@@ -119,12 +119,12 @@ def _comparison(collected: Collected) -> Table:
 
 def _constant_db(collected: Collected) -> Table:
     found = _results(collected, "rate_fidelity")["constant_db"]
-    rows = []
+    rows, images = [], f"({found['images']} images)"
     for row in found["rows"]:
         low, high = row["code_ratio_interval"]
         ratio = f"{row['code_ratio']:.2f} ({low:.2f}–{high:.2f})"
         rows.append(
-            (f"{row['name']}, constant dB ({found['images']} images)", f"{row['bpp']:.3f}", f"{found['code_bpp']:.3f}", ratio,
+            (f"{row['name']}, constant dB {images}", f"{row['bpp']:.3f}", f"{found['code_bpp']:.3f}", ratio,
              f"{row['unpadded_ratio']:.2f}", f"{row['release_ratio']:.2f}")
         )  # fmt: skip
     header = ("rival + AEAD", "rival bpp", "lapped code bpp", "code ratio (95 %)", "release before padding", "release")

@@ -16,6 +16,8 @@ from medveil.codecs.learning import STEPS, TrainingResult, train_codec
 from medveil.codecs.primis import WEIGHTS
 from medveil.training.loop import LOG, LogEntry, Settings
 
+# Quantisation steps in training; the files state STEPS.
+TRAINING_STEPS = {4: 3.0, 8: 2.0, 16: 1.0}
 SOURCES = ("nih", "kermany", "hannover")
 DATA = (
     "chest radiographs: NIH ChestX-ray14, Kermany 2018 (CC BY 4.0), Hannover Medical School (CC BY 3.0); `train` fold"
@@ -24,7 +26,7 @@ DATA = (
 
 def settings_for(sparsity: int) -> Settings:
     """Settings of the shipped runs."""
-    return Settings(steps=450, step=STEPS[sparsity], validate_every=50, patience=1000)
+    return Settings(steps=450, step=TRAINING_STEPS[sparsity], validate_every=50, patience=1000)
 
 
 def images_allowed(folder: Path) -> list[Path]:
@@ -62,6 +64,7 @@ def main() -> None:
             resume=True,
             settings=settings_for(sparsity),
             progress=report,
+            level_step=STEPS[sparsity],
             data=DATA,
             commit=_commit(),
         )

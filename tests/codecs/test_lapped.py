@@ -55,7 +55,9 @@ def test_any_size_comes_back(road, shape: tuple[int, int]) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize(("dtype", "bits"), [("uint8", 8), ("uint16", 10), ("uint16", 16), ("int16", 12), ("int16", 16)])
+@pytest.mark.parametrize(
+    ("dtype", "bits"), [("uint8", 8), ("uint16", 10), ("uint16", 16), ("int16", 12), ("int16", 16)]
+)
 def test_any_depth_comes_back(road, dtype: str, bits: int) -> None:
     shift = 0 if dtype.startswith("u") else 1 << (bits - 1)
     pixels = (picture(90, 70).astype(np.int64) * ((1 << bits) - 1) // 255 - shift).astype(dtype)
@@ -66,7 +68,9 @@ def test_any_depth_comes_back(road, dtype: str, bits: int) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize(("value", "dtype", "bits"), [(0, "uint8", 8), (201, "uint8", 8), (40001, "uint16", 16), (-7, "int16", 12)])
+@pytest.mark.parametrize(
+    ("value", "dtype", "bits"), [(0, "uint8", 8), (201, "uint8", 8), (40001, "uint16", 16), (-7, "int16", 12)]
+)
 def test_a_constant_image_comes_back_exactly(road, value: int, dtype: str, bits: int) -> None:
     pixels = np.full((70, 90), value, dtype)
     assert np.array_equal(road(image_of(pixels, bits), DEEP if bits > 8 else SHALLOW), pixels)

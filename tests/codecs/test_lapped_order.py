@@ -70,7 +70,9 @@ def test_every_cell_is_visited_once() -> None:
     st.lists(st.integers(0, 255), min_size=5, max_size=5),
 )
 @settings(deadline=None, max_examples=80)
-def test_a_ranking_gives_every_cell_a_place_of_its_own(cells: list[int], zones: list[list[int]], keys: list[int]) -> None:
+def test_a_ranking_gives_every_cell_a_place_of_its_own(
+    cells: list[int], zones: list[list[int]], keys: list[int]
+) -> None:
     cells[0] += sum(map(len, zones))
     ranking = Ranking(sorted(keys, reverse=True)[: len(cells) - 1], cells)
     taken: list[set[int]] = [set() for _ in cells]

@@ -17,7 +17,7 @@ from medveil.training.loop import CHECKPOINT, LOG, Settings, Trainer  # noqa: E4
 from medveil.training.objective import bank_loss  # noqa: E402
 
 CONFIG = PrimisConfig(4, blocks=((16, 16), (4, 4)), bank_channels=(1, 4, 4), sweeps=1)
-SETTINGS = Settings(steps=6, batch=2, bank_weight=0.5, step=1.0, crop=48, validate_every=2, seed=3)
+SETTINGS = Settings(steps=6, batch=2, bank_weight=0.5, step=1.0, crop=48, sweeps=1, validate_every=2, seed=3)
 
 
 def pictures(count: int, seed: int) -> list[torch.Tensor]:
@@ -64,7 +64,7 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
 
 def test_training_lowers_the_error(tmp_path: Path) -> None:
     images = pictures(8, 1)
-    run = trainer(tmp_path, Settings(steps=30, batch=2, projection_rate=3e-3, crop=64, validate_every=30))
+    run = trainer(tmp_path, Settings(steps=30, batch=2, projection_rate=3e-3, crop=64, sweeps=1, validate_every=30))
     before = run.validate(images)
     run.run(images, images, None)
     assert run.validate(images) > before + 0.2

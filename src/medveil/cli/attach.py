@@ -1,12 +1,21 @@
-"""`--attach A B C`: an option that takes every path up to the next option, as if it were given once for each."""
+"""`--attach A B C`: an option that takes every path up to the next option, as if it were given once for each.
+
+And what may not be attached: a secret key.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from typer.core import TyperCommand
 
+from medveil.errors import UsageError
+
 _OPTION = "--attach"
+_LOOKED_AT = 4096
+_SECRETS = (b"AGE-SECRET-KEY-", b"# MEDVEIL SECRET KEY")  # as they stand in capitals
 
 
 def spread(args: list[str]) -> list[str]:
@@ -30,3 +39,24 @@ class ShareCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spread(args))
+
+
+def refuse_secret_keys(paths: Sequence[Path]) -> None:
+    """Raises UsageError when one of these files, or a file in one of these folders, is a secret key."""
+    from medveil.files.walk import find_files
+
+    for found in find_files(paths):
+        if not found.problem and _is_secret_key(found.path):
+            raise UsageError(
+                "a secret key is among the attachments; whoever has it opens everything that was shared with it",
+                hint="leave it out; to let somebody open the release, name her .pub file with --to",
+            )
+
+
+def _is_secret_key(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_LOOKED_AT).upper()
+    except OSError:
+        return False  # sharing says so
+    return any(mark in head for mark in _SECRETS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import itertools
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +14,7 @@ from medveil.cli.session import Session
 
 _HEADER = ("input", "path", "error", "message")
 _SHOWN = 20
+_HEADER_ROOM = 256
 
 
 class Failure(Protocol):
@@ -35,27 +38,41 @@ class Failure(Protocol):
 
 
 def failures_file(out: Path) -> Path:
-    """`<out>.failed.csv`, beside the folder that was to be written and not in it."""
+    """`<out>.failed.csv`, beside the folder that was to be written and not in it.
+
+    Where a file of that name is there and not a list of ours, `<out>.failed-2.csv` and so on.
+    """
+    return next(path for path in _candidates(out) if not os.path.lexists(path) or _is_own(path))
+
+
+def _candidates(out: Path) -> Iterator[Path]:
     resolved = out.resolve()
-    return resolved.with_name(resolved.name + ".failed.csv")
+    yield resolved.with_name(f"{resolved.name}.failed.csv")
+    for number in itertools.count(2):
+        yield resolved.with_name(f"{resolved.name}.failed-{number}.csv")
 
 
-def report_failures(run: Session, out: Path, failed: Sequence[Failure], *, show_paths: bool) -> list[dict[str, object]]:
+def report_failures(
+    run: Session, out: Path, failed: Sequence[Failure], *, show_paths: bool, dry_run: bool = False
+) -> list[dict[str, object]]:
     """Say what failed, write `<out>.failed.csv` (0600), and return the entries for --json.
 
-    The file of an earlier run is removed when nothing fails any more.
+    The file of an earlier run is removed when nothing fails any more. A dry run says what would fail and touches
+    nothing.
     """
-    target = failures_file(out)
     if not failed:
-        _remove_own(target)
+        if not dry_run:
+            _remove_own(out)
         return []
     for failure in failed[:_SHOWN]:
         name = str(failure.path) if show_paths else f"#{failure.number}"
         run.warn(f"{name}: {failure.error_class}: {failure.message}")
     if len(failed) > _SHOWN:
         run.warn(f"… and {len(failed) - _SHOWN} more")
-    _write(target, failed)
-    run.warn(f"{len(failed)} failed; which files these are is in {target.name}, beside the output folder")
+    if not dry_run:
+        target = failures_file(out)
+        _write(target, failed)
+        run.warn(f"{len(failed)} failed; which files these are is in {target.name}, beside the output folder")
     return [_entry(failure, show_paths) for failure in failed]
 
 
@@ -74,11 +91,18 @@ def _write(target: Path, failed: Sequence[Failure]) -> None:
     write_bytes(target, text.getvalue().encode("utf-8", "surrogateescape"), mode=0o600, overwrite=True)
 
 
-def _remove_own(target: Path) -> None:
+def _remove_own(out: Path) -> None:
+    for path in itertools.takewhile(os.path.lexists, _candidates(out)):
+        if _is_own(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_own(path: Path) -> bool:
+    """Whether this is a list that medveil wrote: a regular file that begins with our header."""
+    if path.is_symlink() or not path.is_file():
+        return False
     try:
-        with target.open(encoding="utf-8", errors="replace") as file:
-            own = file.readline().strip() == ",".join(_HEADER)
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.readline(_HEADER_ROOM).strip() == ",".join(_HEADER)
     except OSError:
-        return
-    if own:
-        target.unlink(missing_ok=True)
+        return False

@@ -9,10 +9,12 @@ import typer
 
 from medveil.cli import demo, info, inspect, keygen, listing, opening, share, training, verify
 from medveil.cli.attach import ShareCommand
+from medveil.cli.commands import Commands
 from medveil.cli.session import INTERRUPTED
 
 app = typer.Typer(
     name="medveil",
+    cls=Commands,
     help="Share medical images so that only the people you name can see them.",
     add_completion=False,
     no_args_is_help=True,

@@ -6,23 +6,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medveil.cli.session import Session
+from medveil.errors import KeyFileError, NoFittingKeyError
 
 if TYPE_CHECKING:
     from medveil.keys.identity import Identity, Recipient
 
 
-def identity_of(run: Session, key: Path | None) -> Identity:
-    """Load the key file, or the default identity; say so when that one was made just now."""
+def identity_of(run: Session, key: Path | None, *, create: bool = False) -> Identity:
+    """Load the key file, or the default identity; say so when that one was made just now.
+
+    Args:
+        run: where to say it.
+        key: the file that the user named.
+        create: make the default identity where there is none.
+
+    Raises:
+        NoFittingKeyError: no key is named, there is no default one, and none is to be made.
+    """
     from medveil.keys.identity import Identity, default_identity
 
     if key is not None:
         return Identity.load(key)
-    identity, path, created = default_identity()
+    identity, path, created = default_identity(create=create)
     if created:
         run.warn(f"Your key was made now: {path}. Keep a copy in a safe place: losing it is final.")
     else:
         run.say(f"Using your key {identity.fingerprint} ({path}).")
     return identity
+
+
+def identity_for_trial(run: Session, key: Path | None) -> Identity:
+    """As `identity_of`; where a key would be made, one that is kept nowhere."""
+    from medveil.keys.identity import Identity
+
+    try:
+        return identity_of(run, key)
+    except KeyFileError:
+        raise
+    except NoFittingKeyError:
+        from pyrage import x25519
+
+        run.say("You have no key yet; without --dry-run one would be made.")
+        return Identity.from_age_secret(str(x25519.Identity.generate()))
 
 
 def recipient_of(path: Path | None) -> Recipient | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from medveil.cli.screen import shown
 from medveil.errors import MedveilError
 
 if TYPE_CHECKING:
@@ -47,12 +48,12 @@ class Session:
         """One line for the person at the keyboard, on stderr."""
         if not self.quiet:
             self._clear()
-            print(text, file=sys.stderr)
+            print(shown(text), file=sys.stderr)
 
     def warn(self, text: str) -> None:
         """One line on stderr that --quiet does not silence."""
         self._clear()
-        print(text, file=sys.stderr)
+        print(shown(text), file=sys.stderr)
 
     def progress(self, done: int, total: int, text: str) -> None:
         """Show how far the work is, on a terminal only. `text` names no input other than by number."""
@@ -84,27 +85,28 @@ class Session:
         self._clear()
         if not self.as_json:
             for line in lines:
-                print(line)
+                print(shown(line))
             return
         seconds = round(time.monotonic() - self.started, 3)
         record: dict[str, object] = {"schema": SCHEMA, "command": self.command, "ok": not failed, "done": done}
         record |= {"failed": [dict(entry) for entry in failed], "bytes": size, "seconds": seconds}
-        print(json.dumps(record | more, default=str))
+        print(_json(record | more))
 
     def fail(self, error: MedveilError) -> NoReturn:
         """Print the error and its hint, and end with its exit code."""
-        self._end(type(error).__name__, error.message, error.hint, error.exit_code)
+        self.refuse(type(error).__name__, error.message, error.hint, error.exit_code)
 
     def close(self) -> None:
         self._clear()
 
-    def _end(self, kind: str, message: str, hint: str, code: int) -> NoReturn:
+    def refuse(self, kind: str, message: str, hint: str, code: int) -> NoReturn:
+        """Print an error of this class, with --json as an object too, and end with this exit code."""
         self._clear()
-        print(f"medveil {self.command}: {message}", file=sys.stderr)
+        print(shown(f"{f'medveil {self.command}'.rstrip()}: {message}"), file=sys.stderr)
         if hint:
-            print(f"  hint: {hint}", file=sys.stderr)
+            print(shown(f"  hint: {hint}"), file=sys.stderr)
         if self.as_json:
-            print(json.dumps(self._error_record(kind, message, hint)))
+            print(_json(self._error_record(kind, message, hint)))
         raise typer.Exit(code)
 
     def _error_record(self, kind: str, message: str, hint: str) -> dict[str, Any]:
@@ -132,6 +134,11 @@ class Session:
             self._task = None
 
 
+def _json(record: Mapping[str, object]) -> str:
+    """The record in ASCII without control characters: json leaves DEL as it is."""
+    return json.dumps(record, default=str).replace("\x7f", "\\u007f")
+
+
 @contextmanager
 def session(command: str, *, as_json: bool = False, quiet: bool = False) -> Iterator[Session]:
     """Run one command: errors become one line on stderr and an exit code.
@@ -145,7 +152,7 @@ def session(command: str, *, as_json: bool = False, quiet: bool = False) -> Iter
     except MedveilError as error:
         current.fail(error)
     except KeyboardInterrupt:
-        current._end("Interrupted", "interrupted; what was finished is kept", "run the same command to go on", 130)
+        current.refuse("Interrupted", "interrupted; what was finished is kept", "run the same command to go on", 130)
     except (typer.Exit, typer.Abort):
         raise
     except BrokenPipeError:
@@ -155,6 +162,6 @@ def session(command: str, *, as_json: bool = False, quiet: bool = False) -> Iter
         if os.environ.get("MEDVEIL_DEBUG") == "1":
             raise
         kind = type(error).__name__
-        current._end(kind, f"internal error ({kind}); please report it", "MEDVEIL_DEBUG=1 shows the traceback", 1)
+        current.refuse(kind, f"internal error ({kind}); please report it", "MEDVEIL_DEBUG=1 shows the traceback", 1)
     finally:
         current.close()

@@ -69,7 +69,8 @@ def share(
     Running it again with the same images and settings goes on where it stopped.
     """
     with session("share", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import identity_of, recipients_of
+        from medveil.cli.attach import refuse_secret_keys
+        from medveil.cli.owner import identity_for_trial, identity_of, recipients_of
         from medveil.releases.settings import ShareSettings
         from medveil.releases.sharing import share as share_images
 
@@ -89,7 +90,8 @@ def share(
             jobs=jobs,
             dry_run=dry_run,
         )
-        owner = identity_of(run, key)
+        refuse_secret_keys(settings.attach)
+        owner = identity_for_trial(run, key) if dry_run else identity_of(run, key, create=True)
         if not to and not add:
             run.say("Nobody is named by --to: this release is for you alone.")
         result = share_images(images, out, settings, owner=owner, progress=run.progress)
@@ -104,11 +106,12 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
         run.warn(f"warning: {warning}")
     for number, psnr in result.low[:_LOW_SHOWN]:
         run.warn(f"#{number}: {psnr:.1f} dB, more than 3 dB below the profile's target")
-    failed = [] if dry_run else report_failures(run, out, result.failed, show_paths=show_paths)
+    failed = report_failures(run, out, result.failed, show_paths=show_paths, dry_run=dry_run)
+    counts = f"{plural(result.done, 'file')}; {result.unchanged} there already; {len(failed)}"
     if dry_run:
-        lines = [f"would share {plural(result.done, 'file')}; {result.unchanged} there already; nothing was written"]
+        lines = [f"would share {counts} would fail; nothing was written"]
     else:
-        lines = [f"shared {plural(result.done, 'file')}; {result.unchanged} there already; {len(failed)} failed"]
+        lines = [f"shared {counts} failed"]
         if result.pixels and not result.unchanged:
             rate = 8 * result.bytes / result.pixels
             lines.append(f"release: {bytes_text(result.bytes)}, {rate:.3f} bits a pixel, everything in it counted")

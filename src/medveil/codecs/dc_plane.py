@@ -1,8 +1,8 @@
 """Coding of the DC plane: coarse to fine, each sample predicted from decoded ones around it.
 
-First every 2**k-th sample of every 2**k-th row, then, halving the distance, the samples in the middle of four known ones
-and those between two known ones down and across. The remainders are coded by three adaptive models a step, chosen by how
-much the known neighbours differ.
+First every 2**k-th sample of every 2**k-th row, then, halving the distance, the samples in the middle of four known
+ones and those between two known ones down and across. The remainders are coded by adaptive models chosen by how much
+the known neighbours differ.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.symbols import Frequencies, SymbolReader, SymbolWriter, geometric_prior
+from medveil.codecs.symbols import Frequencies, SymbolReader, SymbolWriter, folded_prior
 from medveil.errors import IntegrityError
 
 LARGEST = 1 << 28
-_CONTEXTS = 4
-_SYMBOLS = 40
+_SPREADS = (4, 8, 14, 20, 28, 40, 56, 80, 112, 160, 240, 400)
+"""Limits of the contexts: differences of the greatest and the least of the known neighbours."""
+_RATIOS = (800, 818, 833, 875, 905, 926, 943, 957, 966, 975, 982, 988, 992)
+"""Ratio in thousandths of the geometric law that each context starts with (medians of the train fold)."""
+_SYMBOLS = 128
+_WEIGHT = 2048
 _Plane = NDArray[np.int64]
 _Step = tuple[slice, slice]
 
@@ -25,23 +29,23 @@ _Step = tuple[slice, slice]
 def write(writer: SymbolWriter, plane: _Plane) -> None:
     """Write a plane of integers below 2**28."""
 
-    def code(values: _Plane | None, predicted: _Plane, context: _Plane, models: list[Frequencies]) -> _Plane:
-        assert values is not None
+    def code(where: _Step, predicted: _Plane, context: _Plane, models: list[Frequencies]) -> _Plane:
+        values = plane[where]
         remainder = (values - predicted).reshape(-1)
         folded = np.where(remainder < 0, -2 * remainder - 1, 2 * remainder)
-        for index in range(_CONTEXTS):
+        for index in range(len(models)):
             writer.magnitudes(folded[context == index], models[index])
         return values
 
-    _walk(plane.shape, plane, code)
+    _walk(plane.shape, code)
 
 
 def read(reader: SymbolReader, shape: tuple[int, int]) -> _Plane:
     """Read a plane that `write` wrote."""
 
-    def code(values: _Plane | None, predicted: _Plane, context: _Plane, models: list[Frequencies]) -> _Plane:
+    def code(where: _Step, predicted: _Plane, context: _Plane, models: list[Frequencies]) -> _Plane:
         folded = np.zeros(predicted.size, np.int64)
-        for index in range(_CONTEXTS):
+        for index in range(len(models)):
             chosen = np.flatnonzero(context == index)
             folded[chosen] = reader.magnitudes(len(chosen), models[index])
         remainder = np.where(folded & 1, -(folded + 1) // 2, folded // 2)
@@ -50,25 +54,25 @@ def read(reader: SymbolReader, shape: tuple[int, int]) -> _Plane:
             raise IntegrityError("a DC value exceeds what any image has")
         return found
 
-    return _walk(shape, None, code)
+    return _walk(shape, code)
 
 
-_Code = Callable[["_Plane | None", _Plane, _Plane, list[Frequencies]], _Plane]
+_Code = Callable[[_Step, _Plane, _Plane, list[Frequencies]], _Plane]
 
 
-def _walk(shape: tuple[int, ...], plane: _Plane | None, code: _Code) -> _Plane:
+def _walk(shape: tuple[int, ...], code: _Code) -> _Plane:
     known = np.zeros(shape, np.int64)
     top = max(0, (max(shape) - 1).bit_length())
-    models = [Frequencies(geometric_prior(_SYMBOLS, 0.92, 256)) for _ in range(_CONTEXTS)]
+    models = [Frequencies(folded_prior(_SYMBOLS, ratio, _WEIGHT)) for ratio in _RATIOS]
     first = (slice(0, 1), slice(0, 1))
-    start = [Frequencies(geometric_prior(_SYMBOLS, 0.92, 256)) for _ in range(_CONTEXTS)]
+    start = [Frequencies(folded_prior(_SYMBOLS, _RATIOS[-1], _WEIGHT))]
     zero = np.zeros((1, 1), np.int64)
-    known[first] = code(None if plane is None else plane[first], zero, zero.reshape(-1), start)
+    known[first] = code(first, zero, zero.reshape(-1), start)
     for level in reversed(range(top)):
         for where, predicted, spread in _steps(known, 1 << level):
             if predicted.size:
-                context = np.searchsorted(np.array([2, 8, 24]), spread.reshape(-1), side="right").astype(np.int64)
-                known[where] = code(None if plane is None else plane[where], predicted, context, models)
+                context = np.searchsorted(np.array(_SPREADS), spread.reshape(-1), side="right").astype(np.int64)
+                known[where] = code(where, predicted, context, models)
     return known
 
 

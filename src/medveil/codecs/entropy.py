@@ -145,7 +145,7 @@ def unpack(data: bytes, max_cells: int = MAX_CELLS) -> SparseCode:
 
 
 def _write_nulls(writer: SymbolWriter, levels: Sequence[NDArray[np.int32]]) -> list[NDArray[np.bool_]]:
-    """Which entries are real. Nulls lie on the highest empty cells: only the entries from the first null on are marked."""
+    """Which entries are real. Nulls lie on the highest empty cells: only entries from the first null on are marked."""
     real = [values != 0 for values in levels]
     marked = np.array([int(np.argmin(kept)) - len(kept) if not kept.all() else 0 for kept in real], np.int64)
     writer.magnitudes(-marked, _null_counts())
@@ -167,7 +167,7 @@ def _read_nulls(reader: SymbolReader, entries: Sequence[int]) -> list[NDArray[np
 
 
 def _null_counts() -> Frequencies:
-    return Frequencies(geometric_prior(_MAGNITUDE_SYMBOLS, 0.7, 128))
+    return Frequencies(geometric_prior(_MAGNITUDE_SYMBOLS, 700, 128))
 
 
 def _null_marks() -> Frequencies:

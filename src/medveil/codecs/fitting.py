@@ -13,7 +13,7 @@ from medveil.codecs.entropy import level_stream
 from medveil.codecs.nulls import pad_with_nulls
 from medveil.codecs.ranking import Placement, Ranking
 from medveil.codecs.side import MAX_STEP, OFFSET_UNIT, Side
-from medveil.codecs.significance import FRACTION_BITS
+from medveil.codecs.significance import FRACTION_BITS, KEYS
 from medveil.codecs.transform import STRIDE, UNIT
 from medveil.codecs.zones import ZoneCells, walk
 
@@ -109,7 +109,7 @@ class _Quantiser:
         self.entries.map.append(which)
         self.entries.position.append(kept + first[which])
         self.entries.level.append(np.where(values[kept] < 0, -found, found))
-        self.entries.remainder.append(found - sizes[kept] / np.float32(self.step))
+        self.entries.remainder.append((found - sizes[kept] / np.float32(self.step)).astype(np.float32))
         self.error += float(np.sum((sizes - levels * np.float32(self.step)) ** 2, dtype=np.float64))
         self.keys.append(keys[placement.order])
         self.sizes.append(sizes)
@@ -124,7 +124,8 @@ def _regrouped(quantiser: _Quantiser, cells: Sequence[int]) -> tuple[tuple[int, 
     order = np.argsort(np.uint8(255) - keys, kind="stable")
     stops = np.minimum(np.cumsum(cells), len(keys))
     at_least = np.cumsum(np.bincount(keys, minlength=256)[::-1])[::-1]
-    thresholds = tuple(int(np.abs(at_least - stop).argmin()) for stop in stops[:-1])
+    greatest = int(keys.max())
+    thresholds = tuple(min(greatest, int(np.abs(at_least - stop).argmin())) for stop in stops[:-1])
     return thresholds, np.split(sizes[order], stops[:-1])
 
 
@@ -140,12 +141,14 @@ def dead_zones() -> NDArray[np.float64]:
     expected = ((16 + keys % 16) * 2.0 ** (keys // 16) - 16) / (1 << FRACTION_BITS)
     likely = np.clip(expected, 1e-4, 0.9)
     bits = np.maximum(0.5, 2 + np.log2((1 - likely) / likely))
-    return 0.5 + _LAMBDA / 2 * bits
+    zones: NDArray[np.float64] = 0.5 + _LAMBDA / 2 * bits
+    return zones
 
 
 def quantised_dc(coefficients: _Floats, step: int) -> NDArray[np.int64]:
     """DC plane in steps (units of 1/64 grey value)."""
-    return np.floor(coefficients[0].astype(np.float64) * UNIT / step + 0.5).astype(np.int64)
+    plane: NDArray[np.int64] = np.floor(coefficients[0].astype(np.float64) * UNIT / step + 0.5).astype(np.int64)
+    return plane
 
 
 def encode_freely(coefficients: _Floats, side: Side) -> SparseCode:
@@ -160,7 +163,7 @@ def encode_freely(coefficients: _Floats, side: Side) -> SparseCode:
     ranking, step = Ranking(side.thresholds, [total] * count), side.step / UNIT
     floor = (dead_zones() * step).astype(np.float32)
     quantiser = _Quantiser(blocks, step, np.zeros(count, np.float32), floor, np.full(count, total))
-    walk(*blocks.shape[2:], ranking, quantiser)
+    walk(blocks.shape[2], blocks.shape[3], ranking, quantiser)
     entries = quantiser.entries
     side = replace(side, offsets=entries.offsets(count), dc=quantised_dc(coefficients, side.step))
     return SparseCode(entries.maps(ranking.used), side.to_bytes())
@@ -188,7 +191,9 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
         step = max(step, _FINEST * float(np.sum(least[used] * room[used]) / max(1, room[used].sum())))
         side = replace(side, thresholds=_shifted(thresholds, before / UNIT / step))
     search, repeats = _StepSearch(), 0
-    best, lowest = None, np.inf
+    dense = 3 * int(room.sum()) > sum(cells)
+    best: SparseCode | None = None
+    lowest = np.inf
     for _ in range(_ATTEMPTS):
         units = _units(step)
         attempt = _fixed_pass(coefficients, units / UNIT, least, room, side.thresholds, cells)
@@ -203,8 +208,13 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
         wanted = sum(int(np.count_nonzero(sizes >= _DEAD_ZONE * units / UNIT)) for sizes in kept)
         following: int | None = units
         if entries >= _ALIGNED * wanted or repeats >= 2:
-            if spare >= 0 and (worse or spare <= 8 + _TOLERANCE * composition.level_bytes):
+            close = 0 <= spare <= 8 + _TOLERANCE * composition.level_bytes
+            if spare >= 0 and (worse or close) and (repeats >= 2 or not dense):
                 break
+            if close and dense:
+                repeats += 1
+                side = replace(side, thresholds=thresholds)
+                continue
             following = search.next(units, -8 * spare / max(1, entries + coefficients[0].size))
             repeats = 0
         if following is None:
@@ -244,10 +254,10 @@ class _StepSearch:
             return None
         following = round(units * 2.0 ** float(np.clip(1.4 * octaves + 0.004, -4, 4)))
         if self.fits == MAX_STEP:
-            return min(max(following, units + 1 + units * self.tries // 64), MAX_STEP)
+            return int(min(max(following, units + 1 + units * self.tries // 64), MAX_STEP))
         if not self.fails < following < self.fits:
             following = round(float(np.sqrt(max(1, self.fails) * float(self.fits))))
-        return min(max(following, self.fails + 1), self.fits)
+        return int(min(max(following, self.fails + 1), self.fits))
 
 
 def _fixed_pass(
@@ -264,7 +274,8 @@ def _fixed_pass(
     floor = np.full(256, _DEAD_ZONE * step, np.float32)
     limit = np.full(len(room), total) if cells is None else room.copy()
     quantiser = _Quantiser(blocks, step, least, floor, limit)
-    walk(*blocks.shape[2:], Ranking(thresholds, [total] * len(room) if cells is None else cells), quantiser)
+    ranking = Ranking(thresholds, [total] * len(room) if cells is None else cells)
+    walk(blocks.shape[2], blocks.shape[3], ranking, quantiser)
     return quantiser
 
 
@@ -273,9 +284,7 @@ def _units(step: float) -> int:
     return int(min(max(1, round(step * UNIT)), MAX_STEP))
 
 
-def _filled(
-    entries: _Entries, side: Side, coefficients: _Floats, composition: Composition
-) -> tuple[SparseCode, int]:
+def _filled(entries: _Entries, side: Side, coefficients: _Floats, composition: Composition) -> tuple[SparseCode, int]:
     """(code, length of its level stream) of the nonzeros found at the step of `side`."""
     maps = entries.maps([shape.cells for shape in composition.maps])
     side = replace(side, offsets=entries.offsets(len(maps)), dc=quantised_dc(coefficients, side.step))
@@ -300,7 +309,7 @@ def _first_step(coefficients: _Floats, nonzeros: int) -> float:
 def _shifted(thresholds: tuple[int, ...], factor: float) -> tuple[int, ...]:
     """The thresholds for magnitudes that have grown by a factor: sixteen keys an octave."""
     shift = round(16 * float(np.log2(factor)))
-    return tuple(min(255, max(2, key + shift)) if key > 1 else key for key in thresholds)
+    return tuple(min(KEYS - 1, max(2, key + shift)) if key > 1 else key for key in thresholds)
 
 
 def _fitted_step(

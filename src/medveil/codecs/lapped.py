@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.budget import budget_of, composition_of
+from medveil.codecs.budget import composition_of, step_of
 from medveil.codecs.code import Bucket, CodeMap, Composition, Profile, SparseCode
 from medveil.codecs.fitting import encode_fixed, encode_freely
 from medveil.codecs.lapped_tables import FREE_THRESHOLDS, THRESHOLDS
@@ -18,6 +18,7 @@ from medveil.codecs.transform import CHANNELS, LIMIT, STRIDE, UNIT, forward, inv
 from medveil.codecs.zones import ZoneCells, walk
 from medveil.errors import IntegrityError, UsageError
 from medveil.images.image import Image
+
 
 @register_codec("lapped")
 class LappedCodec:
@@ -49,9 +50,11 @@ class LappedCodec:
             samples = filled(samples, padding.mask)
         samples = np.pad(samples, ((0, -height % STRIDE), (0, -width % STRIDE)), mode="edge")
         coefficients = forward(samples)
-        step = budget_of(profile).step
+        step = step_of(profile)
         thresholds = FREE_THRESHOLDS if composition is None else THRESHOLDS
-        side = Side(height, width, image.bits_stored, image.signed, step, thresholds, (), padding, np.zeros((0, 0), np.int64))
+        side = Side(
+            height, width, image.bits_stored, image.signed, step, thresholds, (), padding, np.zeros((0, 0), np.int64)
+        )
         if composition is None:
             return encode_freely(coefficients, side)
         return encode_fixed(coefficients, side, composition)
@@ -80,16 +83,17 @@ def _dequantised(code: SparseCode, side: Side) -> NDArray[np.int32]:
     magnitudes, values = zip(*(_spread(entry, side, index) for index, entry in enumerate(code.maps)), strict=True)
 
     def look_up(cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
-        zone = np.empty((2, len(keys)), np.int32)
+        found, placed = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
         used = [(index, slice(start, start + count)) for index, start, count in placement.parts()]
-        zone[0, placement.order] = np.concatenate([magnitudes[index][part] for index, part in used])
-        zone[1, placement.order] = np.concatenate([values[index][part] for index, part in used])
-        cells.put(out, zone[1])
-        return zone[0]
+        found[placement.order] = np.concatenate([magnitudes[index][part] for index, part in used])
+        placed[placement.order] = np.concatenate([values[index][part] for index, part in used])
+        cells.put(out, placed)
+        return found
 
     walk(rows, columns, Ranking(side.thresholds, cells), look_up)
     out[0, 0] = np.clip(side.dc * side.step, -LIMIT, LIMIT)
-    return out.reshape(CHANNELS, rows, columns)
+    coefficients: NDArray[np.int32] = out.reshape(CHANNELS, rows, columns)
+    return coefficients
 
 
 def _spread(entry: CodeMap, side: Side, index: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

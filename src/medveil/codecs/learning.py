@@ -23,7 +23,7 @@ from medveil.training.pictures import Pictures, readable
 MODEL_FILE = "model.safetensors"
 CARD_FILE = "README.md"
 # At most this many validation images are coded at each validation, evenly chosen.
-VALIDATION_IMAGES = 24
+VALIDATION_IMAGES = 12
 MAX_SPARSITY = 64
 # Quantisation step in 8-bit grey values: costs less than 0.1 dB on chest radiographs.
 STEPS = {4: 3.0, 8: 2.0, 16: 0.6}
@@ -69,6 +69,7 @@ def train_codec(
     config: PrimisConfig | None = None,
     settings: Settings | None = None,
     progress: Callable[[LogEntry], None] | None = None,
+    level_step: float | None = None,
     data: str = "images of the user's own",
     commit: str = "",
 ) -> TrainingResult:
@@ -83,6 +84,7 @@ def train_codec(
         steps, seed, device: of the run ("auto", "cpu", "cuda", "mps").
         config, settings: in place of the defaults.
         progress: called at each validation.
+        level_step: quantisation step that the file states; the settings' one by default.
         data, commit: stated in the model card.
 
     Raises:
@@ -108,11 +110,13 @@ def train_codec(
         trainer.resume()
     reason = trainer.run(Pictures(split.train), validation, progress)
     network.load_state_dict(trainer.progress.best or network.state_dict())
-    digest = save_model(out / MODEL_FILE, network, settings.step)
+    level_step = settings.step if level_step is None else level_step
+    digest = save_model(out / MODEL_FILE, network, level_step)
     trainer.network = load_model(out / MODEL_FILE, digest).network.to(chosen)
+    trainer.settings = replace(settings, step=level_step)
     psnr = trainer.validate(validation) if len(validation) else trainer.progress.best_psnr
     card = Card(
-        out.name, sparsity, network.maps, settings.step, digest.hex(), len(split.train), len(split.validation),
+        out.name, sparsity, network.maps, level_step, digest.hex(), len(split.train), len(validation),
         digest_of_images(split.train), split.patients_known, seed, trainer.progress.step, trainer.progress.seconds,
         psnr, untrained, data, commit,
     )  # fmt: skip
@@ -120,7 +124,7 @@ def train_codec(
     (out / CHECKPOINT).unlink(missing_ok=True)
     return TrainingResult(
         out / MODEL_FILE, digest.hex(), psnr, untrained, trainer.progress.step, trainer.progress.seconds, reason,
-        len(split.train), len(split.validation), split.patients_known,
+        len(split.train), len(validation), split.patients_known,
     )  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def filled(samples: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.
         wide = np.repeat(np.repeat(estimate, 2, axis=0), 2, axis=1)
         padded = np.pad(wide, 1, mode="edge")
         smooth = (padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:] + 4 * wide) / 8
-        estimate = _mean(sums, counts, smooth[:height, :width])
+        estimate = _mean(sums, counts, smooth[:height, :width].astype(np.float32))
     return np.where(mask, estimate, samples).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Codecs by name: the built-in ones, those of other packages (entry points "medveil.codecs"), and folders of weights."""
+"""Codecs by name: built-in ones, those of other packages (entry points "medveil.codecs"), folders of weights."""
 
 from __future__ import annotations
 
@@ -67,12 +67,17 @@ def codec_of_profile(profile: Profile, weights_file: Path | None) -> Codec:
         weights_file: weights that the release brings along; built-in weights of the same sha256 serve as well.
 
     Raises:
-        UsageError: there is no such codec.
+        UsageError: there is no codec registered under that name; a folder is never taken, wherever the name leads.
         MissingDependencyError: it, or its weights, are not installed.
         IntegrityError: the weights are not those that the profile names.
     """
+    if profile.codec not in _names():
+        raise UsageError(
+            f"the release was made with a codec that is not installed; there are {', '.join(_names())}",
+            hint="ask the owner which package the codec comes with",
+        )
     if not profile.weights:
-        return get_codec(profile.codec)
+        return _load(profile.codec)
     try:
         primis = importlib.import_module("medveil.codecs.primis")
     except ImportError as error:

@@ -1,12 +1,14 @@
 """Side bytes of a `lapped` code: everything that the decoder needs besides the maps. Secret like the levels.
 
 varint height | varint width | one byte (bits_stored - 1) + 16 signed + 32 padding + 64 thresholds | varint step
-| thresholds, a byte each, unless those of the table | reconstruction offset, a byte each map | padding record | range-coded DC plane.
+| thresholds, a byte each, unless those of the table | reconstruction offset, a byte each map | padding record
+| range-coded DC plane.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +37,8 @@ class Side:
         bits_stored, signed: depth and signedness of the pixels.
         step: quantisation step in units of 1/64 grey value.
         thresholds: lowest key of each map but the last.
-        offsets: (maps,) by how many 1/64 of a step coefficients of magnitude 1 are reconstructed nearer to zero, -128 to 127.
+        offsets: (maps,) by how many 1/64 of a step coefficients of magnitude 1 are reconstructed nearer to zero, -128
+            to 127.
         padding: pixels that are "no data", or None.
         dc: quantised DC plane, (ceil(height / 16), ceil(width / 16)).
     """
@@ -85,12 +88,12 @@ class Side:
         if flags >= 128 or bits_stored < 8:
             raise IntegrityError("the side bytes state an unknown depth or an unknown flag")
         step, at = read_varint(data, at + 1)
-        thresholds = FREE_THRESHOLDS
+        thresholds: tuple[int, ...] = FREE_THRESHOLDS
         if flags & 64:
             thresholds, at = tuple(data[at : at + maps - 1]), at + maps - 1
         if not 1 <= step <= MAX_STEP or len(data) < at + maps or len(thresholds) != maps - 1:
             raise IntegrityError("the side bytes state no valid step, or end too early")
-        if any(later > former for former, later in zip(thresholds, thresholds[1:], strict=False)):
+        if any(later > former for former, later in pairwise(thresholds)):
             raise IntegrityError("the thresholds of the side bytes are not in falling order")
         offsets, at = tuple((byte ^ 128) - 128 for byte in data[at : at + maps]), at + maps
         padding = None

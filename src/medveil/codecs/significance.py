@@ -1,13 +1,13 @@
 """Predicted significance of cells, from the magnitudes that were decoded before them; integers only.
 
-The 255 AC channels of all blocks are decoded in zones: along the diagonals u + v = 1 … 30 of the channel square, and on
-each diagonal in four phases, by whether a block's row and column are even or odd: (even, even), (odd, odd), and then
-the two others, which have already decoded blocks on all four sides. The prediction of a cell is a linear form, fitted on
-training images (tools/calibrate_lapped.py), of magnitudes in the same block at lower frequencies, in the neighbouring
+The 255 AC channels of all blocks are decoded in zones: along the diagonals u + v = 1 … 30 of the channel square, and
+on each diagonal in four phases, by whether a block's row and column are even or odd: (even, even), (odd, odd), and then
+the two others, which have already decoded blocks on all four sides. The prediction of a cell is a linear form, fitted
+on training images (tools/calibrate_lapped.py), of magnitudes in the same block at lower frequencies, in neighbouring
 blocks at lower frequencies and, as far as decoded, at the same one, and of the image's mean at lower frequencies.
 
-Exactness. Magnitudes are capped at 31 and every feature is an integer below 2**13, every weight one below 2**15; the sum
-of |weight| x greatest feature is below 2**24 for each zone (tested), so that float32 sums are exact in any order.
+Exactness. Magnitudes are capped at 31; every feature and every weight is an integer, and the sum of |weight| x greatest
+feature is below 2**24 for each zone (tested), so that float32 sums are exact in any order.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ FEATURES = 11
 FRACTION_BITS = 14
 """A prediction is an expected magnitude in units of 2**-14."""
 KEYS = 240
-_KEY_BITS = 18
+_KEY_BITS = 19
 _OWN = 2
 
 _Cells = NDArray[np.float32]
@@ -162,7 +162,8 @@ def predict(features: _Cells, weights: NDArray[np.float32], base: NDArray[np.flo
     sums = (weights @ features.reshape(len(weights), -1)).reshape(count, rows, columns)
     sums += base[:, None, None]
     index = np.clip(sums, 0, (1 << _KEY_BITS) - 1).astype(np.int32)
-    return _key_table()[index.reshape(-1)]
+    keys: NDArray[np.uint8] = _key_table()[index.reshape(-1)]
+    return keys
 
 
 @cache
@@ -171,4 +172,5 @@ def _key_table() -> NDArray[np.uint8]:
     values = np.arange(1 << _KEY_BITS, dtype=np.int64) + 16
     exponents = np.frexp(values.astype(np.float64))[1].astype(np.int64) - 1
     keys = (exponents - 4) * 16 + (values >> (exponents - 4)) - 16
-    return np.minimum(keys, KEYS - 1).astype(np.uint8)
+    table: NDArray[np.uint8] = np.minimum(keys, KEYS - 1).astype(np.uint8)
+    return table

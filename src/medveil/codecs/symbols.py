@@ -157,12 +157,30 @@ class SymbolReader:
         return values
 
 
-def geometric_prior(symbols: int, ratio: float = 0.5, weight: int = 512) -> NDArray[np.int64]:
-    """Counts that a geometric law of this ratio gives to `symbols` symbols, the last of which is an escape."""
-    shares = np.power(ratio, np.arange(symbols, dtype=np.float64))
-    counts: NDArray[np.int64] = np.maximum(1, np.floor(shares / shares.sum() * weight)).astype(np.int64)
+def geometric_prior(symbols: int, ratio_permille: int = 500, weight: int = 512) -> NDArray[np.int64]:
+    """Counts of about `weight` in all that a geometric law gives to `symbols` symbols; integers only."""
+    return _counts(_powers(symbols, ratio_permille), weight)
+
+
+def folded_prior(symbols: int, ratio_permille: int, weight: int) -> NDArray[np.int64]:
+    """Counts that a two-sided geometric law gives to 0, -1, 1, -2, 2, …, and to all that lies beyond as last symbol."""
+    shares = _powers(1 + symbols // 2, ratio_permille)
+    folded = np.concatenate([shares[:1], np.repeat(shares[1:], 2)])[: symbols - 1]
+    tail = 2 * int(shares[-1]) * ratio_permille // (1000 - ratio_permille)
+    return _counts(np.concatenate([folded, np.array([tail], np.int64)]), weight)
+
+
+def _powers(count: int, ratio_permille: int) -> NDArray[np.int64]:
+    shares = [1 << 30]
+    for _ in range(count - 1):
+        shares.append(shares[-1] * ratio_permille // 1000)
+    return np.array(shares, np.int64)
+
+
+def _counts(shares: NDArray[np.int64], weight: int) -> NDArray[np.int64]:
+    counts: NDArray[np.int64] = np.maximum(1, shares * weight // int(shares.sum()))
     return counts
 
 
 def _width_prior() -> NDArray[np.int64]:
-    return geometric_prior(1 << _ESCAPE_BITS, 0.75, 256)
+    return geometric_prior(1 << _ESCAPE_BITS, 750, 256)

@@ -2,14 +2,14 @@
 
 In each direction an orthogonal pre-filter works across every interior block boundary, on the 8 samples at either side,
 and a DCT of 16 points within each block (Tran, Liang, Tu, Lapped transform via time-domain pre- and post-processing,
-IEEE Trans. Signal Processing 51(6), 2003: eq. 12 with the orthogonal V = J C2' C4 J, which makes it the type-II fast LOT
-of Malvar and Staelin, The LOT, IEEE Trans. ASSP 37(4), 1989). The blocks at the rim of the image are not filtered
+IEEE Trans. Signal Processing 51(6), 2003, with the orthogonal V = J C2' C4 J, which makes it the type-II fast LOT of
+Malvar and Staelin, The LOT, IEEE Trans. ASSP 37(4), 1989). The blocks at the rim of the image are not filtered
 outwards, so that no sample beyond it is needed.
 
 Exactness. Samples and coefficients are integers in units of 1/64 grey value, the matrices integers of scale 2**20, all
 held in float64. Values are clipped to 2**27 before each product, and no row of a matrix has absolute entries that add
-up to more than 4 * 2**20, so that every partial sum is below 2**27 * 2**22 = 2**49 < 2**53: float64 is exact in whatever
-order, with whatever instructions, a matrix product is summed. Scaling back by 2**-20 is exact, too.
+up to more than 4 * 2**20, so that every partial sum is at most 2**27 * 2**22 = 2**49 < 2**53: float64 is exact in
+whatever order, with whatever instructions, a matrix product is summed. Scaling back by 2**-20 is exact, too.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def _dct2(size: int) -> _Plane:
     frequency, sample = np.arange(size)[:, None], np.arange(size)[None, :]
     matrix = np.sqrt(2 / size) * np.cos(np.pi * (2 * sample + 1) * frequency / (2 * size))
     matrix[0] /= np.sqrt(2)
-    return matrix
+    orthonormal: _Plane = matrix
+    return orthonormal
 
 
 def _dct4(size: int) -> _Plane:

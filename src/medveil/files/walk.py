@@ -38,7 +38,8 @@ class Listing:
 
     Attributes:
         files: every input, also those with a problem.
-        skipped: how many files were passed over: DICOMDIR, names that begin with a dot, files met a second time.
+        skipped: how many files and folders were passed over: DICOMDIR, names that begin with a dot, files met a second
+            time, what the caller asked to skip.
     """
 
     files: tuple[Found, ...]
@@ -51,58 +52,92 @@ class Listing:
         return len(self.files)
 
 
-def find_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
+def find_files(paths: Iterable[str | os.PathLike[str]], *, skip: Iterable[Path] = ()) -> Listing:
     """Every file of the given files and folders, folders searched to the bottom, sorted by name.
 
     Links inside a folder are followed only to files inside that same folder; a path that the user names is taken even
     if it is a link. Nothing is opened.
+
+    Args:
+        paths: files and folders.
+        skip: files and folders to pass over wherever they are met, with all that is in them; each counts as one
+            skipped. What the user names inside such a folder is taken.
     """
-    walk = _Walk()
+    walk = _Walk(frozenset(os.path.realpath(path) for path in skip))
     for index, given in enumerate(paths):
         walk.add(Path(given), index)
     return Listing(tuple(walk.files), walk.skipped)
 
 
+@dataclass(frozen=True)
+class _Folder:
+    """A folder to search: where it is, its name in the release, and where it is with all links resolved."""
+
+    path: Path
+    relative: PurePosixPath
+    real: str
+
+
 class _Walk:
-    def __init__(self) -> None:
+    def __init__(self, skip: frozenset[str]) -> None:
         self.files: list[Found] = []
         self.skipped = 0
+        self._skip = skip
         self._relatives: set[str] = set()
         self._tops: set[str] = set()
         self._seen: set[str] = set()
 
     def add(self, given: Path, root: int) -> None:
-        if given.is_dir():
+        real = os.path.realpath(given)
+        if real in self._skip:
+            self.skipped += 1
+        elif os.path.isdir(given):
             top = self._distinct(PurePosixPath(_folder_name(given)), self._tops)
             self._tops.add(str(top).casefold())
-            self._folder(given, top, root, Path(os.path.realpath(given)))
-            return
-        name = PurePosixPath(given.name or "input")
-        self._keep(given, name, root, _problem_of(given))
+            self._search(_Folder(given, top, real), root)
+        else:
+            self._keep(given, PurePosixPath(given.name or "input"), root, _problem_of(given))
 
-    def _folder(self, folder: Path, relative: PurePosixPath, root: int, inside: Path) -> None:
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError:
-            self._keep(folder, relative, root, UNREADABLE_FOLDER)
-            return
-        for entry in entries:
-            path, name = folder / entry.name, relative / _printable(entry.name)
-            if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR":
+    def _search(self, top: _Folder, root: int) -> None:
+        """Depth first, with a stack of its own: folders may be nested deeper than Python's calls."""
+        inside = Path(top.real)
+        stack = [self._entries(top, root)]
+        while stack:
+            step = next(stack[-1], None)
+            if step is None:
+                stack.pop()
+                continue
+            folder, entry = step
+            inner = _Folder(
+                folder.path / entry.name,
+                folder.relative / _printable(entry.name),
+                os.path.join(folder.real, entry.name),
+            )
+            if entry.name.startswith(".") or entry.name.upper() == "DICOMDIR" or inner.real in self._skip:
                 self.skipped += 1
             elif entry.is_symlink():
-                self._link(path, name, root, inside)
+                self._link(inner.path, inner.relative, root, inside)
             elif entry.is_dir(follow_symlinks=False):
-                self._folder(path, name, root, inside)
+                stack.append(self._entries(inner, root))
             else:
-                self._keep(path, name, root, _problem_of(path))
+                self._keep(inner.path, inner.relative, root, _problem_of(inner.path))
+
+    def _entries(self, folder: _Folder, root: int) -> Iterator[tuple[_Folder, os.DirEntry[str]]]:
+        try:
+            with os.scandir(folder.path) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError:
+            self._keep(folder.path, folder.relative, root, UNREADABLE_FOLDER)
+            return
+        for entry in entries:
+            yield folder, entry
 
     def _link(self, path: Path, relative: PurePosixPath, root: int, inside: Path) -> None:
         target = Path(os.path.realpath(path))
-        if not target.exists() or not target.is_relative_to(inside):
+        if not os.path.exists(target) or not target.is_relative_to(inside):
             self._keep(path, relative, root, LINK_OUTSIDE)
-        elif target.is_dir():
-            self.skipped += 1  # its files are met where they really are
+        elif os.path.isdir(target) or any(target.is_relative_to(passed) for passed in self._skip):
+            self.skipped += 1  # its files are met where they really are, or passed over
         else:
             self._keep(path, relative, root, _problem_of(path))
 
@@ -137,6 +172,6 @@ def _printable(name: str) -> str:
 def _problem_of(path: Path) -> str:
     try:
         mode = os.stat(path).st_mode
-    except OSError:
+    except (OSError, ValueError):
         return NO_SUCH_FILE
     return "" if stat.S_ISREG(mode) else NOT_REGULAR

@@ -7,10 +7,10 @@ tier and recipient that it was made for. Its length does not depend on the numbe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-
-import cbor2
+from typing import Any
 
 from medveil.errors import IntegrityError, NoFittingKeyError
+from medveil.files import canonical
 from medveil.keys.identity import Identity, Recipient, signature_fits
 from medveil.keys.tiers import KEY_BYTES, ReleaseKeys, Tier, hkdf
 
@@ -50,11 +50,10 @@ def seal_grant(grant: Grant, recipient: Recipient, owner: Identity) -> bytes:
     from pyrage import x25519
 
     keys, age = grant.keys, recipient.age.encode()
-    payload = cbor2.dumps(
-        [grant.release, grant.epoch, grant.grant_id, keys.tier.value, keys.tier_key, keys.identity_key, age],
-        canonical=True,
+    payload = canonical.dumps(
+        [grant.release, grant.epoch, grant.grant_id, keys.tier.value, keys.tier_key, keys.identity_key, age]
     )
-    body = cbor2.dumps([payload, owner.sign(_CONTEXT, payload)], canonical=True)
+    body = canonical.dumps([payload, owner.sign(_CONTEXT, payload)])
     while True:
         sealed = bytes(pyrage.encrypt(body, [x25519.Recipient.from_str(recipient.age)]))
         if len(sealed) <= MAX_GRANT_BYTES:
@@ -70,20 +69,30 @@ def open_grant(data: bytes, identity: Identity, owner_key: bytes) -> Grant:
     """
     body = unwrap(data, identity)
     try:
-        payload, signature = cbor2.loads(body)
-        release, epoch, grant_id, tier, tier_key, identity_key, age = cbor2.loads(payload)
-        keys = ReleaseKeys(Tier(tier), tier_key, identity_key)
-        sound = [len(release), len(grant_id), len(tier_key)] == [16, 16, KEY_BYTES] and len(identity_key) in (0, 32)
-        sound = sound and isinstance(epoch, int) and age == identity.recipient.age.encode()
-        sound = sound and cbor2.dumps([payload, signature], canonical=True) == body
-    except (ValueError, TypeError, cbor2.CBORError):
-        sound = False
-    if not sound or not signature_fits(owner_key, signature, _CONTEXT, payload):
+        payload, signature = canonical.loads(body, what="grant", limit=_LIMIT)
+        if not (isinstance(payload, bytes) and isinstance(signature, bytes)):
+            raise TypeError("frame")
+        if not signature_fits(owner_key, signature, _CONTEXT, payload):
+            raise ValueError("signature")
+        return _grant_of(canonical.loads(payload, what="grant", limit=_LIMIT), identity.recipient)
+    except (ValueError, TypeError, IntegrityError):
         raise IntegrityError(
             "a grant was not made by the owner of this release for this key",
             hint="ask the owner for the release again",
-        )
-    return Grant(release, epoch, grant_id, keys)
+        ) from None
+
+
+def _grant_of(fields: Any, recipient: Recipient) -> Grant:
+    release, epoch, grant_id, tier, tier_key, identity_key, age = fields
+    if not all(isinstance(part, bytes) for part in (release, grant_id, tier_key, identity_key, age)):
+        raise TypeError("bytes")
+    if [len(release), len(grant_id), len(tier_key)] != [16, 16, KEY_BYTES] or len(identity_key) not in (0, KEY_BYTES):
+        raise ValueError("lengths")
+    if type(epoch) is not int or not 0 <= epoch < 1 << 32 or not isinstance(tier, str):
+        raise ValueError("epoch or tier")
+    if age != recipient.age.encode():
+        raise ValueError("recipient")
+    return Grant(release, epoch, grant_id, ReleaseKeys(Tier(tier), tier_key, identity_key))
 
 
 def wrap(data: bytes, recipient: Recipient) -> bytes:

@@ -19,7 +19,7 @@ from medveil.files.atomic import write_bytes
 from medveil.keys import bech32
 
 _SIGN_INFO = b"medveil/v1/sign"
-_SELF_CONTEXT = b"medveil/v1/recipient\x00"
+_SELF_CONTEXT = b"medveil/v1/recipient"
 _MAX_KEY_FILE = 64 * 1024
 
 
@@ -37,8 +37,9 @@ class Recipient:
 
     @property
     def fingerprint(self) -> str:
-        """The key's short name on screen: 100 bits of SHA-256 over the age recipient in five groups of four."""
-        return fingerprint(self.age.encode())
+        """The key's short name on screen: 100 bits of SHA-256 over verify key and age recipient, in groups of four."""
+        text = base64.b32encode(hashlib.sha256(self.verify_key + self.age.encode()).digest()).decode().lower()[:20]
+        return "-".join(text[i : i + 4] for i in range(0, 20, 4))
 
     def to_text(self, self_signature: bytes) -> str:
         return (
@@ -138,12 +139,6 @@ class Identity:
         return cls.from_age_secret(secrets[0])
 
 
-def fingerprint(public: bytes) -> str:
-    """Readable name of a public key: five groups of four base32 characters of its SHA-256."""
-    text = base64.b32encode(hashlib.sha256(public).digest()).decode().lower()[:20]
-    return "-".join(text[i : i + 4] for i in range(0, 20, 4))
-
-
 def verify_key_of(signing_seed: bytes) -> bytes:
     """Raw Ed25519 public key (32 bytes) of a seed."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -164,15 +159,15 @@ def signature_fits(verify_key: bytes, signature: bytes, context: bytes, message:
 
 
 def generate(path: Path, *, force: bool = False) -> Identity:
-    """Make a new key: `path` (0600) and, beside it, the public file with the suffix `.pub`.
+    """Make a new key: `path` (0600) and, beside it, the public file (alice.pub of alice.key, else the name and .pub).
 
     Raises:
         TargetExistsError: either file is there already; a lost key is final, so --force is asked for.
     """
     from pyrage import x25519
 
-    public_path = path.with_suffix(".pub")
-    if public_path == path:
+    public_path = path.with_suffix(".pub") if path.suffix == ".key" else path.with_name(f"{path.name}.pub")
+    if path.suffix == ".pub":
         raise KeyFileError("a secret key file cannot end in .pub", hint="name it like alice.key")
     for target in (path, public_path):
         if not force and (target.exists() or target.is_symlink()):
@@ -188,13 +183,19 @@ def generate(path: Path, *, force: bool = False) -> Identity:
     return identity
 
 
-def default_identity() -> tuple[Identity, Path, bool]:
-    """The owner's key when none is named: (identity, its path, whether it was made just now)."""
+def default_identity(*, create: bool = True) -> tuple[Identity, Path, bool]:
+    """The owner's key when none is named: (identity, its path, whether it was made just now).
+
+    Raises:
+        KeyFileError: there is none yet, and `create` is not set.
+    """
     from platformdirs import user_config_path
 
     path = user_config_path("medveil", appauthor=False) / "owner.key"
     if path.exists():
         return Identity.load(path), path, False
+    if not create:
+        raise KeyFileError("there is no key of your own yet", hint="name one with -i; medveil keygen makes one")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return generate(path), path, True
 

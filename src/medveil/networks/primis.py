@@ -37,7 +37,7 @@ class PrimisConfig:
     spread: bool = True
     bank_channels: tuple[int, ...] = (1, 12, 24)
     bank_strides: tuple[int, ...] = (4, 4)
-    sweeps: int = 3
+    sweeps: int = 6
     growth: float = 0.5
     polish: int = 2
 
@@ -161,7 +161,14 @@ class PrimisNetwork(nn.Module):
         return coefficients * self.from_vectors(mask, frame, code_map)
 
     @torch.no_grad()
-    def pursue(self, region: Tensor, frame: Frame, mask: Tensor | None = None, gains: Tensor | None = None) -> Pursuit:
+    def pursue(
+        self,
+        region: Tensor,
+        frame: Frame,
+        mask: Tensor | None = None,
+        gains: Tensor | None = None,
+        sweeps: int | None = None,
+    ) -> Pursuit:
         """Encode one region.
 
         Args:
@@ -169,14 +176,16 @@ class PrimisNetwork(nn.Module):
             frame: the grid of the region.
             mask: 1 where a pixel counts, 0 where it is padding; None where all count.
             gains: the bank's log gains, where they have been computed already.
+            sweeps: in place of the configuration's.
         """
         config = self.config
         gains = self.gains(region, frame) if gains is None else gains.detach()
         codes: list[Tensor] = []
         first: list[Tensor] = []
         residual = region
-        for sweep in range(config.sweeps):
-            share = ((sweep + 1) / config.sweeps) ** config.growth
+        count = config.sweeps if sweeps is None else sweeps
+        for sweep in range(count):
+            share = ((sweep + 1) / count) ** config.growth
             sparsity = max(1, round(config.sparsity * share))
             for i in range(self.maps):
                 found = self.analyse_map(residual, frame, i)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medveil.codecs.code import Profile
-from medveil.errors import IntegrityError, NoFittingKeyError
+from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError
 from medveil.files import canonical
 from medveil.files.atomic import write_bytes
+from medveil.files.reading import read_regular
 from medveil.keys.grants import Grant, open_grant, seal_grant, unwrap, wrap
 from medveil.keys.identity import Identity, Recipient, signature_fits
 from medveil.keys.tiers import ReleaseKeys
@@ -21,6 +22,7 @@ from medveil.keys.tiers import ReleaseKeys
 BOOK = "owner.age"
 _CONTEXT = b"medveil/v1/owner-book"
 _MAX_BOOK = 1 << 24
+MAX_GRANT_FILE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class OwnerBook:
         release, epoch: the release that it belongs to.
         protection, profile, grids, decoys, embed: settings that every package of the release has in common.
         created: day, YYYY-MM-DD.
+        limits: quality limits of the first share, see `ShareSettings.limits`.
         grants: who was granted what, the owner first.
     """
 
@@ -51,13 +54,14 @@ class OwnerBook:
     decoys: int
     embed: bool
     created: str
+    limits: str
     grants: tuple[GrantNote, ...]
 
     def save(self, folder: Path, owner: Identity) -> None:
-        p = self.profile
+        p, grids = self.profile, list(self.grids)
         payload = canonical.dumps(
             [
-                [self.release, self.epoch, self.protection, self.decoys, self.embed, self.created, list(self.grids)],
+                [self.release, self.epoch, self.protection, self.decoys, self.embed, self.created, self.limits, grids],
                 [p.codec, p.quality_centidb, p.sparsity, p.deep, p.weights],
                 [[note.age, note.sees_identity, note.grant_id] for note in self.grants],
             ]
@@ -69,13 +73,13 @@ class OwnerBook:
     def load(cls, folder: Path, owner: Identity) -> OwnerBook:
         """Read the book of a release. Raises NoFittingKeyError (another owner) or IntegrityError (changed)."""
         try:
-            data = (folder / BOOK).read_bytes()
-        except OSError:
+            data = read_regular(folder / BOOK, limit=_MAX_BOOK, what="owner's notes")
+        except FileNotFoundError:
             raise IntegrityError("owner.age is missing from the release", hint="restore it from a backup") from None
         try:
             payload, signature = canonical.loads(unwrap(data, owner, limit=_MAX_BOOK), what="owner's book")
             head, profile, notes = canonical.loads(payload, what="owner's book", limit=_MAX_BOOK)
-            release, epoch, protection, decoys, embed, created, grids = head
+            release, epoch, protection, decoys, embed, created, limits, grids = head
             grants = tuple(GrantNote(*note) for note in notes)
         except NoFittingKeyError:
             raise NoFittingKeyError(
@@ -83,9 +87,13 @@ class OwnerBook:
             ) from None
         except (TypeError, ValueError):
             raise IntegrityError("the owner's book does not have the fields of format 1") from None
-        if not signature_fits(owner.recipient.verify_key, signature, _CONTEXT, payload):
+        if not isinstance(signature, bytes) or not signature_fits(
+            owner.recipient.verify_key, signature, _CONTEXT, payload
+        ):
             raise IntegrityError("owner.age was not written by the owner", hint="restore it from a backup")
-        return cls(release, epoch, protection, Profile(*profile), (grids[0], grids[1]), decoys, embed, created, grants)
+        return cls(
+            release, epoch, protection, Profile(*profile), (grids[0], grids[1]), decoys, embed, created, limits, grants
+        )
 
 
 def write_grant(folder: Path, grant: Grant, recipient: Recipient, owner: Identity) -> None:
@@ -102,20 +110,23 @@ def find_grant(folder: Path, identity: Identity, owner_key: bytes, release: byte
         NoFittingKeyError: none is for it.
         IntegrityError: one opens, and its owner's signature or release does not fit.
     """
-    refusal = NoFittingKeyError(
+    refusal: MedveilError = NoFittingKeyError(
         f"key {identity.fingerprint} opens nothing in this release",
         hint="use the key that it was shared with, or ask the owner to share it with this one",
     )
     for path in sorted((folder / "grants").glob("*.age")):
         try:
-            grant = open_grant(path.read_bytes(), identity, owner_key)
+            grant = open_grant(read_regular(path, limit=MAX_GRANT_FILE, what="grant"), identity, owner_key)
         except NoFittingKeyError:
             continue
-        except OSError:
-            raise IntegrityError("a grant cannot be read") from None
-        if grant.release != release:
-            raise IntegrityError("a grant was made for another release", hint="get the release again from its owner")
-        return grant
+        except FileNotFoundError:
+            continue
+        except IntegrityError as error:
+            refusal = error  # somebody slipped it in; the true one may follow
+            continue
+        if grant.release == release:
+            return grant
+        refusal = IntegrityError("a grant was made for another release", hint="get the release again from its owner")
     raise refusal
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from medveil.codecs.code import Bucket
 from medveil.errors import UsageError
 from medveil.files.atomic import write_bytes
-from medveil.keys.identity import fingerprint
 from medveil.keys.tiers import Section
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package
@@ -43,7 +42,7 @@ class PublicView:
 
 def inspect(folder: Path, package: str | None = None) -> PublicView:
     """What anybody can see. `package` is an id in hexadecimal digits, or its unambiguous beginning."""
-    release = Release(folder)
+    release = Release(folder, pin=False)
     manifest, profile = release.manifest, release.manifest.profile
     shown = None
     if package is not None:
@@ -58,7 +57,7 @@ def inspect(folder: Path, package: str | None = None) -> PublicView:
         }
     return PublicView(
         release=manifest.release.hex(),
-        owner=fingerprint(manifest.owner),
+        owner=manifest.owner_fingerprint,
         protection=manifest.protection,
         created=manifest.created,
         profile={
@@ -92,7 +91,7 @@ def stranger_picture(folder: Path, package: str | None = None) -> NDArray[np.uin
     Sealed: the public code taken at face value. Obfuscated: the code with its decoys. Encrypted: the bytes of the
     section, row after row, since there is no code to decode.
     """
-    release = Release(folder)
+    release = Release(folder, pin=False)
     if not release.manifest.packages:
         raise UsageError("the release holds no package")
     entry = find_entry(release, package) if package else _first_image(folder, release)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from medveil.errors import InputError, MedveilError, QualityError
+from medveil.errors import InputError, MedveilError, QualityError, UnreadableInputError, UnsupportedInputError
 from medveil.files.atomic import write_bytes
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package
 from medveil.releases.packing import Fidelity, Origin, PackingPlan, entry_of, pack_attachment, pack_image
+from medveil.releases.settings import ShareSettings, codec_for
 
-if TYPE_CHECKING:
-    from medveil.codecs.code import Codec
-    from medveil.releases.settings import ShareSettings
-
+MAX_ATTACHMENT = 128 << 20  # bytes
 PARALLEL_FROM = 4  # inputs; below that, starting processes costs more than it saves
 LOW_MARGIN_DB = 3.0  # contract: images that far below the target are listed
 
@@ -56,6 +57,16 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a worker needs beside the plan: which codec, and below which quality an image fails."""
+
+    codec: str
+    weights: Path | None
+    min_quality: float | None
+    max_rmse: float | None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of a task."""
 
@@ -68,21 +79,29 @@ class Outcome:
 
 
 def run_tasks(
-    tasks: list[Task], plan: PackingPlan, settings: ShareSettings, staging: Path,
+    tasks: list[Task], plan: PackingPlan, settings: ShareSettings, staging: Path, weights: Path | None,
     progress: Callable[[int, int, str], None] | None,
 ) -> Iterator[Outcome]:  # fmt: skip
     """Pack every task into the staging folder; outcomes come in the order in which they are ready.
+
+    Args:
+        tasks: what is to be packed.
+        plan: settings and keys of the release.
+        settings: the request, for its limits and number of workers.
+        staging: where the packages go.
+        weights: weights file that the release brings along, if any.
+        progress: called as (done, total, text).
 
     Raises:
         MedveilError: the folder cannot be written (a full disk); what is finished stays there.
     """
     workers = min(settings.workers, len(tasks))
-    limits = (settings.codec, settings.min_quality, settings.max_rmse)
+    limits = Limits(settings.codec, weights, settings.min_quality, settings.max_rmse)
     if workers <= 1 or len(tasks) < PARALLEL_FROM:
         outcomes = (pack_task(task, plan, limits, staging) for task in tasks)
         yield from _reported(outcomes, len(tasks), progress)
         return
-    pool = ProcessPoolExecutor(workers)
+    pool = ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(os.getpid(),))
     try:
         futures = [pool.submit(pack_task, task, plan, limits, staging) for task in tasks]
         yield from _reported((future.result() for future in as_completed(futures)), len(tasks), progress)
@@ -99,18 +118,17 @@ def _reported(
         yield outcome
 
 
-def pack_task(task: Task, plan: PackingPlan, limits: tuple[str, float | None, float | None], staging: Path) -> Outcome:
+def pack_task(task: Task, plan: PackingPlan, limits: Limits, staging: Path) -> Outcome:
     """Pack one input and write its package; every error of the input becomes a Failure."""
-    codec_name, min_quality, max_rmse = limits
     origin = Origin(task.relative, task.sha256)
     measured: Fidelity | None = None
     warnings: tuple[str, ...] = ()
     try:
         if task.attached:
-            package = pack_attachment(task.path.read_bytes(), origin, plan)
+            package = pack_attachment(_attachment(task), origin, plan)
         else:
-            package, measured, warnings = _pack_image(task, origin, plan, codec_name)
-            _check_quality(measured, min_quality, max_rmse)
+            package, measured, warnings = _pack_image(task, origin, plan, limits)
+            _check_quality(measured, limits)
     except MedveilError as error:
         return Outcome(task, failure=Failure(task.number, str(task.path), type(error).__name__, error.message))
     except (MemoryError, ArithmeticError, ValueError, TypeError, LookupError, OSError, RecursionError) as error:
@@ -131,29 +149,53 @@ def pack_task(task: Task, plan: PackingPlan, limits: tuple[str, float | None, fl
 
 
 def _pack_image(
-    task: Task, origin: Origin, plan: PackingPlan, codec_name: str
+    task: Task, origin: Origin, plan: PackingPlan, limits: Limits
 ) -> tuple[Package, Fidelity, tuple[str, ...]]:
     from medveil import images
 
     image = images.read(task.path)
-    package, measured = pack_image(image, origin, plan, _codec(codec_name))
-    return package, measured, tuple(images.warnings(image))
+    with task.path.open("rb") as file:
+        _check_unchanged(hashlib.file_digest(file, "sha256").digest(), task)
+    package, measured = pack_image(image, origin, plan, codec_for(limits.codec, plan.profile, limits.weights))
+    warnings = list(images.warnings(image))
+    if image.bits_stored > 8 and not plan.profile.deep:
+        warnings.append("more than 8 bits in a release made for 8: coarser than in a release of its own")
+    return package, measured, tuple(warnings)
 
 
-def _codec(name: str) -> Codec:
-    from medveil.codecs.registry import get_codec
+def _attachment(task: Task) -> bytes:
+    with task.path.open("rb") as file:
+        data = file.read(MAX_ATTACHMENT + 1)
+    if len(data) > MAX_ATTACHMENT:
+        raise UnsupportedInputError(f"it is longer than {MAX_ATTACHMENT >> 20} MiB, the most for an attachment")
+    _check_unchanged(hashlib.sha256(data).digest(), task)
+    return data
 
-    return get_codec(name)
+
+def _check_unchanged(digest: bytes, task: Task) -> None:
+    if digest != task.sha256:
+        raise UnreadableInputError("it changed while it was being shared", hint="run the same command again")
 
 
-def _check_quality(measured: Fidelity, min_quality: float | None, max_rmse: float | None) -> None:
-    if min_quality is not None and measured.psnr < min_quality:
+def _check_quality(measured: Fidelity, limits: Limits) -> None:
+    if limits.min_quality is not None and measured.psnr < limits.min_quality:
         raise QualityError(
-            f"it comes back at {measured.psnr:.1f} dB; --min-quality asks for {min_quality:g}",
+            f"it comes back at {measured.psnr:.1f} dB; --min-quality asks for {limits.min_quality:g}",
             hint="raise --quality, or share this image by itself",
         )
-    if max_rmse is not None and measured.rmse > max_rmse:
+    if limits.max_rmse is not None and measured.rmse > limits.max_rmse:
         raise QualityError(
-            f"it comes back with an RMSE of {measured.rmse:.2f} stored values; --max-rmse allows {max_rmse:g}",
+            f"it comes back with an RMSE of {measured.rmse:.2f} stored values; --max-rmse allows {limits.max_rmse:g}",
             hint="raise --quality, or share this image by itself",
         )
+
+
+def end_with_parent(parent: int) -> None:
+    """In a worker process: end when the parent has, so that a killed share leaves nobody at work."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

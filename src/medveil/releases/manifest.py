@@ -8,6 +8,7 @@ the signature fits, so that at every moment the release is the old one or the ne
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,20 @@ from medveil.codecs.code import Profile
 from medveil.errors import FormatVersionError, IntegrityError, UsageError
 from medveil.files import canonical
 from medveil.files.atomic import write_bytes
-from medveil.keys.identity import Identity, signature_fits
+from medveil.files.reading import read_regular
+from medveil.keys.identity import Identity, Recipient, signature_fits
 from medveil.releases.package import FORMAT, SUITE
 
 RECORD, SIGNATURE = "manifest.cbor", "manifest.sig"
 _CONTEXT = b"medveil/v1/manifest"
-_MAX_MANIFEST = 1 << 30
+PROTECTIONS = frozenset({"sealed", "encrypted", "obfuscated"})
+_MAX_MANIFEST = 1 << 27  # room for half a million packages
+_BYTES_AN_ITEM = 12  # a manifest has fewer data items than one in so many bytes
+_MAX_SIGNATURE = 64
+_MAX_SPARSITY = 256  # channels of a code vector
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_CODEC = re.compile(r"[a-z0-9_-]{1,32}")
+_AGE = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 
 
 @dataclass(frozen=True, order=True)
@@ -55,12 +64,15 @@ class Manifest:
         epoch: key epoch.
         sequence: 0 for the first manifest of a release, one more each time it is signed anew.
         owner: the owner's Ed25519 public key.
+        recipient: the owner's age recipient, so that her fingerprint can be shown.
         protection: sealed, encrypted or obfuscated.
         profile: coding settings, one for the whole release.
         grids: (image, identity): those sections are padded to multiples of these bytes.
         created: day, YYYY-MM-DD.
         decoys: decoys a code vector or map where protection is obfuscated, else 0.
         weights: sha256 of each embedded weights file.
+        grants: (id, sha256) of each grant file, sorted.
+        notes: sha256 of owner.age.
         packages: entries sorted by id.
     """
 
@@ -68,12 +80,15 @@ class Manifest:
     epoch: int
     sequence: int
     owner: bytes
+    recipient: str
     protection: str
     profile: Profile
     grids: tuple[int, int]
     created: str
     decoys: int = 0
     weights: tuple[bytes, ...] = ()
+    grants: tuple[tuple[bytes, bytes], ...] = ()
+    notes: bytes = bytes(32)
     packages: tuple[PackageEntry, ...] = ()
 
     def to_bytes(self) -> bytes:
@@ -86,15 +101,23 @@ class Manifest:
                 "epoch": self.epoch,
                 "sequence": self.sequence,
                 "owner": self.owner,
+                "recipient": self.recipient,
                 "protection": self.protection,
                 "profile": [profile.codec, profile.quality_centidb, profile.sparsity, profile.deep, profile.weights],
                 "grids": list(self.grids),
                 "created": self.created,
                 "decoys": self.decoys,
                 "weights": list(self.weights),
+                "grants": [list(grant) for grant in self.grants],
+                "notes": self.notes,
                 "packages": [[e.package, e.length, e.sha256, list(e.commitments)] for e in self.packages],
             }
         )
+
+    @property
+    def owner_fingerprint(self) -> str:
+        """The owner's fingerprint, as `medveil keygen` showed it to her."""
+        return Recipient(self.recipient, self.owner).fingerprint
 
     def with_packages(self, entries: list[PackageEntry]) -> Manifest:
         """The same release with these packages, one sequence number further."""
@@ -132,6 +155,10 @@ def settle(folder: Path, stored: StoredManifest) -> None:
 def announce(folder: Path, manifest: Manifest, owner: Identity) -> None:
     """Write the signed next manifest beside the current one, without switching to it."""
     record = manifest.to_bytes()
+    if len(record) > _MAX_MANIFEST:
+        raise UsageError(
+            f"{len(manifest.packages)} packages are more than one release can have", hint="share them as several"
+        )
     write_bytes(folder / f"{RECORD}.next", record, overwrite=True)
     write_bytes(folder / f"{SIGNATURE}.next", owner.sign(_CONTEXT, record), overwrite=True)
 
@@ -144,8 +171,8 @@ def load(folder: Path) -> StoredManifest:
         IntegrityError: a file is missing, damaged, or no signature fits.
         FormatVersionError: written by a newer medveil.
     """
-    records = [_read(folder / RECORD), _read(folder / f"{RECORD}.next")]
-    signatures = [_read(folder / SIGNATURE), _read(folder / f"{SIGNATURE}.next")]
+    records = [_read(folder / name, _MAX_MANIFEST) for name in (RECORD, f"{RECORD}.next")]
+    signatures = [_read(folder / name, _MAX_SIGNATURE) for name in (SIGNATURE, f"{SIGNATURE}.next")]
     if records[0] is None and signatures[0] is None:
         raise UsageError("this folder is not a release: it has no manifest.cbor", hint="check the folder's name")
     for number, record in enumerate(records):
@@ -169,14 +196,11 @@ def _signed_next(record: bytes | None, signature: bytes | None, current: Manifes
     return following.packages if same and signature_fits(current.owner, signature, _CONTEXT, record) else ()
 
 
-def _read(path: Path) -> bytes | None:
+def _read(path: Path, limit: int) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            return file.read(_MAX_MANIFEST)
+        return read_regular(path, limit=limit, what=f"file {path.name}")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise IntegrityError(f"{path.name} cannot be read: {error.strerror or type(error).__name__}") from None
 
 
 def _parse_or_none(record: bytes) -> Manifest | None:
@@ -187,7 +211,8 @@ def _parse_or_none(record: bytes) -> Manifest | None:
 
 
 def _parse(record: bytes) -> Manifest:
-    value: Any = canonical.loads(record, what="manifest", limit=_MAX_MANIFEST)
+    items = 1024 + len(record) // _BYTES_AN_ITEM
+    value: Any = canonical.loads(record, what="manifest", limit=_MAX_MANIFEST, max_items=items)
     if not isinstance(value, dict) or not isinstance(value.get("format"), int):
         raise IntegrityError("the manifest does not say which format it has")
     if (value["format"], value.get("suite")) != (FORMAT, SUITE):
@@ -208,7 +233,7 @@ def _manifest_of(value: dict[str, Any]) -> Manifest:
     packages = tuple(PackageEntry(i, n, digest, tuple(commits)) for i, n, digest, commits in value["packages"])
     ids = [entry.package for entry in packages]
     names = {"format", "suite", "release", "epoch", "sequence", "owner", "protection", "profile", "grids", "created"}
-    if set(value) != names | {"decoys", "weights", "packages"}:
+    if set(value) != names | {"decoys", "weights", "packages", "recipient", "grants", "notes"}:
         raise ValueError("fields")
     integers = [value["epoch"], value["sequence"], value["decoys"], *value["grids"], quality, sparsity, deep]
     integers += [entry.length for entry in packages]
@@ -216,13 +241,20 @@ def _manifest_of(value: dict[str, Any]) -> Manifest:
         raise ValueError("integers")
     if ids != sorted(set(ids)) or not all(type(i) is bytes and len(i) == 16 for i in [*ids, value["release"]]):
         raise ValueError("ids")
+    grants = tuple((grant_id, digest) for grant_id, digest in value["grants"])
+    if list(grants) != sorted(set(grants)) or not all(type(i) is bytes and len(i) == 16 for i, _ in grants):
+        raise ValueError("grants")
     digests = [entry.sha256 for entry in packages] + [c for entry in packages for c in entry.commitments]
-    if not all(type(d) is bytes and len(d) == 32 for d in [*digests, *value["weights"], value["owner"]]):
+    digests += [*value["weights"], *(digest for _, digest in grants), value["notes"], value["owner"]]
+    if not all(type(d) is bytes and len(d) == 32 for d in digests):
         raise ValueError("digests")
-    texts = [value["protection"], value["created"], codec]
-    if not all(type(text) is str and len(text) <= 64 for text in texts) or type(weights) is not bytes:
+    texts = [_DAY.fullmatch(value["created"]), _CODEC.fullmatch(codec), _AGE.fullmatch(value["recipient"])]
+    if not all(texts) or value["protection"] not in PROTECTIONS:
         raise ValueError("texts")
+    if type(weights) is not bytes or len(weights) not in (0, 32) or sparsity > _MAX_SPARSITY or deep > 1:
+        raise ValueError("profile")
     return Manifest(
-        value["release"], value["epoch"], value["sequence"], value["owner"], value["protection"], profile,
-        (value["grids"][0], value["grids"][1]), value["created"], value["decoys"], tuple(value["weights"]), packages,
+        value["release"], value["epoch"], value["sequence"], value["owner"], value["recipient"], value["protection"],
+        profile, (value["grids"][0], value["grids"][1]), value["created"], value["decoys"], tuple(value["weights"]),
+        grants, value["notes"], packages,
     )  # fmt: skip

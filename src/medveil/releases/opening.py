@@ -15,9 +15,10 @@ from medveil.files.atomic import write_bytes
 from medveil.images.image import Image
 from medveil.keys.grants import Grant
 from medveil.keys.identity import Identity, Recipient
-from medveil.releases.jobs import PARALLEL_FROM, Failure
+from medveil.releases.jobs import PARALLEL_FROM, Failure, end_with_parent
 from medveil.releases.manifest import Manifest, PackageEntry
 from medveil.releases.release import Release, codec_of, open_package
+from medveil.releases.staging import refuse_inside_release
 
 
 @dataclass
@@ -83,6 +84,8 @@ def open_release(
     release = Release(folder, owner=owner)
     grant = release.grant_of(identity)
     release.codec()  # a missing codec or weights file is one error, not one a package
+    out = Path(os.path.abspath(out))
+    refuse_inside_release(out)
     if not force and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TargetExistsError("the output folder holds files", hint="name a new folder, or --force to write into it")
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -109,7 +112,7 @@ def _opened(
     if workers <= 1 or len(entries) < PARALLEL_FROM:
         yield from ((entry, _open_one(source, entry)) for entry in entries)
         return
-    pool = ProcessPoolExecutor(workers)
+    pool = ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(os.getpid(),))
     try:
         for start in range(0, len(entries), 16 * workers):  # bounded, so that opened images never pile up
             batch = entries[start : start + 16 * workers]
@@ -171,10 +174,22 @@ def _with_suffix(name: PurePosixPath, suffix: str) -> PurePosixPath:
 
 
 def _free_name(name: PurePosixPath, taken: set[str]) -> PurePosixPath:
-    """`name`, or `name-2` … where two originals would come out under one name."""
+    """`name`, or `name-2` … where it would meet another file, or a folder that another file lies in.
+
+    `taken` holds the files so far, and with a slash at the end the folders that they lie in; case is ignored.
+    """
     candidate, count = name, 1
-    while str(candidate).casefold() in taken:
+    while _collides(candidate, taken):
         count += 1
-        candidate = name.with_name(f"{name.stem}-{count}{name.suffix}")
+        if any(str(parent).casefold() in taken for parent in name.parents):  # a file stands where its folder would be
+            candidate = PurePosixPath(f"{name.parts[0]}-{count}", *name.parts[1:])
+        else:
+            candidate = name.with_name(f"{name.stem}-{count}{name.suffix}")
     taken.add(str(candidate).casefold())
+    taken.update(f"{parent}/".casefold() for parent in candidate.parents)
     return candidate
+
+
+def _collides(name: PurePosixPath, taken: set[str]) -> bool:
+    key = str(name).casefold()
+    return key in taken or f"{key}/" in taken or any(str(parent).casefold() in taken for parent in name.parents)

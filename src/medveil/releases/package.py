@@ -14,6 +14,7 @@ from typing import Any
 from medveil.codecs.code import Bucket
 from medveil.errors import FormatVersionError, IntegrityError
 from medveil.files import canonical
+from medveil.images.bounds import MAX_PIXELS, MAX_SIDE
 from medveil.keys.tiers import SALT_BYTES, Section, SectionPlace, Tier
 
 FORMAT = 1
@@ -21,7 +22,6 @@ SUITE = 1  # ChaCha20 keystream, ChaCha20-Poly1305, HKDF-SHA256, Ed25519
 MAX_PACKAGE_BYTES = 1 << 32
 _MAGIC = b"MVEIL\x00"
 _MAX_HEADER = 4096
-_MAX_SIDE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -124,13 +124,24 @@ def _header_of(record: dict[str, Any]) -> PackageHeader:
         raise TypeError("ids")
     if [len(release), len(package), len(salt)] != [16, 16, SALT_BYTES] or not isinstance(epoch, int):
         raise ValueError("ids")
-    height, width = record["bucket"]
+    bucket = _bucket_of(record["bucket"])
     sections = tuple((Section(name), length) for name, length in record["sections"])
     lengths = [length for _, length in sections]
-    if not all(isinstance(n, int) and 0 <= n < MAX_PACKAGE_BYTES for n in [epoch, *lengths]):
+    if not all(type(n) is int and 0 <= n < MAX_PACKAGE_BYTES for n in [epoch, *lengths]):
         raise ValueError("lengths")
-    if not all(isinstance(n, int) and 0 <= n <= _MAX_SIDE and n % Bucket.STEP == 0 for n in (height, width)):
-        raise ValueError("bucket")
     if len({section for section, _ in sections}) != len(sections):
         raise ValueError("a section twice")
-    return PackageHeader(release, epoch, package, salt, Tier(str(record["tier"])), Bucket(height, width), sections)
+    return PackageHeader(release, epoch, package, salt, Tier(str(record["tier"])), bucket, sections)
+
+
+def _bucket_of(sides: Any) -> Bucket:
+    """(0, 0), or a bucket whose least image has sides and pixels that an image may have."""
+    height, width = sides
+    if not all(type(n) is int and 0 <= n <= MAX_SIDE and n % Bucket.STEP == 0 for n in (height, width)):
+        raise ValueError("sides")
+    if (height == 0) != (width == 0):
+        raise ValueError("one side of zero")
+    least = Bucket.STEP - 1
+    if height and (height - least) * (width - least) > MAX_PIXELS:
+        raise ValueError("area")
+    return Bucket(height, width)

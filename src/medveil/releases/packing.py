@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
-from medveil.errors import IntegrityError
+from medveil.errors import IntegrityError, UnsupportedInputError
 from medveil.files import canonical
 from medveil.images.image import FileKind, Image
 from medveil.keys.tiers import SALT_BYTES, ReleaseKeys, Section, Tier, hkdf, section_key
@@ -19,6 +19,8 @@ from medveil.releases.package import Package, PackageHeader
 
 CODE_TIER = Tier.DIAGNOSTIC  # the codec's full quality; exact and preview come with sections of their own
 _MAX_RECORD = 1 << 28
+_MAX_ITEMS = 16  # data items of a section's record: three fields in a list
+_MAX_MAPS = 8  # of one cell a pixel
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,12 @@ def _check_opens(package: Package, code: SparseCode, origin: Origin, plan: Packi
 def pack_attachment(data: bytes, origin: Origin, plan: PackingPlan) -> Package:
     """Seal a file that is no image (labels, masks …) under the identity key: its name and content name patients."""
     content = canonical.dumps([origin.path, origin.sha256, data])
-    return _assemble(None, {Section.ATTACHMENT: content}, Bucket(0, 0), plan, None)
+    if len(content) > _MAX_RECORD:
+        raise UnsupportedInputError(f"a file of more than {_MAX_RECORD >> 20} MiB cannot travel with the images")
+    package = _assemble(None, {Section.ATTACHMENT: content}, Bucket(0, 0), plan, None)
+    if open_identity(package, plan.keys) != (origin, data):
+        raise IntegrityError("the package did not open to what was put in; nothing was written", hint="report this")
+    return package
 
 
 def _assemble(
@@ -196,7 +203,9 @@ def open_identity(package: Package, keys: ReleaseKeys) -> tuple[Origin, bytes]:
 
     section = Section.ATTACHMENT if Section.ATTACHMENT in package.sections else Section.IDENTITY
     what = f"{section.value} section"
-    value = canonical.loads(padding.remove(_decrypted(package, section, keys)), what=what, limit=_MAX_RECORD)
+    value = canonical.loads(
+        padding.remove(_decrypted(package, section, keys)), what=what, limit=_MAX_RECORD, max_items=_MAX_ITEMS
+    )
     try:
         path, sha256, record = value
     except (TypeError, ValueError):
@@ -214,8 +223,11 @@ def unpack_image(package: Package, keys: ReleaseKeys, profile: Profile, protecti
     header = package.header
     record = padding.remove(_decrypted(package, Section.IMAGE, keys))
     try:
-        kind, bits_stored, pixel_record = canonical.loads(record, what="image section", limit=_MAX_RECORD)
-        kind = FileKind(kind)
+        fields = canonical.loads(record, what="image section", limit=_MAX_RECORD, max_items=_MAX_ITEMS)
+        kind_name, bits_stored, pixel_record = fields
+        kind = FileKind(kind_name)
+        if type(bits_stored) is not int or type(pixel_record) is not bytes:
+            raise TypeError("fields")
     except (TypeError, ValueError):
         raise IntegrityError("the image section of a package does not have its three fields") from None
     code = _unprotect(package, keys, profile, protection, codec)
@@ -224,6 +236,14 @@ def unpack_image(package: Package, keys: ReleaseKeys, profile: Profile, protecti
         raise IntegrityError("an image has another size than its package says")
     identity_record = open_identity(package, keys)[1] if keys.identity_key else b""
     return restore(pixels, bits_stored, kind, pixel_record, identity_record)
+
+
+def max_cells(bucket: Bucket) -> int:
+    """More cells than any codec's maps of this bucket have together; what states more is refused unread.
+
+    A map of `lapped` or `primis` has one cell a pixel, and some beyond the edges; `primis` has four maps at most.
+    """
+    return _MAX_MAPS * (bucket.height + Bucket.STEP) * (bucket.width + Bucket.STEP)
 
 
 def _unprotect(package: Package, keys: ReleaseKeys, profile: Profile, protection: str, codec: Codec) -> SparseCode:
@@ -236,9 +256,9 @@ def _unprotect(package: Package, keys: ReleaseKeys, profile: Profile, protection
         key = section_key(keys, package.header.place(Section.CODE))
         return sealing.unseal(sealing.PublicCode.from_bytes(data, composition), composition, key)
     if protection == "encrypted":
-        return entropy.unpack(padding.remove(_decrypted(package, Section.CODE, keys)))
+        return entropy.unpack(padding.remove(_decrypted(package, Section.CODE, keys)), max_cells(package.header.bucket))
     support = padding.remove(_decrypted(package, Section.SUPPORT, keys))
-    return ambiguation.purify(ambiguation.AmbiguatedCode.from_bytes(data), support)
+    return ambiguation.purify(ambiguation.AmbiguatedCode.from_bytes(data, max_cells(package.header.bucket)), support)
 
 
 def _decrypted(package: Package, section: Section, keys: ReleaseKeys) -> bytes:

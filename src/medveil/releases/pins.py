@@ -6,18 +6,21 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from medveil.errors import IntegrityError
+from medveil.errors import IntegrityError, MedveilError
 from medveil.files import canonical
 from medveil.files.atomic import write_bytes
 from medveil.releases.manifest import Manifest
 
 
-def check_and_pin(manifest: Manifest, *, owner_key: bytes = b"") -> bool:
+def check_and_pin(manifest: Manifest, *, owner_key: bytes = b"", pin: bool = True) -> bool:
     """Compare a manifest with what was pinned for its release id, then pin it.
+
+    An owner key that the caller names outranks a pin of another owner, which was only a first look.
 
     Args:
         manifest: a manifest whose signature fits the owner key that it names.
         owner_key: the Ed25519 key that the caller expects, or empty.
+        pin: remember what was seen; off for a mere look.
 
     Returns:
         Whether the signer is known: named by the caller, or pinned at an earlier look.
@@ -32,6 +35,8 @@ def check_and_pin(manifest: Manifest, *, owner_key: bytes = b"") -> bool:
         )
     path = _folder() / f"{manifest.release.hex()}.cbor"
     known = _read(path)
+    if known is not None and owner_key and known[0] != owner_key:
+        known = None
     if known is not None:
         pinned_owner, pinned_sequence = known
         if pinned_owner != manifest.owner:
@@ -45,7 +50,9 @@ def check_and_pin(manifest: Manifest, *, owner_key: bytes = b"") -> bool:
                 f"than one seen before ({pinned_sequence})",
                 hint="get the current release from its owner",
             )
-    with suppress(OSError):  # a machine without a writable state folder still verifies; it remembers nothing
+    if not pin:
+        return bool(owner_key) or known is not None
+    with suppress(OSError, MedveilError):  # without a writable state folder nothing is remembered
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_bytes(path, canonical.dumps([manifest.owner, manifest.sequence]), mode=0o600, overwrite=True)
     return bool(owner_key) or known is not None

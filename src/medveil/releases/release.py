@@ -43,16 +43,17 @@ class Release:
     Args:
         folder: the release.
         owner: the owner that the caller expects; without one, the owner pinned at the first look is expected.
+        pin: remember owner and state of this release for later looks.
 
     Raises:
         UsageError, IntegrityError, FormatVersionError: as `medveil.releases.verifying.verify`.
     """
 
-    def __init__(self, folder: str | Path, *, owner: Recipient | None = None) -> None:
+    def __init__(self, folder: str | Path, *, owner: Recipient | None = None, pin: bool = True) -> None:
         self.folder = Path(folder)
         self._owner = owner
         stored = manifests.load(self.folder)
-        self.signer_known = check_signer(stored, owner)
+        self.signer_known = check_signer(stored, owner, pin=pin)
         self.manifest: Manifest = stored.manifest
 
     def __len__(self) -> int:

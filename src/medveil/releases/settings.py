@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from medveil.codecs.code import Profile
+from medveil.codecs.code import Codec, Profile
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.images.image import FileKind
 from medveil.keys.identity import Identity, Recipient
@@ -16,8 +16,10 @@ from medveil.releases.book import OwnerBook
 PROTECTIONS = ("sealed", "encrypted", "obfuscated")
 DEFAULT_QUALITY_DB = 40.0
 QUALITY_RANGE_DB = (30.0, 50.0)
-RASTER_GRIDS = (64, 128)  # bytes; a picture's record and name fit into one or two steps
-DICOM_GRIDS = (1024, 4096)  # bytes; contract.md: identity to 4 KiB
+RASTER_STEPS = (64, 128)  # bytes, for image and identity sections
+DICOM_STEPS = (1024, 4096)  # bytes; contract.md: identity to 4 KiB
+MAX_GRID = 16_384  # bytes
+_OVERHEAD = 17  # padding mark and AEAD tag
 
 
 @dataclass(frozen=True)
@@ -83,45 +85,93 @@ class ShareSettings:
     def workers(self) -> int:
         return self.jobs or os.cpu_count() or 1
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether an image may fail for its quality."""
+        return self.min_quality is not None or self.max_rmse is not None
+
+    @property
+    def limits(self) -> str:
+        """The limits as text, to be compared with those of an unfinished share."""
+        return f"{self.min_quality} {self.max_rmse}"
+
     def check_same(self, book: OwnerBook, owner: Identity) -> None:
-        """Raises TargetExistsError when a release or unfinished share was made with other settings."""
+        """Raises TargetExistsError when a release or unfinished share was made with other settings.
+
+        With `add`, settings that were left at their defaults are those of the release.
+        """
         asked: dict[str, object] = {"protection": self.protection, "codec": _codec_name(self.codec)}
         found: dict[str, object] = {"protection": book.protection, "codec": book.profile.codec}
         if self.sparsity is not None:
             asked["sparsity"], found["sparsity"] = self.sparsity, book.profile.sparsity
-        elif book.profile.quality_centidb:
+        elif book.profile.quality_centidb and not (self.add and self.quality is None):
             asked["quality"], found["quality"] = _centidb(self.quality), book.profile.quality_centidb
-        if self.protection == "obfuscated":
+        if self.decoys or not self.add:
             asked["decoys"], found["decoys"] = self.decoys, book.decoys
         if self.to or not self.add:
             seeing = {r.age for r in self.identity}
             mine = owner.recipient.age
             asked["recipients"] = {r.age: r.age in seeing for r in self.to if r.age != mine}
             found["recipients"] = {note.age: note.sees_identity for note in book.grants if note.age != mine}
-        other = [name for name in asked if asked[name] != found[name]]
-        if other:
-            raise TargetExistsError(
-                f"it was begun with other settings ({', '.join(other)})",
-                hint="share into a new folder, or repeat the settings of the first time; an unfinished share can be "
-                "dropped by deleting the folder that ends in .partial",
-            )
+        if self.add:
+            unstated = {"protection": "sealed", "codec": "lapped"}
+            asked = {name: value for name, value in asked.items() if unstated.get(name) != value}
+        _refuse_other([name for name in asked if asked[name] != found[name]])
+
+    def check_same_limits(self, book: OwnerBook) -> None:
+        """Raises TargetExistsError when an unfinished share had other quality limits: its packages passed those."""
+        _refuse_other(["--min-quality or --max-rmse"] if self.limits != book.limits else [])
 
 
-def survey(paths: list[Path]) -> tuple[bool, bool]:
-    """(whether an input has more than 8 bits, whether one is DICOM), reading no further than it takes to know."""
+def _refuse_other(names: list[str]) -> None:
+    if names:
+        raise TargetExistsError(
+            f"it was begun with other settings ({', '.join(names)})",
+            hint="share into a new folder, or repeat the settings of the first time; an unfinished share can be "
+            "dropped by deleting the folder that ends in .partial",
+        )
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the inputs have in common, before any of them is coded.
+
+    Attributes:
+        deep: an image has more than 8 bits.
+        dicom: an image is DICOM.
+        image_bytes, identity_bytes: the longest image and identity section that they need.
+    """
+
+    deep: bool = False
+    dicom: bool = False
+    image_bytes: int = 0
+    identity_bytes: int = 0
+
+
+def survey(inputs: list[tuple[Path, str]]) -> Survey:
+    """Read every input, given as (path, relative path); one that cannot be read is reported when its turn comes."""
     from medveil import images
+    from medveil.files import canonical
 
-    deep = dicom = False
-    for path in paths:
-        if deep and dicom:
-            break
+    found = Survey()
+    for path, relative in inputs:
         try:
             image = images.read(path)
+            pixel_record, identity_record = images.records(image, bytes(32))
         except MedveilError:
-            continue  # it will be reported as failed when its turn comes
-        deep |= image.bits_stored > 8
-        dicom |= image.source.kind is FileKind.DICOM
-    return deep, dicom
+            continue
+        kind = image.source.kind
+        found = Survey(
+            deep=found.deep or image.bits_stored > 8,
+            dicom=found.dicom or kind is FileKind.DICOM,
+            image_bytes=max(
+                found.image_bytes, len(canonical.dumps([kind.value, image.bits_stored, pixel_record])) + _OVERHEAD
+            ),
+            identity_bytes=max(
+                found.identity_bytes, len(canonical.dumps([relative, bytes(32), identity_record])) + _OVERHEAD
+            ),
+        )
+    return found
 
 
 def choose_profile(settings: ShareSettings, *, deep: bool) -> Profile:
@@ -132,14 +182,25 @@ def choose_profile(settings: ShareSettings, *, deep: bool) -> Profile:
     return codec.profile(quality_centidb=_centidb(settings.quality), sparsity=settings.sparsity, deep=int(deep))
 
 
-def choose_grids(*, dicom: bool) -> tuple[int, int]:
-    """Padding of image and identity sections: fine steps where all inputs are plain pictures, 4 KiB with DICOM.
+def codec_for(codec: str, profile: Profile, weights: Path | None) -> Codec:
+    """The codec to code with: of a folder that the user named, else the profile's, with the release's own weights."""
+    from medveil.codecs.registry import codec_of_profile, get_codec
 
-    contract.md pads identity to 4 KiB. A picture's identity is a path of some ten bytes, and 4 KiB a picture would
-    cost 0.26 bits per pixel on the reference set; so a release that begins with pictures only takes steps of 128
-    bytes. That a release holds DICOM is then visible for the release as a whole, for no single package of it.
+    return get_codec(codec) if Path(codec).is_dir() else codec_of_profile(profile, weights)
+
+
+def choose_grids(found: Survey) -> tuple[int, int]:
+    """Padding of image and identity sections: so large that all sections of the first share have one length.
+
+    The lengths are rounded up to a step and held below MAX_GRID, so that one image with a long record does not
+    lengthen all; a longer record takes several steps, and that shows. contract.md pads identity to 4 KiB; a picture's
+    identity is a path of some ten bytes, and 4 KiB a picture would cost 0.26 bits per pixel on the reference set, so a
+    release that begins with pictures only has a finer step. That it holds DICOM shows for the release as a whole.
     """
-    return DICOM_GRIDS if dicom else RASTER_GRIDS
+    image_step, identity_step = DICOM_STEPS if found.dicom else RASTER_STEPS
+    image = -(-max(1, min(found.image_bytes, MAX_GRID)) // image_step) * image_step
+    identity = -(-max(1, min(found.identity_bytes, MAX_GRID)) // identity_step) * identity_step
+    return image, identity
 
 
 def _centidb(quality: float | None) -> int:

@@ -1,19 +1,19 @@
 """share: originals to a release. Everything is staged in `<out>.partial` and becomes the release in one rename.
 
 A killed run leaves the staging folder: finished packages in it are kept, an unfinished one does not exist (each is
-written under a temporary name first), and the next run continues with fresh ids for what is missing. The staging
-folder doubles as the progress journal: which original a package came from stands in its identity section, which only
-the owner can read.
+written under a temporary name first), and the next run of the same request continues with fresh ids for what is
+missing. The staging folder doubles as the progress journal: which original a package came from stands in its identity
+section, which only the owner can read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import math
 import os
 import secrets
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,14 +31,16 @@ from medveil.keys.grants import Grant
 from medveil.keys.identity import Identity, Recipient
 from medveil.keys.tiers import ReleaseKeys
 from medveil.releases import manifest as manifests
-from medveil.releases.book import BOOK, GrantNote, OwnerBook, full_keys, write_grant
+from medveil.releases import staging as staged_files
+from medveil.releases.book import GrantNote, OwnerBook, full_keys, write_grant
 from medveil.releases.jobs import Failure, Outcome, Task, run_tasks
-from medveil.releases.manifest import Manifest, PackageEntry
-from medveil.releases.package import Package
-from medveil.releases.packing import CODE_TIER, Fidelity, PackingPlan, entry_of, open_identity
+from medveil.releases.manifest import Manifest
+from medveil.releases.packing import CODE_TIER, Fidelity, PackingPlan, open_identity
 from medveil.releases.pins import check_and_pin
+from medveil.releases.publishing import level_times, publish, size_of
 from medveil.releases.settings import ShareSettings, choose_grids, choose_profile, survey
-from medveil.releases.stored import load_package
+from medveil.releases.staging import Origins, staging_of
+from medveil.releases.stored import load_package, weights_path
 
 Progress = Callable[[int, int, str], None]
 
@@ -90,41 +92,108 @@ def share(
 
     Raises:
         UsageError: nothing found, or settings that contradict each other.
-        TargetExistsError: `out` holds something else, other images, or was made with other settings.
+        TargetExistsError: `out` holds something else, other images, was made with other settings, or is being written.
         NoFittingKeyError: `out` belongs to another owner.
         IntegrityError: `out` is damaged.
     """
     settings.check()
+    out = Path(os.path.abspath(out))
+    staged_files.refuse_inside_release(out)
     result = ShareResult()
-    tasks, result.skipped = _tasks(inputs, settings, result)
-    existing = _existing(out, owner, dry_run=settings.dry_run)
-    staging = _staging(out)
-    if existing is None and settings.dry_run:
-        _examine(tasks, settings, result, progress)
-        return result
-    book, keys = _book(out, staging, existing, settings, tasks, owner, result)
-    known = _known(out, existing, keys) if existing else {}
-    staged = _staged(staging, book, keys, known)
-    todo = [task for task in tasks if task.identity not in {**known, **staged}]
-    result.unchanged = len(tasks) - len(todo)
-    if existing and todo and not settings.add:
-        _refuse_other_images(todo, settings, result, progress)
-        return result
-    if settings.dry_run:
-        _examine(todo, settings, result, progress)
-        return result
-    plan = PackingPlan(book.release, book.epoch, book.protection, book.profile, book.grids, book.decoys, keys)
-    for outcome in run_tasks(todo, plan, settings, staging, progress):
-        _record(outcome, staged, result)
-    _finish(out, staging, existing, book, keys, staged, settings, owner, result)
+    tasks = _tasks(inputs, out, settings, result)
+    with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging_of(out)):
+        existing = _existing(out, owner, dry_run=settings.dry_run)
+        if existing is None:
+            _make(tasks, out, settings, owner, result, progress)
+        else:
+            _extend(tasks, out, existing, settings, owner, result, progress)
     return result
 
 
-def _tasks(inputs: list[Path], settings: ShareSettings, result: ShareResult) -> tuple[list[Task], int]:
-    images, attachments = find_files(inputs), find_files(list(settings.attach))
+def _make(
+    tasks: list[Task], out: Path, settings: ShareSettings, owner: Identity, result: ShareResult,
+    progress: Progress | None,
+) -> None:  # fmt: skip
+    """A new release, or the rest of one that was begun."""
+    if settings.dry_run:
+        _examine(tasks, result, progress)
+        return
+    staging = staging_of(out)
+    if staged_files.begun(staging):
+        book = OwnerBook.load(staging, owner)
+        settings.check_same(book, owner)
+        settings.check_same_limits(book)
+        keys = full_keys(staging, owner, book.release)
+        staged = staged_files.finished_packages(staging, book, keys, {task.identity for task in tasks})
+    else:
+        staged_files.clear(staging)
+        book, keys = _begin(staging, settings, tasks, owner)
+        staged = {}
+    todo = [task for task in tasks if task.identity not in staged]
+    result.unchanged = len(tasks) - len(todo)
+    _pack(todo, book, keys, settings, staging, None, staged, result, progress)
+    if not staged:
+        staged_files.clear(staging)
+        return
+    manifest = publish(out, None, book, staged, settings, owner)
+    check_and_pin(manifest, owner_key=owner.recipient.verify_key)
+    result.bytes = size_of(out)
+
+
+def _extend(
+    tasks: list[Task], out: Path, existing: Manifest, settings: ShareSettings, owner: Identity, result: ShareResult,
+    progress: Progress | None,
+) -> None:  # fmt: skip
+    """Add to a release, or see that there is nothing to do."""
+    book = OwnerBook.load(out, owner)
+    if (book.release, book.epoch) != (existing.release, existing.epoch):
+        raise IntegrityError("owner.age is of another release", hint="restore it from a backup")
+    settings.check_same(book, owner)
+    keys = full_keys(out, owner, book.release)
+    known = _known(out, existing, keys)
+    todo = [task for task in tasks if task.identity not in known]
+    staged: Origins = {}
+    if settings.add and not settings.dry_run:
+        wanted = set() if settings.has_limits else {task.identity for task in todo}
+        staged = staged_files.finished_packages(staging_of(out), book, keys, wanted)
+        todo = [task for task in todo if task.identity not in staged]
+    result.unchanged = len(tasks) - len(todo)
+    if settings.dry_run or not settings.add:
+        _examine(todo, result, progress)
+        if result.done and not settings.add:
+            raise TargetExistsError(
+                f"the release is there, and {len(todo)} of the inputs are not in it",
+                hint="--add adds them; nothing was touched",
+            )
+    else:
+        _pack(todo, book, keys, settings, staging_of(out), out, staged, result, progress)
+    if staged:
+        manifest = publish(out, existing, book, staged, settings, owner)
+        check_and_pin(manifest, owner_key=owner.recipient.verify_key)
+        staged_files.clear(staging_of(out))
+    elif not settings.dry_run:
+        level_times(out, book.created)  # a run that was killed after its last rename may have left them uneven
+    result.bytes = size_of(out)
+
+
+def _pack(
+    todo: list[Task], book: OwnerBook, keys: ReleaseKeys, settings: ShareSettings, staging: Path,
+    release: Path | None, staged: Origins, result: ShareResult, progress: Progress | None,
+) -> None:  # fmt: skip
+    plan = PackingPlan(book.release, book.epoch, book.protection, book.profile, book.grids, book.decoys, keys)
+    digest = book.profile.weights
+    weights = weights_path(release, digest) if digest and release is not None else None
+    for outcome in run_tasks(todo, plan, settings, staging, weights, progress):
+        _record(outcome, staged, result)
+
+
+def _tasks(inputs: list[Path], out: Path, settings: ShareSettings, result: ShareResult) -> list[Task]:
+    own = (out, staging_of(out), out.with_name(f"{out.name}.failed.csv"))
+    images, attachments = find_files(inputs, skip=own), find_files(list(settings.attach), skip=own)
     if not images.files:
         raise UsageError("nothing to share: the inputs hold no files", hint="name image files, or folders of them")
     marked = [(found, False) for found in images.files] + [(found, True) for found in attachments.files]
+    result.skipped = images.skipped + attachments.skipped
     tasks = []
     for number, (found, attached) in enumerate(marked, start=1):
         failure, digest = _digest(found)
@@ -132,7 +201,7 @@ def _tasks(inputs: list[Path], settings: ShareSettings, result: ShareResult) -> 
             result.failed.append(Failure(number, str(found.path), type(failure).__name__, failure.message))
             continue
         tasks.append(Task(number, found.path, found.relative.as_posix(), digest, attached))
-    return tasks, images.skipped + attachments.skipped
+    return tasks
 
 
 def _digest(found: Found) -> tuple[MedveilError | None, bytes]:
@@ -146,11 +215,11 @@ def _digest(found: Found) -> tuple[MedveilError | None, bytes]:
 
 
 def _existing(out: Path, owner: Identity, *, dry_run: bool) -> Manifest | None:
-    if not out.exists() and not out.is_symlink():
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise TargetExistsError("the output is there and is not a folder", hint="name a new folder with -o")
+    if not out.exists() or not any(out.iterdir()):
         return None
-    if out.is_dir() and not any(out.iterdir()):
-        return None
-    if not (out / manifests.RECORD).exists():
+    if not (out / manifests.RECORD).exists() and not (out / f"{manifests.RECORD}.next").exists():
         raise TargetExistsError(
             "the output folder is there and is not a release", hint="name a new folder with -o; nothing was touched"
         )
@@ -159,7 +228,7 @@ def _existing(out: Path, owner: Identity, *, dry_run: bool) -> Manifest | None:
         raise NoFittingKeyError(
             f"the release there belongs to another owner than key {owner.fingerprint}", hint="name the owner with -i"
         )
-    check_and_pin(stored.manifest, owner_key=owner.recipient.verify_key)
+    check_and_pin(stored.manifest, owner_key=owner.recipient.verify_key, pin=not dry_run)
     if not dry_run:
         manifests.settle(out, stored)
         _take_back(out, stored)
@@ -171,44 +240,30 @@ def _take_back(out: Path, stored: manifests.StoredManifest) -> None:
     named = {entry.path for entry in stored.manifest.packages}
     for entry in stored.pending:
         if entry.path not in named and (out / entry.path).is_file():
-            back = _staging(out) / entry.path
+            back = staging_of(out) / entry.path
             back.parent.mkdir(parents=True, exist_ok=True)
             os.replace(out / entry.path, back)
 
 
-def _staging(out: Path) -> Path:
-    return out.with_name(f"{out.name}.partial")
-
-
-def _book(
-    out: Path, staging: Path, existing: Manifest | None, settings: ShareSettings, tasks: list[Task], owner: Identity,
-    result: ShareResult,
-) -> tuple[OwnerBook, ReleaseKeys]:  # fmt: skip
-    place = out if existing else staging
-    if (place / BOOK).exists() or existing:
-        book = OwnerBook.load(place, owner)
-        if existing and (book.release, book.epoch) != (existing.release, existing.epoch):
-            raise IntegrityError("owner.age is of another release", hint="restore it from a backup")
-        settings.check_same(book, owner)
-        return book, full_keys(place, owner, book.release)
-    deep, dicom = survey([task.path for task in tasks if not task.attached])
-    profile, grids = choose_profile(settings, deep=deep), choose_grids(dicom=dicom)
-    keys = ReleaseKeys.fresh()
-    staging.mkdir(parents=True, exist_ok=True)
-    release, epoch = secrets.token_bytes(16), 0
+def _begin(staging: Path, settings: ShareSettings, tasks: list[Task], owner: Identity) -> tuple[OwnerBook, ReleaseKeys]:
+    """Keys, grants and the owner's notes of a new release; the notes come last, so that they mark a whole beginning."""
+    found = survey([(task.path, task.relative) for task in tasks if not task.attached])
+    profile, grids = choose_profile(settings, deep=found.deep), choose_grids(found)
+    keys, release, epoch = ReleaseKeys.fresh(), secrets.token_bytes(16), 0
     notes = [_grant(staging, release, epoch, keys, owner.recipient, True, owner)]
     seeing = {recipient.age for recipient in settings.identity}
     for recipient in settings.to:
         if recipient.age not in {note.age for note in notes}:
-            allowed = keys.lowered(CODE_TIER)
             sees = recipient.age in seeing
+            allowed = keys.lowered(CODE_TIER)
             allowed = allowed if sees else allowed.without_identity()
             notes.append(_grant(staging, release, epoch, allowed, recipient, sees, owner))
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     book = OwnerBook(
-        release, epoch, settings.protection, profile, grids, settings.decoys, settings.embed, today, tuple(notes)
-    )
-    book.save(staging, owner)  # last: a staging folder without it is started anew
+        release, epoch, settings.protection, profile, grids, settings.decoys, settings.embed, today, settings.limits,
+        tuple(notes),
+    )  # fmt: skip
+    book.save(staging, owner)
     return book, keys
 
 
@@ -220,7 +275,7 @@ def _grant(
     return GrantNote(recipient.age, sees, grant.grant_id)
 
 
-def _known(out: Path, existing: Manifest, keys: ReleaseKeys) -> dict[tuple[str, bytes], PackageEntry]:
+def _known(out: Path, existing: Manifest, keys: ReleaseKeys) -> Origins:
     known = {}
     for entry in existing.packages:
         origin, _ = open_identity(load_package(out, entry, existing), keys)
@@ -228,28 +283,7 @@ def _known(out: Path, existing: Manifest, keys: ReleaseKeys) -> dict[tuple[str, 
     return known
 
 
-def _staged(
-    staging: Path, book: OwnerBook, keys: ReleaseKeys, known: dict[tuple[str, bytes], PackageEntry]
-) -> dict[tuple[str, bytes], PackageEntry]:
-    """Sound packages of an interrupted run; whatever else lies in the staging folder's packages is removed."""
-    staged: dict[tuple[str, bytes], PackageEntry] = {}
-    for path in sorted((staging / "packages").rglob("*")):
-        if path.is_dir():
-            continue
-        try:
-            package = Package.from_bytes(path.read_bytes())
-            origin, _ = open_identity(package, keys)
-            sound = (package.header.release, package.header.epoch) == (book.release, book.epoch)
-        except MedveilError:
-            sound = False
-        if sound and (origin.path, origin.sha256) not in {**known, **staged}:
-            staged[(origin.path, origin.sha256)] = entry_of(package, keys)
-        else:
-            path.unlink()
-    return staged
-
-
-def _record(outcome: Outcome, staged: dict[tuple[str, bytes], PackageEntry], result: ShareResult) -> None:
+def _record(outcome: Outcome, staged: Origins, result: ShareResult) -> None:
     if outcome.failure is not None:
         result.failed.append(outcome.failure)
         return
@@ -264,67 +298,7 @@ def _record(outcome: Outcome, staged: dict[tuple[str, bytes], PackageEntry], res
             result.low.append((outcome.task.number, outcome.fidelity.psnr))
 
 
-def _finish(
-    out: Path, staging: Path, existing: Manifest | None, book: OwnerBook, keys: ReleaseKeys,
-    staged: dict[tuple[str, bytes], PackageEntry], settings: ShareSettings, owner: Identity, result: ShareResult,
-) -> None:  # fmt: skip
-    if not staged:
-        shutil.rmtree(staging, ignore_errors=True)
-        if existing:
-            result.bytes = _size(out)
-        return
-    if existing:
-        manifest = existing.with_packages([*existing.packages, *staged.values()])
-        manifests.announce(out, manifest, owner)
-        for entry in staged.values():
-            (out / entry.path).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(staging / entry.path, out / entry.path)
-        manifests.save(out, manifest, owner)
-        shutil.rmtree(staging, ignore_errors=True)
-    else:
-        digests = _embed(staging, book, settings.codec)
-        manifest = Manifest(
-            book.release, book.epoch, 0, owner.recipient.verify_key, book.protection, book.profile, book.grids,
-            book.created, book.decoys, digests, tuple(sorted(staged.values())),
-        )  # fmt: skip
-        manifests.save(staging, manifest, owner)
-        if out.exists():
-            out.rmdir()  # empty, as _existing saw
-        os.replace(staging, out)
-    _level_times(out, book.created)
-    check_and_pin(manifest, owner_key=owner.recipient.verify_key)
-    result.bytes = _size(out)
-
-
-def _embed(staging: Path, book: OwnerBook, codec: str) -> tuple[bytes, ...]:
-    from medveil.codecs.registry import get_codec
-    from medveil.files.atomic import write_bytes
-    from medveil.releases.stored import weights_path
-
-    if not (book.embed and book.profile.weights):
-        return ()
-    weights = get_codec(codec).weights_bytes()
-    if hashlib.sha256(weights).digest() != book.profile.weights:
-        raise TargetExistsError("it was begun with other weights of the codec", hint="share into a new folder")
-    path = weights_path(staging, book.profile.weights)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, weights, overwrite=True)
-    return (book.profile.weights,)
-
-
-def _refuse_other_images(
-    todo: list[Task], settings: ShareSettings, result: ShareResult, progress: Progress | None
-) -> None:
-    """Without --add: inputs that failed before may fail again; an input that could be shared is refused."""
-    _examine(todo, settings, result, progress)
-    if result.done:
-        raise TargetExistsError(
-            f"the release is there, and {len(todo)} of the inputs are not in it",
-            hint="--add adds them; nothing was touched",
-        )
-
-
-def _examine(tasks: list[Task], settings: ShareSettings, result: ShareResult, progress: Progress | None) -> None:
+def _examine(tasks: list[Task], result: ShareResult, progress: Progress | None) -> None:
     """Read every image and write nothing."""
     from medveil import images
 
@@ -337,14 +311,3 @@ def _examine(tasks: list[Task], settings: ShareSettings, result: ShareResult, pr
             result.failed.append(Failure(task.number, str(task.path), type(error).__name__, error.message))
         if progress is not None:
             progress(count, len(tasks), "examined")
-
-
-def _level_times(out: Path, day: str) -> None:
-    """Give every file and folder of the release the same time: midnight UTC of the day it was made."""
-    moment = datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC).timestamp()
-    for path in [*out.rglob("*"), out]:
-        os.utime(path, (moment, moment))
-
-
-def _size(out: Path) -> int:
-    return sum(path.stat().st_size for path in out.rglob("*") if path.is_file())

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from medveil.errors import IntegrityError
+from medveil.files.reading import read_regular
 from medveil.releases.manifest import Manifest, PackageEntry
 from medveil.releases.package import Package
 
@@ -19,15 +20,11 @@ def load_package(folder: Path, entry: PackageEntry, manifest: Manifest) -> Packa
     name = f"package {entry.package.hex()}"
     path = folder / entry.path
     try:
-        if path.stat().st_size != entry.length:
-            raise IntegrityError(
-                f"{name} was changed: it is {path.stat().st_size} bytes long where the manifest says {entry.length}"
-            )
-        data = path.read_bytes()
+        data = read_regular(path, limit=entry.length, what=name)
     except FileNotFoundError:
         raise IntegrityError(f"{name} is missing") from None
-    except OSError as error:
-        raise IntegrityError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from None
+    if len(data) != entry.length:
+        raise IntegrityError(f"{name} was changed: it is {len(data)} bytes long where the manifest says {entry.length}")
     if hashlib.sha256(data).digest() != entry.sha256:
         raise IntegrityError(f"{name} was changed: its digest is not the signed one")
     package = Package.from_bytes(data)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medveil.errors import IntegrityError
-from medveil.keys.identity import Recipient, fingerprint
+from medveil.keys.identity import Recipient
 from medveil.releases import manifest as manifests
+from medveil.releases.book import BOOK
 from medveil.releases.manifest import StoredManifest
 from medveil.releases.pins import check_and_pin
 from medveil.releases.stored import load_package, weights_path
@@ -48,44 +49,58 @@ def verify(folder: Path, *, owner: Recipient | None = None) -> VerifyResult:
     known = check_signer(stored, owner)
     for entry in stored.manifest.packages:
         load_package(folder, entry, stored.manifest)
+    for name, (digest, what) in _other_files(folder, stored).items():
+        _check_digest(folder / name, digest, what)
     _check_nothing_added(folder, stored)
-    for digest in stored.manifest.weights:
-        _check_weights(folder, digest)
     words = "verified" if known else "consistent, signer unknown"
     return VerifyResult(
         packages=len(stored.manifest.packages),
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-        owner=fingerprint(stored.manifest.owner),
+        owner=stored.manifest.owner_fingerprint,
         signer_known=known,
         sequence=stored.manifest.sequence,
         words=words,
     )
 
 
-def check_signer(stored: StoredManifest, owner: Recipient | None) -> bool:
+def check_signer(stored: StoredManifest, owner: Recipient | None, *, pin: bool = True) -> bool:
     """Compare the manifest's signer with the named or the pinned one; see `pins.check_and_pin`."""
     if owner is not None and not owner.verify_key:
         raise IntegrityError(
             "the named owner's public key file holds no verify key",
             hint="use the .pub file that medveil keygen wrote",
         )
-    return check_and_pin(stored.manifest, owner_key=owner.verify_key if owner else b"")
+    return check_and_pin(stored.manifest, owner_key=owner.verify_key if owner else b"", pin=pin)
+
+
+def _other_files(folder: Path, stored: StoredManifest) -> dict[str, tuple[bytes, str]]:
+    """Signed files beside the packages: name -> (sha256, what it is)."""
+    manifest = stored.manifest
+    files = {BOOK: (manifest.notes, "owner's notes")}
+    files |= {f"grants/{grant.hex()}.age": (digest, "grant") for grant, digest in manifest.grants}
+    weights = {weights_path(folder, digest).relative_to(folder).as_posix(): digest for digest in manifest.weights}
+    return files | {name: (digest, "weights file") for name, digest in weights.items()}
+
+
+def _check_digest(path: Path, digest: bytes, what: str) -> None:
+    try:
+        if not path.is_file():
+            raise IntegrityError(f"a {what} that the manifest names is missing or no file")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise IntegrityError(f"a {what} cannot be read: {error.strerror or type(error).__name__}") from None
+    if found != digest:
+        raise IntegrityError(f"a {what} was changed: its digest is not the signed one")
 
 
 def _check_nothing_added(folder: Path, stored: StoredManifest) -> None:
-    expected = {entry.path for entry in (*stored.manifest.packages, *stored.pending)}
-    packages = folder / "packages"
-    for path in sorted(packages.rglob("*")) if packages.is_dir() else []:
-        if path.is_symlink() or (path.is_file() and path.relative_to(folder).as_posix() not in expected):
-            raise IntegrityError("a file was added to the packages that the manifest does not name")
-
-
-def _check_weights(folder: Path, digest: bytes) -> None:
-    path = weights_path(folder, digest)
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").digest()
-    except OSError:
-        raise IntegrityError("the codec's weights are missing from the release") from None
-    if found != digest:
-        raise IntegrityError("the codec's weights in the release were changed")
+    records = {name + end for name in (manifests.RECORD, manifests.SIGNATURE) for end in ("", ".next")}
+    packages = {entry.path for entry in (*stored.manifest.packages, *stored.pending)}
+    expected = records | packages | set(_other_files(folder, stored))
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink() or (not path.is_dir() and path.relative_to(folder).as_posix() not in expected):
+            raise IntegrityError(
+                "a file was added to the release that the manifest does not name",
+                hint="take everything out of the release folder that share did not write",
+            )

@@ -18,13 +18,15 @@ class Card:
         maps: code maps.
         step: quantisation step in 8-bit grey values.
         weights: SHA-256 of the weights file, hexadecimal.
-        training_images, validation_images: how many.
+        training_images: how many.
+        validation_images: how many the PSNR below was measured on.
         training_digest: see `digest_of_images`.
         patients_known: whether the split is by patient.
         seed, steps, seconds: of the run.
         psnr, psnr_untrained: mean over the validation images, peak 255; of these weights and of the untrained network.
         data: where the images are from, in words.
         commit: revision of the code.
+        note: what else there is to know about the run.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Card:
     psnr_untrained: float
     data: str = "images of the user's own"
     commit: str = ""
+    note: str = ""
 
     def to_markdown(self) -> str:
         split = "by patient" if self.patients_known else "by image: no manifest said who the patients are"
@@ -57,6 +60,8 @@ class Card:
             "seed, steps, seconds": f"{self.seed}, {self.steps}, {self.seconds:.0f}",
             "commit": self.commit or "not recorded",
         }
+        if self.note:
+            rows["note"] = self.note
         table = "\n".join(f"| {key} | {value} |" for key, value in rows.items())
         return "\n".join(
             [

@@ -35,6 +35,7 @@ class Settings:
         bank_rate: learning rate of the bank.
         step: quantisation step of the levels, in 8-bit grey values.
         crop: longest side of a training picture in pixels.
+        sweeps: sweeps of the encoder in training; validation uses those of the configuration.
         bank_weight: weight of the bank's share of the loss; with 0 the bank stays as it is.
         validate_every: updates between validations (and checkpoints).
         patience: validations without a new best after which the run ends.
@@ -47,6 +48,7 @@ class Settings:
     bank_rate: float = 1e-3
     step: float = 1.0
     crop: int = 256
+    sweeps: int = 3
     bank_weight: float = 0.0
     validate_every: int = 100
     patience: int = 8
@@ -134,6 +136,7 @@ class Trainer:
                 picture,
                 mask,
                 step=settings.step,
+                sweeps=settings.sweeps,
                 bank_weight=settings.bank_weight,
                 autocast=self.autocast,
             )

@@ -31,7 +31,14 @@ class Objective:
 
 
 def picture_objective(
-    network: PrimisNetwork, region: Tensor, mask: Tensor, *, step: float, bank_weight: float, autocast: bool
+    network: PrimisNetwork,
+    region: Tensor,
+    mask: Tensor,
+    *,
+    step: float,
+    sweeps: int,
+    bank_weight: float,
+    autocast: bool,
 ) -> Objective:
     """The objective of one picture (H, W; multiples of 16), with quantisation in the loop.
 
@@ -42,12 +49,13 @@ def picture_objective(
     Args:
         mask: 1 where a pixel counts.
         step: quantisation step of the levels.
+        sweeps: of the encoder; fewer than in use are enough to learn from.
         bank_weight: weight of the bank's share of the loss; with 0 the bank is not run.
         autocast: run the bank in bfloat16.
     """
     frame = Frame(region.shape[0] // STRIDE, region.shape[1] // STRIDE)
     gains = region.new_zeros(network.maps, frame.locations, CHANNELS)
-    pursuit = network.pursue(region, frame, mask, gains)
+    pursuit = network.pursue(region, frame, mask, gains, sweeps)
     codes = torch.round(pursuit.codes / step) * step
     error = ((network.synthesise(codes, frame) - region) * mask).square().sum() / mask.sum()
     loss = (error + _LEAST_MSE).log()

@@ -1,15 +1,19 @@
 """Which attributes travel with the pixels, and in which form. Everything else is identity.
 
 Only what contract.md lists travels: Image Pixel and Plane attributes, LUTs, modality, body part, view, laterality. A
-value travels only if it is what its VR says (a name in a decimal string is not), and free text never does.
+value travels only if it is what its VR says (a name in a decimal string is not) and, at sharing, one of the terms or in
+the range that `terms` has for it; free text never does.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Callable, Mapping
 
+from medveil.images.dicom import terms
+from medveil.images.dicom.codes import CODES, STORAGE_ROOT
 from medveil.images.dicom.elements import Element
 
 UID_TAGS = {
@@ -29,6 +33,7 @@ SMALLEST, LARGEST = 0x00280106, 0x00280107
 PADDING, PADDING_LIMIT = 0x00280120, 0x00280121
 BURNED_IN = 0x00280301
 INTERCEPT, SLOPE = 0x00281052, 0x00281053
+_PATIENT_ORIENTATION, _RELATIONSHIP_SIGN = 0x00200020, 0x00281041
 SPACINGS = (0x00280030, 0x00181164, 0x00182010)
 
 _SCALES = frozenset(["HU", "OD", "US", "MGML", "Z_EFF", "ED", "EDW", "HU_MOD", "PCT"])
@@ -38,7 +43,6 @@ _IMAGE_TYPES = (
     frozenset(["AXIAL", "LOCALIZER", "SINGLE PLANE", "BIPLANE A", "BIPLANE B", "PROJECTION", "RECON", "MPR", "OTHER"]),
 )
 _MAX_TEXT = 64  # characters of one value; no VR that travels allows more
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
 _CODE = re.compile(r"[A-Z0-9_ ]{0,16}")
 _ORIENTATION = re.compile(r"[AFHLPR]{0,3}")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -94,7 +98,7 @@ _code, _decimals, _word = _all(_CODE, 8), _all(_DECIMAL, 64), _words(0, 1)
 _side = _one_of(frozenset(["R", "L", "U", "B", ""]))
 
 _TRAVELLING: Mapping[int, tuple[str, Check]] = {
-    SOP_CLASS: ("UI", lambda element: text(element).startswith(_STORAGE) and bool(_UID.fullmatch(text(element)))),
+    SOP_CLASS: ("UI", lambda element: text(element).startswith(STORAGE_ROOT) and bool(_UID.fullmatch(text(element)))),
     MODALITY: ("CS", _code),
     0x00080064: ("CS", _code),  # Conversion Type
     0x00080068: ("CS", _code),  # Presentation Intent Type
@@ -104,7 +108,7 @@ _TRAVELLING: Mapping[int, tuple[str, Check]] = {
     0x00181164: ("DS", _decimals),  # Imager Pixel Spacing
     0x00182010: ("DS", _decimals),  # Nominal Scanned Pixel Spacing
     0x00185101: ("CS", _code),  # View Position
-    0x00200020: ("CS", _all(_ORIENTATION, 2)),  # Patient Orientation
+    _PATIENT_ORIENTATION: ("CS", _all(_ORIENTATION, 2)),
     0x00200032: ("DS", _decimals),  # Image Position (Patient)
     0x00200037: ("DS", _decimals),  # Image Orientation (Patient)
     0x00200060: ("CS", _side),  # Laterality
@@ -128,7 +132,7 @@ _TRAVELLING: Mapping[int, tuple[str, Check]] = {
     BURNED_IN: ("CS", _code),
     0x00280A02: ("CS", _code),  # Pixel Spacing Calibration Type
     0x00281040: ("CS", _code),  # Pixel Intensity Relationship
-    0x00281041: ("SS", _word),  # Pixel Intensity Relationship Sign
+    _RELATIONSHIP_SIGN: ("SS", _word),  # of the pixel intensity
     0x00281050: ("DS", _decimals),  # Window Center
     0x00281051: ("DS", _decimals),  # Window Width
     INTERCEPT: ("DS", _decimals),
@@ -158,12 +162,30 @@ _IN_LUT: Mapping[int, tuple[str, Check]] = {
 def travelling(elements: Mapping[int, Element]) -> list[Element]:
     """The part of a data set that travels with the pixels; without the pixel data and without UIDs of instances."""
     kept = (_kept(element) for element in elements.values())
-    return [element for element in kept if element is not None]
+    return [element for element in kept if element is not None and _is_meant(element)]
 
 
 def is_travelling(elements: Mapping[int, Element]) -> bool:
-    """Whether all of these may travel: what `travelling` gave, and nothing added to it."""
+    """Whether all of these may travel by their form: what `travelling` of this or a later version gave."""
     return all(_kept(element) == element for element in elements.values())
+
+
+def _is_meant(element: Element) -> bool:
+    """Whether the value is one that the attribute is for, and not a name or a date in its form."""
+    if element.vr == "SQ":
+        return element.tag not in (_ANATOMIC_REGION, _VIEW_CODE) or _is_known_code(element)
+    if element.tag == _PATIENT_ORIENTATION:
+        return all(terms.is_direction(value) for value in texts(element))
+    if element.tag == _RELATIONSHIP_SIGN:
+        return integers(element, signed=True) in ([], [1], [-1])
+    if element.tag in terms.RANGES:
+        return not text(element) or terms.is_in_range(element.tag, numbers(element) or [math.inf])
+    return terms.is_term(element.tag, texts(element))
+
+
+def _is_known_code(element: Element) -> bool:
+    inner = {one.tag: text(one) for one in element.items[0]}
+    return inner[_CODE_VALUE] in CODES.get(inner[_CODE_SCHEME], frozenset())
 
 
 def _kept(element: Element) -> Element | None:

@@ -1,0 +1,77 @@
+"""The group of commands: a command line that cannot be understood ends as every other error does.
+
+The parser's own messages repeat what was typed, and that is where paths with patients' names stand; these do not. With
+--json there is one object on stdout here too.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from medveil.cli.session import Session
+
+_USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
+_JSON = "medveil.json"
+_TAIL_OF_TYPE = re.compile(r"is not (a valid [a-z ]+|in the range [-+.0-9a-z<>= ]+)\.?$")
+_NAMES = re.compile(r"[Dd]id you mean ([a-z', ?]+)\?")
+
+
+class Commands(TyperGroup):
+    """The program's parser: TyperGroup with messages of its own."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        before = args[: args.index("--")] if "--" in args else args
+        as_json = "--json" in before
+        try:
+            context = super().make_context(info_name, list(args), parent, **extra)
+        except _USAGE_ERROR as error:
+            refuse(error, as_json=as_json)
+        context.meta[_JSON] = as_json
+        return context
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _USAGE_ERROR as error:
+            refuse(error, as_json=bool(ctx.meta.get(_JSON)))
+
+
+def refuse(error: Any, *, as_json: bool) -> None:
+    """Say what is wrong with the command line without repeating it, and end with 2."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        raise error
+    context = error.ctx
+    command = context.info_name if context is not None and context.parent is not None else ""
+    message, hint = words(error)
+    Session(command or "", as_json=as_json).refuse("UsageError", message, hint or f"see {_help(command)}", 2)
+
+
+def _help(command: str | None) -> str:
+    return f"medveil {command} --help" if command else "medveil --help"
+
+
+def words(error: Any) -> tuple[str, str]:
+    """(message, hint) of one of the parser's errors; the hint may be empty."""
+    kind, text = type(error).__name__, str(error.message)
+    if kind in ("MissingParameter", "BadOptionUsage"):
+        told = error.format_message()  # names of options and of their values' kinds, nothing that was typed
+        return told[:1].lower() + told[1:].rstrip("."), ""
+    if kind == "NoSuchOption":
+        near = sorted(error.possibilities or ())
+        return "no such option", f"did you mean {' or '.join(near)}?" if near else ""
+    if kind == "BadParameter" and error.param is not None:
+        name = "/".join(error.param.opts) if error.param.param_type_name == "option" else error.param.metavar
+        wanted = _TAIL_OF_TYPE.search(text)
+        return f"invalid value for {name}" + (f": it {wanted[0].rstrip('.')}" if wanted else ""), ""
+    if text.startswith("No such command"):
+        near = re.findall(r"[a-z]+", found[1]) if (found := _NAMES.search(text)) else []
+        return "no such command", f"did you mean {' or '.join(near)}?" if near else ""
+    if "unexpected extra argument" in text:
+        return "unexpected extra argument", ""
+    if text.startswith("Missing command"):
+        return "a command is missing", ""
+    return "the command line cannot be understood", ""
