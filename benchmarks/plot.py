@@ -12,8 +12,9 @@ TARGET = REPOSITORY / "docs" / "rate_fidelity"
 _STYLES = {
     "medveil encrypted": ("#0072B2", "o", "-", 2.4),
     "medveil sealed": ("#D55E00", "s", "-", 2.4),
-    "JPEG 2000, constant slope": ("#555555", "^", "-", 1.2),
-    "JPEG 2000, constant dB": ("#555555", "^", "--", 1.2),
+    "JPEG 2000 9/7, constant slope": ("#555555", "^", "-", 1.2),
+    "JPEG 2000 9/7, constant dB": ("#555555", "^", "--", 1.2),
+    "JPEG 2000 5/3, constant dB": ("#CC79A7", "<", "--", 1.2),
     "JPEG XL, constant distance": ("#009E73", "v", "-", 1.2),
     "JPEG XL, constant dB": ("#009E73", "v", "--", 1.2),
 }
@@ -26,7 +27,7 @@ def points(results: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
     for one in results["medveil"]:
         found[f"medveil {one['protection']}"].append((one["bpp"], one["mean_db"]))
     for row in results["rivals"]:
-        found[f"{row['name']}, {row['way']}"].append((row["bpp"], row["mean_db"]))
+        found.get(f"{row['name']}, {row['way']}", []).append((row["bpp"], row["mean_db"]))
     return {name: sorted(measured) for name, measured in found.items()}
 
 

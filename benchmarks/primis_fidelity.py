@@ -119,7 +119,7 @@ def measure(sparsity: int, every: int) -> dict[str, Any]:
     }
     local = PrimisNetwork(replace(model.config, spread=False)).eval()
     local.load_state_dict(model.network.state_dict())
-    sometimes = {"untrained_network": untrained(model.config), "trained_local": local}
+    sometimes = {"untrained_network": untrained(model.config), "trained_linear_local": local}
     found: dict[str, list[float]] = {}
     for number, image in enumerate(radiographs("test", every=every)):
         whole = torch.from_numpy(np.asarray(grey(image.path), dtype=np.float32))

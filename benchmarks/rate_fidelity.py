@@ -34,7 +34,7 @@ SOURCES = (
     *closure(
         ("codecs/lapped.py", "codecs/entropy.py", "protection/sealing.py", "protection/encrypting.py"),
         ("codecs", "protection"),
-        without=("codecs/registry.py",),
+        without=("codecs/registry.py", "codecs/code.py"),  # names and types, no figures
     ),
     "protection/padding.py",
     "releases/packing.py::_assemble",
@@ -58,10 +58,14 @@ def measure(
         for protection in ("sealed", "encrypted"):
             make = partial(_release, images, work, protection, quality)
             releases.append(ours.part(f"{protection}-{quality:g}", make))
-    known = {rival.name: _curves(rival, pixels, jobs, code) for rival in (rivals.JPEG_2000, rivals.JPEG_XL)}
+    known = {rival.name: _curves(rival, pixels, jobs, code) for rival in rivals.RIVALS}
     encrypted = [one for one in releases if one["protection"] == "encrypted"]
-    matched = code.part("at-40", partial(_at_forty, pixels, known, jobs))
-    matched = [*matched, *(row for one in encrypted for row in _matched(pixels, known, one, jobs))]
+    matched: list[dict[str, Any]] = []
+    for rival in rivals.RIVALS:
+        coded = partial(_coded, rival, pixels, known[rival.name], jobs)
+        matched += code.part(f"at 40 dB, {rival.name}", coded)
+        for one in encrypted:
+            matched += ours.part(f"{_goal(one)}, {rival.name}", partial(coded, one))
     own = ours.part("constant-dB", partial(own_code_at, images[::SUBSET], GOAL_DB, jobs))
     losslessly = code.part("lossless", partial(rivals.lossless, pixels, jobs))
     total, part = (sum(image.size for image in some) for some in (pixels, pixels[::SUBSET]))
@@ -75,7 +79,7 @@ def measure(
         "lossless": [{"name": n, "bytes": size, "bpp": 8 * size / total} for n, size in losslessly.items()],
         "comparison": [_comparison(one, matched, patients) for one in encrypted],
         "constant_db": _at_constant_db(own, encrypted[0], matched, patients[::SUBSET], part),
-        "lines": {rival.name: rivals.lines(rival, known[rival.name]) for rival in (rivals.JPEG_2000, rivals.JPEG_XL)},
+        "lines": {rival.name: rivals.lines(rival, known[rival.name]) for rival in rivals.RIVALS},
     }
 
 
@@ -96,7 +100,7 @@ class _Kept:
     spent: list[float]
 
     def part(self, name: str, make: Callable[[], Any]) -> Any:
-        path = self.work / f"{name}-{self.digest[:12]}.json"
+        path = self.work / f"{name.replace('/', '-')}-{self.digest[:12]}.json"
         if not (self.keep and path.is_file()):
             start = time.monotonic()
             made = make()
@@ -170,34 +174,31 @@ def _summary(one: dict[str, Any], patients: Sequence[str], total: int) -> dict[s
     }
 
 
-def _at_forty(pixels: Sequence[NDArray[np.generic]], known: dict[str, list[Curve]], jobs: int) -> list[dict[str, Any]]:
-    """Both rivals at a mean of 40 dB and at a constant 40 dB."""
-    goal = f"{GOAL_DB:g} dB"
-    rows = _steady(pixels, known, goal, GOAL_DB, jobs)
-    for rival in (rivals.JPEG_2000, rivals.JPEG_XL):
-        coded = rivals.at_constant_db(rival, pixels, known[rival.name], GOAL_DB, jobs)
+def _coded(
+    rival: Rival,
+    pixels: Sequence[NDArray[np.generic]],
+    known: list[Curve],
+    jobs: int,
+    one: dict[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """A rival at one setting for all images, at the mean PSNR of an encrypted release or, without one, at 40 dB.
+
+    At 40 dB it is coded at a constant dB as well.
+    """
+    mean, goal = (one["mean_db"], _goal(one)) if one else (GOAL_DB, f"{GOAL_DB:g} dB")
+    if rival is rivals.JPEG_XL:
+        steady = rivals.at_constant_knob(rival, pixels, known, mean, jobs)
+        rows = [_row(rival, "constant distance", goal, *steady)]
+    else:
+        rows = [_row(rival, "constant slope", goal, *rivals.at_constant_slope(rival, pixels, known, mean, jobs))]
+    if one is None:
+        coded = rivals.at_constant_db(rival, pixels, known, GOAL_DB, jobs)
         rows.append(_row(rival, "constant dB", goal, coded, None))
     return rows
 
 
-def _matched(
-    pixels: Sequence[NDArray[np.generic]], known: dict[str, list[Curve]], one: dict[str, Any], jobs: int
-) -> list[dict[str, Any]]:
-    """Both rivals at one setting for all images, at the mean PSNR of an encrypted release."""
-    return _steady(pixels, known, _goal(one), one["mean_db"], jobs)
-
-
 def _goal(one: dict[str, Any]) -> str:
     return f"encrypted, quality {one['quality']:g}"
-
-
-def _steady(
-    pixels: Sequence[NDArray[np.generic]], known: dict[str, list[Curve]], goal: str, mean: float, jobs: int
-) -> list[dict[str, Any]]:
-    first, second = rivals.JPEG_2000, rivals.JPEG_XL
-    slope = rivals.at_constant_slope(first, pixels, known[first.name], mean, jobs)
-    distance = rivals.at_constant_knob(second, pixels, known[second.name], mean, jobs)
-    return [_row(first, "constant slope", goal, *slope), _row(second, "constant distance", goal, *distance)]
 
 
 def _row(rival: Rival, way: str, goal: str, coded: list[Coded], setting: float | None) -> dict[str, Any]:

@@ -47,20 +47,24 @@ class Rival:
     def encode(self, pixels: Pixels, knob: float) -> bytes:
         import imagecodecs
 
-        if self.name == "JPEG 2000":
-            # a bare code stream, the 9/7 transform, five levels, 64 x 64 code blocks: OpenJPEG's best for this use
-            return imagecodecs.jpeg2k_encode(pixels, level=knob, codecformat="j2k", reversible=False, numthreads=1)
+        if self.name.startswith("JPEG 2000"):
+            # a bare code stream, five levels, 64 x 64 code blocks; 9/7 is OpenJPEG's best, 5/3 a common default
+            reversible = self.name.endswith("5/3")
+            return imagecodecs.jpeg2k_encode(pixels, level=knob, codecformat="j2k", reversible=reversible, numthreads=1)
         return imagecodecs.jpegxl_encode(pixels, distance=knob, effort=7, numthreads=1)
 
     def decode(self, data: bytes) -> Pixels:
         import imagecodecs
 
-        decode = imagecodecs.jpeg2k_decode if self.name == "JPEG 2000" else imagecodecs.jpegxl_decode
+        decode = imagecodecs.jpegxl_decode if self.name == "JPEG XL" else imagecodecs.jpeg2k_decode
         return np.asarray(decode(data, numthreads=1))
 
 
-JPEG_2000 = Rival("JPEG 2000", (31, 33, 35, 36, 37, 38, 39, 40, 41, 42, 43, 45, 47, 50), logarithmic=False)
+_TARGETS_DB = (31, 33, 35, 36, 37, 38, 39, 40, 41, 42, 43, 45, 47, 50)
+JPEG_2000 = Rival("JPEG 2000 9/7", _TARGETS_DB, logarithmic=False)
+JPEG_2000_53 = Rival("JPEG 2000 5/3", _TARGETS_DB, logarithmic=False)
 JPEG_XL = Rival("JPEG XL", (16, 10, 7, 5, 3.5, 2.5, 1.8, 1.2, 0.8, 0.5, 0.3), logarithmic=True)
+RIVALS = (JPEG_2000, JPEG_2000_53, JPEG_XL)
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ def lines(rival: Rival, known: Sequence[Curve]) -> dict[str, list[tuple[float, f
         return 8 * size / pixels, float(np.mean(goals))
 
     found = {"constant dB": [point([float(goal)] * len(known)) for goal in np.arange(35.0, 46.5)]}
-    if rival is JPEG_2000:
+    if rival is not JPEG_XL:
         slopes = [[curve.best_at(slope) for curve in known] for slope in np.geomspace(10, 1000, 14)]
         found["constant slope"] = [point(goals) for goals in slopes]
     else:

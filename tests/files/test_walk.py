@@ -91,3 +91,38 @@ def test_names_that_are_no_text_become_text(tmp_path):
 
 def test_nothing_is_found_in_nothing(tmp_path):
     assert len(find_files([tmp_path])) == 0
+
+
+def test_what_is_to_be_skipped_is_passed_over_and_counted(tmp_path):
+    root = tmp_path / "in"
+    _make(root, "a.png", "release/p/1.mveil", "release.partial/x", "release.failed.csv", "sub/b.png")
+    (root / "link.png").symlink_to(root / "release" / "p" / "1.mveil")
+    (tmp_path / "alias").symlink_to(root)
+    skip = [tmp_path / "alias" / name for name in ("release", "release.partial", "release.failed.csv", "not there")]
+    listing = find_files([root], skip=skip)
+    assert _relatives(listing) == ["in/a.png", "in/sub/b.png"]
+    assert listing.skipped == 4
+    listing = find_files([root / "release", root / "release.failed.csv", root / "a.png"], skip=skip)
+    assert (_relatives(listing), listing.skipped) == (["a.png"], 2)
+    assert _relatives(find_files([root / "release" / "p"], skip=skip)) == ["p/1.mveil"]
+
+
+def test_folders_nested_deeper_than_calls(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    depth = 1200
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    with open("x", "wb"):
+        pass
+    listing = find_files([tmp_path / "d"])
+    assert [(len(found.relative.parts), found.problem) for found in listing] == [(depth + 1, "")]
+    for _ in range(depth):  # pytest's own way of removing folders calls itself for each
+        if os.path.exists("x"):
+            os.unlink("x")
+        os.chdir("..")
+        os.rmdir("d")
+
+
+def test_a_name_too_long_for_the_system_is_reported(tmp_path):
+    assert [found.problem for found in find_files([tmp_path / ("x" * 5000)])] == [walk.NO_SUCH_FILE]

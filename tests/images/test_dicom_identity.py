@@ -347,3 +347,86 @@ def test_values_too_long_for_an_explicit_length_survive(read, travel, write, ram
     data.add_new(0x00081030, "LO", "x" * 70_000)
     out = write(travel(read(image_files.encoded(data, ImplicitVRLittleEndian)), identity=True))
     assert bytes(_opened(out).get_item(0x00081030).value) == b"x" * 70_000
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("Modality", "DOE"),
+        ("ConversionType", "DOE_JOHN"),
+        ("PresentationIntentType", "DOE JOHN"),
+        ("BodyPartExamined", "DOE JOHN"),
+        ("ViewPosition", "MRN 4711"),
+        ("PatientOrientation", ["PAL", "PAP"]),
+        ("BurnedInAnnotation", "DOE"),
+        ("PixelIntensityRelationship", "DOE"),
+        ("VOILUTFunction", "DOE"),
+        ("LossyImageCompression", "47"),
+        ("LossyImageCompressionMethod", "ISO_4711"),
+        ("LossyImageCompressionRatio", "19700417"),
+        ("PresentationLUTShape", "DOE"),
+        ("SliceThickness", "19700417"),
+        ("SpacingBetweenSlices", "4711"),
+        ("ImagerPixelSpacing", ["4711", "1"]),
+        ("PixelSpacing", ["1", "19700417"]),
+        ("PixelAspectRatio", ["1970", "417"]),
+        ("ImagePositionPatient", ["1970", "4", "170417"]),
+        ("ImageOrientationPatient", ["1970", "4", "17", "0", "0", "0"]),
+        ("SliceLocation", "19700417"),
+        ("WindowCenter", "19700417"),
+        ("WindowWidth", "-19700417"),
+        ("RescaleIntercept", "19700417"),
+        ("SOPClassUID", "1.2.840.10008.5.1.4.1.1.7.4711"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_free_text_and_dates_in_codes_and_numbers_are_identity(read, travel, write, ramp, keyword, value):
+    image = read(image_files.dicom(ramp(), **{keyword: value}))
+    part = pixel_part(images.records(image, b"k" * 32)[0])
+    assert pydicom.datadict.tag_for_keyword(keyword) not in part.elements
+    bare, whole = (_opened(write(travel(image, identity=identity))) for identity in (False, True))
+    assert _differences(_opened(image_files.dicom(ramp(), **{keyword: value})), whole) == set()
+    assert keyword not in bare or bare[keyword].value != whole[keyword].value
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [
+        ("Modality", "DX"),
+        ("BodyPartExamined", "LSPINE"),
+        ("BodyPartExamined", "WHOLE BODY"),
+        ("ViewPosition", "MLO"),
+        ("PatientOrientation", ["L", "PF"]),
+        ("PixelIntensityRelationshipSign", -1),
+        ("LossyImageCompressionMethod", ["ISO_10918_1", "MEDVEIL_LAPPED"]),
+        ("SliceThickness", "0.625"),
+        ("SliceThickness", None),
+        ("WindowCenter", ["450", "-200"]),
+        ("NumberOfFrames", "1"),
+    ],
+)
+def test_defined_terms_and_quantities_travel(read, travel, write, ramp, keyword, value):
+    data = image_files.dicom(ramp(), **{keyword: value})
+    assert _opened(write(travel(read(data), identity=False)))[keyword].value == _opened(data)[keyword].value
+
+
+@pytest.mark.parametrize(
+    ("scheme", "value", "travels"),
+    [("SCT", "51185008", True), ("SRT", "T-D3000", True), ("SCT", "4711", False), ("SRT", "DOE-JOHN", False)],
+)
+def test_codes_travel_only_if_the_standard_lists_them(read, travel, write, ramp, scheme, value, travels):
+    code = pydicom.Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, "Jane"
+    raw = write(travel(read(image_files.dicom(ramp(), AnatomicRegionSequence=[code])), identity=False))
+    assert ("AnatomicRegionSequence" in _opened(raw)) == travels
+    assert b"Jane" not in raw
+
+
+def test_records_of_a_later_table_are_read(ramp):
+    """A term that this version does not know is refused at sharing, not at opening."""
+    from medveil.images.dicom import attributes
+    from medveil.images.dicom.elements import Element
+
+    later = {0x00180015: Element(0x00180015, "CS", b"NEWPART ")}
+    assert attributes.is_travelling(later)
+    assert attributes.travelling(later) == []

@@ -91,7 +91,8 @@ def test_every_honest_code_is_below_the_limit_of_cells(size):
         ((64, 64), True),
         ((1 << 14, 1 << 14), True),
         ((1 << 20, 256), True),
-        ((1 << 20, 320), True),  # an image of 2**20 - 63 times 257 pixels
+        ((16448, 1 << 14), True),  # an image of 16385 by 16321 pixels
+        ((1 << 20, 320), False),
         ((1 << 20, 384), False),
         ((1 << 17, 1 << 17), False),
         ((1 << 21, 64), False),
@@ -226,9 +227,10 @@ def test_a_package_is_a_regular_file_of_the_stated_length(release):
     with pytest.raises(IntegrityError, match="longer"):
         load_package(release, entry, manifest)
     path.unlink()
-    os.mkfifo(path)
-    with pytest.raises(IntegrityError, match="not a regular file"):
-        load_package(release, entry, manifest)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+        with pytest.raises(IntegrityError, match="not a regular file"):
+            load_package(release, entry, manifest)
 
 
 @pytest.mark.parametrize("protected", [True, False])

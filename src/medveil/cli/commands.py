@@ -7,7 +7,7 @@ The parser's own messages repeat what was typed, and that is where paths with pa
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -16,7 +16,6 @@ from medveil.cli.session import Session
 
 _USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
 _JSON = "medveil.json"
-_TAIL_OF_TYPE = re.compile(r"is not (a valid [a-z ]+|in the range [-+.0-9a-z<>= ]+)\.?$")
 _NAMES = re.compile(r"[Dd]id you mean ([a-z', ?]+)\?")
 
 
@@ -37,21 +36,16 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except _USAGE_ERROR as error:
-            refuse(error, as_json=bool(ctx.meta.get(_JSON)))
+            refuse(error, command=ctx.invoked_subcommand or "", as_json=bool(ctx.meta.get(_JSON)))
 
 
-def refuse(error: Any, *, as_json: bool) -> None:
+def refuse(error: Any, *, command: str = "", as_json: bool) -> NoReturn:
     """Say what is wrong with the command line without repeating it, and end with 2."""
     if type(error).__name__ == "NoArgsIsHelpError":
         raise error
-    context = error.ctx
-    command = context.info_name if context is not None and context.parent is not None else ""
     message, hint = words(error)
-    Session(command or "", as_json=as_json).refuse("UsageError", message, hint or f"see {_help(command)}", 2)
-
-
-def _help(command: str | None) -> str:
-    return f"medveil {command} --help" if command else "medveil --help"
+    told = hint or f"see medveil {command} --help".replace("  ", " ")
+    Session(command, as_json=as_json).refuse("UsageError", message, told, 2)
 
 
 def words(error: Any) -> tuple[str, str]:
@@ -65,8 +59,7 @@ def words(error: Any) -> tuple[str, str]:
         return "no such option", f"did you mean {' or '.join(near)}?" if near else ""
     if kind == "BadParameter" and error.param is not None:
         name = "/".join(error.param.opts) if error.param.param_type_name == "option" else error.param.metavar
-        wanted = _TAIL_OF_TYPE.search(text)
-        return f"invalid value for {name}" + (f": it {wanted[0].rstrip('.')}" if wanted else ""), ""
+        return f"invalid value for {name}", ""
     if text.startswith("No such command"):
         near = re.findall(r"[a-z]+", found[1]) if (found := _NAMES.search(text)) else []
         return "no such command", f"did you mean {' or '.join(near)}?" if near else ""

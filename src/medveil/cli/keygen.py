@@ -25,7 +25,7 @@ def keygen(
         from medveil.keys.identity import generate
 
         identity = generate(out, force=force)
-        public = out.with_suffix(".pub")
+        public = out.with_suffix(".pub") if out.suffix == ".key" else out.with_name(f"{out.name}.pub")
         run.result(
             [
                 f"secret key  {out}",

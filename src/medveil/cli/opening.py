@@ -48,7 +48,9 @@ def open_(
             progress=run.progress,
         )
         if not result.signer_known:
-            run.warn("the signer of this release is unknown: compare its fingerprint with the owner, or name --owner")
+            run.warn(
+                "the signer is unknown: compare the fingerprint that verify prints with the owner, or name --owner"
+            )
         if result.withheld:
             run.warn(f"{plural(result.withheld, 'attachment')} left closed: this key was not granted identity")
         failed = report_failures(run, out, result.failed, show_paths=show_paths)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medveil.cli.session import Session
-from medveil.errors import KeyFileError, NoFittingKeyError
+from medveil.errors import NoFittingKeyError
 
 if TYPE_CHECKING:
     from medveil.keys.identity import Identity, Recipient
@@ -29,7 +29,8 @@ def identity_of(run: Session, key: Path | None, *, create: bool = False) -> Iden
         return Identity.load(key)
     identity, path, created = default_identity(create=create)
     if created:
-        run.warn(f"Your key was made now: {path}. Keep a copy in a safe place: losing it is final.")
+        made = f"Your key was made now: {path}, fingerprint {identity.fingerprint}."
+        run.warn(f"{made} Keep a copy in a safe place: losing it is final.")
     else:
         run.say(f"Using your key {identity.fingerprint} ({path}).")
     return identity
@@ -37,13 +38,15 @@ def identity_of(run: Session, key: Path | None, *, create: bool = False) -> Iden
 
 def identity_for_trial(run: Session, key: Path | None) -> Identity:
     """As `identity_of`; where a key would be made, one that is kept nowhere."""
+    from platformdirs import user_config_path
+
     from medveil.keys.identity import Identity
 
     try:
         return identity_of(run, key)
-    except KeyFileError:
-        raise
     except NoFittingKeyError:
+        if key is not None or (user_config_path("medveil", appauthor=False) / "owner.key").exists():
+            raise
         from pyrage import x25519
 
         run.say("You have no key yet; without --dry-run one would be made.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,10 +91,12 @@ def share(
             jobs=jobs,
             dry_run=dry_run,
         )
+        settings.check()  # before a key is made for a request that makes no sense
         refuse_secret_keys(settings.attach)
         owner = identity_for_trial(run, key) if dry_run else identity_of(run, key, create=True)
         if not to and not add:
             run.say("Nobody is named by --to: this release is for you alone.")
+        out = Path(os.path.abspath(out))  # -o . is another folder when it is done
         result = share_images(images, out, settings, owner=owner, progress=run.progress)
         _print(run, result, out, dry_run=dry_run, show_paths=show_paths)
 

@@ -102,7 +102,9 @@ class Codec(Protocol):
     """
 
     name: str
-    vector_length: int  # channels M of a code vector (cell v * M + c of a map is channel c of vector v), the unit of decoys;
+    vector_length: (
+        int  # channels M of a code vector (cell v * M + c of a map is channel c of vector v), the unit of decoys;
+    )
     # 0 where the cells of a map are in order of priority
 
     def profile(self, *, quality_centidb: int, sparsity: int | None, deep: int) -> Profile:

@@ -41,27 +41,49 @@ _Floats = NDArray[np.float32]
 
 @dataclass
 class _Entries:
-    """Nonzeros as they are found: map, position in it, signed level, and by how much the coefficient's magnitude is
-    below its level, in steps."""
+    """Nonzeros as they are found: map, position in it and signed level, zone after zone.
 
-    map: list[NDArray[np.int64]] = field(default_factory=list)
-    position: list[NDArray[np.int64]] = field(default_factory=list)
+    Attributes:
+        ones: for each map the number of entries of magnitude 1.
+        below: for each map by how much the coefficients of these are below their level, in steps, all together.
+    """
+
+    ones: NDArray[np.int64]
+    below: NDArray[np.float64]
+    map: list[NDArray[np.uint8]] = field(default_factory=list)
+    position: list[NDArray[np.int32]] = field(default_factory=list)
     level: list[NDArray[np.int32]] = field(default_factory=list)
-    remainder: list[_Floats] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, maps: int) -> _Entries:
+        return cls(np.zeros(maps, np.int64), np.zeros(maps, np.float64))
+
+    def add(
+        self, which: NDArray[np.int64], position: NDArray[np.int64], level: NDArray[np.int32], steps: _Floats
+    ) -> None:
+        """Take in a zone's entries, `steps` being the magnitudes of their coefficients in steps."""
+        small = np.abs(level) == 1
+        self.ones += np.bincount(which[small], minlength=len(self.ones))
+        self.below += np.bincount(which[small], 1.0 - steps[small], minlength=len(self.ones))
+        self.map.append(which.astype(np.uint8))
+        self.position.append(position.astype(np.int32))
+        self.level.append(level)
 
     def maps(self, cells: Sequence[int]) -> tuple[CodeMap, ...]:
+        """The code maps; to be called once, since it empties the lists."""
         which, position, level = np.concatenate(self.map), np.concatenate(self.position), np.concatenate(self.level)
-        order = np.argsort(which.astype(np.uint16), kind="stable")
-        stops = np.cumsum(np.bincount(which, minlength=len(cells)))[:-1]
-        parts = zip(cells, np.split(position[order], stops), np.split(level[order], stops), strict=True)
-        return tuple(CodeMap(*part) for part in parts)
+        for parts in (self.map, self.position, self.level):
+            parts.clear()
+        found = []
+        for index, size in enumerate(cells):
+            mine = which == index
+            found.append(CodeMap(size, position[mine].astype(np.int64), level[mine]))
+        return tuple(found)
 
-    def offsets(self, maps: int) -> tuple[int, ...]:
-        """Mean remainder of each map's entries of magnitude 1, in 1/64 of a step."""
-        which, ones = np.concatenate(self.map), np.abs(np.concatenate(self.level)) == 1
-        count = np.bincount(which[ones], minlength=maps)
-        total = np.bincount(which[ones], np.concatenate(self.remainder)[ones], minlength=maps)
-        return tuple(int(each) for each in np.clip(np.round(total / np.maximum(count, 1) * OFFSET_UNIT), -128, 127))
+    def offsets(self) -> tuple[int, ...]:
+        """How far below their level each map's coefficients of magnitude 1 are in the mean, in 1/64 of a step."""
+        mean = np.round(self.below / np.maximum(self.ones, 1) * OFFSET_UNIT)
+        return tuple(int(each) for each in np.clip(mean, -128, 127))
 
 
 @dataclass
@@ -85,7 +107,7 @@ class _Quantiser:
     least: _Floats
     floor: _Floats
     room: NDArray[np.int64]
-    entries: _Entries = field(default_factory=_Entries)
+    entries: _Entries
     keys: list[NDArray[np.uint8]] = field(default_factory=list)
     sizes: list[_Floats] = field(default_factory=list)
     error: float = 0.0
@@ -106,10 +128,8 @@ class _Quantiser:
         self.room -= np.bincount(which, minlength=len(self.room))
         found = levels[kept]
         first = placement.starts - (np.cumsum(placement.counts) - placement.counts)
-        self.entries.map.append(which)
-        self.entries.position.append(kept + first[which])
-        self.entries.level.append(np.where(values[kept] < 0, -found, found))
-        self.entries.remainder.append((found - sizes[kept] / np.float32(self.step)).astype(np.float32))
+        signed = np.where(values[kept] < 0, -found, found)
+        self.entries.add(which, kept + first[which], signed, (sizes[kept] / np.float32(self.step)).astype(np.float32))
         self.error += float(np.sum((sizes - levels * np.float32(self.step)) ** 2, dtype=np.float64))
         self.keys.append(keys[placement.order])
         self.sizes.append(sizes)
@@ -121,6 +141,8 @@ class _Quantiser:
 def _regrouped(quantiser: _Quantiser, cells: Sequence[int]) -> tuple[tuple[int, ...], list[_Floats]]:
     """(thresholds that give each map its number of cells, |coefficients| that then fall to each map)."""
     keys, sizes = np.concatenate(quantiser.keys), np.concatenate(quantiser.sizes)
+    quantiser.keys.clear()
+    quantiser.sizes.clear()
     order = np.argsort(np.uint8(255) - keys, kind="stable")
     stops = np.minimum(np.cumsum(cells), len(keys))
     at_least = np.cumsum(np.bincount(keys, minlength=256)[::-1])[::-1]
@@ -162,10 +184,10 @@ def encode_freely(coefficients: _Floats, side: Side) -> SparseCode:
     count, total = len(side.thresholds) + 1, coefficients[1:].size
     ranking, step = Ranking(side.thresholds, [total] * count), side.step / UNIT
     floor = (dead_zones() * step).astype(np.float32)
-    quantiser = _Quantiser(blocks, step, np.zeros(count, np.float32), floor, np.full(count, total))
+    quantiser = _Quantiser(blocks, step, np.zeros(count, np.float32), floor, np.full(count, total), _Entries.of(count))
     walk(blocks.shape[2], blocks.shape[3], ranking, quantiser)
     entries = quantiser.entries
-    side = replace(side, offsets=entries.offsets(count), dc=quantised_dc(coefficients, side.step))
+    side = replace(side, offsets=entries.offsets(), dc=quantised_dc(coefficients, side.step))
     return SparseCode(entries.maps(ranking.used), side.to_bytes())
 
 
@@ -190,6 +212,7 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
         used = np.isfinite(least)
         step = max(step, _FINEST * float(np.sum(least[used] * room[used]) / max(1, room[used].sum())))
         side = replace(side, thresholds=_shifted(thresholds, before / UNIT / step))
+        del survey, groups
     search, repeats = _StepSearch(), 0
     dense = 3 * int(room.sum()) > sum(cells)
     best: SparseCode | None = None
@@ -206,6 +229,7 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
         least, kept = _least_kept(groups, room)
         entries = sum(len(entry.levels) for entry in code.maps)
         wanted = sum(int(np.count_nonzero(sizes >= _DEAD_ZONE * units / UNIT)) for sizes in kept)
+        del attempt, groups, kept
         following: int | None = units
         if entries >= _ALIGNED * wanted or repeats >= 2:
             close = 0 <= spare <= 8 + _TOLERANCE * composition.level_bytes
@@ -273,7 +297,7 @@ def _fixed_pass(
     total = coefficients[1:].size
     floor = np.full(256, _DEAD_ZONE * step, np.float32)
     limit = np.full(len(room), total) if cells is None else room.copy()
-    quantiser = _Quantiser(blocks, step, least, floor, limit)
+    quantiser = _Quantiser(blocks, step, least, floor, limit, _Entries.of(len(room)))
     ranking = Ranking(thresholds, [total] * len(room) if cells is None else cells)
     walk(blocks.shape[2], blocks.shape[3], ranking, quantiser)
     return quantiser
@@ -287,7 +311,7 @@ def _units(step: float) -> int:
 def _filled(entries: _Entries, side: Side, coefficients: _Floats, composition: Composition) -> tuple[SparseCode, int]:
     """(code, length of its level stream) of the nonzeros found at the step of `side`."""
     maps = entries.maps([shape.cells for shape in composition.maps])
-    side = replace(side, offsets=entries.offsets(len(maps)), dc=quantised_dc(coefficients, side.step))
+    side = replace(side, offsets=entries.offsets(), dc=quantised_dc(coefficients, side.step))
     code = SparseCode(maps, side.to_bytes())
     return code, len(level_stream(pad_with_nulls(code, composition), composition))
 

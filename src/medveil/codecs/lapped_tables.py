@@ -27,6 +27,9 @@ BUDGETS: tuple[tuple[int, Densities, int], ...] = (
 )
 """For 8 bits: quality in 1/100 dB, nonzeros of each map in millionths of its cells, level bits in 1/1000 a cell."""
 
+AREA_SHIFTS = ((81_920, 232), (200_704, -208))
+"""For 8 bits: area of a bucket in pixels, and the shift of its sealed budget in 1/100 dB; between them linear."""
+
 STEPS: tuple[tuple[int, int], ...] = (
     (3206, 5120),
     (3401, 3200),

@@ -1,7 +1,7 @@
 """Grant: the keys of a release, wrapped by age for one recipient and signed by the owner.
 
-On disk it is an age file; inside is canonical CBOR `[payload, signature]`, where the payload names the release, epoch,
-tier and recipient that it was made for. Its length does not depend on the number or size of the images.
+On disk it is an age file; inside is canonical CBOR `[payload, signature, filler]`, where the payload names the
+release, epoch, tier and recipient that it was made for. Its length depends neither on these nor on the images.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from medveil.keys.tiers import KEY_BYTES, ReleaseKeys, Tier, hkdf
 _CONTEXT = b"medveil/v1/grant"
 MAX_GRANT_BYTES = 640  # contract: whatever the number and size of the images (X25519)
 _LIMIT = 64 * 1024
+_FILLED = 256  # payload and filler together: the length does not tell which tier, or who sees identity
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def seal_grant(grant: Grant, recipient: Recipient, owner: Identity) -> bytes:
     payload = canonical.dumps(
         [grant.release, grant.epoch, grant.grant_id, keys.tier.value, keys.tier_key, keys.identity_key, age]
     )
-    body = canonical.dumps([payload, owner.sign(_CONTEXT, payload)])
+    signature = owner.sign(_CONTEXT, payload)
+    body = canonical.dumps([payload, signature, bytes(_FILLED - len(payload))])
     while True:
         sealed = bytes(pyrage.encrypt(body, [x25519.Recipient.from_str(recipient.age)]))
         if len(sealed) <= MAX_GRANT_BYTES:
@@ -69,7 +71,7 @@ def open_grant(data: bytes, identity: Identity, owner_key: bytes) -> Grant:
     """
     body = unwrap(data, identity)
     try:
-        payload, signature = canonical.loads(body, what="grant", limit=_LIMIT)
+        payload, signature, _ = canonical.loads(body, what="grant", limit=_LIMIT)
         if not (isinstance(payload, bytes) and isinstance(signature, bytes)):
             raise TypeError("frame")
         if not signature_fits(owner_key, signature, _CONTEXT, payload):

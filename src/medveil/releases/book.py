@@ -77,7 +77,9 @@ class OwnerBook:
         except FileNotFoundError:
             raise IntegrityError("owner.age is missing from the release", hint="restore it from a backup") from None
         try:
-            payload, signature = canonical.loads(unwrap(data, owner, limit=_MAX_BOOK), what="owner's book")
+            payload, signature = canonical.loads(
+                unwrap(data, owner, limit=_MAX_BOOK), what="owner's book", limit=_MAX_BOOK
+            )
             head, profile, notes = canonical.loads(payload, what="owner's book", limit=_MAX_BOOK)
             release, epoch, protection, decoys, embed, created, limits, grids = head
             grants = tuple(GrantNote(*note) for note in notes)

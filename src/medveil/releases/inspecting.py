@@ -14,6 +14,7 @@ from medveil.files.atomic import write_bytes
 from medveil.keys.tiers import Section
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package
+from medveil.releases.packing import max_cells
 from medveil.releases.release import Release
 from medveil.releases.stored import load_package
 
@@ -134,7 +135,7 @@ def _decoded_by_a_stranger(data: bytes, bucket: Bucket, release: Release) -> NDA
     codec, profile = release.codec(), release.manifest.profile
     public: sealing.PublicCode | ambiguation.AmbiguatedCode
     if release.manifest.protection == "obfuscated":
-        public = ambiguation.AmbiguatedCode.from_bytes(data)
+        public = ambiguation.AmbiguatedCode.from_bytes(data, max_cells(bucket))
     else:
         public = sealing.PublicCode.from_bytes(data, codec.composition(profile, bucket))
     return rendering.stranger_pixels(public, codec, profile, bucket)

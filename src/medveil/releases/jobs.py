@@ -138,9 +138,10 @@ def pack_task(task: Task, plan: PackingPlan, limits: Limits, staging: Path) -> O
     try:
         (staging / entry.path).parent.mkdir(parents=True, exist_ok=True)
         write_bytes(staging / entry.path, package.to_bytes())
-    except OSError as error:
+    except (OSError, MedveilError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
         raise MedveilError(
-            f"the release cannot be written: {error.strerror or type(error).__name__}",
+            f"the release cannot be written: {reason}",
             hint="free some space and run the same command again; it continues where it stopped",
         ) from None
     target = plan.profile.quality_centidb / 100

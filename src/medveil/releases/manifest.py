@@ -23,7 +23,7 @@ from medveil.releases.package import FORMAT, SUITE
 
 RECORD, SIGNATURE = "manifest.cbor", "manifest.sig"
 _CONTEXT = b"medveil/v1/manifest"
-PROTECTIONS = frozenset({"sealed", "encrypted", "obfuscated"})
+PROTECTIONS = ("sealed", "encrypted", "obfuscated")
 _MAX_MANIFEST = 1 << 27  # room for half a million packages
 _BYTES_AN_ITEM = 12  # a manifest has fewer data items than one in so many bytes
 _MAX_SIGNATURE = 64
@@ -139,9 +139,9 @@ class StoredManifest:
     half_switched: bool = False
 
 
-def save(folder: Path, manifest: Manifest, owner: Identity) -> None:
+def save(folder: Path, manifest: Manifest, owner: Identity, *, via: Path | None = None) -> None:
     """Sign the manifest and make it the release's current one."""
-    announce(folder, manifest, owner)
+    announce(folder, manifest, owner, via=via)
     os.replace(folder / f"{SIGNATURE}.next", folder / SIGNATURE)
     os.replace(folder / f"{RECORD}.next", folder / RECORD)
 
@@ -152,15 +152,21 @@ def settle(folder: Path, stored: StoredManifest) -> None:
         os.replace(folder / f"{RECORD}.next", folder / RECORD)
 
 
-def announce(folder: Path, manifest: Manifest, owner: Identity) -> None:
-    """Write the signed next manifest beside the current one, without switching to it."""
+def announce(folder: Path, manifest: Manifest, owner: Identity, *, via: Path | None = None) -> None:
+    """Write the signed next manifest beside the current one, without switching to it.
+
+    The files are written in the folder `via` of the same file system first, so that no temporary file of a killed run
+    is ever left in the release.
+    """
     record = manifest.to_bytes()
     if len(record) > _MAX_MANIFEST:
         raise UsageError(
             f"{len(manifest.packages)} packages are more than one release can have", hint="share them as several"
         )
-    write_bytes(folder / f"{RECORD}.next", record, overwrite=True)
-    write_bytes(folder / f"{SIGNATURE}.next", owner.sign(_CONTEXT, record), overwrite=True)
+    for name, data in ((RECORD, record), (SIGNATURE, owner.sign(_CONTEXT, record))):
+        write_bytes((via or folder) / f"{name}.next", data, overwrite=True)
+        if via is not None:
+            os.replace(via / f"{name}.next", folder / f"{name}.next")
 
 
 def load(folder: Path) -> StoredManifest:

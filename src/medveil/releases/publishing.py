@@ -14,7 +14,7 @@ from medveil.releases import manifest as manifests
 from medveil.releases.book import BOOK, OwnerBook
 from medveil.releases.manifest import Manifest
 from medveil.releases.settings import ShareSettings, codec_for
-from medveil.releases.staging import LOCK, Origins, check_whole, staging_of
+from medveil.releases.staging import LOCK, Origins, check_whole, staging_of, sweep
 from medveil.releases.stored import weights_path
 
 
@@ -41,6 +41,12 @@ def _new(out: Path, book: OwnerBook, staged: Origins, settings: ShareSettings, o
     staging = staging_of(out)
     weights = _embed(staging, book, settings.codec)
     entries = sorted(staged.values())
+    sweep(
+        staging,
+        {entry.path for entry in entries}
+        | {f"grants/{note.grant_id.hex()}.age" for note in book.grants}
+        | {weights_path(staging, digest).relative_to(staging).as_posix() for digest in weights},
+    )
     check_whole(staging, entries)
     manifest = Manifest(
         book.release, book.epoch, 0, owner.recipient.verify_key, owner.recipient.age, book.protection, book.profile,
@@ -59,12 +65,12 @@ def _new(out: Path, book: OwnerBook, staged: Origins, settings: ShareSettings, o
 def _added(out: Path, existing: Manifest, book: OwnerBook, staged: Origins, owner: Identity) -> Manifest:
     manifest = existing.with_packages([*existing.packages, *staged.values()])
     check_whole(staging_of(out), sorted(staged.values()))
-    manifests.announce(out, manifest, owner)
+    manifests.announce(out, manifest, owner, via=staging_of(out))
     for entry in staged.values():
         (out / entry.path).parent.mkdir(parents=True, exist_ok=True)
         os.replace(staging_of(out) / entry.path, out / entry.path)
     check_whole(out, list(manifest.packages))
-    manifests.save(out, manifest, owner)
+    manifests.save(out, manifest, owner, via=staging_of(out))
     level_times(out, book.created)
     return manifest
 

@@ -12,8 +12,8 @@ from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.images.image import FileKind
 from medveil.keys.identity import Identity, Recipient
 from medveil.releases.book import OwnerBook
+from medveil.releases.manifest import PROTECTIONS
 
-PROTECTIONS = ("sealed", "encrypted", "obfuscated")
 DEFAULT_QUALITY_DB = 40.0
 QUALITY_RANGE_DB = (30.0, 50.0)
 RASTER_STEPS = (64, 128)  # bytes, for image and identity sections

@@ -100,6 +100,14 @@ def finished_packages(staging: Path, book: OwnerBook, keys: ReleaseKeys, wanted:
     return staged
 
 
+def sweep(staging: Path, wanted: set[str]) -> None:
+    """Remove what a killed run left half written: every file but the lock, the owner's notes and the wanted ones."""
+    for path in staging.rglob("*"):
+        name = path.relative_to(staging).as_posix()
+        if (path.is_symlink() or not path.is_dir()) and name not in {LOCK, BOOK, *wanted}:
+            path.unlink()
+
+
 def check_whole(folder: Path, entries: list[PackageEntry]) -> None:
     """Before a manifest is signed: every package that it names is there, and no other file among the packages."""
     named = {folder / entry.path: entry.length for entry in entries}

@@ -1,0 +1,200 @@
+"""Hostile names, wrong command lines and what a dry run leaves: nothing of a patient's is repeated, nothing is lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from tests.cli.shell import run
+
+from medveil.cli.failures import failures_file
+from medveil.cli.screen import shown
+
+_PATH = "patients/DOE_JOHN.png"
+_HEADER = "input,path,error,message\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["verify", "release", _PATH], "medveil verify: unexpected extra argument"),
+        (["verify"], "medveil verify: missing argument 'RELEASE'"),
+        (["share", "images"], "medveil share: missing option '-o' / '--out'"),
+        (["share", "images", "-o"], "medveil share: option '-o' requires an argument"),
+        (["share", "--jobs", _PATH, "images", "-o", "r"], "medveil share: invalid value for --jobs/-j"),
+        (["share", "--jobs", "-1", "images", "-o", "r"], "medveil share: invalid value for --jobs/-j"),
+        (["share", "--min-quality", _PATH, "i", "-o", "r"], "medveil share: invalid value for --min-quality"),
+        (["share", "images", "-o", "r", f"--{_PATH}"], "medveil share: no such option"),
+        (["open", "r", "-o", "x", f"--dry-run={_PATH}"], "medveil open: option '--dry-run' does not take a value"),
+        ([f"--{_PATH}"], "medveil: no such option"),
+        ([_PATH], "medveil: no such command"),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_wrong_command_line_is_not_repeated(args: list[str], message: str, as_json: bool) -> None:
+    done = run(*args[:1], *(["--json"] if as_json and args[0][0].islower() and "/" not in args[0] else []), *args[1:])
+    assert done.code == 2
+    assert done.err.startswith(message)
+    assert "  hint: " in done.err
+    assert "DOE" not in done.out + done.err
+    if "--json" in args or (as_json and "/" not in args[0]):
+        assert (done.json["ok"], done.json["error"]["class"]) == (False, "UsageError")
+        assert done.json["command"] == args[0]
+    else:
+        assert done.out == ""
+
+
+def test_near_names_are_proposed() -> None:
+    assert "--owner?" in run("verify", "r", "--ownr", "x").err
+    assert "hint: did you mean share?" in run("shar").err
+    assert "--json" not in run("verify", "--", "--json").out
+
+
+def test_no_command_is_help() -> None:
+    assert "Commands:" in run().err + run().out
+    assert run("--help").code == 0
+    assert run("share", "--help").code == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "on_screen"),
+    [
+        ("Zoë 山田.png", "Zoë 山田.png"),
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
+        ("a\nb\r\t\x7f\x9b", "a\\nb\\r\\t\\x7f\\x9b"),
+        ("gnp.\u202eexe\u2066\u200b\u2028", "gnp.\\u202eexe\\u2066\\u200b\\u2028"),
+        ("\udcff", "\\udcff"),
+    ],
+)
+def test_what_does_not_print_is_escaped(text: str, on_screen: str) -> None:
+    assert shown(text) == on_screen
+
+
+def test_names_of_originals_do_not_steer_the_terminal(desk: Path) -> None:
+    hostile = "x\x1b]0;owned\x07\n\u202e\x7f.png"
+    (desk / "images" / "a" / "IM1.png").rename(desk / "images" / "a" / hostile)
+    (desk / "images" / "c\x1b[2J.png").write_bytes(b"")
+    shared = run("share", "images", "--to", "alice.pub", "-o", "release", "-i", "mallory.key", "--show-paths")
+    assert shared.code == 3
+    listed = run("list", "release", "-i", "mallory.key")
+    assert len(listed.out.splitlines()) == 2
+    objects = run("list", "release", "-i", "mallory.key", "--json")
+    assert hostile in {Path(entry["original"]).name for entry in objects.json["packages"]}
+    for printed in (shared.out, shared.err, listed.out, objects.out, run("inspect", "release").out):
+        assert not {"\x1b", "\x07", "\x7f", "\u202e"} & set(printed)
+
+
+def test_a_list_of_failures_overwrites_no_file_of_the_users(desk: Path) -> None:
+    mine = desk / "release.failed.csv"
+    mine.write_text("my own notes\n")
+    (desk / "release.failed-2.csv").symlink_to(mine)
+    (desk / "images" / "bad.png").write_bytes(b"")
+    shared = run("share", "images", "--to", "alice.pub", "-o", "release")
+    assert shared.code == 3
+    assert "release.failed-3.csv" in shared.err
+    listed = desk / "release.failed-3.csv"
+    assert stat.S_IMODE(listed.stat().st_mode) == 0o600
+    with listed.open(newline="") as file:
+        assert [Path(row["path"]).name for row in csv.DictReader(file)] == ["bad.png"]
+    (desk / "images" / "bad.png").unlink()
+    assert run("share", "images", "--to", "alice.pub", "-o", "release").code == 0
+    assert mine.read_text() == "my own notes\n"
+    assert not listed.exists()
+
+
+def test_a_list_of_ours_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "r.failed.csv").write_text(_HEADER + "1,x,y,z\n")
+    assert failures_file(tmp_path / "r") == tmp_path / "r.failed.csv"
+
+
+def test_a_dry_run_says_what_would_fail_and_writes_nothing(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(desk / "config"))
+    (desk / "images" / "DOE.png").write_bytes(b"")
+    (desk / "release.failed.csv").write_text(_HEADER)
+    before = sorted(desk.rglob("*"))
+    would = run("share", "images", "--to", "alice.pub", "-o", "release", "--dry-run", "--json")
+    assert would.code == 3
+    (failed,) = would.json["failed"]
+    assert (would.json["ok"], would.json["done"], failed["error"]) == (False, 2, "UnreadableInputError")
+    assert f"#{failed['input']}: UnreadableInputError: " in would.err
+    assert "You have no key yet" in would.err
+    assert "DOE" not in would.out + would.err
+    words = run("share", "images", "--to", "alice.pub", "-o", "release", "--dry-run")
+    assert words.out.startswith("would share 2 files; 0 there already; 1 would fail; nothing was written")
+    assert sorted(desk.rglob("*")) == before
+
+
+@pytest.mark.parametrize("args", [["open", "release", "-o", "out"], ["open", "release", "-o", "out", "--dry-run"]])
+def test_opening_makes_no_key(shared_desk: Path, monkeypatch: pytest.MonkeyPatch, args: list[str]) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(shared_desk / "config"))
+    for done in (run(*args), run("list", "release")):
+        assert done.code == 10
+        assert "  hint: " in done.err
+    assert not (shared_desk / "config").exists()
+    damaged = shared_desk / "config" / "medveil" / "owner.key"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("no key")
+    damaged.chmod(0o600)
+    assert run("share", "images", "-o", "r", "--dry-run").code == 10
+
+
+def test_secret_keys_are_not_attached(desk: Path) -> None:
+    (desk / "labels").mkdir()
+    (desk / "labels" / "DOE.txt").write_text("# notes\n" + (desk / "alice.key").read_text().splitlines()[-1].lower())
+    for attached in ("alice.key", "labels"):
+        done = run("share", "images", "--to", "alice.pub", "-o", "release", "--attach", attached)
+        assert done.code == 2
+        assert "secret key" in done.err
+        assert "DOE" not in done.err
+        assert not (desk / "release").exists()
+    assert run("share", "images", "--to", "alice.pub", "-o", "release", "--attach", "alice.pub").code == 0
+
+
+def test_a_request_that_makes_no_sense_makes_no_key(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(desk / "config"))
+    assert run("share", "images", "-o", "r", "--protection", "seled").code == 2
+    assert run("share", "images", "-o", "r", "--attach", "alice.key").code == 2
+    assert not (desk / "config").exists()
+
+
+def test_one_fingerprint_everywhere(desk: Path) -> None:
+    """What keygen prints is what the holder of the release reads in verify and inspect, and stands in the .pub file."""
+    made = run("keygen", "-o", "owner.key", "--json").json["fingerprint"]
+    assert run("share", "images", "--to", "alice.pub", "-o", "release", "-i", "owner.key", "-q").code == 0
+    assert made in (desk / "owner.pub").read_text()
+    assert run("verify", "release", "--json").json["owner"] == made
+    assert run("inspect", "release", "--json").json["public"]["owner"] == made
+
+
+def test_keygen_prints_the_files_that_it_wrote(desk: Path) -> None:
+    for name in ("dr.smith", "dr.jones"):
+        printed = run("keygen", "-o", name, "--json").json
+        assert Path(printed["key"]).is_file()
+        assert Path(printed["pub"]).is_file()
+
+
+def test_json_is_ascii(desk: Path) -> None:
+    raw = run("keygen", "-o", "zoë\x7f.key", "--json").out
+    assert raw.isascii()
+    assert "\x7f" not in raw
+    assert json.loads(raw)["key"] == "zoë\x7f.key"
+
+
+def test_a_release_inside_its_own_inputs_is_no_input(desk: Path) -> None:
+    (desk / "images" / "bad.png").write_bytes(b"")
+    args = ("share", "images", "--to", "alice.pub", "-o", "images/release", "--json")
+    first, again = run(*args).json, run(*args).json
+    assert (first["done"], len(first["failed"]), first["unchanged"]) == (2, 1, 0)
+    assert (again["done"], len(again["failed"]), again["unchanged"]) == (0, 1, 2)
+    assert first["failed"][0]["input"] == again["failed"][0]["input"]
+
+
+def test_sharing_into_the_current_folder(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk / "here").mkdir()
+    monkeypatch.chdir(desk / "here")
+    assert run("share", desk / "images", "--to", desk / "alice.pub", "-o", ".").code == 0
+    monkeypatch.chdir(desk)
+    assert run("verify", "here").code == 0
