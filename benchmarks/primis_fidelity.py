@@ -87,7 +87,8 @@ def trained_rows(model: Model, picture: Tensor, offset: float) -> dict[str, floa
     levels = torch.round(codes / step).int()
     shape = (picture.shape[0], picture.shape[1])
     unquantised = network.synthesise(codes, frame)
-    decoded = (decode_picture(network, [levels], shape, step) + offset).round().clamp(0, 255)
+    quantised = decode_picture(network, [levels], shape, step)
+    decoded = (quantised + offset).round().clamp(0, 255)
     values, counts = np.unique(levels[levels != 0].numpy(), return_counts=True)
     shares = counts / counts.sum()
     bucket = Bucket.of(*shape)
@@ -95,6 +96,7 @@ def trained_rows(model: Model, picture: Tensor, offset: float) -> dict[str, floa
     maps = tuple(CodeMap(cells, *entry) for entry in to_cells([levels], grid, network))
     return {
         "trained_unquantised": _psnr_of(unquantised, picture),
+        "trained_unrounded": _psnr_of(quantised, picture),
         "trained": psnr(float((decoded - picture - offset).square().mean())),
         "entropy_bits_per_level": float(-(shares * np.log2(shares)).sum()) if len(values) else 0.0,
         "nonzeros_per_pixel": int(counts.sum()) / picture.numel(),

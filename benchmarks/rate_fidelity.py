@@ -122,8 +122,8 @@ def _release(images: Sequence[Radiograph], work: Path, protection: str, quality:
     from benchmarks.anatomy import anatomy, code_bytes
     from benchmarks.program import Program, release_bytes
 
-    program = Program.prepare(work)
     with tempfile.TemporaryDirectory(dir=work) as place:
+        program = Program.prepare(Path(place))
         release, opened = Path(place) / "release", Path(place) / "opened"
         paths = [image.path for image in images]
         options = ("--protection", protection, *(("--quality", f"{quality:g}") if quality != DEFAULT_QUALITY else ()))

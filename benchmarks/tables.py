@@ -212,13 +212,14 @@ def _depth16(collected: Collected) -> Table:
 _PRIMIS_MEANS = {
     "trained": "**primis, as shared and opened**",
     "trained_unquantised": "primis, unquantised",
-    "trained_linear_unquantised": "primis, unquantised, linear decoder alone",
-    "trained_linear_local": "the same, each code vector at one location",
-    "untrained_network": "the same network, untrained",
     "untrained_block_dct": "untrained 16 × 16 block DCT, unquantised",
-    "untrained_lapped_local": "untrained lapped transform, unquantised, each code vector at one location",
+    "untrained_lapped_local": "untrained lapped transform, unquantised, each code vector at one place",
     "untrained_lapped_spread": "untrained lapped transform, unquantised, code vectors spread",
-    "published_geometry_untrained": "published geometry (6.25 vectors per 16 × 16 pixels), untrained",
+    "subset_trained": "primis, as shared and opened",
+    "subset_untrained_block_dct": "untrained 16 × 16 block DCT, unquantised",
+    "untrained_network": "the network of primis before training, code vectors spread, unquantised",
+    "trained_linear_local": "primis, each code vector at one place, linear decoder alone, unquantised",
+    "published_geometry_untrained": "published geometry (6.25 vectors per 16 × 16 pixels), untrained, unquantised",
 }
 _PRIMIS_RATES = {
     "packed_bpp": "bits per pixel of the code, entropy coded (`encrypted`)",
@@ -237,7 +238,8 @@ def _primis(collected: Collected) -> Table:
         for key, words in _PRIMIS_MEANS.items() if key in found[0]["means"]
     ]  # fmt: skip
     rows.append(("lowest image, primis", *(f"{row['lowest_trained']:.2f}" for row in found)))
-    rows.append(("margin over the untrained block DCT", *(f"{row['margin_over_block_dct']:+.2f}" for row in found)))
+    for key, words in (("block_dct", "block DCT"), ("lapped_spread", "lapped transform, spread")):
+        rows.append((f"margin over the untrained {words}", *(f"{row[f'margin_over_{key}']:+.2f}" for row in found)))
     rows += [
         (words, *(f"{row['means'][key]:.3f}" for row in found))
         for key, words in _PRIMIS_RATES.items() if key in found[0]["means"]

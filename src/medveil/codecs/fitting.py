@@ -16,6 +16,7 @@ from medveil.codecs.side import MAX_STEP, OFFSET_UNIT, Side
 from medveil.codecs.significance import FRACTION_BITS, KEYS
 from medveil.codecs.transform import STRIDE, UNIT
 from medveil.codecs.zones import ZoneCells, walk
+from medveil.errors import UnsupportedInputError
 
 _ROUNDING = 0.40
 """Magnitudes are rounded down from n + 0.6 on: the smaller level costs less."""
@@ -246,7 +247,10 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
         repeats += following == units
         step, side = following / UNIT, replace(side, thresholds=_shifted(thresholds, units / following))
     if best is None:
-        raise ValueError("the composition has no room for the side bytes of this image")
+        raise UnsupportedInputError(
+            "its padding and mean values alone do not fit into what every image of its size is given",
+            hint="share it with --protection encrypted",
+        )
     return best
 
 

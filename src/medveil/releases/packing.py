@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,10 +99,9 @@ def pack_image(image: Image, origin: Origin, plan: PackingPlan, codec: Codec) ->
     pixel_record, identity_record = records(image, hkdf(plan.keys.identity_key, b"medveil/v1/uid-tags"))
     composition = codec.composition(plan.profile, bucket) if plan.protection == "sealed" else None
     code = codec.encode(image, plan.profile, composition)
-    identity = [origin.path, origin.sha256, identity_record]
     records_of = {
         Section.IMAGE: canonical.dumps([image.source.kind.value, image.bits_stored, pixel_record]),
-        Section.IDENTITY: canonical.dumps(identity),
+        Section.IDENTITY: pack_identity(origin, identity_record),
     }
     with ThreadPoolExecutor(1) as pool:
         decoding = pool.submit(codec.decode, code, plan.profile, bucket)
@@ -122,7 +122,7 @@ def _check_opens(package: Package, code: SparseCode, origin: Origin, plan: Packi
 
 def pack_attachment(data: bytes, origin: Origin, plan: PackingPlan) -> Package:
     """Seal a file that is no image (labels, masks …) under the identity key: its name and content name patients."""
-    content = canonical.dumps([origin.path, origin.sha256, data])
+    content = pack_identity(origin, data)
     if len(content) > _MAX_RECORD:
         raise UnsupportedInputError(f"a file of more than {_MAX_RECORD >> 20} MiB cannot travel with the images")
     package = _assemble(None, {Section.ATTACHMENT: content}, Bucket(0, 0), plan, None)
@@ -197,15 +197,30 @@ def check_commitments(package: Package, entry: PackageEntry, keys: ReleaseKeys) 
             raise IntegrityError("the key of a package is not the one that the manifest commits to")
 
 
+def pack_identity(origin: Origin, record: bytes) -> bytes:
+    """Content of an identity or attachment section: CBOR [path, sha256, record] in a zlib stream."""
+    return zlib.compress(canonical.dumps([origin.path, origin.sha256, record]), 9)
+
+
+def _inflated(data: bytes, what: str) -> bytes:
+    stream = zlib.decompressobj()
+    try:
+        plain = stream.decompress(data, _MAX_RECORD)
+    except zlib.error:
+        plain = b""
+    if not stream.eof or stream.unused_data or stream.unconsumed_tail:
+        raise IntegrityError(f"the {what} of a package is damaged or too long")
+    return plain
+
+
 def open_identity(package: Package, keys: ReleaseKeys) -> tuple[Origin, bytes]:
     """Origin, and identity record (image) or content (attachment), of a package. Needs the identity root."""
     from medveil.protection import padding
 
     section = Section.ATTACHMENT if Section.ATTACHMENT in package.sections else Section.IDENTITY
     what = f"{section.value} section"
-    value = canonical.loads(
-        padding.remove(_decrypted(package, section, keys)), what=what, limit=_MAX_RECORD, max_items=_MAX_ITEMS
-    )
+    packed = padding.remove(_decrypted(package, section, keys))
+    value = canonical.loads(_inflated(packed, what), what=what, limit=_MAX_RECORD, max_items=_MAX_ITEMS)
     try:
         path, sha256, record = value
     except (TypeError, ValueError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +14,7 @@ from medveil.images.image import FileKind
 from medveil.keys.identity import Identity, Recipient
 from medveil.releases.book import OwnerBook
 from medveil.releases.manifest import PROTECTIONS
+from medveil.releases.packing import Origin, pack_identity
 
 DEFAULT_QUALITY_DB = 40.0
 QUALITY_RANGE_DB = (30.0, 50.0)
@@ -20,6 +22,7 @@ RASTER_STEPS = (64, 128)  # bytes, for image and identity sections
 DICOM_STEPS = (1024, 4096)  # bytes; contract.md: identity to 4 KiB
 MAX_GRID = 16_384  # bytes
 _OVERHEAD = 17  # padding mark and AEAD tag
+_SPREAD = 8  # zlib's length differs by a few bytes with the digest
 
 
 @dataclass(frozen=True)
@@ -168,7 +171,10 @@ def survey(inputs: list[tuple[Path, str]]) -> Survey:
                 found.image_bytes, len(canonical.dumps([kind.value, image.bits_stored, pixel_record])) + _OVERHEAD
             ),
             identity_bytes=max(
-                found.identity_bytes, len(canonical.dumps([relative, bytes(32), identity_record])) + _OVERHEAD
+                found.identity_bytes,
+                len(pack_identity(Origin(relative, hashlib.sha256(relative.encode()).digest()), identity_record))
+                + _OVERHEAD
+                + _SPREAD,
             ),
         )
     return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import glob
 import hashlib
 import math
 import os
@@ -99,6 +100,7 @@ def share(
     settings.check()
     out = Path(os.path.abspath(out))
     staged_files.refuse_inside_release(out)
+    _refuse_foreign(out)
     result = ShareResult()
     tasks = _tasks(inputs, out, settings, result)
     with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging_of(out)):
@@ -188,7 +190,7 @@ def _pack(
 
 
 def _tasks(inputs: list[Path], out: Path, settings: ShareSettings, result: ShareResult) -> list[Task]:
-    own = (out, staging_of(out), out.with_name(f"{out.name}.failed.csv"))
+    own = [out, staging_of(out), *out.parent.glob(f"{glob.escape(out.name)}.failed*.csv")]
     images, attachments = find_files(inputs, skip=own), find_files(list(settings.attach), skip=own)
     if not images.files:
         raise UsageError("nothing to share: the inputs hold no files", hint="name image files, or folders of them")
@@ -214,15 +216,20 @@ def _digest(found: Found) -> tuple[MedveilError | None, bytes]:
         return UnreadableInputError(f"it cannot be read: {error.strerror or type(error).__name__}"), b""
 
 
-def _existing(out: Path, owner: Identity, *, dry_run: bool) -> Manifest | None:
+def _refuse_foreign(out: Path) -> None:
+    """Raise TargetExistsError where something of the user's own stands at the output."""
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise TargetExistsError("the output is there and is not a folder", hint="name a new folder with -o")
-    if not out.exists() or not any(out.iterdir()):
-        return None
-    if not (out / manifests.RECORD).exists() and not (out / f"{manifests.RECORD}.next").exists():
+    records = (out / manifests.RECORD, out / f"{manifests.RECORD}.next")
+    if out.exists() and any(out.iterdir()) and not any(record.exists() for record in records):
         raise TargetExistsError(
             "the output folder is there and is not a release", hint="name a new folder with -o; nothing was touched"
         )
+
+
+def _existing(out: Path, owner: Identity, *, dry_run: bool) -> Manifest | None:
+    if not out.exists() or not any(out.iterdir()):
+        return None
     stored = manifests.load(out)
     if stored.manifest.owner != owner.recipient.verify_key:
         raise NoFittingKeyError(
