@@ -40,32 +40,22 @@ def anatomy(folder: Path, owner: Path) -> dict[str, int]:
             parts[name] += length + TAG_BYTES
             parts["padding"] += len(plain) - length
     parts["manifest and signature"] = sum((folder / name).stat().st_size for name in ("manifest.cbor", "manifest.sig"))
-    grants = sorted((folder / "grants").glob("*.age"))
-    parts["grants and owner's book"] = sum(path.stat().st_size for path in [*grants, folder / book.BOOK])
+    whole = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    parts["grants, and what the owner keeps"] = whole - sum(parts.values())
     return {name: size for name, size in parts.items() if size}
 
 
 def code_bytes(folder: Path, owner: Path) -> dict[str, int]:
-    """Original's file name -> bytes of its code with the AEAD's 28, before padding (encrypted releases)."""
+    """Package id -> bytes of its code with the AEAD's tag, before padding (encrypted releases)."""
     manifest = manifests.load(folder).manifest
     keys = book.full_keys(folder, Identity.load(owner), manifest.release)
     found = {}
     for entry in manifest.packages:
         package = load_package(folder, entry, manifest)
-        plain = {}
-        for section in (Section.CODE, Section.IDENTITY):
-            key = section_key(keys, package.header.place(section))
-            data = decrypt(package.sections[section], key, package.header.associated_data(section))
-            plain[section] = padding.remove(data)
-        found[_original(package, plain[Section.IDENTITY])] = len(plain[Section.CODE]) + TAG_BYTES
+        key = section_key(keys, package.header.place(Section.CODE))
+        data = decrypt(package.sections[Section.CODE], key, package.header.associated_data(Section.CODE))
+        found[entry.package.hex()] = len(padding.remove(data)) + TAG_BYTES
     return found
-
-
-def _original(package: Package, record: bytes) -> str:
-    from medveil.files import canonical
-
-    path, _, _ = canonical.loads(record, what="identity section", limit=len(record))
-    return Path(path).name
 
 
 def _add_sealed(parts: dict[str, int], package: Package, manifest: Manifest) -> None:

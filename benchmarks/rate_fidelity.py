@@ -30,18 +30,24 @@ SEED = 0
 SUBSET = 4
 """The codec alone at a constant dB is searched on every fourth image: each search codes an image several times."""
 _RIVALS_DIGEST = hashlib.sha256(Path(rivals.__file__).read_bytes()).hexdigest()
-SOURCES = (
-    *closure(
+CODEC_SOURCES = tuple(
+    closure(
         ("codecs/lapped.py", "codecs/entropy.py", "protection/sealing.py", "protection/encrypting.py"),
         ("codecs", "protection"),
         without=("codecs/registry.py", "codecs/code.py"),  # names and types, no figures
-    ),
+    )
+)
+SOURCES = (
+    *CODEC_SOURCES,
     "protection/padding.py",
+    "releases/identity.py::common_part",
+    "releases/identity.py::pack_identity",
+    "releases/manifest.py::Manifest",
+    "releases/package.py::PackageHeader",
     "releases/packing.py::_assemble",
     "releases/packing.py::_protect",
-    "releases/package.py::PackageHeader",
-    "releases/manifest.py::Manifest",
     "releases/settings.py::choose_grids",
+    "releases/settings.py::survey",
 )
 
 
@@ -53,6 +59,7 @@ def measure(
     patients = [image.patient for image in images]
     spent: list[float] = []
     ours, code = _Kept(work, source_digest(SOURCES), keep, spent), _Kept(work, _RIVALS_DIGEST, keep, spent)
+    alone = _Kept(work, source_digest(CODEC_SOURCES), keep, spent)
     releases = []
     for quality in qualities:
         for protection in ("sealed", "encrypted"):
@@ -65,8 +72,9 @@ def measure(
         coded = partial(_coded, rival, pixels, known[rival.name], jobs)
         matched += code.part(f"at 40 dB, {rival.name}", coded)
         for one in encrypted:
-            matched += ours.part(f"{_goal(one)}, {rival.name}", partial(coded, one))
-    own = ours.part("constant-dB", partial(own_code_at, images[::SUBSET], GOAL_DB, jobs))
+            mean = f"{one['mean_db']:.4f}"
+            matched += code.part(f"{_goal(one)} ({mean} dB), {rival.name}", partial(coded, one))
+    own = alone.part("constant-dB", partial(own_code_at, images[::SUBSET], GOAL_DB, jobs))
     losslessly = code.part("lossless", partial(rivals.lossless, pixels, jobs))
     total, part = (sum(image.size for image in some) for some in (pixels, pixels[::SUBSET]))
     shown = [{key: value for key, value in row.items() if key != "sizes"} for row in matched]
@@ -146,7 +154,7 @@ def _release(images: Sequence[Radiograph], work: Path, protection: str, quality:
         found["mean_db"] = float(np.mean(found["db"]))
         if protection == "encrypted":
             lengths = code_bytes(release, program.key("owner"))
-            found["code_bytes"] = [lengths[path.name] for path in paths]
+            found["code_bytes"] = [lengths[pairs[path.name].stem] for path in paths]
     print(f"  {protection} {quality:g}: {found['mean_db']:.2f} dB, {found['release_bytes']} bytes", flush=True)
     return found
 

@@ -123,7 +123,7 @@ def test_sealed_records_hold_no_bombs(where):
 
 
 def test_an_attachment_that_would_not_open_is_not_packed(monkeypatch):
-    monkeypatch.setattr(packing, "_MAX_RECORD", 1000)
+    monkeypatch.setattr(packing, "_MAX_RECORD", 5000)
     plan = packing.PackingPlan(bytes(16), 0, "sealed", PROFILE, (64, 128), 0, ReleaseKeys.fresh())
     origin = packing.Origin("x", bytes(32))
     package = packing.pack_attachment(bytes(900), origin, plan)

@@ -49,11 +49,13 @@ class ReleaseKeys:
         tier: the best tier that it opens.
         tier_key: T of that tier (32 bytes).
         identity_key: root of the identity sections (32 bytes), or empty for who may not see them.
+        dictionary: what the identity sections of the release have in common, to deflate and inflate them with.
     """
 
     tier: Tier
     tier_key: bytes = field(repr=False)
     identity_key: bytes = field(repr=False, default=b"")
+    dictionary: bytes = field(repr=False, default=b"")
 
     @classmethod
     def fresh(cls) -> ReleaseKeys:
@@ -66,7 +68,7 @@ class ReleaseKeys:
         key = self.tier_key
         for step in order[order.index(self.tier) + 1 : order.index(tier) + 1]:
             key = hkdf(key, b"medveil/v1/tier/" + step.encode())
-        return ReleaseKeys(tier, key, self.identity_key)
+        return ReleaseKeys(tier, key, self.identity_key, self.dictionary)
 
     def without_identity(self) -> ReleaseKeys:
         return ReleaseKeys(self.tier, self.tier_key)

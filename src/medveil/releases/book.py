@@ -7,7 +7,7 @@ slip in a book of her own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medveil.codecs.code import Profile
@@ -18,6 +18,7 @@ from medveil.files.reading import read_regular
 from medveil.keys.grants import Grant, open_grant, seal_grant, unwrap, wrap
 from medveil.keys.identity import Identity, Recipient, signature_fits
 from medveil.keys.tiers import ReleaseKeys
+from medveil.releases.identity import read_dictionary
 
 BOOK = "owner.age"
 _CONTEXT = b"medveil/v1/owner-book"
@@ -127,7 +128,8 @@ def find_grant(folder: Path, identity: Identity, owner_key: bytes, release: byte
             refusal = error  # somebody slipped it in; the true one may follow
             continue
         if grant.release == release:
-            return grant
+            dictionary = read_dictionary(folder, release, grant.keys)
+            return replace(grant, keys=replace(grant.keys, dictionary=dictionary))
         refusal = IntegrityError("a grant was made for another release", hint="get the release again from its owner")
     raise refusal
 

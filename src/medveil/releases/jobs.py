@@ -13,9 +13,10 @@ from pathlib import Path
 
 from medveil.errors import InputError, MedveilError, QualityError, UnreadableInputError, UnsupportedInputError
 from medveil.files.atomic import write_bytes
+from medveil.releases.identity import Origin
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package
-from medveil.releases.packing import Fidelity, Origin, PackingPlan, entry_of, pack_attachment, pack_image
+from medveil.releases.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image
 from medveil.releases.settings import ShareSettings, codec_for
 
 MAX_ATTACHMENT = 128 << 20  # bytes

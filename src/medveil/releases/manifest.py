@@ -73,6 +73,7 @@ class Manifest:
         weights: sha256 of each embedded weights file.
         grants: (id, sha256) of each grant file, sorted.
         notes: sha256 of owner.age.
+        dictionary: sha256 of identity.dict, or empty where there is none.
         packages: entries sorted by id.
     """
 
@@ -89,6 +90,7 @@ class Manifest:
     weights: tuple[bytes, ...] = ()
     grants: tuple[tuple[bytes, bytes], ...] = ()
     notes: bytes = bytes(32)
+    dictionary: bytes = b""
     packages: tuple[PackageEntry, ...] = ()
 
     def to_bytes(self) -> bytes:
@@ -110,6 +112,7 @@ class Manifest:
                 "weights": list(self.weights),
                 "grants": [list(grant) for grant in self.grants],
                 "notes": self.notes,
+                "dictionary": self.dictionary,
                 "packages": [[e.package, e.length, e.sha256, list(e.commitments)] for e in self.packages],
             }
         )
@@ -239,7 +242,7 @@ def _manifest_of(value: dict[str, Any]) -> Manifest:
     packages = tuple(PackageEntry(i, n, digest, tuple(commits)) for i, n, digest, commits in value["packages"])
     ids = [entry.package for entry in packages]
     names = {"format", "suite", "release", "epoch", "sequence", "owner", "protection", "profile", "grids", "created"}
-    if set(value) != names | {"decoys", "weights", "packages", "recipient", "grants", "notes"}:
+    if set(value) != names | {"decoys", "weights", "packages", "recipient", "grants", "notes", "dictionary"}:
         raise ValueError("fields")
     integers = [value["epoch"], value["sequence"], value["decoys"], *value["grids"], quality, sparsity, deep]
     integers += [entry.length for entry in packages]
@@ -252,6 +255,7 @@ def _manifest_of(value: dict[str, Any]) -> Manifest:
         raise ValueError("grants")
     digests = [entry.sha256 for entry in packages] + [c for entry in packages for c in entry.commitments]
     digests += [*value["weights"], *(digest for _, digest in grants), value["notes"], value["owner"]]
+    digests += [value["dictionary"]] if value["dictionary"] else []
     if not all(type(d) is bytes and len(d) == 32 for d in digests):
         raise ValueError("digests")
     texts = [_DAY.fullmatch(value["created"]), _CODEC.fullmatch(codec), _AGE.fullmatch(value["recipient"])]
@@ -262,5 +266,5 @@ def _manifest_of(value: dict[str, Any]) -> Manifest:
     return Manifest(
         value["release"], value["epoch"], value["sequence"], value["owner"], value["recipient"], value["protection"],
         profile, (value["grids"][0], value["grids"][1]), value["created"], value["decoys"], tuple(value["weights"]),
-        grants, value["notes"], packages,
+        grants, value["notes"], value["dictionary"], packages,
     )  # fmt: skip

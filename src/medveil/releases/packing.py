@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +14,7 @@ from medveil.errors import IntegrityError, UnsupportedInputError
 from medveil.files import canonical
 from medveil.images.image import FileKind, Image
 from medveil.keys.tiers import SALT_BYTES, ReleaseKeys, Section, Tier, hkdf, section_key
+from medveil.releases.identity import Origin, pack_identity, unpack_identity
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package, PackageHeader
 
@@ -66,19 +66,6 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
-class Origin:
-    """What the identity section says of where a package came from.
-
-    Attributes:
-        path: relative path with forward slashes, as found below the named input.
-        sha256: digest of the original file.
-    """
-
-    path: str
-    sha256: bytes
-
-
-@dataclass(frozen=True)
 class Attachment:
     """A file that travelled with the images."""
 
@@ -101,7 +88,7 @@ def pack_image(image: Image, origin: Origin, plan: PackingPlan, codec: Codec) ->
     code = codec.encode(image, plan.profile, composition)
     records_of = {
         Section.IMAGE: canonical.dumps([image.source.kind.value, image.bits_stored, pixel_record]),
-        Section.IDENTITY: pack_identity(origin, identity_record),
+        Section.IDENTITY: pack_identity(origin, identity_record, plan.keys.dictionary),
     }
     with ThreadPoolExecutor(1) as pool:
         decoding = pool.submit(codec.decode, code, plan.profile, bucket)
@@ -122,8 +109,8 @@ def _check_opens(package: Package, code: SparseCode, origin: Origin, plan: Packi
 
 def pack_attachment(data: bytes, origin: Origin, plan: PackingPlan) -> Package:
     """Seal a file that is no image (labels, masks …) under the identity key: its name and content name patients."""
-    content = pack_identity(origin, data)
-    if len(content) > _MAX_RECORD:
+    content = pack_identity(origin, data, plan.keys.dictionary)
+    if len(data) > _MAX_RECORD - 4096:
         raise UnsupportedInputError(f"a file of more than {_MAX_RECORD >> 20} MiB cannot travel with the images")
     package = _assemble(None, {Section.ATTACHMENT: content}, Bucket(0, 0), plan, None)
     if open_identity(package, plan.keys) != (origin, data):
@@ -197,37 +184,13 @@ def check_commitments(package: Package, entry: PackageEntry, keys: ReleaseKeys) 
             raise IntegrityError("the key of a package is not the one that the manifest commits to")
 
 
-def pack_identity(origin: Origin, record: bytes) -> bytes:
-    """Content of an identity or attachment section: CBOR [path, sha256, record] in a zlib stream."""
-    return zlib.compress(canonical.dumps([origin.path, origin.sha256, record]), 9)
-
-
-def _inflated(data: bytes, what: str) -> bytes:
-    stream = zlib.decompressobj()
-    try:
-        plain = stream.decompress(data, _MAX_RECORD)
-    except zlib.error:
-        plain = b""
-    if not stream.eof or stream.unused_data or stream.unconsumed_tail:
-        raise IntegrityError(f"the {what} of a package is damaged or too long")
-    return plain
-
-
 def open_identity(package: Package, keys: ReleaseKeys) -> tuple[Origin, bytes]:
     """Origin, and identity record (image) or content (attachment), of a package. Needs the identity root."""
     from medveil.protection import padding
 
     section = Section.ATTACHMENT if Section.ATTACHMENT in package.sections else Section.IDENTITY
-    what = f"{section.value} section"
     packed = padding.remove(_decrypted(package, section, keys))
-    value = canonical.loads(_inflated(packed, what), what=what, limit=_MAX_RECORD, max_items=_MAX_ITEMS)
-    try:
-        path, sha256, record = value
-    except (TypeError, ValueError):
-        raise IntegrityError(f"the {what} of a package does not have its three fields") from None
-    if not (isinstance(path, str) and isinstance(sha256, bytes) and isinstance(record, bytes)):
-        raise IntegrityError(f"the {what} of a package does not have its three fields")
-    return Origin(path, sha256), record
+    return unpack_identity(packed, keys.dictionary, f"{section.value} section")
 
 
 def unpack_image(package: Package, keys: ReleaseKeys, profile: Profile, protection: str, codec: Codec) -> Image:

@@ -12,6 +12,7 @@ from medveil.files.atomic import write_bytes
 from medveil.keys.identity import Identity
 from medveil.releases import manifest as manifests
 from medveil.releases.book import BOOK, OwnerBook
+from medveil.releases.identity import DICTIONARY
 from medveil.releases.manifest import Manifest
 from medveil.releases.settings import ShareSettings, codec_for
 from medveil.releases.staging import LOCK, Origins, check_whole, staging_of, sweep
@@ -50,7 +51,8 @@ def _new(out: Path, book: OwnerBook, staged: Origins, settings: ShareSettings, o
     check_whole(staging, entries)
     manifest = Manifest(
         book.release, book.epoch, 0, owner.recipient.verify_key, owner.recipient.age, book.protection, book.profile,
-        book.grids, book.created, book.decoys, weights, _grants(staging), _digest(staging / BOOK), tuple(entries),
+        book.grids, book.created, book.decoys, weights, _grants(staging), _digest(staging / BOOK),
+        _digest(staging / DICTIONARY) if (staging / DICTIONARY).exists() else b"", tuple(entries),
     )  # fmt: skip
     manifests.save(staging, manifest, owner)
     level_times(staging, book.created)

@@ -13,8 +13,8 @@ from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.images.image import FileKind
 from medveil.keys.identity import Identity, Recipient
 from medveil.releases.book import OwnerBook
+from medveil.releases.identity import Origin, common_part, pack_identity
 from medveil.releases.manifest import PROTECTIONS
-from medveil.releases.packing import Origin, pack_identity
 
 DEFAULT_QUALITY_DB = 40.0
 QUALITY_RANGE_DB = (30.0, 50.0)
@@ -143,12 +143,14 @@ class Survey:
         deep: an image has more than 8 bits.
         dicom: an image is DICOM.
         image_bytes, identity_bytes: the longest image and identity section that they need.
+        dictionary: what their identity records have in common.
     """
 
     deep: bool = False
     dicom: bool = False
     image_bytes: int = 0
     identity_bytes: int = 0
+    dictionary: bytes = b""
 
 
 def survey(inputs: list[tuple[Path, str]]) -> Survey:
@@ -156,7 +158,9 @@ def survey(inputs: list[tuple[Path, str]]) -> Survey:
     from medveil import images
     from medveil.files import canonical
 
-    found = Survey()
+    deep = dicom = False
+    longest = 0
+    identities: list[tuple[Origin, bytes]] = []
     for path, relative in inputs:
         try:
             image = images.read(path)
@@ -164,20 +168,13 @@ def survey(inputs: list[tuple[Path, str]]) -> Survey:
         except MedveilError:
             continue
         kind = image.source.kind
-        found = Survey(
-            deep=found.deep or image.bits_stored > 8,
-            dicom=found.dicom or kind is FileKind.DICOM,
-            image_bytes=max(
-                found.image_bytes, len(canonical.dumps([kind.value, image.bits_stored, pixel_record])) + _OVERHEAD
-            ),
-            identity_bytes=max(
-                found.identity_bytes,
-                len(pack_identity(Origin(relative, hashlib.sha256(relative.encode()).digest()), identity_record))
-                + _OVERHEAD
-                + _SPREAD,
-            ),
-        )
-    return found
+        deep |= image.bits_stored > 8
+        dicom |= kind is FileKind.DICOM
+        longest = max(longest, len(canonical.dumps([kind.value, image.bits_stored, pixel_record])))
+        identities.append((Origin(relative, hashlib.sha256(relative.encode()).digest()), identity_record))
+    dictionary = common_part([record for _, record in identities])
+    packed = max((len(pack_identity(*identity, dictionary)) for identity in identities), default=0)
+    return Survey(deep, dicom, longest + _OVERHEAD, packed + _OVERHEAD + _SPREAD, dictionary)
 
 
 def choose_profile(settings: ShareSettings, *, deep: bool) -> Profile:

@@ -16,7 +16,7 @@ import math
 import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medveil.errors import (
@@ -34,6 +34,7 @@ from medveil.keys.tiers import ReleaseKeys
 from medveil.releases import manifest as manifests
 from medveil.releases import staging as staged_files
 from medveil.releases.book import GrantNote, OwnerBook, full_keys, write_grant
+from medveil.releases.identity import write_dictionary
 from medveil.releases.jobs import Failure, Outcome, Task, run_tasks
 from medveil.releases.manifest import Manifest
 from medveil.releases.packing import CODE_TIER, Fidelity, PackingPlan, open_identity
@@ -256,7 +257,8 @@ def _begin(staging: Path, settings: ShareSettings, tasks: list[Task], owner: Ide
     """Keys, grants and the owner's notes of a new release; the notes come last, so that they mark a whole beginning."""
     found = survey([(task.path, task.relative) for task in tasks if not task.attached])
     profile, grids = choose_profile(settings, deep=found.deep), choose_grids(found)
-    keys, release, epoch = ReleaseKeys.fresh(), secrets.token_bytes(16), 0
+    keys, release, epoch = replace(ReleaseKeys.fresh(), dictionary=found.dictionary), secrets.token_bytes(16), 0
+    write_dictionary(staging, release, keys)
     notes = [_grant(staging, release, epoch, keys, owner.recipient, True, owner)]
     seeing = {recipient.age for recipient in settings.identity}
     for recipient in settings.to:

@@ -15,6 +15,7 @@ from pathlib import Path
 from medveil.errors import MedveilError, TargetExistsError
 from medveil.keys.tiers import ReleaseKeys
 from medveil.releases.book import BOOK, OwnerBook
+from medveil.releases.identity import DICTIONARY
 from medveil.releases.manifest import RECORD, PackageEntry
 from medveil.releases.package import Package
 from medveil.releases.packing import entry_of, open_identity
@@ -104,7 +105,7 @@ def sweep(staging: Path, wanted: set[str]) -> None:
     """Remove what a killed run left half written: every file but the lock, the owner's notes and the wanted ones."""
     for path in staging.rglob("*"):
         name = path.relative_to(staging).as_posix()
-        if (path.is_symlink() or not path.is_dir()) and name not in {LOCK, BOOK, *wanted}:
+        if (path.is_symlink() or not path.is_dir()) and name not in {LOCK, BOOK, DICTIONARY, *wanted}:
             path.unlink()
 
 

@@ -10,6 +10,7 @@ from medveil.errors import IntegrityError
 from medveil.keys.identity import Recipient
 from medveil.releases import manifest as manifests
 from medveil.releases.book import BOOK
+from medveil.releases.identity import DICTIONARY
 from medveil.releases.manifest import StoredManifest
 from medveil.releases.pins import check_and_pin
 from medveil.releases.stored import load_package, weights_path
@@ -77,6 +78,8 @@ def _other_files(folder: Path, stored: StoredManifest) -> dict[str, tuple[bytes,
     """Signed files beside the packages: name -> (sha256, what it is)."""
     manifest = stored.manifest
     files = {BOOK: (manifest.notes, "owner's notes")}
+    if manifest.dictionary:
+        files[DICTIONARY] = (manifest.dictionary, "identity dictionary")
     files |= {f"grants/{grant.hex()}.age": (digest, "grant") for grant, digest in manifest.grants}
     weights = {weights_path(folder, digest).relative_to(folder).as_posix(): digest for digest in manifest.weights}
     return files | {name: (digest, "weights file") for name, digest in weights.items()}
