@@ -44,8 +44,9 @@ def draw(evidence: Mapping[str, Any], target: Path = TARGET) -> list[Path]:
     for name, (colour, marker, style, width) in _STYLES.items():
         codec, _, way = name.partition(", ")
         line = evidence["results"]["lines"][codec][way] if way else measured[name]
-        axes.plot(*zip(*line, strict=True), style, color=colour, lw=width)
-        axes.plot(*zip(*measured[name], strict=True), marker, color=colour, ms=6)
+        top = 2 if way else 3
+        axes.plot(*zip(*line, strict=True), style, color=colour, lw=width, zorder=top)
+        axes.plot(*zip(*measured[name], strict=True), marker, color=colour, ms=6, zorder=top)
         axes.plot([], [], style, color=colour, marker=marker, ms=6, lw=width, label=name + " + AEAD" * bool(way))
     axes.set_xlim(*_SHOWN_BPP)
     axes.set_ylim(*_SHOWN_DB)

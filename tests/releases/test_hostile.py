@@ -261,7 +261,7 @@ def signed_grant(people, fields, *, signature=None):
     payload = cbor2.dumps(fields, canonical=True)
     if signature is None:
         signature = people["owner"].sign(b"medveil/v1/grant", payload)
-    return grants.wrap(cbor2.dumps([payload, signature], canonical=True), people["alice"].recipient)
+    return grants.wrap(cbor2.dumps([payload, signature, b""], canonical=True), people["alice"].recipient)
 
 
 def open_grant(people, data):

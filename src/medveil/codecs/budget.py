@@ -25,7 +25,7 @@ def composition_of(profile: Profile, bucket: Bucket) -> Composition:
         UsageError: the quality is not of 20 to 70 dB.
     """
     rows = tables.DEEP_BUDGETS if profile.deep else tables.BUDGETS
-    shift = 0 if profile.deep else _shift(bucket.height * bucket.width)
+    shift = _shift(bucket.height * bucket.width, tables.DEEP_AREA_SHIFTS if profile.deep else tables.AREA_SHIFTS)
     *densities, level_bits = _at(profile, [(quality, (*density, bits)) for quality, density, bits in rows], shift)
     cells = (bucket.height // STRIDE) * (bucket.width // STRIDE) * (CHANNELS - 1)
     maps: list[MapShape] = []
@@ -50,13 +50,13 @@ def step_of(profile: Profile) -> int:
     return max(1, step)
 
 
-def _shift(area: int) -> int:
+def _shift(area: int, shifts: tuple[tuple[int, int], tuple[int, int]]) -> int:
     """By how much the budget of a bucket of this area in pixels is raised or lowered, in 1/100 dB of quality.
 
     A small picture holds more detail a pixel than a large one of the same anatomy: with one budget a pixel, those of
     0.08 megapixels come out 5 dB below those of 0.2. The shift brings their means together.
     """
-    (small, raised), (large, lowered) = tables.AREA_SHIFTS
+    (small, raised), (large, lowered) = shifts
     inside = min(max(area, small), large)
     return (raised * (large - inside) + lowered * (inside - small)) // (large - small)
 

@@ -14,6 +14,7 @@ from medveil.codecs.ranking import Placement, Ranking
 from medveil.codecs.registry import register_codec
 from medveil.codecs.side import OFFSET_ABOVE_ONE, OFFSET_UNIT, Side
 from medveil.codecs.significance import CAP
+from medveil.codecs.threads import one_blas_thread
 from medveil.codecs.transform import CHANNELS, LIMIT, STRIDE, UNIT, forward, inverse
 from medveil.codecs.zones import ZoneCells, walk
 from medveil.errors import IntegrityError, UsageError
@@ -41,6 +42,7 @@ class LappedCodec:
         """Shape of the sealed code of every image of this bucket."""
         return composition_of(profile, bucket)
 
+    @one_blas_thread()
     def encode(self, image: Image, profile: Profile, composition: Composition | None) -> SparseCode:
         """Code of an image: filling the composition, or at the profile's step where there is none."""
         height, width = image.pixels.shape
@@ -59,6 +61,7 @@ class LappedCodec:
             return encode_freely(coefficients, side)
         return encode_fixed(coefficients, side, composition)
 
+    @one_blas_thread()
     def decode(self, code: SparseCode, profile: Profile, bucket: Bucket) -> NDArray[np.generic]:
         """Pixels of a code: (height, width), uint8, uint16 or int16.
 

@@ -30,6 +30,9 @@ BUDGETS: tuple[tuple[int, Densities, int], ...] = (
 AREA_SHIFTS = ((81_920, 232), (200_704, -208))
 """For 8 bits: area of a bucket in pixels, and the shift of its sealed budget in 1/100 dB; between them linear."""
 
+DEEP_AREA_SHIFTS = ((65_536, 0), (200_704, -800))
+"""The same above 8 bits."""
+
 STEPS: tuple[tuple[int, int], ...] = (
     (3206, 5120),
     (3401, 3200),
