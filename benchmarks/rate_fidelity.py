@@ -283,7 +283,10 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         results = measure(images, folder, jobs or os.cpu_count() or 1, qualities, keep=work is not None)
     seconds = max(time.monotonic() - start, results.pop("seconds_of_parts"))
-    return record("rate_fidelity", sources=SOURCES, seconds=seconds, images=len(images), seed=SEED, results=results)
+    found = record("rate_fidelity", sources=SOURCES, seconds=seconds, images=len(images), seed=SEED, results=results)
+    if tuple(qualities) != QUALITIES:
+        found["command"] += "".join(f" --quality {quality:g}" for quality in qualities)
+    return found
 
 
 def main() -> None:

@@ -210,12 +210,12 @@ def _depth16(collected: Collected) -> Table:
 
 
 _PRIMIS_MEANS = {
-    "trained": "**primis, as shared and opened**",
+    "trained": "**primis, quantised and rounded to pixels**",
     "trained_unquantised": "primis, unquantised",
     "untrained_block_dct": "untrained 16 × 16 block DCT, unquantised",
     "untrained_lapped_local": "untrained lapped transform, unquantised, each code vector at one place",
     "untrained_lapped_spread": "untrained lapped transform, unquantised, code vectors spread",
-    "subset_trained": "primis, as shared and opened",
+    "subset_trained": "primis, quantised and rounded to pixels",
     "subset_untrained_block_dct": "untrained 16 × 16 block DCT, unquantised",
     "untrained_network": "the network of primis before training, code vectors spread, unquantised",
     "trained_linear_local": "primis, each code vector at one place, linear decoder alone, unquantised",
