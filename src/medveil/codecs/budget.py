@@ -54,7 +54,7 @@ def _shift(area: int, shifts: tuple[tuple[int, int], tuple[int, int]]) -> int:
     """By how much the budget of a bucket of this area in pixels is raised or lowered, in 1/100 dB of quality.
 
     A small picture holds more detail a pixel than a large one of the same anatomy: with one budget a pixel, those of
-    0.08 megapixels come out 5 dB below those of 0.2. The shift brings their means together.
+    0.08 megapixels come out 5 dB below those of 0.2. The shift brings their means nearer.
     """
     (small, raised), (large, lowered) = shifts
     inside = min(max(area, small), large)

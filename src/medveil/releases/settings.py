@@ -197,7 +197,7 @@ def choose_grids(found: Survey) -> tuple[int, int]:
 
     The lengths are rounded up to a step and held below MAX_GRID, so that one image with a long record does not
     lengthen all; a longer record takes several steps, and that shows. contract.md pads identity to 4 KiB; a picture's
-    identity is a path of some ten bytes, and 4 KiB a picture would cost 0.26 bits per pixel on the reference set, so a
+    identity is a path of some ten bytes, and 4 KiB a picture would cost 0.24 bits per pixel on the reference set, so a
     release that begins with pictures only has a finer step. That it holds DICOM shows for the release as a whole.
     """
     image_step, identity_step = DICOM_STEPS if found.dicom else RASTER_STEPS
