@@ -6,12 +6,12 @@ from pathlib import Path
 
 from medveil.codecs.registry import get_codec
 from medveil.keys.identity import Identity
-from medveil.keys.tiers import Section, section_key
+from medveil.keys.tiers import KeyRing, Section
 from medveil.protection import padding
 from medveil.protection.encrypting import TAG_BYTES, decrypt
 from medveil.protection.support import coded_bytes
-from medveil.releases import book
-from medveil.releases import manifest as manifests
+from medveil.releases import state as states
+from medveil.releases.granting import read_book
 from medveil.releases.manifest import Manifest
 from medveil.releases.package import Package
 from medveil.releases.stored import load_package
@@ -22,8 +22,7 @@ def anatomy(folder: Path, owner: Path) -> dict[str, int]:
 
     `padding` is what the sections' padding adds, so that the parts before it are what they would be without.
     """
-    manifest = manifests.load(folder).manifest
-    keys = book.full_keys(folder, Identity.load(owner), manifest.release)
+    manifest, ring = _opened(folder, owner)
     parts = dict.fromkeys(("code: support", "code: signs", "code: levels, scales and DC", "code"), 0)
     parts |= dict.fromkeys(("image record", "identity", "package headers", "padding"), 0)
     for entry in manifest.packages:
@@ -34,7 +33,7 @@ def anatomy(folder: Path, owner: Path) -> dict[str, int]:
             if section is Section.CODE and manifest.protection == "sealed":
                 _add_sealed(parts, package, manifest)
                 continue
-            key = section_key(keys, package.header.place(section))
+            key = ring.key(package.header.place(section))
             plain = decrypt(package.sections[section], key, package.header.associated_data(section))
             length = len(padding.remove(plain))
             parts[name] += length + TAG_BYTES
@@ -47,15 +46,20 @@ def anatomy(folder: Path, owner: Path) -> dict[str, int]:
 
 def code_bytes(folder: Path, owner: Path) -> dict[str, int]:
     """Package id -> bytes of its code with the AEAD's tag, before padding (encrypted releases)."""
-    manifest = manifests.load(folder).manifest
-    keys = book.full_keys(folder, Identity.load(owner), manifest.release)
+    manifest, ring = _opened(folder, owner)
     found = {}
     for entry in manifest.packages:
         package = load_package(folder, entry, manifest)
-        key = section_key(keys, package.header.place(Section.CODE))
+        key = ring.key(package.header.place(Section.CODE))
         data = decrypt(package.sections[Section.CODE], key, package.header.associated_data(Section.CODE))
         found[entry.package.hex()] = len(padding.remove(data)) + TAG_BYTES
     return found
+
+
+def _opened(folder: Path, owner: Path) -> tuple[Manifest, KeyRing]:
+    """The manifest of a release, and the keys of all that is in it."""
+    state = states.load(folder)
+    return state.manifest, read_book(folder, state, Identity.load(owner)).ring
 
 
 def _add_sealed(parts: dict[str, int], package: Package, manifest: Manifest) -> None:

@@ -3,39 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-Collected = Mapping[str, Mapping[str, Any] | None]
+from benchmarks import key_tables
+from benchmarks.table import Bar, Collected
+
 _QUALITY = 40
 _MIN_DB = 40.0
 _PRIMIS_DB = {4: 38, 8: 41, 16: 45}
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One requirement.
-
-    Attributes:
-        what: in words.
-        limit, stretch: what was asked, and what was hoped for ("" for nothing).
-        measured: in words.
-        met: None where it was not measured.
-        beyond: whether the stretch is met too.
-    """
-
-    what: str
-    limit: str
-    stretch: str
-    measured: str
-    met: bool | None
-    beyond: bool = False
-
-    @property
-    def verdict(self) -> str:
-        if self.met is None:
-            return "not measured"
-        return "no" if not self.met else "yes, and the stretch" if self.beyond else "yes"
 
 
 def bars(collected: Collected) -> list[Bar]:
@@ -45,6 +20,7 @@ def bars(collected: Collected) -> list[Bar]:
         "primis_fidelity": _primis_fidelity,
         "depth16": _depth16,
         "performance": _performance,
+        **key_tables.BARS,
     }
     found = []
     for name, make in makers.items():

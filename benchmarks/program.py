@@ -22,12 +22,13 @@ class Program:
     folder: Path
 
     @classmethod
-    def prepare(cls, folder: Path) -> Program:
-        """The program with two fresh keys."""
+    def prepare(cls, folder: Path, *options: str) -> Program:
+        """The program with two fresh keys, made with these options of `medveil keygen`."""
+        folder.mkdir(parents=True, exist_ok=True)
         program = cls(folder)
         for name in ("owner", "alice"):
             if not program.key(name).exists():
-                program.run("keygen", "-o", str(program.key(name)))
+                program.run("keygen", "-o", str(program.key(name)), *options)
         return program
 
     def key(self, name: str) -> Path:

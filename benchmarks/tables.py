@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from benchmarks import key_tables
 from benchmarks.bars import bars
+from benchmarks.table import Collected, Evidence, Table, results_of
 
-Evidence = Mapping[str, Any]
-Collected = Mapping[str, Evidence | None]
-NAMES = ("rate_fidelity", "performance", "depth16", "primis_fidelity")
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under a header; the first column is left-aligned, the others right-aligned."""
-
-    title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-
-    def markdown(self) -> str:
-        rule = "| --- |" + " ---: |" * (len(self.header) - 1)
-        return "\n".join([_piped(self.header), rule, *(_piped(row) for row in self.rows)])
-
-    def text(self) -> str:
-        widths = [max(len(row[column]) for row in [self.header, *self.rows]) for column in range(len(self.header))]
-        lines = [
-            "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(pairs))
-            for pairs in (list(zip(row, widths, strict=True)) for row in [self.header, *self.rows])
-        ]
-        return "\n".join([self.title, lines[0], "-" * len(lines[0]), *lines[1:]])
+NAMES = (
+    "rate_fidelity", "performance", "depth16", "primis_fidelity", "exact_bytes", "granting", "two_image_game",
+    "crash_safety", "fuzzing",
+)  # fmt: skip
 
 
 def text_of(evidence: Evidence) -> str:
@@ -72,7 +53,7 @@ def _provenance(collected: Collected) -> Table:
 
 def _medveil(collected: Collected) -> Table:
     rows = []
-    for one in sorted(_results(collected, "rate_fidelity")["medveil"], key=_by_level):
+    for one in sorted(results_of(collected, "rate_fidelity")["medveil"], key=_by_level):
         low, high = one["mean_db_interval"]
         rows.append(
             (
@@ -93,7 +74,7 @@ def _medveil(collected: Collected) -> Table:
 
 
 def _comparison(collected: Collected) -> Table:
-    results = _results(collected, "rate_fidelity")
+    results = results_of(collected, "rate_fidelity")
     rivals = {(row["goal"], row["name"], row["way"]): row for row in results["rivals"]}
     rows = []
     for compared in sorted(results["comparison"], key=lambda one: one["quality"]):
@@ -118,7 +99,7 @@ def _comparison(collected: Collected) -> Table:
 
 
 def _constant_db(collected: Collected) -> Table:
-    found = _results(collected, "rate_fidelity")["constant_db"]
+    found = results_of(collected, "rate_fidelity")["constant_db"]
     rows, images = [], f"({found['images']} images)"
     for row in found["rows"]:
         low, high = row["code_ratio_interval"]
@@ -138,19 +119,19 @@ def _at_forty(collected: Collected) -> Table:
     rows = [
         (f"{r['name']}, {r['way']}", f"{r['mean_db']:.2f}", f"{r['lowest_db']:.1f}", f"{r['mean_ssim']:.4f}",
          f"{r['bpp']:.3f}")
-        for r in _results(collected, "rate_fidelity")["rivals"] if r["goal"] == "40 dB"
+        for r in results_of(collected, "rate_fidelity")["rivals"] if r["goal"] == "40 dB"
     ]  # fmt: skip
     return Table("Rivals at a mean of 40 dB", ("rival + AEAD", "mean dB", "lowest dB", "SSIM", "bpp"), rows)
 
 
 def _lossless(collected: Collected) -> Table:
-    found = _results(collected, "rate_fidelity")["lossless"]
+    found = results_of(collected, "rate_fidelity")["lossless"]
     rows = [(f"{row['name']}, lossless", f"{row['bpp']:.3f}") for row in sorted(found, key=lambda row: row["bpp"])]
     return Table("Lossless rivals", ("rival + AEAD", "bpp"), rows)
 
 
 def _parts(collected: Collected) -> Table:
-    results = _results(collected, "rate_fidelity")
+    results = results_of(collected, "rate_fidelity")
     both = {one["protection"]: one for one in results["medveil"] if one["quality"] == 40}
     names = list(dict.fromkeys(name for one in both.values() for name in one["parts"]))
 
@@ -167,14 +148,14 @@ def _large(collected: Collected) -> Table:
     rows = [
         (row["name"], f"{row['median_seconds']:.2f}", f"{row['best_seconds']:.2f}", f"{row['cpu_seconds']:.2f}",
          f"{row['times_jpeg_2000']:.1f}")
-        for row in _results(collected, "performance")["large"]["rows"]
+        for row in results_of(collected, "performance")["large"]["rows"]
     ]  # fmt: skip
     header = ("share + open, 1024 × 1024", "median s", "best s", "CPU s", "× JPEG 2000")
     return Table("One 1024 × 1024 radiograph in one process after start-up", header, rows)
 
 
 def _start_up(collected: Collected) -> Table:
-    results = _results(collected, "performance")
+    results = results_of(collected, "performance")
     start, memory = results["start_up"], results["memory"]
     side = f"{memory['side']} × {memory['side']}"
     rows = [
@@ -200,7 +181,7 @@ def _depth16(collected: Collected) -> Table:
         (name, str(one["images"]), f"{one['mean_rmse_hu']:.2f}", f"{one['largest_rmse_hu']:.2f}",
          f"{max(row['largest_error_hu'] for row in one['files']):.0f}", "yes" if one["padding_exact"] else "no",
          f"{one['bpp']:.2f}", f"{one['lossless_bpp']:.2f}")
-        for name, one in _results(collected, "depth16")["sets"].items()
+        for name, one in results_of(collected, "depth16")["sets"].items()
     ]  # fmt: skip
     header = (
         "set", "images", "mean RMSE, HU", "largest RMSE, HU", "largest error, HU", "padding exact", "bpp",
@@ -228,7 +209,7 @@ _PRIMIS_RATES = {
 
 
 def _primis(collected: Collected) -> Table:
-    found = _results(collected, "primis_fidelity")["rows"]
+    found = results_of(collected, "primis_fidelity")["rows"]
 
     def counted(key: str, words: str) -> str:
         return f"{words} ({found[0]['images'][key]} images)"
@@ -250,7 +231,7 @@ def _primis(collected: Collected) -> Table:
 
 
 def _readme(collected: Collected) -> Table:
-    results = _results(collected, "rate_fidelity")
+    results = results_of(collected, "rate_fidelity")
     ours = {one["protection"]: one for one in results["medveil"] if one["quality"] == 40}
     rows = [
         (f"medveil, {protection}", f"{one['bpp']:.2f}", f"{one['mean_db']:.1f} dB")
@@ -265,18 +246,8 @@ def _readme(collected: Collected) -> Table:
     return Table("Rates", ("way to share", "bits per pixel", "mean PSNR"), rows)
 
 
-def _results(collected: Collected, name: str) -> Any:
-    evidence = collected[name]
-    assert evidence is not None
-    return evidence["results"]
-
-
 def _by_level(one: Mapping[str, Any]) -> tuple[int, float]:
     return ("sealed", "encrypted").index(one["protection"]), one["quality"]
-
-
-def _piped(row: Sequence[str]) -> str:
-    return "| " + " | ".join(row) + " |"
 
 
 TABLES: dict[str, tuple[tuple[str, ...], Callable[[Collected], Table]]] = {
@@ -293,5 +264,6 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Collected], Table]]] = {
     "depth16": (("depth16",), _depth16),
     "primis": (("primis_fidelity",), _primis),
     "readme": (("rate_fidelity",), _readme),
+    **key_tables.TABLES,
 }
 """Name of a table in the documents -> the benchmarks that it needs, and what makes it."""

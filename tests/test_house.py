@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 
 _HEAVY = ("torch", "pydicom", "matplotlib", "scipy", "PIL", "rich")
-_COMMANDS = ["keygen", "share", "verify", "inspect", "list", "open", "train", "info", "demo"]
+_COMMANDS = [
+    "keygen", "share", "verify", "inspect", "list", "open", "grant", "grants", "revoke", "rotate", "ledger",
+    "train", "info", "demo",
+]  # fmt: skip
 _START_UP_SECONDS = 0.4
 _MAX_FILE = 400
 _MAX_FUNCTION = 60

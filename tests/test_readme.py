@@ -13,7 +13,10 @@ from PIL import Image
 from tests.cli.shell import run
 from tests.pictures import picture
 
-_COMMANDS = ("keygen", "share", "verify", "inspect", "list", "open", "train", "info", "demo")
+_COMMANDS = (
+    "keygen", "share", "verify", "inspect", "list", "open", "grant", "grants", "revoke", "rotate", "ledger",
+    "train", "info", "demo",
+)  # fmt: skip
 _PAGES = ("README.md", *(f"docs/{name}.md" for name in ("start", "how-to", "concepts", "reference", "limits")))
 
 
@@ -64,7 +67,7 @@ def test_make_targets_exist(repository: Path) -> None:
 
 
 def _options_of(command: str) -> set[str]:
-    text = run(command, "--help").out
+    text = run(command, "--help").out.split("Options:")[1]
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
 
 

@@ -31,8 +31,8 @@ from medveil.images.image import FileKind, Image, Source
 from medveil.metrics.fidelity import psnr
 
 WEIGHT_STEPS = (7.0, 13.0, 20.0)
-STEPS = (4.0, 6.0, 9.0, 12.0, 14.5, 17.0, 22.0, 32.0, 50.0, 80.0)
-DEEP_STEPS = (2.0, 4.0, 7.0, 9.0, 12.0, 16.0, 22.0, 30.0, 45.0, 80.0)
+STEPS = (4.0, 6.0, 9.0, 12.0, 14.5, 17.0, 22.0, 32.0, 50.0, 80.0, 120.0, 180.0, 270.0)
+DEEP_STEPS = (2.0, 4.0, 7.0, 9.0, 12.0, 16.0, 22.0, 30.0, 45.0, 80.0, 160.0, 320.0)
 DEEP_SEALED_AT_40, DEEP_ENCRYPTED_AT_40 = 13.0, 7.0
 """Steps that give about 2 HU of error on CT slices: what a quality of 40 stands for above 8 bits."""
 DEAD_ZONE = 0.62
@@ -160,7 +160,8 @@ def measure(images: list[Coefficients], step: float) -> tuple[list[int], int, tu
     for image in images:
         total = image[1:].size
         least = np.full(maps, DEAD_ZONE * step, np.float32)
-        survey = fitting._fixed_pass(image, step, least, np.full(maps, total), lapped_tables.THRESHOLDS, None)
+        room = np.full(maps, total)
+        survey = fitting._fixed_pass(image, int(step * UNIT), least, room, lapped_tables.THRESHOLDS, None)
         histogram += np.bincount(np.concatenate(survey.keys), minlength=256)
         _, groups = fitting._regrouped(survey, cells_of(total))
         kept = [sizes[sizes >= DEAD_ZONE * step] for sizes in groups]
@@ -206,7 +207,8 @@ def budget_tables(pixels: list[np.ndarray], deep: np.ndarray) -> str:
         budgets.append((round(quality), tuple(sharpened(density)), int(LEVELS_MORE * bits)))
         steps.append((round(100 * fidelity(pixels, sealed=False)) + STEP_SHIFT, int(UNIT * step)))
     slices = [coefficients_of(each) for each in deep]
-    deep_rows = [(deep_quality(step, DEEP_SEALED_AT_40), *measure(slices, step)[:2]) for step in DEEP_STEPS]
+    measured = [(deep_quality(step, DEEP_SEALED_AT_40), *measure(slices, step)[:2]) for step in DEEP_STEPS]
+    deep_rows = sorted((quality, tuple(density), bits) for quality, density, bits in measured)
     deep_steps = [(deep_quality(step, DEEP_ENCRYPTED_AT_40), int(UNIT * step)) for step in (1.0, *DEEP_STEPS[:-1])]
     parts = {
         "CELLS_PPM": lapped_tables.CELLS_PPM,
@@ -214,7 +216,7 @@ def budget_tables(pixels: list[np.ndarray], deep: np.ndarray) -> str:
         "FREE_THRESHOLDS": lapped_tables.FREE_THRESHOLDS,
         "BUDGETS": tuple(sorted(budgets)),
         "STEPS": tuple(sorted(steps)),
-        "DEEP_BUDGETS": tuple(sorted((quality, tuple(density), bits) for quality, density, bits in deep_rows)),
+        "DEEP_BUDGETS": tuple(deep_rows),
         "DEEP_STEPS": tuple(sorted(deep_steps)),
     }
     return "".join(f"{name} = {value!r}\n\n" for name, value in parts.items())

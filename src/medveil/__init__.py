@@ -16,9 +16,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from medveil.errors import MedveilError
     from medveil.images.image import Image
-    from medveil.keys.identity import Identity, Recipient
+    from medveil.keys.identity import Identity
+    from medveil.keys.recipients import Recipient
+    from medveil.keys.tiers import Tier
+    from medveil.releases.granting import Request, grant, revoke
     from medveil.releases.opening import open_release
     from medveil.releases.release import Release
+    from medveil.releases.rotating import rotate
     from medveil.releases.settings import ShareSettings
     from medveil.releases.sharing import share
 
@@ -30,9 +34,14 @@ __all__ = [
     "MedveilError",
     "Recipient",
     "Release",
+    "Request",
     "ShareSettings",
+    "Tier",
     "__version__",
+    "grant",
     "open_release",
+    "revoke",
+    "rotate",
     "share",
 ]
 
@@ -40,10 +49,15 @@ _HOMES = {
     "Identity": "medveil.keys.identity",
     "Image": "medveil.images.image",
     "MedveilError": "medveil.errors",
-    "Recipient": "medveil.keys.identity",
+    "Recipient": "medveil.keys.recipients",
     "Release": "medveil.releases.release",
+    "Request": "medveil.releases.granting",
     "ShareSettings": "medveil.releases.settings",
+    "Tier": "medveil.keys.tiers",
+    "grant": "medveil.releases.granting",
     "open_release": "medveil.releases.opening",
+    "revoke": "medveil.releases.granting",
+    "rotate": "medveil.releases.rotating",
     "share": "medveil.releases.sharing",
 }
 

@@ -154,11 +154,12 @@ def test_attachments_come_back_for_those_with_identity(desk: Path) -> None:
     (desk / "masks" / "m.bin").write_bytes(b"\x01")
     args = ("--to", "alice.pub", "--to", "mallory.pub", "--identity", "alice.pub", "-o", "release")
     assert run("share", "images", *args, "--attach", "labels.csv", "masks").code == 0
-    assert run("open", "release", "-i", "alice.key", "-o", "opened").out == "opened 4 files; 0 failed\n"
+    opened = run("open", "release", "-i", "alice.key", "-o", "opened")
+    assert opened.out == "opened 4 files (2 at tier diagnostic); 0 failed\n"
     assert (desk / "opened" / "labels.csv").read_text() == "image,label\n"
     other = run("open", "release", "-i", "mallory.key", "-o", "other")
-    assert other.out == "opened 2 files; 0 failed\n"
-    assert "2 attachments left closed" in other.err
+    assert other.out == "opened 2 files (2 at tier diagnostic); 0 failed\n"
+    assert "2 packages left closed" in other.err
 
 
 def test_words() -> None:

@@ -36,7 +36,7 @@ def test_the_whole_road(desk: Path) -> None:
 
     opened = run("open", "release", "-i", "alice.key", "-o", "opened")
     assert opened.code == 0
-    assert opened.out == "opened 2 files; 0 failed\n"
+    assert opened.out == "opened 2 files (2 at tier diagnostic); 0 failed\n"
     files = [path for path in (desk / "opened").rglob("*") if path.is_file()]
     assert [path.suffix for path in files] == [".png", ".png"]
     assert _mode(desk / "opened") == 0o700
@@ -104,7 +104,7 @@ def test_a_changed_package_fails_and_the_others_open(shared_desk: Path) -> None:
     assert run("verify", "release").code == 11
     opened = run("open", "release", "-i", "alice.key", "-o", "opened")
     assert opened.code == 11
-    assert opened.out == "opened 1 file; 1 failed\n"
+    assert opened.out == "opened 1 file (1 at tier diagnostic); 1 failed\n"
 
 
 def test_open_overwrites_only_when_told(shared_desk: Path) -> None:
@@ -125,7 +125,7 @@ def test_dry_run_writes_nothing(desk: Path) -> None:
 
 def test_a_dry_run_of_open_writes_nothing(shared_desk: Path) -> None:
     would = run("open", "release", "-i", "alice.key", "-o", "opened", "--dry-run")
-    assert would.out == "would open 2 packages, without names; nothing was written\n"
+    assert would.out == "would open 2 packages up to tier diagnostic, without names; nothing was written\n"
     assert not (shared_desk / "opened").exists()
     assert run("open", "release", "-i", "mallory.key", "-o", "opened", "--dry-run").code == 10
     assert "with names" in run("open", "release", "-o", "opened", "--dry-run").out

@@ -4,8 +4,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medveil.codecs.code import CodeMap, Composition, MapShape, SparseCode
-from medveil.codecs.entropy import LevelsDoNotFit, pack, pack_levels, unpack, unpack_levels
+from medveil.codecs.entropy import (
+    LevelsDoNotFit,
+    _null_counts,
+    _null_marks,
+    pack,
+    pack_levels,
+    unpack,
+    unpack_levels,
+)
 from medveil.codecs.nulls import pad_with_nulls
+from medveil.codecs.symbols import Frequencies, SymbolWriter, geometric_prior
 from medveil.errors import IntegrityError
 
 
@@ -120,3 +129,25 @@ def _geometric(cells: int, nonzeros: int) -> SparseCode:
     positions = np.sort(rng.permutation(cells)[:nonzeros]).astype(np.int64)
     levels = (rng.geometric(0.5, nonzeros) * rng.choice([-1, 1], nonzeros)).astype(np.int32)
     return SparseCode((CodeMap(cells, positions, levels),), b"side")
+
+
+def test_nulls_are_where_packing_puts_them() -> None:
+    composition = Composition((MapShape(10, 3),), 64)
+
+    def stream(levels: list[int]) -> bytes:
+        return pack_levels(SparseCode((CodeMap(10, np.arange(3), np.array(levels, np.int32)),), b""), composition)
+
+    def read(data: bytes, positions: list[int]) -> SparseCode:
+        return unpack_levels(data, [(np.array(positions), np.zeros(3, bool))], composition)
+
+    assert read(stream([4, 0, 0]), [1, 8, 9]).maps[0].levels.tolist() == [4]
+    assert read(stream([4, 0, 7]), [1, 8, 9]).maps[0].levels.tolist() == [4, 7]
+    for positions in ([1, 7, 9], [1, 7, 8], [1, 2, 3]):
+        with pytest.raises(IntegrityError, match="nulls"):
+            read(stream([4, 0, 0]), positions)
+    writer = SymbolWriter()
+    writer.magnitudes(np.array([2]), _null_counts())
+    writer.adaptive(np.array([1, 0], np.int32), _null_marks())  # the first of the marked entries is real
+    writer.magnitudes(np.array([3, 3]), Frequencies(geometric_prior(20)))
+    with pytest.raises(IntegrityError, match="nulls"):
+        read(b"\0" + writer.to_bytes(), [1, 8, 9])

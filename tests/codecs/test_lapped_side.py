@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 from medveil.codecs import dc_plane
 from medveil.codecs.padding_mask import filled, find_padding, read_padding, write_padding
 from medveil.codecs.symbols import SymbolReader, SymbolWriter
+from medveil.codecs.varints import varint
 from medveil.errors import IntegrityError
 
 SHAPES = arrays.array_shapes(min_dims=2, max_dims=2, max_side=20)
@@ -66,3 +69,21 @@ def test_padding_is_filled_smoothly_from_what_is_around() -> None:
     assert np.array_equal(smooth[~mask], samples[~mask])
     assert 29 <= smooth[mask].min() <= smooth[mask].max() <= 91
     assert np.all(filled(samples, np.ones_like(mask)) == 0)
+
+
+def test_a_zlib_stream_of_the_padding_record_ends_where_its_length_says() -> None:
+    pixels = np.zeros((9, 14), np.uint8)
+    bits, values = zlib.compress(b"\xff\xff" + bytes(14)), zlib.compress(bytes(4))
+    padding = find_padding(pixels, (0, 0))
+    assert padding is not None
+
+    def record(*streams: bytes) -> bytes:
+        head = varint(1 << 17) + varint(1 << 17) + varint(1)
+        return head + b"".join(varint(len(stream)) + stream for stream in streams)
+
+    honest = write_padding(padding)
+    read_padding(honest, 0, pixels.shape)
+    read_padding(record(bits, values), 0, pixels.shape)
+    for streams in ((bits + b"x", values), (bits, values + b"\0"), (bits[:-1], values), (bits, values[:-4])):
+        with pytest.raises(IntegrityError):
+            read_padding(record(*streams), 0, pixels.shape)

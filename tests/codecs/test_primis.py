@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ pytest.importorskip("safetensors")
 
 from medveil.codecs.code import Bucket, CodeMap, Composition, Profile, SparseCode  # noqa: E402
 from medveil.codecs.entropy import level_stream, pack, unpack  # noqa: E402
-from medveil.codecs.modelfiles import load_model, save_model  # noqa: E402
+from medveil.codecs.modelfiles import load_model, parse_model, save_model  # noqa: E402
 from medveil.codecs.nulls import pad_with_nulls  # noqa: E402
 from medveil.codecs.primis import MODEL_FILE, PrimisCodec, Side, codec_from_folder, codec_from_weights  # noqa: E402
 from medveil.errors import IntegrityError, MissingDependencyError, UnreadableInputError, UsageError  # noqa: E402
@@ -147,10 +150,10 @@ def test_sparsity_has_to_be_that_of_the_weights(codec: PrimisCodec) -> None:
 
 
 def test_weights_are_found_by_their_digest_or_refused(folder: Path, tmp_path: Path) -> None:
-    digest = load_model(folder / MODEL_FILE).digest
-    assert codec_from_weights(digest, folder / MODEL_FILE).weights_bytes() == (folder / MODEL_FILE).read_bytes()
+    data = (folder / MODEL_FILE).read_bytes()
+    assert codec_from_weights(load_model(folder / MODEL_FILE).digest, data).weights_bytes() == data
     with pytest.raises(IntegrityError, match="SHA-256"):
-        codec_from_weights(bytes(32), folder / MODEL_FILE)
+        codec_from_weights(bytes(32), data)
     with pytest.raises(MissingDependencyError, match="weights of its own"):
         codec_from_weights(bytes(32), None)
     with pytest.raises(UsageError, match="holds no"):
@@ -164,3 +167,37 @@ def test_damaged_weights_are_one_clear_error(folder: Path, tmp_path: Path) -> No
         path.write_bytes(content)
         with pytest.raises(UnreadableInputError, match="weights file"):
             load_model(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"blocks": [[16, 16]] * 8},  # more weights than the file holds
+        {"blocks": [[16, 16]] * 9},
+        {"blocks": []},
+        {"blocks": [[1 << 20, 16]]},
+        {"blocks": [[3, 16]]},
+        {"blocks": [[math.inf, 16]]},
+        {"bank_channels": [1, 60_000, 60_000]},
+        {"bank_channels": [1, -4, 4]},
+        {"bank_strides": [4.0, 4]},
+        {"sweeps": 1 << 40},
+        {"sparsity": "8"},
+        {"selection": "other"},
+    ],
+)
+def test_configurations_that_ask_for_gigabytes_are_refused(change: dict[str, object]) -> None:
+    network = PrimisNetwork(PrimisConfig(8, blocks=((16, 16),), bank_channels=(1, 4, 4)))
+    tensors = {name: value.half().contiguous() for name, value in network.state_dict().items()}
+
+    from safetensors.torch import save
+
+    def weights(**changes: object) -> bytes:
+        header = {"config": network.config.to_json() | changes, "step": 1.0}
+        return bytes(save(tensors, metadata={"medveil-primis-1": json.dumps(header)}))
+
+    assert parse_model(weights()).config == network.config
+    started = time.process_time()
+    with pytest.raises(UnreadableInputError):
+        parse_model(weights(**change))
+    assert time.process_time() - started < 2

@@ -1,14 +1,24 @@
 """Writing a file whole or not at all."""
 
+import contextlib
+import errno
 import os
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from medveil.errors import MedveilError, TargetExistsError
-from medveil.files.atomic import write_bytes
+from medveil.files.atomic import (
+    empty_folder,
+    flush_folders,
+    move_all,
+    remove_all,
+    remove_empty_folders,
+    write_bytes,
+)
 
 
 def test_writes_the_bytes_with_the_mode(tmp_path):
@@ -78,3 +88,82 @@ def test_an_interrupted_write_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         write_bytes(tmp_path / "a", b"abc")
     assert list(tmp_path.iterdir()) == []
+
+
+def calls(monkeypatch, names=("fsync", "replace", "unlink", "link", "rmdir")):
+    """What is done, by the name of the call and of the file or folder."""
+    made, opened = [], {}
+    real_open = os.open
+
+    def opening(path, *more, **options):
+        handle = real_open(path, *more, **options)
+        opened[handle] = Path(path).name
+        return handle
+
+    def noted(name, real):
+        def call(first, *more):
+            made.append((name, opened.get(first, "") if isinstance(first, int) else Path(first).name))
+            return real(first, *more)
+
+        return call
+
+    monkeypatch.setattr(os, "open", opening)
+    for name in names:
+        monkeypatch.setattr(os, name, noted(name, getattr(os, name)))
+    return made
+
+
+def test_moved_files_are_durable_in_their_new_folder_first(tmp_path, monkeypatch):
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from/a").write_bytes(b"a")
+    made = calls(monkeypatch)
+    move_all([(tmp_path / "from/a", tmp_path / "to/here/b")])
+    assert made[-3:] == [("replace", "a"), ("fsync", "here"), ("fsync", "from")]
+    assert ("fsync", "to") in made
+    assert (tmp_path / "to/here/b").read_bytes() == b"a"
+
+
+def test_removing_is_durable_even_where_it_was_done_before(tmp_path, monkeypatch):
+    made = calls(monkeypatch)
+    remove_all([tmp_path / "gone", tmp_path / "no folder" / "either"])
+    assert ("fsync", tmp_path.name) in made
+
+
+def test_the_temporary_name_is_gone_before_the_folder_is_flushed(tmp_path, monkeypatch):
+    made = calls(monkeypatch)
+    write_bytes(tmp_path / "a", b"abc")
+    assert made.index(("fsync", tmp_path.name)) > min(i for i, (call, _) in enumerate(made) if call == "unlink")
+
+
+def test_empty_folders_go_and_others_stay(tmp_path):
+    (tmp_path / "x/full").mkdir(parents=True)
+    (tmp_path / "x/full/file").write_bytes(b"")
+    (tmp_path / "x/empty/deep").mkdir(parents=True)
+    remove_empty_folders(tmp_path / "x")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["file", "full", "x"]
+    empty_folder(tmp_path / "x")
+    remove_empty_folders(tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_emptying_a_folder_follows_no_links(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/file").write_bytes(b"kept")
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x/link").symlink_to(tmp_path / "own")
+    (tmp_path / "x/lock").write_bytes(b"")
+    empty_folder(tmp_path / "x", keep="lock")
+    assert [path.name for path in (tmp_path / "x").iterdir()] == ["lock"]
+    assert (tmp_path / "own/file").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize(("number", "raises"), [(errno.EINVAL, False), (errno.EIO, True), (errno.ENOSPC, True)])
+def test_a_folder_that_cannot_be_flushed(tmp_path, monkeypatch, number, raises):
+    """A system that has no such flushing is no error; a disk that fails is."""
+
+    def refuse(_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError) if raises else contextlib.nullcontext():
+        flush_folders([tmp_path])

@@ -1,5 +1,6 @@
 """What is read comes from strangers: only plain canonical CBOR is let through, in linear time."""
 
+import struct
 import time
 
 import cbor2
@@ -106,3 +107,45 @@ def test_depth_and_number_of_items_are_bounded():
         canonical.loads(data, what="record", max_items=99)
     with pytest.raises(IntegrityError, match="at most"):
         canonical.loads(data, what="record", limit=10)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xa2\x61b\x01\x61a\x02",  # keys not in their order
+        b"\xa2\x62aa\x01\x61b\x02",  # the longer key first
+        b"\xa2\x61a\x01\x61a\x02",  # a key twice
+        b"\xa1\x61a\xa2\x61b\x01\x61a\x02",
+        b"\xfb" + struct.pack(">d", 1.5),  # floats that a shorter form holds
+        b"\xfa" + struct.pack(">f", 1.5),
+        b"\xfb" + struct.pack(">d", 2.0**127),
+        b"\xfb" + struct.pack(">d", float("inf")),
+        b"\xfa" + struct.pack(">f", float("nan")),
+        b"\xf9\x7e\x01",  # another not-a-number
+        b"\x61\xff",  # no text
+    ],
+)
+def test_other_forms_of_a_value_are_refused(data):
+    with pytest.raises(IntegrityError):
+        canonical.loads(data, what="record")
+
+
+@given(st.binary(max_size=40) | PLAIN.map(cbor2.dumps))
+def test_what_is_let_through_is_what_would_be_written(data):
+    try:
+        value = canonical.loads(data, what="record")
+    except IntegrityError:
+        return
+    assert canonical.dumps(value) == data
+
+
+@given(st.sampled_from([2, 4, 8]), st.binary(min_size=8, max_size=8))
+def test_floats_have_one_form(size, noise):
+    data = bytes([{2: 0xF9, 4: 0xFA, 8: 0xFB}[size]]) + noise[:size]
+    canonical_form = canonical.dumps(cbor2.loads(data)) == data
+    try:
+        canonical.loads(data, what="record")
+    except IntegrityError:
+        assert not canonical_form
+    else:
+        assert canonical_form

@@ -1,5 +1,8 @@
 """Records come back only if medveil wrote them."""
 
+import time
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +12,8 @@ from tests import image_files
 from medveil import images
 from medveil.errors import IntegrityError
 from medveil.files import canonical
-from medveil.images import FileKind
+from medveil.images import FileKind, record
+from medveil.images.dicom.pixels import Layout, Unused, to_cells
 
 PIXELS = (np.indices((12, 9)).sum(axis=0)).astype(np.uint8)
 
@@ -99,3 +103,27 @@ def test_a_pixel_record_cannot_smuggle(sealed, extra):
 def test_too_long_a_record(sealed):
     with pytest.raises(IntegrityError):
         images.restore(PIXELS, 8, FileKind.PNG, bytes(100 << 20), b"")
+
+
+def test_unused_bits_are_one_zlib_stream():
+    layout = Layout(2, 2, 16, 12, 11, False)
+    bits = zlib.compress(np.full(4, 1 << 15, "<u2").tobytes())
+    pixels = np.zeros((2, 2), np.uint16)
+    assert to_cells(pixels, layout, Unused(2, bits)).tolist() == [[1 << 15] * 2] * 2
+    for wrong in (bits + b"x", bits[:-2], b""):
+        with pytest.raises(IntegrityError):
+            to_cells(pixels, layout, Unused(2, wrong))
+
+
+def test_a_record_of_many_long_fields_is_written_in_time():
+    """Quadratic copying would take minutes."""
+    pixels = np.zeros((8, 8), np.uint8)
+    known = {"depth": 8, "signed": 0, "photometric": 1, "compression": 1, "orientation": 1}
+    rows = [[60000 + number % 4000, 7, bytes(16000)] for number in range(4000)]
+    inner = [[34665, 13, [[1 + number, 7, bytes(100)] for number in range(4000)]]]
+    started = time.process_time()
+    image = images.restore(
+        pixels, 8, FileKind.TIFF, record.pack("tiff", known), record.pack("tiff", {"fields": rows[:3999] + inner})
+    )
+    assert len(images.to_file_bytes(image, loss=None, uid_key=bytes(32))) > 64_000_000
+    assert time.process_time() - started < 10

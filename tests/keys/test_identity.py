@@ -1,27 +1,63 @@
 import os
 import stat
 import subprocess
+import traceback
 from shutil import which
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.keys.conftest import PASSPHRASE
 
-from medveil.errors import KeyFileError, TargetExistsError
+from medveil.errors import KeyFileError, NoFittingKeyError, TargetExistsError
 from medveil.keys import bech32
-from medveil.keys.identity import Identity, Recipient, generate, signature_fits
+from medveil.keys.identity import Identity, default_identity, generate
+from medveil.keys.recipients import Recipient
+from medveil.keys.signatures import signature_fits
+from medveil.keys.wrapping import wrap
 
 
-def test_keygen_writes_a_private_and_a_public_file(tmp_path):
-    identity = generate(tmp_path / "alice.key")
+@pytest.mark.parametrize("classical", [False, True])
+def test_keygen_writes_a_private_and_a_public_file(tmp_path, classical):
+    identity = generate(tmp_path / "alice.key", classical=classical)
+    assert identity.hybrid is not classical
     assert stat.S_IMODE((tmp_path / "alice.key").stat().st_mode) == 0o600
     assert Identity.load(tmp_path / "alice.key") == identity
     assert Recipient.load(tmp_path / "alice.pub") == identity.recipient
     assert len(identity.recipient.verify_key) == 32
 
 
-def test_the_secret_shows_in_no_repr(tmp_path):
+def test_keys_have_the_forms_of_age(tmp_path):
+    secrets = {
+        classical: Identity(bytes(32), hybrid=not classical).to_text().split()[-1] for classical in (True, False)
+    }
+    assert secrets[True].startswith("AGE-SECRET-KEY-1")
+    assert secrets[False].startswith("AGE-SECRET-KEY-PQ-1")
+    assert Identity(bytes(32)).recipient.text.startswith("age1pq1")
+    assert Identity(bytes(32), hybrid=False).recipient.text.startswith("age1")
+
+
+@given(st.binary(min_size=32, max_size=32), st.booleans())
+def test_a_key_goes_through_its_text(secret, hybrid):
+    identity = Identity(secret, hybrid)
+    assert Identity.from_text(identity.to_text()) == identity
+    assert Identity.from_text(identity.to_text().lower()) == identity
+
+
+def test_the_secret_shows_in_no_repr_or_traceback(tmp_path):
     identity = generate(tmp_path / "alice.key")
-    assert identity.age_secret not in repr(identity)
-    assert repr(identity.secret) not in repr(identity)
+    text = identity.to_text().split()[-1]
+    shown = repr(identity) + str(identity) + f"{identity}"
+    try:
+        identity.unwrap(b"nothing")
+    except NoFittingKeyError:
+        shown += traceback.format_exc()
+    try:
+        Identity.from_text(text[:-1])
+    except KeyFileError as error:
+        shown += "".join(traceback.format_exception(error)) + repr(error.__context__)
+    for secret in (text[20:], identity.secret.hex(), repr(identity.secret)):
+        assert secret not in shown
 
 
 def test_keygen_replaces_nothing(tmp_path):
@@ -34,6 +70,11 @@ def test_keygen_replaces_nothing(tmp_path):
     assert generate(tmp_path / "alice.key", force=True) != identity
 
 
+def test_a_secret_key_file_does_not_end_in_pub(tmp_path):
+    with pytest.raises(KeyFileError, match=r"cannot end in \.pub"):
+        generate(tmp_path / "alice.pub")
+
+
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX")
 def test_a_secret_key_open_to_others_is_refused(tmp_path):
     generate(tmp_path / "alice.key")
@@ -42,21 +83,39 @@ def test_a_secret_key_open_to_others_is_refused(tmp_path):
         Identity.load(tmp_path / "alice.key")
 
 
-def test_a_changed_public_file_is_noticed(tmp_path):
-    generate(tmp_path / "alice.key")
-    generate(tmp_path / "mallory.key")
-    alice, mallory = (tmp_path / f"{name}.pub" for name in ("alice", "mallory"))
-    swapped = alice.read_text().splitlines()[:3] + mallory.read_text().splitlines()[3:]
-    alice.write_text("\n".join(swapped) + "\n")
-    with pytest.raises(KeyFileError, match="self-signature"):
-        Recipient.load(alice)
+def test_a_key_under_a_passphrase(tmp_path):
+    identity = generate(tmp_path / "alice.key", passphrase=PASSPHRASE)
+    content = (tmp_path / "alice.key").read_bytes()
+    assert content.startswith(b"age-encryption.org/v1\n-> scrypt ")
+    assert stat.S_IMODE((tmp_path / "alice.key").stat().st_mode) == 0o600
+    assert Identity.load(tmp_path / "alice.key", ask=lambda: PASSPHRASE) == identity
+    with pytest.raises(KeyFileError, match="nobody to ask"):
+        Identity.load(tmp_path / "alice.key")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\xff\xfe", b"AGE-SECRET-KEY-1QQQQ\n", b"x" * 70_000])
-def test_what_is_no_key_is_one_clear_error(tmp_path, content):
-    path = tmp_path / "x.key"
-    path.write_bytes(content)
-    path.chmod(0o600)
+def test_a_short_passphrase_leaves_no_file(tmp_path):
+    with pytest.raises(KeyFileError, match="too short"):
+        generate(tmp_path / "alice.key", passphrase="short")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"hello",
+        b"\xff\xfe",
+        b"AGE-SECRET-KEY-1QQQQ\n",
+        b"AGE-SECRET-KEY-PQ-1QQQQ\n",
+        b"x" * 70_000,
+        Identity(bytes(32)).to_text().encode() * 2,
+        (bech32.encode(bytes(31), "age-secret-key-") + "\n").encode(),
+        (bech32.encode(bytes(33), "age-secret-key-pq-") + "\n").encode(),
+        b"AGE-PLUGIN-YUBIKEY-1QQQQ\n",
+    ],
+)
+def test_what_is_no_key_is_one_clear_error(write, content):
+    path = write("x.key", content)
     with pytest.raises(KeyFileError):
         Identity.load(path)
     with pytest.raises(KeyFileError):
@@ -68,39 +127,55 @@ def test_missing_key_file(tmp_path):
         Identity.load(tmp_path / "nowhere.key")
 
 
-def test_signatures_are_bound_to_their_context(tmp_path):
-    identity = generate(tmp_path / "a.key")
+def test_signatures_are_bound_to_their_context():
+    identity = Identity.fresh()
     signature = identity.sign(b"one", b"message")
     key = identity.recipient.verify_key
     assert signature_fits(key, signature, b"one", b"message")
     assert not signature_fits(key, signature, b"two", b"message")
     assert not signature_fits(key, signature, b"one", b"massage")
+    assert not signature_fits(b"short", signature, b"one", b"message")
 
 
-def test_bech32_matches_the_age_library():
-    from pyrage import x25519
-
-    identity = x25519.Identity.generate()
-    secret = bech32.decode(str(identity), "age-secret-key-")
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-
-    public = X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
-    assert public == bech32.decode(str(identity.to_public()), "age")
+def test_the_signing_key_is_frozen():
+    """Owners are known by it: a change of its derivation would make every release a stranger's."""
+    assert (
+        Identity(bytes(range(32))).recipient.verify_key.hex()
+        == "855c64b6e746a1a81fd759736881008b080ce857be3d410167797005ed074c73"
+    )
 
 
-@pytest.mark.parametrize("damage", [lambda t: t[:-1], lambda t: t[:-1] + ("q" if t[-1] != "q" else "p"), str.title])
-def test_bech32_refuses_damage(damage):
-    from pyrage import x25519
-
-    text = str(x25519.Identity.generate().to_public())
-    with pytest.raises(ValueError):
-        bech32.decode(damage(text), "age")
+def test_the_default_identity_is_made_once_and_is_post_quantum():
+    with pytest.raises(KeyFileError, match="no key of your own"):
+        default_identity(create=False)
+    identity, path, made = default_identity()
+    assert made
+    assert identity.hybrid
+    assert default_identity() == (identity, path, False)
 
 
 @pytest.mark.skipif(which("age") is None, reason="the age program is not installed")
 def test_the_age_program_reads_our_keys(tmp_path):
-    generate(tmp_path / "alice.key")
+    generate(tmp_path / "alice.key", classical=True)
     (tmp_path / "plain").write_bytes(b"hello")
     subprocess.run(["age", "-R", "alice.pub", "-o", "sealed", "plain"], cwd=tmp_path, check=True)
     out = subprocess.run(["age", "-d", "-i", "alice.key", "sealed"], cwd=tmp_path, check=True, capture_output=True)
     assert out.stdout == b"hello"
+    assert Identity.load(tmp_path / "alice.key").unwrap((tmp_path / "sealed").read_bytes()) == b"hello"
+
+
+def _age_is_hybrid():
+    if which("age-keygen") is None:
+        return False
+    return b"-pq" in subprocess.run(["age-keygen", "--help"], capture_output=True).stderr
+
+
+@pytest.mark.skipif(not _age_is_hybrid(), reason="age 1.3 or later is not installed")
+def test_the_age_program_reads_our_post_quantum_keys(tmp_path):
+    identity = generate(tmp_path / "alice.key")
+    (tmp_path / "plain").write_bytes(b"hello")
+    subprocess.run(["age", "-R", "alice.pub", "-o", "sealed", "plain"], cwd=tmp_path, check=True)
+    assert identity.unwrap((tmp_path / "sealed").read_bytes()) == b"hello"
+    (tmp_path / "ours").write_bytes(wrap(b"back", identity.recipient))
+    out = subprocess.run(["age", "-d", "-i", "alice.key", "ours"], cwd=tmp_path, check=True, capture_output=True)
+    assert out.stdout == b"back"

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medveil.codecs import entropy
 from medveil.codecs.code import CodeMap, SparseCode
 from medveil.errors import IntegrityError
-from medveil.protection.ambiguation import AmbiguatedCode, ambiguate, purify
+from medveil.protection.ambiguation import AmbiguatedCode, _write_map, ambiguate, purify
 from medveil.protection.enumerative import decode_subsets, encode_subsets
 
 SameCode = Callable[[SparseCode, SparseCode], bool]
@@ -207,3 +208,20 @@ def test_subsets_of_vectors_of_any_number_of_entries() -> None:
             decode_subsets(bad, entries, true_ones)
     with pytest.raises(IntegrityError):
         decode_subsets(data, entries, entries + 1)
+
+
+def test_side_bytes_in_the_clear_are_refused() -> None:
+    code = SparseCode((vectors(2, 8, 2),), b"thumbnail")
+    with pytest.raises(IntegrityError, match="in the clear"):
+        AmbiguatedCode.from_bytes(entropy.pack(code))
+
+
+def test_vectors_as_long_as_a_map_are_refused() -> None:
+    """Reading takes a step for each entry of a vector: with vectors of a whole map, hours."""
+    public = CodeMap(1 << 17, np.arange(1 << 17), np.ones(1 << 17, np.int32))
+    secret = b"\0" + _write_map(public, np.ones(1 << 17, bool), 1 << 17)
+    with pytest.raises(IntegrityError, match="fit"):
+        purify(AmbiguatedCode(SparseCode((public,), b"")), secret)
+    longest = CodeMap(1 << 12, np.arange(40), np.ones(40, np.int32))
+    secret = b"\0" + _write_map(longest, np.arange(40) % 2 == 0, 256)
+    assert len(purify(AmbiguatedCode(SparseCode((longest,), b"")), secret).maps[0].levels) == 20

@@ -129,3 +129,8 @@ def test_a_public_code_of_another_shape_is_refused(make_code: MakeCode, shape_fo
             unseal(public, composition, KEY)
         with pytest.raises(IntegrityError):
             public.to_bytes(composition)
+
+
+def test_a_map_of_more_cells_than_a_permutation_has_is_refused() -> None:
+    with pytest.raises(IntegrityError, match="cells"):
+        PublicCode.from_bytes(b"", Composition((MapShape((1 << 28) + 1, 1),), 0))

@@ -7,6 +7,7 @@ from PIL import Image as Picture
 from tests.pictures import picture
 
 from medveil.keys.identity import generate
+from medveil.keys.tiers import Tier
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 
@@ -14,7 +15,7 @@ from medveil.releases.sharing import share
 @pytest.fixture(scope="session")
 def people(tmp_path_factory):
     folder = tmp_path_factory.mktemp("keys")
-    return {name: generate(folder / f"{name}.key") for name in ("owner", "alice", "ida", "mallory")}
+    return {name: generate(folder / f"{name}.key") for name in ("owner", "alice", "ida", "mallory", "deputy")}
 
 
 @pytest.fixture(scope="session")
@@ -52,3 +53,33 @@ def pictures(tmp_path, made):
 def release(tmp_path, made, pictures):
     """This test's own copy of the release, on a machine that never saw it."""
     return shutil.copytree(made / "release", tmp_path / "release")
+
+
+@pytest.fixture(scope="session")
+def tiered_made(tmp_path_factory, people):
+    """Two pictures and a list as a release of all tiers: alice has the preview, ida the file, deputy owns it too."""
+    root = tmp_path_factory.mktemp("tiered")
+    (root / "originals").mkdir()
+    for number, name in enumerate(("one.png", "two.png")):
+        Picture.fromarray(picture(number)).save(root / "originals" / name)
+    (root / "labels.csv").write_text("image,label\none.png,normal\n")
+    alice, ida = people["alice"].recipient, people["ida"].recipient
+    wanted = ShareSettings(
+        to=(alice, ida),
+        at={alice: Tier.PREVIEW, ida: Tier.EXACT},
+        identity=(ida,),
+        also_owners=(people["deputy"].recipient,),
+        keep_file=True,
+        attach=(root / "labels.csv",),
+        jobs=1,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(root / "state"))
+        share([root / "originals"], root / "release", wanted, owner=people["owner"])
+    return root
+
+
+@pytest.fixture
+def tiered(tmp_path, tiered_made):
+    """This test's own copy of it, on a machine that never saw it."""
+    return shutil.copytree(tiered_made / "release", tmp_path / "tiered")

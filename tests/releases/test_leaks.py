@@ -16,8 +16,12 @@ from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from tests.pictures import picture
 from typer.testing import CliRunner
 
+from medveil.keys.tiers import Tier
+from medveil.releases.granting import Request, grant, revoke
 from medveil.releases.opening import open_release
 from medveil.releases.release import Release
+from medveil.releases.rotating import rotate
+from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 
 PLANTED = {
@@ -136,6 +140,36 @@ def test_nothing_planted_shows_in_a_release(tmp_path, planted, settings, people,
     assert not [d for d in originals for piece in everything_in(tmp_path / "release") if d in piece]
 
 
+def test_nothing_planted_shows_whatever_is_done_to_a_release(tmp_path, planted, people):
+    """All tiers and the very files; then granted, revoked, extended and rotated."""
+    alice, ida, mallory = (people[name].recipient for name in ("alice", "ida", "mallory"))
+    tiers = {alice: Tier.PREVIEW, ida: Tier.EXACT}
+    wanted = ShareSettings(to=(alice, ida), at=tiers, identity=(ida,), keep_file=True, attach=(planted,), jobs=1)
+    release = tmp_path / "release"
+    share([planted], release, wanted, owner=people["owner"])
+    assert_nothing_planted_in(everything_in(release))
+    only = Release(release).manifest.packages[0].package.hex()
+    grant(release, Request((mallory,), {mallory: Tier.EXACT}, (mallory,), (only,)), people["owner"])
+    revoke(release, [ida], people["owner"])
+    Picture.fromarray(picture(8)).save(planted / f"{PLANTED['file']}-2.png")
+    share([planted], release, ShareSettings(add=True, jobs=1), owner=people["owner"])
+    assert_nothing_planted_in(everything_in(release))
+    rotate(release, people["owner"], jobs=1)
+    assert_nothing_planted_in(everything_in(release))
+    originals = [hashlib.sha256(path.read_bytes()).digest() for path in planted.iterdir()]
+    assert not [d for d in originals for piece in everything_in(release) if d in piece]
+
+
+@pytest.mark.parametrize("tier", list(Tier))
+def test_nothing_planted_comes_out_at_any_tier_without_identity(tmp_path, planted, people, tier):
+    alice = people["alice"].recipient
+    wanted = ShareSettings(to=(alice,), at={alice: tier}, keep_file=True, jobs=1)
+    share([planted], tmp_path / "release", wanted, owner=people["owner"])
+    opened = open_release(tmp_path / "release", tmp_path / "alice", identity=people["alice"], jobs=1)
+    assert (opened.done, opened.failed) == (2, [])
+    assert_nothing_planted_in(everything_in(tmp_path / "alice"))
+
+
 def test_nothing_planted_comes_out_without_identity_and_everything_with_it(tmp_path, planted, settings, people):
     share([planted], tmp_path / "release", settings, owner=people["owner"])
     open_release(tmp_path / "release", tmp_path / "alice", identity=people["alice"])
@@ -154,6 +188,7 @@ def test_nothing_planted_is_printed(tmp_path, planted, people, monkeypatch):
     monkeypatch.chdir(tmp_path)
     generate(tmp_path / "o.key")
     generate(tmp_path / "alice.key")
+    generate(tmp_path / "bob.key")
     runner = CliRunner()
     printed = []
     for line in (
@@ -161,6 +196,13 @@ def test_nothing_planted_is_printed(tmp_path, planted, people, monkeypatch):
         f"share {planted} -i o.key --to alice.pub -o release --json",
         "verify release",
         "inspect release",
+        "grant release -i o.key --to bob.pub --json",
+        "grants release -i o.key",
+        "grants release -i o.key --json",
+        "revoke release -i o.key --to bob.pub",
+        "rotate release -i o.key",
+        "ledger release",
+        "ledger release --json",
         "open release -i alice.key -o opened",
         f"share {planted}/nothing-there -i o.key --to alice.pub -o other",
     ):

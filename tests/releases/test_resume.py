@@ -10,10 +10,12 @@ import time
 import pytest
 from PIL import Image as Picture
 from tests.pictures import picture
+from tests.releases import forgery
 
-from medveil.errors import IntegrityError, MedveilError, TargetExistsError
-from medveil.files import atomic
-from medveil.releases import jobs, sharing
+from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, TargetExistsError
+from medveil.files import atomic, canonical
+from medveil.keys.wrapping import wrap
+from medveil.releases import jobs
 from medveil.releases.package import parse_header
 from medveil.releases.release import Release
 from medveil.releases.sharing import share
@@ -78,29 +80,30 @@ def test_a_killed_add_leaves_the_old_release_whole(tmp_path, pictures, settings,
     assert verify(release).packages == 5
 
 
-@pytest.mark.parametrize("moment", ["packages", "manifest"])
+@pytest.mark.parametrize("moment", ["announced", "packages", "entry", "manifest"])
 def test_an_add_cut_short_while_switching_is_repaired(
     tmp_path, pictures, settings, people, release, monkeypatch, moment
 ):
     Picture.fromarray(picture(7)).save(pictures / "new.png")
     adding = dataclasses.replace(settings, add=True)
+    ends = {"announced": "manifest.cbor.next", "entry": "00000001.cbor", "manifest": "manifest.cbor"}
     real = os.replace
 
     def replace(source, target):
         text = str(target)
-        if (moment == "packages" and f"{os.sep}packages{os.sep}" in text and "release.partial" not in text) or (
-            moment == "manifest" and text.endswith("manifest.cbor")
-        ):
+        inside = "release.partial" not in text
+        if inside and (text.endswith(ends.get(moment, ".mveil")) or (moment == "packages" and ".mveil" in text)):
             raise Killed
         real(source, target)
 
-    monkeypatch.setattr(sharing.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(Killed):
         share([pictures], release, adding, owner=people["owner"])
-    monkeypatch.setattr(sharing.os, "replace", real)
-    assert verify(release).packages in (3, 4)
+    monkeypatch.setattr(os, "replace", real)
+    assert verify(release).packages == (4 if moment == "manifest" else 3)
     share([pictures], release, adding, owner=people["owner"])
     assert verify(release).packages == 4
+    assert verify(release).leftovers == 0
     assert len(list(Release(release).open(people["alice"]))) == 4
 
 
@@ -145,13 +148,44 @@ def test_a_full_disk_is_one_clear_error(tmp_path, pictures, settings, people, mo
     assert share([pictures], tmp_path / "release", settings, owner=people["owner"]).done == 3
 
 
-def test_a_book_that_somebody_else_wrote_is_refused(tmp_path, pictures, settings, people, release):
+def test_a_book_that_somebody_else_wrote_is_refused(tmp_path, pictures, settings, people, killed_after):
     """Whoever can write to the storage can wrap a book for the owner; she must not use its keys."""
-    from medveil.keys.grants import unwrap, wrap
+    revive = killed_after(1)
+    with pytest.raises(Killed):
+        share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    revive()
+    draft = tmp_path / "release.partial" / "owner.age"
+    body = people["owner"].unwrap(draft.read_bytes())
+    payload, _ = canonical.loads(body, what="book")
+    theirs = people["mallory"].sign(b"medveil/v1/draft", payload)
+    for forged in (body[:-3] + b"\x00\x01\x02", canonical.dumps([payload, theirs]), canonical.dumps([b"", b""]), b"x"):
+        draft.write_bytes(wrap(forged, people["owner"].recipient))
+        with pytest.raises(IntegrityError):
+            share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    draft.write_bytes(wrap(body, people["owner"].recipient))
+    assert share([pictures], tmp_path / "release", settings, owner=people["owner"]).done == 2
 
-    body = unwrap((release / "owner.age").read_bytes(), people["owner"])
-    (release / "owner.age").write_bytes(wrap(body[:-3] + b"\x00\x01\x02", people["owner"].recipient))
-    with pytest.raises(IntegrityError, match="not written by the owner"):
+
+def test_an_unfinished_share_is_its_owners(tmp_path, pictures, settings, people, killed_after):
+    revive = killed_after(1)
+    with pytest.raises(Killed):
+        share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    revive()
+    with pytest.raises(NoFittingKeyError, match="did not begin"):
+        share([pictures], tmp_path / "release", settings, owner=people["mallory"])
+
+
+def test_notes_that_somebody_else_wrote_are_refused(tmp_path, pictures, settings, people, release, monkeypatch):
+    """In a finished release the book lies in the ledger, which only its owners sign; and only they have its key."""
+    (path,) = forgery.entry_paths(release)
+    fields = forgery.read_entry(path)
+    assert share([pictures], release, settings, owner=people["owner"]).unchanged == 3
+    forgery.write_entry(path, fields, people["mallory"])
+    with pytest.raises(IntegrityError, match="not signed by an owner"):
+        share([pictures], release, settings, owner=people["owner"])
+    forgery.write_entry(path, fields | {"notes": fields["notes"][:-1] + b"\x00"}, people["owner"])
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "nothing-seen-yet"))
+    with pytest.raises(IntegrityError):
         share([pictures], release, settings, owner=people["owner"])
 
 

@@ -7,7 +7,10 @@ from PIL import Image as Picture
 from tests.pictures import picture
 
 from medveil.errors import NoFittingKeyError, TargetExistsError, UsageError
-from medveil.keys.grants import MAX_GRANT_BYTES
+from medveil.keys.grants import MAX_GRANT_BYTES, MAX_OTHER_BYTES
+from medveil.keys.identity import Identity
+from medveil.keys.recipients import Recipient
+from medveil.keys.tiers import Tier
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.release import Release
@@ -82,6 +85,34 @@ def test_more_images_need_add(tmp_path, pictures, settings, people, release):
     assert not (tmp_path / "release.partial").exists()
 
 
+def test_an_add_may_name_those_who_have_the_release_and_nobody_else(pictures, settings, people, release):
+    Picture.fromarray(picture(9)).save(pictures / "new.png")
+    alice, mallory = people["alice"].recipient, people["mallory"].recipient
+    adding = dataclasses.replace(settings, add=True, identity=())
+    for change in (
+        {"to": (mallory,)},
+        {"to": (alice, mallory)},
+        {"to": (alice,), "identity": (alice,)},
+        {"to": (), "also_owners": (alice,)},
+    ):
+        with pytest.raises(TargetExistsError, match="medveil grant"):
+            share([pictures], release, dataclasses.replace(adding, **change), owner=people["owner"])
+    with pytest.raises(TargetExistsError, match="tiers"):
+        share([pictures], release, dataclasses.replace(adding, at={alice: Tier.PREVIEW}), owner=people["owner"])
+    assert share([pictures], release, dataclasses.replace(adding, to=(alice,)), owner=people["owner"]).done == 1
+
+
+def test_an_owner_who_is_named_twice_is_one_owner(tmp_path, pictures, people):
+    deputy = people["ida"].recipient
+    twice = ShareSettings(to=(deputy,), also_owners=(deputy,), jobs=1)
+    assert share([pictures], tmp_path / "release", twice, owner=people["owner"]).done == 3
+    assert share([pictures], tmp_path / "release", twice, owner=people["owner"]).unchanged == 3
+    assert len(list((tmp_path / "release" / "grants").iterdir())) == 2
+    without = dataclasses.replace(twice, also_owners=())
+    with pytest.raises(TargetExistsError, match="owners"):
+        share([pictures], tmp_path / "release", without, owner=people["owner"])
+
+
 def test_another_owner_cannot_add(pictures, settings, people, release):
     with pytest.raises(NoFittingKeyError):
         share([pictures], release, dataclasses.replace(settings, add=True), owner=people["mallory"])
@@ -137,9 +168,18 @@ def test_dry_run_writes_nothing(tmp_path, pictures, settings, people):
 
 
 def test_grants_are_small_and_say_nothing(release):
-    sizes = [path.stat().st_size for path in (release / "grants").glob("*.age")]
+    sizes = [path.stat().st_size for path in (release / "grants").iterdir()]
     assert len(sizes) == 3
-    assert max(sizes) <= MAX_GRANT_BYTES
+    assert max(sizes) <= MAX_OTHER_BYTES
+    assert len(set(sizes)) == 1
+
+
+def test_grants_of_classical_keys_are_smaller_still(tmp_path, pictures):
+    owner, alice = Identity.fresh(classical=True), Identity.fresh(classical=True)
+    share([pictures / "a"], tmp_path / "release", ShareSettings(to=(alice.recipient,), jobs=1), owner=owner)
+    paths = list((tmp_path / "release" / "grants").iterdir())
+    assert [path.suffix for path in paths] == [".age"] * 2
+    assert max(path.stat().st_size for path in paths) <= MAX_GRANT_BYTES
 
 
 def test_file_times_are_equal(release):
@@ -180,6 +220,10 @@ def test_contradicting_settings(people):
         ShareSettings(quality=12.0),
         ShareSettings(quality=40.0, sparsity=8),
         ShareSettings(decoys=4),
+        ShareSettings(protection="obfuscated", to=(alice,), at={alice: Tier.EXACT}),
+        ShareSettings(protection="obfuscated", tiers=(Tier.PREVIEW,)),
+        ShareSettings(protection="obfuscated", keep_file=True),
+        ShareSettings(also_owners=(Recipient(alice.text),)),
     ):
         with pytest.raises(UsageError):
             wrong.check()

@@ -1,10 +1,17 @@
+import dataclasses
+import hashlib
+import os
 import shutil
 
 import pytest
+from PIL import Image as Picture
+from tests.pictures import picture
+from tests.releases import forgery
 
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, UsageError
 from medveil.files import canonical
-from medveil.releases import manifest as manifests
+from medveil.releases import state as states
+from medveil.releases.ledger import Action, LedgerEntry
 from medveil.releases.opening import open_release
 from medveil.releases.package import Package
 from medveil.releases.release import Release
@@ -65,8 +72,8 @@ def test_missing_added_and_swapped_packages_are_found(stranger):
         verify(stranger)
 
 
-@pytest.mark.parametrize("name", ["manifest.cbor", "manifest.sig"])
-def test_a_changed_or_missing_manifest_is_found(stranger, name):
+@pytest.mark.parametrize("name", ["manifest.cbor", "manifest.sig", "ledger/00000000.cbor"])
+def test_a_changed_or_missing_record_is_found(stranger, name):
     flip(stranger / name, 20)
     with pytest.raises(MedveilError):
         verify(stranger)
@@ -75,27 +82,40 @@ def test_a_changed_or_missing_manifest_is_found(stranger, name):
         verify(stranger)
 
 
+@pytest.mark.parametrize("offset", [0, 3, 100, 300, -1, -64])
+@pytest.mark.parametrize("name", ["manifest.cbor", "manifest.sig", "ledger/00000000.cbor"])
+def test_a_flipped_bit_of_a_record_is_found(stranger, name, offset):
+    path = stranger / name
+    flip(path, offset % path.stat().st_size)
+    with pytest.raises(MedveilError):
+        verify(stranger)
+
+
 def test_an_older_state_and_another_signer_are_found(tmp_path, stranger, settings, people, pictures):
-    import dataclasses
-
-    from PIL import Image as Picture
-    from tests.pictures import picture
-
     shutil.copytree(stranger, tmp_path / "old")
     Picture.fromarray(picture(5)).save(pictures / "z.png")
-    share([pictures], stranger, dataclasses.replace(settings, add=True), owner=people["owner"])
+    share([pictures], stranger, dataclasses.replace(settings, to=(), identity=(), add=True), owner=people["owner"])
     verify(stranger)
     with pytest.raises(IntegrityError, match="older state"):
         verify(tmp_path / "old")
-    forged = dataclasses.replace(Release(stranger).manifest, owner=people["mallory"].recipient.verify_key)
-    manifests.save(stranger, forged, people["mallory"])
+    forgery.usurp(stranger, people["mallory"])
     with pytest.raises(IntegrityError, match="another owner"):
         verify(stranger)
 
 
 def test_a_newer_format_says_so(stranger, people):
-    record = canonical.loads((stranger / "manifest.cbor").read_bytes(), what="manifest") | {"format": 2}
-    (stranger / "manifest.cbor").write_bytes(canonical.dumps(record))
+    forgery.change_manifest(stranger, people["owner"], format=2)
+    with pytest.raises(FormatVersionError):
+        verify(stranger)
+    forgery.change_manifest(stranger, people["owner"], format=1)
+    verify(stranger)
+    forgery.change_entry(stranger, people["owner"], format=2)
+    with pytest.raises(FormatVersionError):
+        verify(stranger)
+
+
+def test_a_newer_manifest_than_the_ledger_knows_says_so(stranger):
+    (stranger / "manifest.cbor").write_bytes(canonical.dumps(forgery.read_manifest(stranger) | {"format": 2}))
     with pytest.raises(FormatVersionError):
         verify(stranger)
 
@@ -113,16 +133,14 @@ def test_intact_packages_open_beside_a_damaged_one(tmp_path, stranger, people):
 
 def test_a_package_of_another_release_is_foreign(tmp_path, stranger, settings, people, pictures):
     """Even the owner's own other release: same images, same keys' owner, other release id."""
-    import dataclasses
-    import hashlib
-
     share([pictures], tmp_path / "other", settings, owner=people["owner"])
     foreign = packages(tmp_path / "other")[0].read_bytes()
-    release = Release(stranger)
+    release = Release(stranger, pin=False)
     entry = release.manifest.packages[0]
     (stranger / entry.path).write_bytes(foreign)
     swapped = dataclasses.replace(entry, length=len(foreign), sha256=hashlib.sha256(foreign).digest())
-    manifests.save(stranger, release.manifest.with_packages([swapped, *release.manifest.packages[1:]]), people["owner"])
+    manifest = release.manifest.with_packages([swapped, *release.manifest.packages[1:]], 0)
+    forgery.write_manifest(stranger, manifest.to_bytes(), people["owner"])
     with pytest.raises(IntegrityError, match="another release"):
         verify(stranger)
 
@@ -132,14 +150,34 @@ def test_trailing_bytes_after_the_sections_are_refused(stranger):
         Package.from_bytes(packages(stranger)[0].read_bytes() + b"\x00")
 
 
-def test_a_switch_that_was_cut_short_is_the_old_or_the_new_release(stranger, people):
-    import os
+def test_a_switch_that_was_cut_short_is_the_old_or_the_new_release(tmp_path, stranger, people):
+    """The one rename that counts is that of the ledger's entry; the manifest's pair follows it in any order."""
+    state = states.load(stranger)
+    following = state.manifest.with_packages(list(state.manifest.packages[:2]), 1)
+    digest = hashlib.sha256(following.to_bytes()).digest()
+    entry = LedgerEntry(
+        following.release, 1, state.ledger.digests[0], Action.ADD, following.created, 0, digest, 2
+    )  # fmt: skip
+    (tmp_path / "staging").mkdir()
+    states.announce(stranger, tmp_path / "staging", entry, following, people["owner"])
+    assert len(Release(stranger).manifest.packages) == 3  # cut before the first rename
+    os.replace(stranger / "ledger/00000001.cbor.next", stranger / "ledger/00000001.cbor")
+    assert len(Release(stranger).manifest.packages) == 2  # cut after the first
+    for count, name in enumerate(("manifest.sig", "manifest.cbor")):
+        os.replace(stranger / f"{name}.next", stranger / name)
+        assert len(Release(stranger).manifest.packages) == 2, count
 
-    release = Release(stranger)
-    following = release.manifest.with_packages(list(release.manifest.packages[:2]))
-    manifests.announce(stranger, following, people["owner"])
-    assert len(manifests.load(stranger).manifest.packages) == 3  # cut before the first rename
-    os.replace(stranger / "manifest.sig.next", stranger / "manifest.sig")
-    assert len(manifests.load(stranger).manifest.packages) == 2  # cut between the two
-    os.replace(stranger / "manifest.cbor.next", stranger / "manifest.cbor")
-    assert len(manifests.load(stranger).manifest.packages) == 2
+
+def test_an_announced_state_of_somebody_else_changes_nothing(tmp_path, stranger, people):
+    state = states.load(stranger)
+    following = state.manifest.with_packages(list(state.manifest.packages[:2]), 1)
+    digest = hashlib.sha256(following.to_bytes()).digest()
+    entry = LedgerEntry(following.release, 1, state.ledger.digests[0], Action.ADD, following.created, 0, digest, 2)
+    (tmp_path / "staging").mkdir()
+    states.announce(stranger, tmp_path / "staging", entry, following, people["mallory"])
+    assert len(Release(stranger).manifest.packages) == 3
+    with pytest.raises(IntegrityError, match="added"):
+        verify(stranger)
+    os.replace(stranger / "ledger/00000001.cbor.next", stranger / "ledger/00000001.cbor")
+    with pytest.raises(IntegrityError, match="not signed by an owner"):
+        verify(stranger)

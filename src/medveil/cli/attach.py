@@ -1,4 +1,4 @@
-"""`--attach A B C`: an option that takes every path up to the next option, as if it were given once for each.
+"""`--attach A B C`, `--only A B C`: options that take every word up to the next option, as if given once for each.
 
 And what may not be attached: a secret key.
 """
@@ -13,29 +13,29 @@ from typer.core import TyperCommand
 
 from medveil.errors import UsageError
 
-_OPTION = "--attach"
+_GREEDY = ("--attach", "--only")
 _LOOKED_AT = 4096
-_SECRETS = (b"AGE-SECRET-KEY-", b"# MEDVEIL SECRET KEY")  # as they stand in capitals
+_SECRETS = (b"AGE-SECRET-KEY-", b"# MEDVEIL SECRET KEY", b"PRIVATE KEY-----")  # as they stand in capitals
 
 
 def spread(args: list[str]) -> list[str]:
     """`--attach a b -o c` -> `--attach a --attach b -o c`. What follows a bare `--` is left alone."""
     out: list[str] = []
-    greedy = False
+    greedy = ""
     for position, arg in enumerate(args):
         if arg == "--":
             return [*out, *args[position:]]
         if arg.startswith("-") and len(arg) > 1:
-            greedy = arg == _OPTION
-        if greedy and arg != _OPTION:
-            out += [_OPTION, arg]
+            greedy = arg if arg in _GREEDY else ""
+        if greedy and arg != greedy:
+            out += [greedy, arg]
         elif not greedy:
             out.append(arg)
     return out
 
 
-class ShareCommand(TyperCommand):
-    """The share command's parser: TyperCommand with `--attach` spread out."""
+class GreedyCommand(TyperCommand):
+    """A command's parser: TyperCommand with those options spread out."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         return super().parse_args(ctx, spread(args))

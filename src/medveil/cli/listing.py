@@ -12,10 +12,10 @@ def list_(release: ReleaseFolder, key: Key = None, json: Json = False, quiet: Qu
     Only a key that may see file names can.
     """
     with session("list", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import identity_of
+        from medveil.cli.owner import opener_of
         from medveil.releases.listing import list_originals
 
-        pairs = list(list_originals(release, identity_of(run, key)))
+        pairs = list(list_originals(release, opener_of(run, key)))
         run.result(
             [f"{pair.package}  {pair.path}" for pair in pairs],
             done=len(pairs),

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from medveil.cli import demo, info, inspect, keygen, listing, opening, share, training, verify
-from medveil.cli.attach import ShareCommand
+from medveil.cli import demo, granting, info, inspect, keygen, ledger, listing, opening, share, training, verify
+from medveil.cli.attach import GreedyCommand
 from medveil.cli.commands import Commands
 from medveil.cli.session import INTERRUPTED
 
@@ -42,11 +42,16 @@ def _root(
 
 
 app.command("keygen")(keygen.keygen)
-app.command("share", cls=ShareCommand)(share.share)
+app.command("share", cls=GreedyCommand)(share.share)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("list")(listing.list_)
 app.command("open")(opening.open_)
+app.command("grant", cls=GreedyCommand)(granting.grant)
+app.command("grants")(granting.grants)
+app.command("revoke")(granting.revoke)
+app.command("rotate")(granting.rotate)
+app.command("ledger")(ledger.ledger)
 app.command("train")(training.train)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,12 @@ import typer
 
 from medveil.cli.options import DryRun, Force, Jobs, Json, Key, Owner, Quiet, ReleaseFolder, ShowPaths
 from medveil.cli.session import SOME_FAILED, Session, session
-from medveil.errors import IntegrityError
+from medveil.errors import FormatVersionError, IntegrityError
 
 if TYPE_CHECKING:
-    from medveil.keys.identity import Identity, Recipient
+    from medveil.keys.openers import Opener
+    from medveil.keys.recipients import Recipient
+    from medveil.keys.tiers import Tier
 
 
 def open_(
@@ -20,6 +23,9 @@ def open_(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where the images go.")],
     key: Key = None,
     owner: Owner = None,
+    tier: Annotated[
+        str, typer.Option("--tier", metavar="TIER", help="Open at this tier, if your key opens a better one.")
+    ] = "exact",
     force: Force = False,
     jobs: Jobs = 0,
     dry_run: DryRun = False,
@@ -30,11 +36,12 @@ def open_(
     """Get the images back, in their own formats and folders."""
     with session("open", as_json=json, quiet=quiet) as run:
         from medveil.cli.failures import report_failures
-        from medveil.cli.owner import identity_of, recipient_of
+        from medveil.cli.owner import opener_of, recipient_of, tier_named
         from medveil.cli.sizes import plural
         from medveil.releases.opening import open_release
 
-        identity = identity_of(run, key)
+        wanted = tier_named(tier)
+        identity = opener_of(run, key)
         if dry_run:
             _look(run, release, identity, recipient_of(owner))
             return
@@ -43,6 +50,7 @@ def open_(
             out,
             identity=identity,
             owner=recipient_of(owner),
+            tier=wanted,
             force=force,
             jobs=jobs,
             progress=run.progress,
@@ -52,26 +60,39 @@ def open_(
                 "the signer is unknown: compare the fingerprint that verify prints with the owner, or name --owner"
             )
         if result.withheld:
-            run.warn(f"{plural(result.withheld, 'attachment')} left closed: this key was not granted identity")
+            run.warn(f"{plural(result.withheld, 'package')} left closed: this key was not granted them")
+        if result.until:
+            run.warn(f"the owner means this key's access to end with {result.until}")
         failed = report_failures(run, out, result.failed, show_paths=show_paths)
         run.result(
-            [f"opened {plural(result.done, 'file')}; {len(failed)} failed"],
+            [f"opened {plural(result.done, 'file')}{_tiers(result.tiers)}; {len(failed)} failed"],
             done=result.done,
             failed=failed,
             size=result.bytes,
             withheld=result.withheld,
+            tiers={tier.value: count for tier, count in result.tiers.items()},
+            until=result.until,
             signer_known=result.signer_known,
         )
         if failed:
-            raise typer.Exit(IntegrityError.exit_code if result.damaged else SOME_FAILED)
+            newer = FormatVersionError.exit_code if result.newer else SOME_FAILED
+            raise typer.Exit(IntegrityError.exit_code if result.damaged else newer)
 
 
-def _look(run: Session, folder: Path, identity: Identity, owner: Recipient | None) -> None:
+def _look(run: Session, folder: Path, identity: Opener, owner: Recipient | None) -> None:
     """What `open` would do: the signature and the grant are checked, no package is opened."""
     from medveil.cli.sizes import plural
     from medveil.releases.release import Release
 
     release = Release(folder, owner=owner)
-    names = "with names" if release.grant_of(identity).keys.identity_key else "without names"
-    line = f"would open {plural(len(release), 'package')}, {names}; nothing was written"
-    run.result([line], packages=len(release), signer_known=release.signer_known, dry_run=True)
+    ring = release.access_of(identity).ring
+    names = "with names" if ring.sees_identity else "without names"
+    count = len(release) if ring.packages is None else len(ring.packages)
+    line = f"would open {plural(count, 'package')} up to tier {ring.tier.value}, {names}; nothing was written"
+    run.result([line], packages=count, signer_known=release.signer_known, dry_run=True)
+
+
+def _tiers(tiers: Mapping[Tier, int]) -> str:
+    """At which tiers the images came out."""
+    told = [f"{count} at tier {tier.value}" for tier, count in sorted(tiers.items())]
+    return f" ({', '.join(told)})" if told else ""

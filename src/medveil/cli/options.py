@@ -20,6 +20,13 @@ Key = Annotated[
     Path | None,
     typer.Option("-i", "--key", metavar="KEY", help="Your key file. Default: the key in your configuration folder."),
 ]
+AllowClassical = Annotated[
+    bool,
+    typer.Option("--allow-classical", help="Let a classical key receive a post-quantum release."),
+]
+AllowCertificates = Annotated[
+    bool, typer.Option("--allow-certificates", help="Let X.509 certificates receive; they show who it is for.")
+]
 Owner = Annotated[
     Path | None,
     typer.Option("--owner", metavar="PUB", help="The owner's .pub file; fail unless it signed this release."),

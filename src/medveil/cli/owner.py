@@ -1,19 +1,25 @@
-"""Which key a command works with: the one named by -i, or the default one in the user's configuration folder."""
+"""Whose keys a command works with: the one named by -i or the default one, and those that it shares with."""
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medveil.cli.passphrase import ask_passphrase
 from medveil.cli.session import Session
-from medveil.errors import NoFittingKeyError
+from medveil.errors import NoFittingKeyError, UsageError
 
 if TYPE_CHECKING:
-    from medveil.keys.identity import Identity, Recipient
+    from medveil.keys.identity import Identity
+    from medveil.keys.openers import Opener
+    from medveil.keys.recipients import Recipient
+    from medveil.keys.tiers import Tier
 
 
 def identity_of(run: Session, key: Path | None, *, create: bool = False) -> Identity:
-    """Load the key file, or the default identity; say so when that one was made just now.
+    """The owner's key: the key file, or the default identity; says so when that one was made just now.
 
     Args:
         run: where to say it.
@@ -21,13 +27,15 @@ def identity_of(run: Session, key: Path | None, *, create: bool = False) -> Iden
         create: make the default identity where there is none.
 
     Raises:
-        NoFittingKeyError: no key is named, there is no default one, and none is to be made.
+        KeyFileError: the file is no key that can own a release; or no key is named, there is no default one, and
+            none is to be made.
     """
-    from medveil.keys.identity import Identity, default_identity
+    from medveil.keys.identity import default_identity
+    from medveil.keys.openers import load_identity
 
     if key is not None:
-        return Identity.load(key)
-    identity, path, created = default_identity(create=create)
+        return load_identity(key, ask=ask_passphrase)
+    identity, path, created = default_identity(create=create, ask=ask_passphrase)
     if created:
         made = f"Your key was made now: {path}, fingerprint {identity.fingerprint}."
         run.warn(f"{made} Keep a copy in a safe place: losing it is final.")
@@ -36,32 +44,77 @@ def identity_of(run: Session, key: Path | None, *, create: bool = False) -> Iden
     return identity
 
 
+def opener_of(run: Session, key: Path | None) -> Opener:
+    """What opens a grant: the key file, of any kind, or the default identity.
+
+    Raises:
+        KeyFileError: as `identity_of`.
+    """
+    from medveil.keys.openers import load_opener
+
+    return identity_of(run, None) if key is None else load_opener(key, ask=ask_passphrase)
+
+
 def identity_for_trial(run: Session, key: Path | None) -> Identity:
     """As `identity_of`; where a key would be made, one that is kept nowhere."""
-    from platformdirs import user_config_path
-
-    from medveil.keys.identity import Identity
+    from medveil.keys.identity import Identity, default_path
 
     try:
         return identity_of(run, key)
     except NoFittingKeyError:
-        if key is not None or (user_config_path("medveil", appauthor=False) / "owner.key").exists():
+        if key is not None or default_path().exists():
             raise
-        from pyrage import x25519
-
         run.say("You have no key yet; without --dry-run one would be made.")
-        return Identity.from_age_secret(str(x25519.Identity.generate()))
+        return Identity.fresh()
 
 
 def recipient_of(path: Path | None) -> Recipient | None:
-    """Load a .pub file, where one is named."""
-    from medveil.keys.identity import Recipient
+    """Load a public key file, where one is named."""
+    from medveil.keys.recipients import Recipient
 
     return None if path is None else Recipient.load(path)
 
 
 def recipients_of(paths: list[Path] | None) -> tuple[Recipient, ...]:
-    """Load .pub files."""
-    from medveil.keys.identity import Recipient
+    """Load public key files."""
+    from medveil.keys.recipients import Recipient
 
     return tuple(Recipient.load(path) for path in paths or ())
+
+
+def tiered_recipients_of(values: list[str] | None) -> tuple[tuple[Recipient, str | None], ...]:
+    """Load what `--to PUB` and `--to PUB=TIER` name: (recipient, tier or None) each.
+
+    A file whose name holds "=" is taken as it is, if it is there.
+
+    Raises:
+        UsageError: the word after "=" is no tier.
+        KeyFileError: as `Recipient.load`.
+    """
+    from medveil.keys.recipients import Recipient
+
+    split = [_path_and_tier(value) for value in values or ()]
+    named = dict.fromkeys((Recipient.load(path), tier) for path, tier in split)
+    if len({recipient.text for recipient, _ in named}) < len(named):
+        raise UsageError("--to names one key with two tiers", hint="name it once, with the better one")
+    return tuple(named)
+
+
+def _path_and_tier(value: str) -> tuple[Path, str | None]:
+    name, equals, tier = value.rpartition("=")
+    if not equals or re.search(r"[^A-Za-z]", tier) or Path(value).exists():  # no tier has a dot or a slash in it
+        return Path(value), None
+    return Path(name), tier_named(tier).value
+
+
+def tier_named(name: str) -> Tier:
+    """The tier of this name. Raises UsageError for another word."""
+    from medveil.keys.tiers import Tier
+
+    tiers = [known.value for known in Tier]
+    if name not in tiers:
+        near = get_close_matches(name.lower(), tiers, n=1)
+        raise UsageError(
+            f"unknown tier {name!r}; there are {', '.join(tiers)}", hint=f"did you mean {near[0]}?" if near else ""
+        )
+    return Tier(name)

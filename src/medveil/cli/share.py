@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.options import DryRun, Jobs, Json, Key, Quiet, ShowPaths
+from medveil.cli.options import AllowCertificates, AllowClassical, DryRun, Jobs, Json, Key, Quiet, ShowPaths
 from medveil.cli.session import SOME_FAILED, Session, session
 
 if TYPE_CHECKING:
@@ -22,13 +22,27 @@ def share(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="RELEASE", help="Folder of the release.")],
     key: Key = None,
     to: Annotated[
-        list[Path] | None,
-        typer.Option("--to", metavar="PUB", help="Who may open the images. Repeat for more people."),
+        list[str] | None,
+        typer.Option(
+            "--to", metavar="PUB[=TIER]", help="Who may open the images, and how well: exact, diagnostic or preview."
+        ),
     ] = None,
     identity: Annotated[
         list[Path] | None,
         typer.Option("--identity", metavar="PUB", help="Who may also see names, dates and file names. Repeatable."),
     ] = None,
+    also_owner: Annotated[
+        list[Path] | None,
+        typer.Option("--also-owner", metavar="PUB", help="Who may grant, revoke and rotate as you do. Repeatable."),
+    ] = None,
+    tiers: Annotated[
+        str, typer.Option("--tiers", metavar="TIERS", help="Further tiers to make, such as exact,preview.")
+    ] = "",
+    keep_file: Annotated[
+        bool, typer.Option("--keep-file", help="Seal the very files too, for exact recipients with --identity.")
+    ] = False,
+    allow_classical: AllowClassical = False,
+    allow_certificates: AllowCertificates = False,
     protection: Annotated[
         str,
         typer.Option("--protection", metavar="LEVEL", help="sealed, encrypted or obfuscated; see docs/concepts.md."),
@@ -58,6 +72,9 @@ def share(
     ] = None,
     add: Annotated[bool, typer.Option("--add", help="Add these images to the release that is there.")] = False,
     embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Put the codec's weights into the release.")] = True,
+    publish_weights: Annotated[
+        bool, typer.Option("--publish-weights", help="Embed weights of your own for everybody to read.")
+    ] = False,
     jobs: Jobs = 0,
     dry_run: DryRun = False,
     show_paths: ShowPaths = False,
@@ -71,13 +88,21 @@ def share(
     """
     with session("share", as_json=json, quiet=quiet) as run:
         from medveil.cli.attach import refuse_secret_keys
-        from medveil.cli.owner import identity_for_trial, identity_of, recipients_of
+        from medveil.cli.owner import identity_for_trial, identity_of, recipients_of, tier_named, tiered_recipients_of
+        from medveil.keys.tiers import Tier
         from medveil.releases.settings import ShareSettings
         from medveil.releases.sharing import share as share_images
 
+        named = tiered_recipients_of(to)
         settings = ShareSettings(
-            to=recipients_of(to),
+            to=tuple(recipient for recipient, _ in named),
+            at={recipient: Tier(tier) for recipient, tier in named if tier},
             identity=recipients_of(identity),
+            also_owners=recipients_of(also_owner),
+            tiers=tuple(tier_named(name) for name in tiers.split(",") if name),
+            keep_file=keep_file,
+            allow_classical=allow_classical,
+            allow_certificates=allow_certificates,
             protection=protection,
             codec=codec,
             quality=quality,
@@ -88,6 +113,7 @@ def share(
             attach=tuple(attach or ()),
             add=add,
             embed=embed,
+            publish_weights=publish_weights,
             jobs=jobs,
             dry_run=dry_run,
         )
@@ -96,6 +122,8 @@ def share(
         owner = identity_for_trial(run, key) if dry_run else identity_of(run, key, create=True)
         if not to and not add:
             run.say("Nobody is named by --to: this release is for you alone.")
+        if publish_weights:
+            run.warn("weights that were trained on patients say something of them; you publish them with this release")
         out = Path(os.path.abspath(out))  # -o . is another folder when it is done
         result = share_images(images, out, settings, owner=owner, progress=run.progress)
         _print(run, result, out, dry_run=dry_run, show_paths=show_paths)

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from medveil.cli.options import Json, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import session
 
 
-def verify(release: ReleaseFolder, owner: Owner = None, json: Json = False, quiet: Quiet = False) -> None:
+def verify(
+    release: ReleaseFolder,
+    owner: Owner = None,
+    head: Annotated[
+        str, typer.Option("--head", metavar="HASH", help="A head that medveil ledger printed; fail unless it is in it.")
+    ] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Check every byte of a release, without a key."""
     with session("verify", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import recipient_of
         from medveil.cli.sizes import plural
         from medveil.releases.verifying import verify as verify_release
 
-        result = verify_release(release, owner=recipient_of(owner))
+        result = verify_release(release, owner=recipient_of(owner), head=head)
+        if result.leftovers:
+            run.warn(
+                f"{plural(result.leftovers, 'file')} of an interrupted change; its owner's next command clears them up"
+            )
         run.result(
             [f"{result.words}: {plural(result.packages, 'package')}, signed by key {result.owner}"],
             done=result.packages,
@@ -22,4 +38,6 @@ def verify(release: ReleaseFolder, owner: Owner = None, json: Json = False, quie
             owner=result.owner,
             signer_known=result.signer_known,
             sequence=result.sequence,
+            head=result.head,
+            leftovers=result.leftovers,
         )

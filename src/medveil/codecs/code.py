@@ -99,9 +99,14 @@ class Codec(Protocol):
 
     `encode` with a composition fills it (top-S, coarsened until the level stream fits): the constant-rate code that
     is sealed. Without one it works at the profile's constant step: the variable-length code that is encrypted.
+
+    A codec that codes successively takes a base, the code of the same image at the preview profile, and codes what
+    that left over; its `decode` needs the same base. One that doesn't ignores the base: its code is complete.
     """
 
     name: str
+    successive: bool
+    reproducible: bool  # whether its decoder gives the same pixels on every machine, so that others can build on them
     vector_length: (
         int  # channels M of a code vector (cell v * M + c of a map is channel c of vector v), the unit of decoys;
     )
@@ -117,8 +122,12 @@ class Codec(Protocol):
 
     def composition(self, profile: Profile, bucket: Bucket) -> Composition: ...
 
-    def encode(self, image: Image, profile: Profile, composition: Composition | None) -> SparseCode: ...
+    def encode(
+        self, image: Image, profile: Profile, composition: Composition | None, base: SparseCode | None = None
+    ) -> SparseCode: ...
 
-    def decode(self, code: SparseCode, profile: Profile, bucket: Bucket) -> NDArray[np.generic]:
+    def decode(
+        self, code: SparseCode, profile: Profile, bucket: Bucket, base: SparseCode | None = None
+    ) -> NDArray[np.generic]:
         """Pixels (height, width) in the true size, depth and dtype that the side bytes state."""
         ...

@@ -82,7 +82,7 @@ def unpack_levels(
         raise IntegrityError("the side bytes of a level stream are longer than the stream")
     side = stream[start : start + size]
     reader = SymbolReader(stream[start + size :])
-    real = _read_nulls(reader, [len(positions) for positions, _ in supports])
+    real = _read_nulls(reader, [positions for positions, _ in supports], composition)
     magnitudes = _read_levels(reader, [int(np.count_nonzero(kept)) for kept in real])
     maps = []
     for shape, (positions, negative), kept, values in zip(composition.maps, supports, real, magnitudes, strict=True):
@@ -154,14 +154,20 @@ def _write_nulls(writer: SymbolWriter, levels: Sequence[NDArray[np.int32]]) -> l
     return real
 
 
-def _read_nulls(reader: SymbolReader, entries: Sequence[int]) -> list[NDArray[np.bool_]]:
+def _read_nulls(
+    reader: SymbolReader, entries: Sequence[NDArray[np.int64]], composition: Composition
+) -> list[NDArray[np.bool_]]:
+    """Which entries are real. The marked ones begin with a null, and no cell is empty from there on."""
     marked = reader.magnitudes(len(entries), _null_counts())
     real = []
-    for count, last in zip(entries, marked, strict=True):
+    for positions, shape, last in zip(entries, composition.maps, marked.tolist(), strict=True):
+        count = len(positions)
         if last > count:
             raise IntegrityError("a level stream marks more nulls than there are entries")
         kept = np.ones(count, bool)
-        kept[count - int(last) :] = reader.adaptive(int(last), _null_marks())
+        kept[count - last :] = reader.adaptive(last, _null_marks())
+        if last and (kept[count - last] or positions[count - last] != shape.cells - last):
+            raise IntegrityError("the nulls of a level stream are not on the highest empty cells")
         real.append(kept)
     return real
 

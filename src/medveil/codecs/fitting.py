@@ -12,6 +12,7 @@ from medveil.codecs.code import CodeMap, Composition, SparseCode
 from medveil.codecs.entropy import level_stream
 from medveil.codecs.nulls import pad_with_nulls
 from medveil.codecs.ranking import Placement, Ranking
+from medveil.codecs.refinement import Refinement
 from medveil.codecs.side import MAX_STEP, OFFSET_UNIT, Side
 from medveil.codecs.significance import FRACTION_BITS, KEYS
 from medveil.codecs.transform import STRIDE, UNIT
@@ -99,6 +100,7 @@ class _Quantiser:
         floor: for each key the least magnitude that is kept, in grey values.
         room: for each map how many more entries it may have.
         entries: the nonzeros found.
+        refinement: of the base where the coefficients are what it left over.
         keys, sizes: keys and |coefficients| of all cells.
         error: sum of the squared differences to what is kept.
     """
@@ -109,6 +111,7 @@ class _Quantiser:
     floor: _Floats
     room: NDArray[np.int64]
     entries: _Entries
+    refinement: Refinement | None
     keys: list[NDArray[np.uint8]] = field(default_factory=list)
     sizes: list[_Floats] = field(default_factory=list)
     error: float = 0.0
@@ -134,9 +137,9 @@ class _Quantiser:
         self.error += float(np.sum((sizes - levels * np.float32(self.step)) ** 2, dtype=np.float64))
         self.keys.append(keys[placement.order])
         self.sizes.append(sizes)
-        out = np.empty(len(levels), np.int32)
-        out[placement.order] = levels
-        return out
+        out = np.zeros(len(levels), np.int32)
+        out[placement.order[kept]] = signed
+        return np.abs(out) if self.refinement is None else self.refinement.magnitudes(cells, out)
 
 
 def _regrouped(quantiser: _Quantiser, cells: Sequence[int]) -> tuple[tuple[int, ...], list[_Floats]]:
@@ -174,25 +177,29 @@ def quantised_dc(coefficients: _Floats, step: int) -> NDArray[np.int64]:
     return plane
 
 
-def encode_freely(coefficients: _Floats, side: Side) -> SparseCode:
+def encode_freely(coefficients: _Floats, side: Side, refinement: Refinement | None = None) -> SparseCode:
     """Code at the step of `side`, with as many nonzeros as it takes.
 
     Args:
         coefficients: (256, rows, columns) in grey values.
         side: complete but for offsets and DC plane.
+        refinement: of the base where the coefficients are what it left over.
     """
     blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
     count, total = len(side.thresholds) + 1, coefficients[1:].size
     ranking, step = Ranking(side.thresholds, [total] * count), side.step / UNIT
     floor = (dead_zones() * step).astype(np.float32)
-    quantiser = _Quantiser(blocks, step, np.zeros(count, np.float32), floor, np.full(count, total), _Entries.of(count))
+    least, room = np.zeros(count, np.float32), np.full(count, total)
+    quantiser = _Quantiser(blocks, step, least, floor, room, _Entries.of(count), refinement)
     walk(blocks.shape[2], blocks.shape[3], ranking, quantiser)
     entries = quantiser.entries
     side = replace(side, offsets=entries.offsets(), dc=quantised_dc(coefficients, side.step))
     return SparseCode(entries.maps(ranking.used), side.to_bytes())
 
 
-def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) -> SparseCode:
+def encode_fixed(
+    coefficients: _Floats, side: Side, composition: Composition, refinement: Refinement | None = None
+) -> SparseCode:
     """Code that fills a composition: as many of the largest magnitudes of each map as it has room for, at the finest
     step at which the level stream fits.
 
@@ -200,13 +207,14 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
         coefficients: (256, rows, columns) in grey values.
         side: complete but for step, thresholds, offsets and DC plane.
         composition: shape of the code.
+        refinement: of the base where the coefficients are what it left over.
     """
     cells = [shape.cells for shape in composition.maps]
     room = np.array([shape.nonzeros for shape in composition.maps])
     least, step = np.zeros(len(room), np.float32), _first_step(coefficients, int(room.sum()))
     for _ in range(_SURVEYS):
         before = _units(step)
-        survey = _fixed_pass(coefficients, before / UNIT, least, room, side.thresholds, None)
+        survey = _fixed_pass(coefficients, before, least, room, side.thresholds, None, refinement)
         thresholds, groups = _regrouped(survey, cells)
         bits = 8 * (composition.level_bytes - _side_bytes(coefficients, side, before)) * (1 - _OVERHEAD)
         least, step = _fitted_step(groups, room, bits, coefficients[0].size, before / UNIT)
@@ -215,12 +223,12 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
         side = replace(side, thresholds=_shifted(thresholds, before / UNIT / step))
         del survey, groups
     search, repeats = _StepSearch(), 0
-    dense = 3 * int(room.sum()) > sum(cells)
+    careful = refinement is not None or 3 * int(room.sum()) > sum(cells)
     best: SparseCode | None = None
     lowest = np.inf
     for _ in range(_ATTEMPTS):
         units = _units(step)
-        attempt = _fixed_pass(coefficients, units / UNIT, least, room, side.thresholds, cells)
+        attempt = _fixed_pass(coefficients, units, least, room, side.thresholds, cells, refinement)
         code, size = _filled(attempt.entries, replace(side, step=units), coefficients, composition)
         spare = composition.level_bytes - size
         worse = attempt.error >= lowest
@@ -234,9 +242,9 @@ def encode_fixed(coefficients: _Floats, side: Side, composition: Composition) ->
         following: int | None = units
         if entries >= _ALIGNED * wanted or repeats >= 2:
             close = 0 <= spare <= 8 + _TOLERANCE * composition.level_bytes
-            if spare >= 0 and (worse or close) and (repeats >= 2 or not dense):
+            if spare >= 0 and (worse or close) and (repeats >= 2 or not careful):
                 break
-            if close and dense:
+            if close and careful:
                 repeats += 1
                 side = replace(side, thresholds=thresholds)
                 continue
@@ -290,18 +298,20 @@ class _StepSearch:
 
 def _fixed_pass(
     coefficients: _Floats,
-    step: float,
+    units: int,
     least: _Floats,
     room: NDArray[np.int64],
     thresholds: tuple[int, ...],
     cells: Sequence[int] | None,
+    refinement: Refinement | None = None,
 ) -> _Quantiser:
-    """One walk at a step; without limits where no numbers of cells are given."""
+    """One walk at a step of so many 1/64 grey value; without limits where no numbers of cells are given."""
+    step, refinement = units / UNIT, refinement and replace(refinement, step=units)
     blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
     total = coefficients[1:].size
     floor = np.full(256, _DEAD_ZONE * step, np.float32)
     limit = np.full(len(room), total) if cells is None else room.copy()
-    quantiser = _Quantiser(blocks, step, least, floor, limit, _Entries.of(len(room)))
+    quantiser = _Quantiser(blocks, step, least, floor, limit, _Entries.of(len(room)), refinement)
     ranking = Ranking(thresholds, [total] * len(room) if cells is None else cells)
     walk(blocks.shape[2], blocks.shape[3], ranking, quantiser)
     return quantiser

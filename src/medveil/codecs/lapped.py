@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,9 +13,9 @@ from medveil.codecs.fitting import encode_fixed, encode_freely
 from medveil.codecs.lapped_tables import FREE_THRESHOLDS, THRESHOLDS
 from medveil.codecs.padding_mask import filled, find_padding
 from medveil.codecs.ranking import Placement, Ranking
+from medveil.codecs.refinement import Refinement
 from medveil.codecs.registry import register_codec
 from medveil.codecs.side import OFFSET_ABOVE_ONE, OFFSET_UNIT, Side
-from medveil.codecs.significance import CAP
 from medveil.codecs.threads import one_blas_thread
 from medveil.codecs.transform import CHANNELS, LIMIT, STRIDE, UNIT, forward, inverse
 from medveil.codecs.zones import ZoneCells, walk
@@ -26,6 +28,8 @@ class LappedCodec:
     """See `medveil.codecs.code.Codec`. Any size, 8 to 16 bits, signed or unsigned."""
 
     name = "lapped"
+    successive = True
+    reproducible = True
     vector_length = 0  # the cells of a map are in order of priority
 
     def profile(self, *, quality_centidb: int, sparsity: int | None, deep: int) -> Profile:
@@ -43,8 +47,12 @@ class LappedCodec:
         return composition_of(profile, bucket)
 
     @one_blas_thread()
-    def encode(self, image: Image, profile: Profile, composition: Composition | None) -> SparseCode:
-        """Code of an image: filling the composition, or at the profile's step where there is none."""
+    def encode(
+        self, image: Image, profile: Profile, composition: Composition | None, base: SparseCode | None = None
+    ) -> SparseCode:
+        """Code of an image, or of what a base leaves over: filling the composition, or, where there is none, at the
+        profile's step.
+        """
         height, width = image.pixels.shape
         padding = find_padding(image.pixels, image.padding)
         samples = image.pixels.astype(np.float32)
@@ -52,46 +60,68 @@ class LappedCodec:
             samples = filled(samples, padding.mask)
         samples = np.pad(samples, ((0, -height % STRIDE), (0, -width % STRIDE)), mode="edge")
         coefficients = forward(samples)
-        step = step_of(profile)
+        step, refinement = step_of(profile), None
+        if base is not None:
+            known, origin = _decoded(base, Bucket.of(height, width))
+            coefficients -= known.astype(np.float32) / UNIT
+            padding, refinement = padding if origin.padding is None else None, Refinement(known, step)
         thresholds = FREE_THRESHOLDS if composition is None else THRESHOLDS
-        side = Side(
-            height, width, image.bits_stored, image.signed, step, thresholds, (), padding, np.zeros((0, 0), np.int64)
-        )
+        pixels = (height, width, image.bits_stored, image.signed)
+        side = Side(*pixels, step, thresholds, (), padding, np.zeros((0, 0), np.int64), base is not None)
         if composition is None:
-            return encode_freely(coefficients, side)
-        return encode_fixed(coefficients, side, composition)
+            return encode_freely(coefficients, side, refinement)
+        return encode_fixed(coefficients, side, composition, refinement)
 
     @one_blas_thread()
-    def decode(self, code: SparseCode, profile: Profile, bucket: Bucket) -> NDArray[np.generic]:
+    def decode(
+        self, code: SparseCode, profile: Profile, bucket: Bucket, base: SparseCode | None = None
+    ) -> NDArray[np.generic]:
         """Pixels of a code: (height, width), uint8, uint16 or int16.
 
         Raises:
-            IntegrityError: the code is not one of this bucket.
+            IntegrityError: the code is not one of this bucket, or doesn't refine this base.
         """
-        if len(code.maps) not in (len(THRESHOLDS) + 1, len(FREE_THRESHOLDS) + 1):
-            raise IntegrityError(f"a code of {len(code.maps)} maps is not one of lapped")
-        side = Side.from_bytes(code.side, len(code.maps), bucket)
-        coefficients = _dequantised(code, side)
+        coefficients, side = _decoded(code, bucket, base)
         samples = inverse(coefficients)[: side.height, : side.width]
         return _pixels((samples + UNIT // 2) // UNIT, side)
 
 
-def _dequantised(code: SparseCode, side: Side) -> NDArray[np.int32]:
+def _decoded(code: SparseCode, bucket: Bucket, base: SparseCode | None = None) -> tuple[NDArray[np.int32], Side]:
+    """(coefficients (256, rows, columns) in units of 1/64 grey value, side) of a code with the base that it refines.
+
+    Raises:
+        IntegrityError: the code is not one of this bucket, or doesn't refine this base.
+    """
+    if len(code.maps) not in (len(THRESHOLDS) + 1, len(FREE_THRESHOLDS) + 1):
+        raise IntegrityError(f"a code of {len(code.maps)} maps is not one of lapped")
+    side = Side.from_bytes(code.side, len(code.maps), bucket)
+    if base is None:
+        if side.refines:
+            raise IntegrityError("the code holds only what a preview left over, and there is no preview with it")
+        return _dequantised(code, side, None), side
+    known, origin = _decoded(base, bucket)
+    if not side.refines or side.pixel_kind != origin.pixel_kind or None not in (side.padding, origin.padding):
+        raise IntegrityError("the code doesn't refine this preview")
+    found = _dequantised(code, side, Refinement(known, side.step))
+    return known + found, replace(side, padding=side.padding or origin.padding)
+
+
+def _dequantised(code: SparseCode, side: Side, refinement: Refinement | None) -> NDArray[np.int32]:
     """Coefficients (256, rows, columns) in units of 1/64 grey value."""
     rows, columns = side.dc.shape
     cells = [entry.cells for entry in code.maps]
     if not rows * columns * (CHANNELS - 1) <= sum(cells) <= (rows + 4) * (columns + 4) * CHANNELS:
         raise IntegrityError("the maps of the code don't have the cells of an image of its size")
     out = np.zeros((STRIDE, STRIDE, rows, columns), np.int32)
-    magnitudes, values = zip(*(_spread(entry, side, index) for index, entry in enumerate(code.maps)), strict=True)
+    levels, values = zip(*(_spread(entry, side, index) for index, entry in enumerate(code.maps)), strict=True)
 
     def look_up(cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
         found, placed = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
         used = [(index, slice(start, start + count)) for index, start, count in placement.parts()]
-        found[placement.order] = np.concatenate([magnitudes[index][part] for index, part in used])
+        found[placement.order] = np.concatenate([levels[index][part] for index, part in used])
         placed[placement.order] = np.concatenate([values[index][part] for index, part in used])
         cells.put(out, placed)
-        return found
+        return np.abs(found) if refinement is None else refinement.magnitudes(cells, found)
 
     walk(rows, columns, Ranking(side.thresholds, cells), look_up)
     out[0, 0] = np.clip(side.dc * side.step, -LIMIT, LIMIT)
@@ -100,14 +130,14 @@ def _dequantised(code: SparseCode, side: Side) -> NDArray[np.int32]:
 
 
 def _spread(entry: CodeMap, side: Side, index: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """(magnitude, coefficient in units of 1/64 grey value) of every cell of a map."""
+    """(level, coefficient in units of 1/64 grey value) of every cell of a map."""
     levels = np.abs(entry.levels.astype(np.int64))
     nearer = np.where(levels == 1, side.offsets[index], OFFSET_ABOVE_ONE)
     sizes = np.minimum((levels * OFFSET_UNIT - nearer) * side.step // OFFSET_UNIT, LIMIT)
-    magnitudes, values = np.zeros(entry.cells, np.int32), np.zeros(entry.cells, np.int32)
-    magnitudes[entry.positions] = np.minimum(levels, CAP)
+    signed, values = np.zeros(entry.cells, np.int32), np.zeros(entry.cells, np.int32)
+    signed[entry.positions] = entry.levels
     values[entry.positions] = np.where(entry.levels < 0, -sizes, sizes)
-    return magnitudes, values
+    return signed, values
 
 
 def _pixels(values: NDArray[np.int32], side: Side) -> NDArray[np.generic]:

@@ -78,10 +78,12 @@ def parse_model(data: bytes, digest: bytes | None = None) -> Model:
     try:
         header = _header(data)
         config = PrimisConfig.from_json(header["config"])
+        if 2 * config.least_weights > len(data):  # float16: before a network of that size is made
+            raise ValueError("fewer weights than the configuration asks for")
         step = float(header["step"])
         network = PrimisNetwork(config)
         network.load_state_dict({name: value.float() for name, value in load(data).items()})
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, OverflowError) as error:
         raise UnreadableInputError(
             f"not a weights file of the codec primis, or damaged ({type(error).__name__})"
         ) from error

@@ -89,7 +89,7 @@ def _inflate(data: bytes, at: int, length: int) -> tuple[bytes, int]:
         out = inflater.decompress(data[at : at + size], length + 1)
     except zlib.error as error:
         raise IntegrityError("the padding record cannot be unpacked") from error
-    if len(out) != length:
+    if len(out) != length or not inflater.eof or inflater.unused_data:
         raise IntegrityError("the padding record is of the wrong length")
     return out, at + size
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket, CodeMap, Composition, MapShape, Profile, SparseCode
 from medveil.codecs.entropy import level_stream
-from medveil.codecs.modelfiles import Model, load_model
+from medveil.codecs.modelfiles import Model, load_model, parse_model
 from medveil.codecs.nulls import pad_with_nulls
 from medveil.codecs.padding_mask import Padding, filled, find_padding, read_padding, write_padding
 from medveil.codecs.primis_cells import from_cells, to_cells
@@ -27,9 +27,9 @@ from medveil.networks.pictures import decode_picture, encode_picture, grid_of
 WEIGHTS = Path(__file__).parent / "weights"
 MODEL_FILE = "model.safetensors"
 DEFAULT_SPARSITY = 16
-# The level stream of a sealed code holds this many bits a nonzero: a little more than any image of the validation fold
-# needs at the steps of the shipped weights. Codes that need more are quantised more coarsely.
-_LEVEL_BITS = {4: 4.9, 8: 4.4, 16: 5.1}
+# The level stream of a sealed code holds this many tenths of a bit a nonzero: a little more than any image of the
+# validation fold needs at the steps of the shipped weights. Codes that need more are quantised more coarsely.
+_LEVEL_TENTHS = {4: 49, 8: 44, 16: 51}
 _SIDE_BYTES = 64
 _STEP_UNIT = 1 / 1024
 _OFFSET_BIAS = 1 << 16
@@ -96,28 +96,31 @@ class PrimisCodec:
     """See `medveil.codecs.code.Codec`. Any size, 8 to 16 bits, signed or unsigned.
 
     Args:
-        weights: the weights file to use; None for the shipped ones, by sparsity.
+        weights: the weights file to use, or its bytes; None for the shipped ones, by sparsity.
     """
 
     name = "primis"
+    successive = False
+    reproducible = False  # its network computes in floating point
     vector_length = CHANNELS
 
-    def __init__(self, weights: Path | None = None) -> None:
+    def __init__(self, weights: Path | bytes | None = None) -> None:
         self.weights = weights
 
     def profile(self, *, quality_centidb: int, sparsity: int | None, deep: int) -> Profile:
         """The profile of a sparsity; the weights decide on the quality, so `quality_centidb` is not used."""
         if self.weights is None:
-            path = shipped_weights(DEFAULT_SPARSITY if sparsity is None else sparsity)
+            model = _loaded(shipped_weights(DEFAULT_SPARSITY if sparsity is None else sparsity))
         else:
-            path = self.weights
-        model = _loaded(path)
+            model = _loaded(self.weights)
         if sparsity not in (None, model.config.sparsity):
             raise UsageError(f"these weights are for --sparsity {model.config.sparsity}, not {sparsity}")
         return Profile(self.name, 0, model.config.sparsity, deep, model.digest)
 
     def weights_bytes(self) -> bytes:
         """The weights file, to embed in a release."""
+        if isinstance(self.weights, bytes):
+            return self.weights
         return (self.weights or shipped_weights(DEFAULT_SPARSITY)).read_bytes()
 
     def composition(self, profile: Profile, bucket: Bucket) -> Composition:
@@ -125,12 +128,17 @@ class PrimisCodec:
         model = self._model(profile)
         vectors = (bucket.height // STRIDE) * (bucket.width // STRIDE)
         shape = MapShape(vectors * CHANNELS, vectors * profile.sparsity)
-        bits = _LEVEL_BITS.get(profile.sparsity, max(_LEVEL_BITS.values()))
-        level_bytes = _SIDE_BYTES + math.ceil(vectors * profile.sparsity * model.network.maps * bits / 8)
+        tenths = _LEVEL_TENTHS.get(profile.sparsity, max(_LEVEL_TENTHS.values()))
+        level_bytes = _SIDE_BYTES - (-vectors * profile.sparsity * model.network.maps * tenths // 80)
         return Composition((shape,) * model.network.maps, level_bytes)
 
-    def encode(self, image: Image, profile: Profile, composition: Composition | None) -> SparseCode:
-        """Code of an image at the step of the weights, or, with a composition, coarsened until it fits."""
+    def encode(
+        self, image: Image, profile: Profile, composition: Composition | None, base: SparseCode | None = None
+    ) -> SparseCode:
+        """Code of an image at the step of the weights, or, with a composition, coarsened until it fits.
+
+        Complete: a base is not used.
+        """
         model = self._model(profile)
         bucket = Bucket.of(*image.pixels.shape)
         step = max(1, round(model.step / _STEP_UNIT))
@@ -146,8 +154,10 @@ class PrimisCodec:
             nonzeros = max(1, sum(len(entry.levels) for entry in code.maps))
             step = min(_MAX_STEP, math.ceil(step * 2 ** (0.1 + min(8 * excess / nonzeros, 8.0))))
 
-    def decode(self, code: SparseCode, profile: Profile, bucket: Bucket) -> NDArray[np.generic]:
-        """Pixels of a code: (height, width), uint8, uint16 or int16.
+    def decode(
+        self, code: SparseCode, profile: Profile, bucket: Bucket, base: SparseCode | None = None
+    ) -> NDArray[np.generic]:
+        """Pixels of a code: (height, width), uint8, uint16 or int16. A base is not used.
 
         Raises:
             IntegrityError: the code is not one of this bucket and these weights.
@@ -167,8 +177,8 @@ class PrimisCodec:
         return pixels if side.padding is None else _padded(pixels, side.padding, side.value_range)
 
     def _model(self, profile: Profile) -> Model:
-        for path in [self.weights] if self.weights else sorted(WEIGHTS.glob("*.safetensors")):
-            model = _loaded(path)
+        for weights in [self.weights] if self.weights else sorted(WEIGHTS.glob("*.safetensors")):
+            model = _loaded(weights)
             if model.digest == profile.weights:
                 return model
         raise MissingDependencyError(
@@ -177,8 +187,8 @@ class PrimisCodec:
         )
 
 
-def codec_from_weights(digest: bytes, weights_file: Path | None) -> PrimisCodec:
-    """The codec of the weights with this SHA-256: shipped, or in `weights_file`.
+def codec_from_weights(digest: bytes, weights: bytes | None) -> PrimisCodec:
+    """The codec of the weights with this SHA-256: shipped, or in a weights file of these bytes.
 
     Raises:
         MissingDependencyError: there are no such weights here.
@@ -187,13 +197,13 @@ def codec_from_weights(digest: bytes, weights_file: Path | None) -> PrimisCodec:
     for path in sorted(WEIGHTS.glob("*.safetensors")):
         if _loaded(path).digest == digest:
             return PrimisCodec(path)
-    if weights_file is None or not weights_file.exists():
+    if weights is None:
         raise MissingDependencyError(
-            "the release was made with weights of its own, which are not in it",
+            "the release was made with weights of its own, which are not in it or not for this key",
             hint="ask the owner for a release without --no-embed",
         )
-    load_model(weights_file, digest)
-    return PrimisCodec(weights_file)
+    parse_model(weights, digest)
+    return PrimisCodec(weights)
 
 
 def codec_from_folder(folder: Path) -> PrimisCodec:
@@ -218,9 +228,16 @@ def shipped_weights(sparsity: int) -> Path:
     return path
 
 
-def _loaded(path: Path) -> Model:
-    status = path.stat() if path.exists() else None
-    return _cached(path, (status.st_size, status.st_mtime_ns) if status else (0, 0))
+def _loaded(weights: Path | bytes) -> Model:
+    if isinstance(weights, bytes):
+        return _parsed(weights)
+    status = weights.stat() if weights.exists() else None
+    return _cached(weights, (status.st_size, status.st_mtime_ns) if status else (0, 0))
+
+
+@lru_cache(maxsize=2)
+def _parsed(weights: bytes) -> Model:
+    return parse_model(weights)
 
 
 @lru_cache(maxsize=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import importlib.metadata
 from collections.abc import Callable
@@ -59,12 +60,12 @@ def get_codec(name_or_path: str) -> Codec:
     )
 
 
-def codec_of_profile(profile: Profile, weights_file: Path | None) -> Codec:
+def codec_of_profile(profile: Profile, weights: bytes | None) -> Codec:
     """The codec that opens a release of this profile.
 
     Args:
         profile: of the release.
-        weights_file: weights that the release brings along; built-in weights of the same sha256 serve as well.
+        weights: weights file that the release brings along; built-in weights of the same sha256 serve as well.
 
     Raises:
         UsageError: there is no codec registered under that name; a folder is never taken, wherever the name leads.
@@ -85,8 +86,14 @@ def codec_of_profile(profile: Profile, weights_file: Path | None) -> Codec:
             f"codec {profile.codec} needs {error.name or 'a package'}, which is not installed",
             hint='pip install "medveil[primis]"',
         ) from error
-    codec: Codec = primis.codec_from_weights(profile.weights, weights_file)
+    codec: Codec = primis.codec_from_weights(profile.weights, weights)
     return codec
+
+
+def is_shipped(digest: bytes) -> bool:
+    """Whether weights of this sha256 come with medveil, so that everybody has them."""
+    folder = Path(__file__).parent / "weights"
+    return any(hashlib.sha256(path.read_bytes()).digest() == digest for path in folder.glob("*.safetensors"))
 
 
 def available() -> list[Availability]:

@@ -1,6 +1,7 @@
 """Side bytes of a `lapped` code: everything that the decoder needs besides the maps. Secret like the levels.
 
-varint height | varint width | one byte (bits_stored - 1) + 16 signed + 32 padding + 64 thresholds | varint step
+varint height | varint width | one byte (bits_stored - 1) + 16 signed + 32 padding + 64 thresholds + 128 refines
+| varint step
 | thresholds, a byte each, unless those of the table | reconstruction offset, a byte each map | padding record
 | range-coded DC plane.
 """
@@ -41,6 +42,7 @@ class Side:
             to 127.
         padding: pixels that are "no data", or None.
         dc: quantised DC plane, (ceil(height / 16), ceil(width / 16)).
+        refines: whether the code holds what a base left over. Where the base has a padding record it has none.
     """
 
     height: int
@@ -52,6 +54,12 @@ class Side:
     offsets: tuple[int, ...]
     padding: Padding | None
     dc: NDArray[np.int64]
+    refines: bool = False
+
+    @property
+    def pixel_kind(self) -> tuple[int, int, int, bool]:
+        """Size, depth and signedness: what a code and the base that it refines have in common."""
+        return self.height, self.width, self.bits_stored, self.signed
 
     @property
     def value_range(self) -> tuple[int, int]:
@@ -62,6 +70,7 @@ class Side:
     def to_bytes(self) -> bytes:
         own_thresholds = self.thresholds != FREE_THRESHOLDS
         flags = (self.bits_stored - 1) | self.signed << 4 | (self.padding is not None) << 5 | own_thresholds << 6
+        flags |= self.refines << 7
         parts = [varint(self.height), varint(self.width), bytes([flags]), varint(self.step)]
         parts += [bytes(self.thresholds) if own_thresholds else b"", bytes(offset & 255 for offset in self.offsets)]
         if self.padding is not None:
@@ -85,8 +94,8 @@ class Side:
             raise IntegrityError("the side bytes end too early")
         flags = data[at]
         bits_stored, signed = (flags & 15) + 1, bool(flags & 16)
-        if flags >= 128 or bits_stored < 8:
-            raise IntegrityError("the side bytes state an unknown depth or an unknown flag")
+        if bits_stored < 8:
+            raise IntegrityError("the side bytes state an unknown depth")
         step, at = read_varint(data, at + 1)
         thresholds: tuple[int, ...] = FREE_THRESHOLDS
         if flags & 64:
@@ -101,4 +110,4 @@ class Side:
             padding, at = read_padding(data, at, (height, width))
         shape = (-(-height // STRIDE), -(-width // STRIDE))
         dc = dc_plane.read(SymbolReader(data[at:]), shape)
-        return cls(height, width, bits_stored, signed, step, thresholds, offsets, padding, dc)
+        return cls(height, width, bits_stored, signed, step, thresholds, offsets, padding, dc, bool(flags & 128))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from medveil.codecs.ranking import Placement, Ranking
 from medveil.codecs.significance import DIAGONALS, PHASES, Surroundings, Zone, channels, predict
 from medveil.codecs.significance_tables import base_of, weights_of
 
+Number = TypeVar("Number", np.float32, np.int32)
 Coder = Callable[["ZoneCells", Placement, NDArray[np.uint8]], NDArray[np.int32]]
 """Gives the magnitudes of a zone's cells, in the zone's own order, from where they are, how they are placed and their
 keys."""
@@ -24,7 +26,7 @@ class ZoneCells:
         self._channels = channels(zone.diagonal)
         self._down, self._across = PHASES[zone.phase]
 
-    def get(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
+    def get(self, array: NDArray[Number]) -> NDArray[Number]:
         """The zone's cells as one vector."""
         u, v = self._channels
         return array[:, :, self._down :: 2, self._across :: 2][u, v].reshape(-1)

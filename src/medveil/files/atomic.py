@@ -1,4 +1,8 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all; moving and removing files. Everything that changes a release goes through here.
+
+A name counts as written once its folder has been flushed to the disk. Whatever a later step relies on is flushed before
+that step begins, so that a loss of power leaves a state that some step left, and never a later one without an earlier.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,21 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from medveil.errors import MedveilError, TargetExistsError
+
+_CANNOT_FLUSH = {  # what systems answer that have no flushing of folders
+    errno.EINVAL, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS,
+}  # fmt: skip
 
 
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool = False) -> None:
     """Write `data` to `path` so that a crash, a kill or a full disk leaves either the whole file or none.
 
     A temporary file in the same folder is written, flushed to the disk and then given its name; the folder is
-    flushed too. The folder must exist.
+    flushed too. The folder must exist. A kill may leave the temporary file, whose name ends with `.tmp`.
 
     Args:
         path: the file to write.
@@ -35,7 +44,7 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool =
             os.replace(temporary, path)
         else:
             _name_exclusively(temporary, path)
-        _flush_folder(path.parent)
+        flush_folders([path.parent])
     except FileExistsError:
         raise TargetExistsError(
             "a file is already there and is not overwritten", hint="choose another place or --force"
@@ -45,15 +54,18 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool =
         raise MedveilError(f"a file could not be written: {reason}") from None
     finally:
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary)
 
 
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _name_exclusively(temporary: Path, path: Path) -> None:
@@ -68,13 +80,103 @@ def _name_exclusively(temporary: Path, path: Path) -> None:
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
         os.rename(temporary, path)
+    else:
+        os.unlink(temporary)  # before the folder is flushed, or a loss of power could bring it back
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make the new name durable. Not every system can flush a folder; then the name is as durable as it gets."""
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
+def move_all(pairs: Iterable[tuple[Path, Path]]) -> None:
+    """Give files new names in the same file system, one after the other; afterwards all new names are durable.
+
+    Folders of the targets are made. What stood under a target's name is replaced.
+
+    Raises:
+        OSError: the system refused; what was moved before stays moved.
+    """
+    sources, targets = set(), set()
+    for source, target in pairs:
+        make_folder(target.parent)
+        os.replace(source, target)
+        sources.add(source.parent)
+        targets.add(target.parent)
+    flush_folders(targets)  # first: a file may stand under both names, and must not stand under none
+    flush_folders(sources - targets)
+
+
+def remove_all(paths: Iterable[Path]) -> None:
+    """Remove files and links for good; one that is not there is none to remove. Folders that they leave empty stay."""
+    folders = set()
+    for path in paths:
+        folders.add(path.parent)  # also where it is gone already: a run that was killed may not have flushed that
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(path)
+    flush_folders(folders)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and its parents where they are missing, for good."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+    if missing:
+        path.mkdir(parents=True, exist_ok=True)
+    flush_folders({folder.parent for folder in missing})
+
+
+def remove_empty_folders(folder: Path) -> None:
+    """Remove the folders below a folder that hold no files, and the folder itself if it is one of them."""
+    _rmdir_empty([*folders_below(folder), folder])
+    flush_folders([folder.parent])
+
+
+def empty_folder(folder: Path, *, keep: str = "") -> None:
+    """Remove all that is in a folder, except a file of that name. Links are not followed."""
+    below = folders_below(folder)
+    for place in (*below, folder):
+        for name in sorted(os.listdir(place)):
+            path = place / name
+            if path not in below and path != folder / keep:
+                os.unlink(path)
+    _rmdir_empty(below)
+    flush_folders([folder])
+
+
+def folders_below(folder: Path) -> list[Path]:
+    """The innermost first; links are none."""
+    walk = os.walk(folder, topdown=False)
+    return [Path(top) / name for top, names, _ in walk for name in names if not os.path.islink(os.path.join(top, name))]
+
+
+def _rmdir_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        try:
+            os.rmdir(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
+
+
+def flush_folders(folders: Iterable[Path]) -> None:
+    """Make the names in folders durable. Not every system can; then they are as durable as they get."""
+    for folder in sorted(folders):
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except OSError as error:
+            if error.errno in (*_CANNOT_FLUSH, errno.ENOENT):
+                continue
+            raise
         try:
             os.fsync(handle)
+        except OSError as error:
+            if error.errno not in _CANNOT_FLUSH:
+                raise
         finally:
             os.close(handle)
+
+
+def flush_tree(folder: Path) -> None:
+    """Make all names in a folder and in the folders below it durable."""
+    flush_folders([*folders_below(folder), folder])
+
+
+def set_times(paths: Iterable[Path], moment: float) -> None:
+    """Give files and folders that time of change and of access, in seconds since 1970."""
+    for path in paths:
+        os.utime(path, (moment, moment))

@@ -113,17 +113,17 @@ def write(entries: Iterable[Entry], strip_tag: int, strip: bytes) -> bytes:
 def _encoded(entries: Iterable[Entry], offset: int) -> bytes:
     """A directory that begins at `offset`, followed by its values and inner directories."""
     fields = sorted(entries, key=lambda entry: entry.tag)
-    table, rest = [struct.pack("<H", len(fields))], b""
-    place = offset + 2 + 12 * len(fields) + 4
+    table, rest = [struct.pack("<H", len(fields))], list[bytes]()
+    place = offset + 2 + 12 * len(fields) + 4  # of the next value
     for field in fields:
         kind, value = field.kind, field.value
         count = len(value) // _SIZES[kind]
         if field.inner:
             kind, count = LONG, 1
-            value = struct.pack("<I", place + len(rest))
-            rest += _encoded(field.inner, place + len(rest))
+            rest.append(_encoded(field.inner, place))
+            value, place = struct.pack("<I", place), place + len(rest[-1])
         elif len(value) > 4:
-            rest += value + b"\0" * (len(value) % 2)
-            value = struct.pack("<I", place + len(rest) - len(value) - len(value) % 2)
+            rest.append(value + b"\0" * (len(value) % 2))
+            value, place = struct.pack("<I", place), place + len(rest[-1])
         table.append(struct.pack("<HHI", field.tag, kind, count) + value.ljust(4, b"\0"))
-    return b"".join(table) + bytes(4) + rest
+    return b"".join([*table, bytes(4), *rest])

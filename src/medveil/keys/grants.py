@@ -1,23 +1,35 @@
-"""Grant: the keys of a release, wrapped by age for one recipient and signed by the owner.
+"""Grant: keys of a release, wrapped for one recipient and signed by an owner.
 
-On disk it is an age file; inside is canonical CBOR `[payload, signature, filler]`, where the payload names the
-release, epoch, tier and recipient that it was made for. Its length depends neither on these nor on the images.
+Inside the wrap is canonical CBOR `[payload, signature, filler]`, where the payload names the release, epoch, tier and
+recipient that it was made for. A grant of the whole release has one length, whatever it opens; one of some packages
+grows with their number, in steps of 3 per cent.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medveil.errors import IntegrityError, NoFittingKeyError
+from medveil.errors import IntegrityError
 from medveil.files import canonical
-from medveil.keys.identity import Identity, Recipient, signature_fits
-from medveil.keys.tiers import KEY_BYTES, ReleaseKeys, Tier, hkdf
+from medveil.keys.identity import Identity
+from medveil.keys.signatures import signature_fits
+from medveil.keys.tiers import KEY_BYTES, EpochKeys, Section, Tier
+from medveil.keys.wrapping import wrap
 
-_CONTEXT = b"medveil/v1/grant"
-MAX_GRANT_BYTES = 640  # contract: whatever the number and size of the images (X25519)
-_LIMIT = 64 * 1024
-_FILLED = 256  # payload and filler together: the length does not tell which tier, or who sees identity
+if TYPE_CHECKING:
+    from medveil.keys.openers import Opener
+    from medveil.keys.recipients import Recipient
+
+CONTEXT = b"medveil/v1/grant"
+MAX_GRANT_BYTES = 640  # contract: of the whole release, whatever the number and size of the images (X25519)
+MAX_OTHER_BYTES = 2560  # the same for every other kind of recipient
+MAX_GRANT_FILE = 1 << 25  # of some packages
+_FILLED = 344  # bytes inside the wrap: the length does not tell which tier, or who sees identity
+_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})?")
+_BYTES_AN_ITEM = 8
 
 
 @dataclass(frozen=True)
@@ -26,57 +38,83 @@ class Grant:
 
     Attributes:
         release: id of the release (16 bytes).
-        epoch: key epoch of the release.
+        epoch: the key epoch that it was made in.
         grant_id: 16 random bytes, also the file's name.
-        keys: the keys it carries.
+        keys: the epoch's keys; where `sections` are given, only what they say of tier and identity counts.
+        uid_key: key of the new DICOM UIDs that this recipient gets: the same for one recipient, release and tier.
+        owner_key: what opens the owner's sections of the ledger (32 bytes), or empty for who is no owner.
+        until: day that the owner means it to end, YYYY-MM-DD, or empty. Advisory: a key that was given stays given.
+        sections: keys of single sections, for a grant of some packages.
+        shared: keys of the release's sealed files, by name, for a grant of some packages.
     """
 
     release: bytes
     epoch: int
     grant_id: bytes
-    keys: ReleaseKeys = field(repr=False)
+    keys: EpochKeys = field(repr=False)
+    uid_key: bytes = field(repr=False)
+    owner_key: bytes = field(repr=False, default=b"")
+    until: str = ""
+    sections: Mapping[tuple[bytes, Section], bytes] = field(repr=False, default_factory=dict)
+    shared: Mapping[str, bytes] = field(repr=False, default_factory=dict)
 
     @property
-    def uid_key(self) -> bytes:
-        """Key of the new DICOM UIDs that this recipient gets: stable within the release and recipient."""
-        return hkdf(self.keys.tier_key, b"medveil/v1/uids\x00" + self.grant_id)
+    def is_whole(self) -> bool:
+        """Whether it is of the whole release, later packages of the epoch included."""
+        return bool(self.keys.tier_key)
+
+    def payload(self, recipient: bytes) -> bytes:
+        """The signed part, for a recipient of this digest."""
+        sections = [[package, name.value, key] for (package, name), key in sorted(self.sections.items())]
+        return canonical.dumps(
+            [
+                [self.release, self.epoch, self.grant_id, recipient, self.keys.tier.value, self.until],
+                [self.keys.tier_key, self.keys.identity_key, self.owner_key, self.uid_key],
+                sections,
+                [[name, key] for name, key in sorted(self.shared.items())],
+            ]
+        )
 
 
 def seal_grant(grant: Grant, recipient: Recipient, owner: Identity) -> bytes:
-    """The age file for `recipient`.
+    """The wrapped grant for `recipient`.
 
-    The age library adds a random-length greasing stanza, so it is written anew until it fits MAX_GRANT_BYTES.
+    The age library adds a random-length greasing stanza, so it is written anew until it fits its limit.
     """
-    import pyrage
-    from pyrage import x25519
+    from medveil.keys.recipients import Wrap
 
-    keys, age = grant.keys, recipient.age.encode()
-    payload = canonical.dumps(
-        [grant.release, grant.epoch, grant.grant_id, keys.tier.value, keys.tier_key, keys.identity_key, age]
-    )
-    signature = owner.sign(_CONTEXT, payload)
-    body = canonical.dumps([payload, signature, bytes(_FILLED - len(payload))])
+    payload = grant.payload(recipient.digest)
+    body = _filled(payload, owner.sign(CONTEXT, payload))
+    limit = MAX_GRANT_BYTES if recipient.wrap is Wrap.X25519 else MAX_OTHER_BYTES
+    limit = limit if grant.is_whole else MAX_GRANT_FILE
     while True:
-        sealed = bytes(pyrage.encrypt(body, [x25519.Recipient.from_str(recipient.age)]))
-        if len(sealed) <= MAX_GRANT_BYTES:
+        sealed = wrap(body, recipient)
+        if len(sealed) <= limit:
             return sealed
 
 
-def open_grant(data: bytes, identity: Identity, owner_key: bytes) -> Grant:
-    """Unwrap a grant.
+def open_grant(data: bytes, opener: Opener, owners: Iterable[bytes]) -> Grant:
+    """Unwrap a grant. The caller has compared its bytes with the owner's signed digest before a secret key is used.
+
+    Args:
+        data: the wrapped grant.
+        opener: who opens it.
+        owners: Ed25519 keys of the release's owners.
 
     Raises:
-        NoFittingKeyError: the age file is for somebody else.
-        IntegrityError: it opens, and is not a grant that this owner signed for this recipient.
+        NoFittingKeyError: it is for somebody else, or damaged.
+        IntegrityError: it opens, and is not a grant that an owner signed for this recipient.
     """
-    body = unwrap(data, identity)
+    body = opener.unwrap(data, limit=MAX_GRANT_FILE)
+    items = 1024 + len(body) // _BYTES_AN_ITEM
     try:
-        payload, signature, _ = canonical.loads(body, what="grant", limit=_LIMIT)
-        if not (isinstance(payload, bytes) and isinstance(signature, bytes)):
+        payload, signature, filler = canonical.loads(body, what="grant", limit=MAX_GRANT_FILE, max_items=items)
+        if not (isinstance(payload, bytes) and isinstance(signature, bytes) and isinstance(filler, bytes)):
             raise TypeError("frame")
-        if not signature_fits(owner_key, signature, _CONTEXT, payload):
-            raise ValueError("signature")
-        return _grant_of(canonical.loads(payload, what="grant", limit=_LIMIT), identity.recipient)
+        if filler.strip(b"\0") or not any(signature_fits(key, signature, CONTEXT, payload) for key in owners):
+            raise ValueError("signature or filler")
+        record = canonical.loads(payload, what="grant", limit=MAX_GRANT_FILE, max_items=items)
+        return _grant_of(record, opener.recipient.digest)
     except (ValueError, TypeError, IntegrityError):
         raise IntegrityError(
             "a grant was not made by the owner of this release for this key",
@@ -84,38 +122,45 @@ def open_grant(data: bytes, identity: Identity, owner_key: bytes) -> Grant:
         ) from None
 
 
-def _grant_of(fields: Any, recipient: Recipient) -> Grant:
-    release, epoch, grant_id, tier, tier_key, identity_key, age = fields
-    if not all(isinstance(part, bytes) for part in (release, grant_id, tier_key, identity_key, age)):
+def _grant_of(record: Any, recipient: bytes) -> Grant:
+    (release, epoch, grant_id, named, tier, until), secrets, rows, files = record
+    tier_key, identity_key, owner_key, uid_key = secrets
+    if not all(isinstance(part, bytes) for part in (release, grant_id, named, *secrets)):
         raise TypeError("bytes")
-    if [len(release), len(grant_id), len(tier_key)] != [16, 16, KEY_BYTES] or len(identity_key) not in (0, KEY_BYTES):
+    if type(rows) is not list or type(files) is not list:
+        raise TypeError("lists")
+    if [len(release), len(grant_id), len(uid_key)] != [16, 16, KEY_BYTES]:
         raise ValueError("lengths")
-    if type(epoch) is not int or not 0 <= epoch < 1 << 32 or not isinstance(tier, str):
-        raise ValueError("epoch or tier")
-    if age != recipient.age.encode():
-        raise ValueError("recipient")
-    return Grant(release, epoch, grant_id, ReleaseKeys(Tier(tier), tier_key, identity_key))
+    if not all(len(key) in (0, KEY_BYTES) for key in secrets):
+        raise ValueError("keys")
+    if type(epoch) is not int or not 0 <= epoch < 1 << 32 or not _DAY.fullmatch(until) or named != recipient:
+        raise ValueError("epoch, day or recipient")
+    sections = {(_id(package), Section(name)): _key(key) for package, name, key in rows}
+    shared = {str(name): _key(key) for name, key in files}
+    if len(sections) != len(rows) or len(shared) != len(files) or bool(tier_key) == bool(sections):
+        raise ValueError("neither whole nor of some packages")
+    keys = EpochKeys(Tier(tier), tier_key, identity_key)
+    return Grant(release, epoch, grant_id, keys, uid_key, owner_key, until, sections, shared)
 
 
-def wrap(data: bytes, recipient: Recipient) -> bytes:
-    """`data` as an age file for one recipient."""
-    import pyrage
-    from pyrage import x25519
-
-    return bytes(pyrage.encrypt(data, [x25519.Recipient.from_str(recipient.age)]))
+def _id(value: object) -> bytes:
+    if not isinstance(value, bytes) or len(value) != 16:
+        raise ValueError("id")
+    return value
 
 
-def unwrap(data: bytes, identity: Identity, *, limit: int = _LIMIT) -> bytes:
-    """Content of an age file. Raises NoFittingKeyError when it is damaged or for somebody else."""
-    import pyrage
-    from pyrage import x25519
+def _key(value: object) -> bytes:
+    if not isinstance(value, bytes) or len(value) != KEY_BYTES:
+        raise ValueError("key")
+    return value
 
-    if len(data) > limit:
-        raise IntegrityError(f"a wrapped key of {len(data)} bytes; {limit} at most are allowed")
-    try:
-        return bytes(pyrage.decrypt(data, [x25519.Identity.from_str(identity.age_secret)]))
-    except pyrage.DecryptError:
-        raise NoFittingKeyError(
-            f"key {identity.fingerprint} opens nothing in this release",
-            hint="use the key that it was shared with, or ask the owner to share it with this one",
-        ) from None
+
+def _filled(payload: bytes, signature: bytes) -> bytes:
+    """The content of a grant, filled up to the next step; how long the filler's own CBOR head is does not show."""
+    bare, length = len(canonical.dumps([payload, signature, b""])), _FILLED
+    while True:
+        for head in (0, 1, 2, 4):
+            body = canonical.dumps([payload, signature, bytes(max(0, length - bare - head))])
+            if len(body) == length:
+                return body
+        length += max(16, length // 32)

@@ -14,6 +14,8 @@ from medveil.networks.selection import Selection, spreading, top_s_mask
 
 # Grey values in 8-bit units span 0 ... 255; the bank sees them divided by this.
 _GREY_SCALE = 64.0
+_MAX_MAPS = 8
+_BLOCKS = (2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,29 @@ class PrimisConfig:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    @property
+    def least_weights(self) -> int:
+        """A lower bound on the number of weights, from the projections and the convolutions of 5 by 5 alone."""
+        return len(self.blocks) * CHANNELS * CHANNELS + sum(25 * count * count for count in self.bank_channels)
+
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> PrimisConfig:
+        """The configuration of `to_json`. Raises ValueError or TypeError for one that no network has."""
         known = {f.name for f in fields(cls)}
         if set(value) != known:
             raise ValueError(f"a PRIMIS configuration has the fields {sorted(known)}; found {sorted(value)}")
+        blocks = tuple((v, h) for v, h in value["blocks"])
+        counts = [*value["bank_channels"], *value["bank_strides"], value["sparsity"], value["sweeps"], value["polish"]]
+        if not 1 <= len(blocks) <= _MAX_MAPS or not all(
+            type(n) is int and n in _BLOCKS for pair in blocks for n in pair
+        ):
+            raise ValueError("a PRIMIS network has 1 to 8 code maps, of blocks of 2, 4, 8 or 16")
+        if not all(type(n) is int and 0 <= n < 1 << 16 for n in counts):
+            raise ValueError("a PRIMIS configuration holds numbers out of range")
         return cls(
             **value
             | {
-                "blocks": tuple((int(v), int(h)) for v, h in value["blocks"]),
+                "blocks": blocks,
                 "selection": Selection(value["selection"]),
                 "bank_channels": tuple(value["bank_channels"]),
                 "bank_strides": tuple(value["bank_strides"]),

@@ -53,9 +53,12 @@ class AmbiguatedCode:
         """Read what `to_bytes` wrote.
 
         Raises:
-            IntegrityError: the bytes are no packed code, or one of more than `max_cells` cells.
+            IntegrityError: the bytes are no packed code, one of more than `max_cells` cells, or one with side bytes.
         """
-        return cls(entropy.unpack(data, max_cells))
+        code = entropy.unpack(data, max_cells)
+        if code.side:
+            raise IntegrityError("an obfuscated code has side bytes in the clear")
+        return cls(code)
 
 
 def ambiguate(code: SparseCode, vector_length: int, decoys: int = 0) -> tuple[AmbiguatedCode, bytes]:
@@ -179,8 +182,11 @@ def _read_map(public: CodeMap, secret: bytes, start: int) -> tuple[NDArray[np.bo
     most, start = read_varint(secret, start)
     lacking, start = read_varint(secret, start)
     subset_bytes, start = read_varint(secret, start)
-    if not 1 <= length <= MAX_CELLS or most > length or lacking > min(public.cells, MAX_CELLS // 2):
+    longest = max(RANKED_VECTOR, -(-public.cells // BANDS))  # reading takes a step for each cell of a vector
+    if not 1 <= length <= longest or most > length or lacking > min(public.cells, MAX_CELLS // 2):
         raise IntegrityError("a support secret doesn't fit its public code")
+    if -(-public.cells // length) + lacking > MAX_CELLS:
+        raise IntegrityError("a support secret states more vectors than a code has")
     entries = _per_vector(public, length)
     unary = (len(entries) + lacking, len(entries))
     count_bytes = coded_bytes([unary])

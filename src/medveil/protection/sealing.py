@@ -28,7 +28,7 @@ from medveil.codecs import entropy
 from medveil.codecs.code import Composition, MapShape, SparseCode
 from medveil.codecs.nulls import pad_with_nulls
 from medveil.errors import IntegrityError
-from medveil.protection.keystream import Keystream, Stream
+from medveil.protection.keystream import MAX_CELLS, Keystream, Stream
 from medveil.protection.support import coded_bytes, decode_supports, encode_supports
 
 
@@ -73,6 +73,8 @@ class PublicCode:
         Raises:
             IntegrityError: the bytes are not what to_bytes writes for any public code of this composition.
         """
+        if any(shape.cells > MAX_CELLS for shape in composition.maps):
+            raise IntegrityError(f"a sealed map of more than {MAX_CELLS} cells")
         if len(data) != public_bytes(composition):
             raise IntegrityError(f"a public code of this shape has {public_bytes(composition)} bytes, not {len(data)}")
         shapes = [(shape.cells, shape.nonzeros) for shape in composition.maps]
@@ -116,6 +118,33 @@ def unseal(public: PublicCode, composition: Composition, key: bytes) -> SparseCo
         IntegrityError: the public code is not of this composition, or its level stream makes no sense.
     """
     return unseal_with(public, composition, lambda label: Keystream(key, label))
+
+
+def reseal(public: PublicCode, composition: Composition, key: bytes, new_key: bytes) -> PublicCode:
+    """The code that `key` sealed, sealed with `new_key`; what it says is neither decoded nor looked at.
+
+    Raises:
+        IntegrityError: the public code is not of this composition.
+        ValueError: both keys are one; that would be no new sealing.
+    """
+    if key == new_key:
+        raise ValueError("a code is sealed anew with another key")
+    check_public(public, composition)
+    maps: list[PublicMap] = []
+    for number, public_map in enumerate(public.maps):
+        orders, masks = [], []
+        for each in (key, new_key):
+            orders.append(Keystream(each, _permutation_label(number)).permutation(public_map.cells))
+            masks.append(sign_mask(Keystream(each, _sign_label(number)), len(public_map.positions)))
+        opened = unmask_map(public_map.positions, public_map.signs, orders[0], masks[0])
+        sealed = mask_map(*opened, orders[1], masks[1])
+        back = unmask_map(*sealed, orders[1], masks[1])
+        if not all(np.array_equal(ours, theirs) for ours, theirs in zip(opened, back, strict=True)):
+            raise IntegrityError("a code that was sealed anew does not open to what it was", hint="report this")
+        maps.append(PublicMap(public_map.cells, *sealed))
+    length = len(public.levels)
+    levels = xor(public.levels, Keystream(key, _LEVELS).bytes(length))
+    return PublicCode(tuple(maps), xor(levels, Keystream(new_key, _LEVELS).bytes(length)))
 
 
 def seal_with(code: SparseCode, composition: Composition, streams: Callable[[str], Stream]) -> PublicCode:

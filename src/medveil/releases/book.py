@@ -1,139 +1,239 @@
-"""OwnerBook: what the owner alone keeps with a release, signed and wrapped for herself as `owner.age`.
+"""What the owners alone know of a release: keys of all epochs, who was granted what, and the settings that nobody sees.
 
-It names the settings and the recipients, so that running `share` again can tell whether it is the same request. It is
-signed because an age file says nothing of who wrote it: without a signature, whoever can write to the storage could
-slip in a book of her own.
+It lies in the ledger, a part in each entry, encrypted under a key of the release that only the owners' grants carry.
+While a release is being made for the first time, there is no ledger; then the same lies in `owner.age` in the staging
+folder, wrapped for the founder.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import datetime
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from medveil.codecs.code import Profile
-from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError
+from medveil.errors import IntegrityError, NoFittingKeyError
 from medveil.files import canonical
 from medveil.files.atomic import write_bytes
 from medveil.files.reading import read_regular
-from medveil.keys.grants import Grant, open_grant, seal_grant, unwrap, wrap
-from medveil.keys.identity import Identity, Recipient, signature_fits
-from medveil.keys.tiers import ReleaseKeys
-from medveil.releases.identity import read_dictionary
+from medveil.keys.identity import Identity
+from medveil.keys.recipients import Recipient
+from medveil.keys.signatures import signature_fits
+from medveil.keys.tiers import KEY_BYTES, EpochKeys, KeyRing, Tier, hkdf
+from medveil.keys.wrapping import wrap
+from medveil.protection import padding
+from medveil.protection.encrypting import decrypt, encrypt
+from medveil.releases import manifest as manifests
+from medveil.releases.ledger import Ledger
+from medveil.releases.manifest import Manifest
 
-BOOK = "owner.age"
-_CONTEXT = b"medveil/v1/owner-book"
-_MAX_BOOK = 1 << 24
-MAX_GRANT_FILE = 1 << 16
+DRAFT = "owner.age"
+_CONTEXT = b"medveil/v1/draft"
+_MAX_NOTES = 1 << 24
+_DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})?")
 
 
 @dataclass(frozen=True)
 class GrantNote:
-    """One recipient as the owner knows her: age recipient, whether she sees identity, and the grant's id."""
+    """One grant as the owners know it.
 
-    age: str
-    sees_identity: bool
+    Attributes:
+        grant_id: its id.
+        recipient: who it is for.
+        tier: the best tier that it opens.
+        sees_identity: whether it opens identity metadata.
+        only: ids of the packages that it opens; empty for all.
+        until: day that it is meant to end, or empty.
+        is_owner: whether it is an owner's.
+    """
+
     grant_id: bytes
+    recipient: Recipient
+    tier: Tier
+    sees_identity: bool
+    only: tuple[bytes, ...] = ()
+    until: str = ""
+    is_owner: bool = False
+
+    def has_ended(self) -> bool:
+        """Whether the day until which it was meant is over."""
+        return bool(self.until) and self.until < today()
+
+    def record(self) -> list[Any]:
+        who = [self.recipient.text, self.recipient.verify_key]
+        return [
+            self.grant_id, who, self.tier.value, self.sees_identity, list(self.only), self.until, self.is_owner,
+        ]  # fmt: skip
+
+    @classmethod
+    def of(cls, record: Any) -> GrantNote:
+        """The note of a record. Raises ValueError or TypeError for what `record` would not write."""
+        grant_id, (text, verify_key), tier, sees, only, until, is_owner = record
+        if type(only) is not list or not all(type(each) is bytes and len(each) == 16 for each in [grant_id, *only]):
+            raise ValueError("ids")
+        if type(text) is not str or type(verify_key) is not bytes or len(verify_key) not in (0, KEY_BYTES):
+            raise ValueError("recipient")
+        if type(sees) is not bool or type(is_owner) is not bool or not _DAY.fullmatch(until):
+            raise ValueError("flags or day")
+        recipient = Recipient(text, verify_key)
+        _ = recipient.wrap  # of a known kind
+        return cls(grant_id, recipient, Tier(tier), sees, tuple(only), until, is_owner)
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What one ledger entry adds to the book.
+
+    Attributes:
+        settings: name -> value, of the first entry: `limits`, `embed`, `keep_file`.
+        keys: full keys of epochs that begin.
+        granted: grants that were made.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    keys: Mapping[int, EpochKeys] = field(repr=False, default_factory=dict)
+    granted: tuple[GrantNote, ...] = ()
+
+    def to_bytes(self) -> bytes:
+        keys = [[epoch, each.tier_key, each.identity_key] for epoch, each in sorted(self.keys.items())]
+        return canonical.dumps([dict(self.settings), keys, [note.record() for note in self.granted]])
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Notes:
+        try:
+            settings, keys, granted = canonical.loads(data, what="owner's notes", limit=_MAX_NOTES)
+            if [type(settings), type(keys), type(granted)] != [dict, list, list]:
+                raise TypeError("parts")
+            return cls(settings, _epochs_of(keys), tuple(GrantNote.of(record) for record in granted))
+        except (TypeError, ValueError):
+            raise IntegrityError("the owner's notes do not have the fields of format 1") from None
+
+    def seal(self, owner_key: bytes, release: bytes, salt: bytes) -> bytes:
+        """Encrypted for the owners, padded in 3 % steps. The salt is fresh at every write."""
+        return encrypt(padding.to_steps(self.to_bytes()), _notes_key(owner_key, release, salt), release)
+
+    @classmethod
+    def open(cls, data: bytes, owner_key: bytes, release: bytes, salt: bytes) -> Notes:
+        return cls.from_bytes(padding.remove(decrypt(data, _notes_key(owner_key, release, salt), release)))
 
 
 @dataclass(frozen=True)
 class OwnerBook:
-    """Settings and recipients of a release.
+    """All that the owners know.
 
     Attributes:
-        release, epoch: the release that it belongs to.
-        protection, profile, grids, decoys, embed: settings that every package of the release has in common.
-        created: day, YYYY-MM-DD.
-        limits: quality limits of the first share, see `ShareSettings.limits`.
-        grants: who was granted what, the owner first.
+        manifest: the release's public record; without packages while it is being made for the first time.
+        owner_key: what opens the notes (32 bytes).
+        settings: see `Notes`.
+        epochs: full keys of all epochs.
+        grants: grants that are there, the founder's first.
+        dictionary: what the identity sections have in common.
+        ended: grants that were there and were taken out.
+        first: grants that the release was made with.
     """
 
-    release: bytes
-    epoch: int
-    protection: str
-    profile: Profile
-    grids: tuple[int, int]
-    decoys: int
-    embed: bool
-    created: str
-    limits: str
-    grants: tuple[GrantNote, ...]
+    manifest: Manifest
+    owner_key: bytes = field(repr=False)
+    settings: Mapping[str, Any]
+    epochs: Mapping[int, EpochKeys] = field(repr=False)
+    grants: tuple[GrantNote, ...] = ()
+    dictionary: bytes = field(repr=False, default=b"")
+    ended: tuple[GrantNote, ...] = ()
+    first: tuple[GrantNote, ...] = ()
 
-    def save(self, folder: Path, owner: Identity) -> None:
-        p, grids = self.profile, list(self.grids)
-        payload = canonical.dumps(
-            [
-                [self.release, self.epoch, self.protection, self.decoys, self.embed, self.created, self.limits, grids],
-                [p.codec, p.quality_centidb, p.sparsity, p.deep, p.weights],
-                [[note.age, note.sees_identity, note.grant_id] for note in self.grants],
-            ]
-        )
-        body = canonical.dumps([payload, owner.sign(_CONTEXT, payload)])
-        write_bytes(folder / BOOK, wrap(body, owner.recipient), overwrite=True)
+    @property
+    def keys(self) -> EpochKeys:
+        """Full keys of the current epoch."""
+        return self.epochs[self.manifest.epoch]
+
+    @property
+    def ring(self) -> KeyRing:
+        """The ring that opens everything."""
+        return replace(KeyRing.whole(self.epochs), dictionary=self.dictionary)
+
+    @property
+    def tag_key(self) -> bytes:
+        """Key of the tags that stand for original UIDs in pixel records, the same for all epochs."""
+        return hkdf(self.owner_key, b"medveil/v1/uid-tags")
+
+    def uid_key(self, recipient: Recipient, tier: Tier) -> bytes:
+        """Key of the new UIDs that a recipient gets, the same for all epochs."""
+        return hkdf(self.owner_key, b"medveil/v1/uids\x00" + recipient.digest + tier.encode())
+
+    def notes(self) -> Notes:
+        """Everything, as the notes of a first entry."""
+        return Notes(self.settings, self.epochs, self.grants)
 
     @classmethod
-    def load(cls, folder: Path, owner: Identity) -> OwnerBook:
-        """Read the book of a release. Raises NoFittingKeyError (another owner) or IntegrityError (changed)."""
+    def read(cls, ledger: Ledger, manifest: Manifest, owner_key: bytes) -> OwnerBook:
+        """Put the book together from the entries of a ledger."""
+        settings: dict[str, Any] = {}
+        epochs: dict[int, EpochKeys] = {}
+        every: list[GrantNote] = []
+        first: tuple[GrantNote, ...] = ()
+        withdrawn: set[bytes] = set()
+        for entry in ledger.entries:
+            notes = Notes.open(entry.notes, owner_key, entry.release, entry.salt)
+            settings |= notes.settings
+            epochs |= notes.keys
+            every += notes.granted
+            first = first or notes.granted
+            withdrawn.update(entry.withdrawn)
+        grants = tuple(note for note in every if note.grant_id not in withdrawn)
+        ended = tuple(note for note in every if note.grant_id in withdrawn)
+        return cls(manifest, owner_key, settings, epochs, grants, ended=ended, first=first)
+
+    def save_draft(self, staging: Path, owner: Identity) -> None:
+        """Keep the book in the staging folder, signed and wrapped for the founder."""
+        payload = canonical.dumps([self.manifest.to_bytes(), self.owner_key, self.notes().to_bytes(), self.dictionary])
+        body = canonical.dumps([payload, owner.sign(_CONTEXT, payload)])
+        write_bytes(staging / DRAFT, wrap(body, owner.recipient), overwrite=True)
+
+    @classmethod
+    def load_draft(cls, staging: Path, owner: Identity) -> OwnerBook:
+        """Read `save_draft`'s file. Raises NoFittingKeyError (another owner) or IntegrityError (changed)."""
+        data = read_regular(staging / DRAFT, limit=_MAX_NOTES, what="owner's notes")
         try:
-            data = read_regular(folder / BOOK, limit=_MAX_BOOK, what="owner's notes")
-        except FileNotFoundError:
-            raise IntegrityError("owner.age is missing from the release", hint="restore it from a backup") from None
-        try:
-            payload, signature = canonical.loads(
-                unwrap(data, owner, limit=_MAX_BOOK), what="owner's book", limit=_MAX_BOOK
-            )
-            head, profile, notes = canonical.loads(payload, what="owner's book", limit=_MAX_BOOK)
-            release, epoch, protection, decoys, embed, created, limits, grids = head
-            grants = tuple(GrantNote(*note) for note in notes)
+            body = owner.unwrap(data, limit=_MAX_NOTES)
         except NoFittingKeyError:
             raise NoFittingKeyError(
-                f"key {owner.fingerprint} does not own this release", hint="name the owner's key with -i"
+                f"key {owner.fingerprint} did not begin the share that was interrupted here",
+                hint="name the owner's key with -i",
             ) from None
-        except (TypeError, ValueError):
-            raise IntegrityError("the owner's book does not have the fields of format 1") from None
-        if not isinstance(signature, bytes) or not signature_fits(
-            owner.recipient.verify_key, signature, _CONTEXT, payload
-        ):
-            raise IntegrityError("owner.age was not written by the owner", hint="restore it from a backup")
-        return cls(
-            release, epoch, protection, Profile(*profile), (grids[0], grids[1]), decoys, embed, created, limits, grants
-        )
-
-
-def write_grant(folder: Path, grant: Grant, recipient: Recipient, owner: Identity) -> None:
-    """Store a grant under its random id."""
-    path = folder / "grants" / f"{grant.grant_id.hex()}.age"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, seal_grant(grant, recipient, owner))
-
-
-def find_grant(folder: Path, identity: Identity, owner_key: bytes, release: bytes) -> Grant:
-    """The grant in a release that this identity opens.
-
-    Raises:
-        NoFittingKeyError: none is for it.
-        IntegrityError: one opens, and its owner's signature or release does not fit.
-    """
-    refusal: MedveilError = NoFittingKeyError(
-        f"key {identity.fingerprint} opens nothing in this release",
-        hint="use the key that it was shared with, or ask the owner to share it with this one",
-    )
-    for path in sorted((folder / "grants").glob("*.age")):
         try:
-            grant = open_grant(read_regular(path, limit=MAX_GRANT_FILE, what="grant"), identity, owner_key)
-        except NoFittingKeyError:
-            continue
-        except FileNotFoundError:
-            continue
-        except IntegrityError as error:
-            refusal = error  # somebody slipped it in; the true one may follow
-            continue
-        if grant.release == release:
-            dictionary = read_dictionary(folder, release, grant.keys)
-            return replace(grant, keys=replace(grant.keys, dictionary=dictionary))
-        refusal = IntegrityError("a grant was made for another release", hint="get the release again from its owner")
-    raise refusal
+            payload, signature = canonical.loads(body, what="owner's notes", limit=_MAX_NOTES)
+            if not signature_fits(owner.recipient.verify_key, signature, _CONTEXT, payload):
+                raise ValueError("signature")
+            record, owner_key, plain, dictionary = canonical.loads(payload, what="owner's notes", limit=_MAX_NOTES)
+        except (TypeError, ValueError):
+            raise IntegrityError("owner.age was not written by the owner", hint="delete the .partial folder") from None
+        notes = Notes.from_bytes(plain)
+        manifest, granted = manifests.parse(record), notes.granted
+        return cls(manifest, owner_key, notes.settings, notes.keys, granted, dictionary, first=granted)
 
 
-def full_keys(folder: Path, owner: Identity, release: bytes) -> ReleaseKeys:
-    """The owner's own keys of her release."""
-    return find_grant(folder, owner, owner.recipient.verify_key, release).keys
+def _epochs_of(rows: list[Any]) -> dict[int, EpochKeys]:
+    """Full keys by epoch, of rows [epoch, T_exact, R] in rising order."""
+    epochs = {epoch: EpochKeys(Tier.EXACT, tier_key, identity_key) for epoch, tier_key, identity_key in rows}
+    if not all(type(epoch) is int and 0 <= epoch < 1 << 32 for epoch in epochs) or len(epochs) != len(rows):
+        raise ValueError("epochs")
+    keys = [key for each in epochs.values() for key in (each.tier_key, each.identity_key)]
+    if sorted(epochs) != list(epochs) or not all(type(key) is bytes and len(key) == KEY_BYTES for key in keys):
+        raise ValueError("keys")
+    return epochs
+
+
+def owners_of(grants: Iterable[GrantNote]) -> tuple[bytes, ...]:
+    """Verify keys of the owners among the recipients, in their order."""
+    return tuple(note.recipient.verify_key for note in grants if note.is_owner)
+
+
+def today() -> str:
+    """The day in UTC, YYYY-MM-DD: no time in a release is finer."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def _notes_key(owner_key: bytes, release: bytes, salt: bytes) -> bytes:
+    return hkdf(owner_key, b"medveil/v1/notes\x00" + release + salt)

@@ -9,20 +9,15 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 from medveil.errors import IntegrityError
 from medveil.files import canonical
-from medveil.files.atomic import write_bytes
-from medveil.files.reading import read_regular
-from medveil.keys.tiers import ReleaseKeys, hkdf
 
-DICTIONARY = "identity.dict"
-MAX_RECORD = 1 << 28
+MAX_PATH = 1 << 15  # characters; no system has longer ones
 _MAX_DICTIONARY = 32 * 1024  # zlib's window: what is farther back is of no use
 _MAX_SAMPLES = 16
 _MAX_ITEMS = 16
-_MAX_FILE = 1 << 16
+_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -44,21 +39,23 @@ def pack_identity(origin: Origin, record: bytes, dictionary: bytes) -> bytes:
     return stream.compress(canonical.dumps([origin.path, origin.sha256, record])) + stream.flush()
 
 
-def unpack_identity(data: bytes, dictionary: bytes, what: str) -> tuple[Origin, bytes]:
-    """The inverse of pack_identity. Raises IntegrityError for anything that it would not write."""
+def unpack_identity(data: bytes, dictionary: bytes, what: str, limit: int) -> tuple[Origin, bytes]:
+    """The inverse of pack_identity, of at most `limit` bytes. Raises IntegrityError for what it would not write."""
     stream = zlib.decompressobj(zdict=dictionary) if dictionary else zlib.decompressobj()
     try:
-        plain = stream.decompress(data, MAX_RECORD)
+        plain = stream.decompress(data, limit)
     except zlib.error:
         plain = b""
     if not stream.eof or stream.unused_data or stream.unconsumed_tail:
         raise IntegrityError(f"the {what} of a package is damaged or too long")
-    value = canonical.loads(plain, what=what, limit=MAX_RECORD, max_items=_MAX_ITEMS)
+    value = canonical.loads(plain, what=what, limit=limit, max_items=_MAX_ITEMS)
     try:
         path, sha256, record = value
     except (TypeError, ValueError):
         raise IntegrityError(f"the {what} of a package does not have its three fields") from None
     if not (isinstance(path, str) and isinstance(sha256, bytes) and isinstance(record, bytes)):
+        raise IntegrityError(f"the {what} of a package does not have its three fields")
+    if len(path) > MAX_PATH or len(sha256) != _DIGEST_BYTES:
         raise IntegrityError(f"the {what} of a package does not have its three fields")
     return Origin(path, sha256), record
 
@@ -68,35 +65,3 @@ def common_part(records: list[bytes]) -> bytes:
     distinct = sorted({record for record in records if len(record) > 16}, key=lambda record: (len(record), record))
     spread = distinct[:: max(1, -(-len(distinct) // _MAX_SAMPLES))]
     return b"".join(record[: _MAX_DICTIONARY // max(1, len(spread))] for record in spread)
-
-
-def write_dictionary(folder: Path, release: bytes, keys: ReleaseKeys) -> None:
-    """Seal the dictionary under the identity root and store it; nothing is stored where it is empty."""
-    from medveil.protection import padding
-    from medveil.protection.encrypting import encrypt
-
-    if keys.dictionary:
-        sealed = encrypt(padding.to_steps(keys.dictionary), _key(keys, release), _associated(release))
-        write_bytes(folder / DICTIONARY, sealed, overwrite=True)
-
-
-def read_dictionary(folder: Path, release: bytes, keys: ReleaseKeys) -> bytes:
-    """The dictionary of a release, or nothing where it has none or the keys do not open identity."""
-    from medveil.protection import padding
-    from medveil.protection.encrypting import decrypt
-
-    if not keys.identity_key:
-        return b""
-    try:
-        data = read_regular(folder / DICTIONARY, limit=_MAX_FILE, what="identity dictionary")
-    except FileNotFoundError:
-        return b""
-    return padding.remove(decrypt(data, _key(keys, release), _associated(release)))
-
-
-def _key(keys: ReleaseKeys, release: bytes) -> bytes:
-    return hkdf(keys.identity_key, b"medveil/v1/dictionary\x00" + release)
-
-
-def _associated(release: bytes) -> bytes:
-    return canonical.dumps(["medveil/v1/dictionary", release])

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from medveil.codecs.code import Bucket
 from medveil.errors import UsageError
 from medveil.files.atomic import write_bytes
+from medveil.keys.recipients import Wrap
 from medveil.keys.tiers import Section
+from medveil.releases.ledger import weakest
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package
-from medveil.releases.packing import max_cells
 from medveil.releases.release import Release
-from medveil.releases.stored import load_package
+from medveil.releases.stored import find_entry, load_package
+from medveil.releases.unpacking import max_cells
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,11 @@ class PublicView:
     Attributes:
         release, owner, protection, created: identity of the release; owner is a fingerprint.
         profile: coding settings by name.
+        tiers: which tiers the images have, best first.
         packages, grants: how many.
+        weakest_wrap: the weakest kind of key that a grant is wrapped for; who breaks it opens what that grant opens.
+        sequence, head: number and sha256 of the ledger's last entry.
+        epoch: key epoch of packages that come next.
         package: id, bucket, tier and section lengths of the package that was asked for, or None.
     """
 
@@ -35,9 +41,13 @@ class PublicView:
     protection: str
     created: str
     profile: dict[str, object]
+    tiers: list[str]
     packages: int
     grants: int
+    weakest_wrap: str
     sequence: int
+    epoch: int
+    head: str
     package: dict[str, object] | None = None
 
 
@@ -47,13 +57,13 @@ def inspect(folder: Path, package: str | None = None) -> PublicView:
     manifest, profile = release.manifest, release.manifest.profile
     shown = None
     if package is not None:
-        entry = find_entry(release, package)
+        entry = find_entry(manifest, package)
         header = load_package(folder, entry, manifest).header
         shown = {
             "id": entry.package.hex(),
             "bytes": entry.length,
             "bucket": [header.bucket.height, header.bucket.width],
-            "tier": header.tier.value,
+            "epoch": header.epoch,
             "sections": {section.value: length for section, length in header.sections},
         }
     return PublicView(
@@ -68,22 +78,21 @@ def inspect(folder: Path, package: str | None = None) -> PublicView:
             "deep": bool(profile.deep),
             "weights": profile.weights.hex(),
         },
+        tiers=[tier.value for tier in manifest.tiers],
         packages=len(manifest.packages),
-        grants=len(list((folder / "grants").glob("*.age"))),
-        sequence=manifest.sequence,
+        grants=len(release.ledger.grants),
+        weakest_wrap=_words(weakest(grant.wrap for grant in release.ledger.grants)),
+        sequence=release.ledger.head.number,
+        epoch=manifest.epoch,
+        head=release.ledger.digests[-1].hex(),
         package=shown,
     )
 
 
-def find_entry(release: Release, package: str) -> PackageEntry:
-    """The entry whose id begins with these hexadecimal digits. Raises UsageError for none or several."""
-    fitting = [entry for entry in release.manifest.packages if entry.package.hex().startswith(package.lower())]
-    if len(fitting) != 1 or not package:
-        raise UsageError(
-            f"{len(fitting)} packages have an id that begins so; exactly one is wanted",
-            hint="medveil list shows the ids to the owner; the file names under packages/ are the ids",
-        )
-    return fitting[0]
+def _words(wrap: Wrap | None) -> str:
+    if wrap is None:
+        return "none"
+    return f"{wrap.value}, {'post-quantum' if wrap.post_quantum else 'classical'}"
 
 
 def stranger_picture(folder: Path, package: str | None = None) -> NDArray[np.uint8]:
@@ -95,7 +104,7 @@ def stranger_picture(folder: Path, package: str | None = None) -> NDArray[np.uin
     release = Release(folder, pin=False)
     if not release.manifest.packages:
         raise UsageError("the release holds no package")
-    entry = find_entry(release, package) if package else _first_image(folder, release)
+    entry = find_entry(release.manifest, package) if package else _first_image(folder, release)
     return stranger_view(load_package(folder, entry, release.manifest), release)
 
 
@@ -135,7 +144,7 @@ def _decoded_by_a_stranger(data: bytes, bucket: Bucket, release: Release) -> NDA
     codec, profile = release.codec(), release.manifest.profile
     public: sealing.PublicCode | ambiguation.AmbiguatedCode
     if release.manifest.protection == "obfuscated":
-        public = ambiguation.AmbiguatedCode.from_bytes(data, max_cells(bucket))
+        public = ambiguation.AmbiguatedCode.from_bytes(data, max_cells(bucket, codec))
     else:
         public = sealing.PublicCode.from_bytes(data, codec.composition(profile, bucket))
     return rendering.stranger_pixels(public, codec, profile, bucket)

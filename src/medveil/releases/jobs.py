@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medveil.errors import InputError, MedveilError, QualityError, UnreadableInputError, UnsupportedInputError
-from medveil.files.atomic import write_bytes
+from medveil.files.atomic import make_folder, write_bytes
 from medveil.releases.identity import Origin
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package
 from medveil.releases.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image
 from medveil.releases.settings import ShareSettings, codec_for
+from medveil.releases.unpacking import MAX_FILE
 
-MAX_ATTACHMENT = 128 << 20  # bytes
 PARALLEL_FROM = 4  # inputs; below that, starting processes costs more than it saves
 LOW_MARGIN_DB = 3.0  # contract: images that far below the target are listed
 
@@ -62,7 +62,7 @@ class Limits:
     """What a worker needs beside the plan: which codec, and below which quality an image fails."""
 
     codec: str
-    weights: Path | None
+    weights: bytes | None
     min_quality: float | None
     max_rmse: float | None
 
@@ -80,7 +80,7 @@ class Outcome:
 
 
 def run_tasks(
-    tasks: list[Task], plan: PackingPlan, settings: ShareSettings, staging: Path, weights: Path | None,
+    tasks: list[Task], plan: PackingPlan, settings: ShareSettings, staging: Path, weights: bytes | None,
     progress: Callable[[int, int, str], None] | None,
 ) -> Iterator[Outcome]:  # fmt: skip
     """Pack every task into the staging folder; outcomes come in the order in which they are ready.
@@ -90,7 +90,7 @@ def run_tasks(
         plan: settings and keys of the release.
         settings: the request, for its limits and number of workers.
         staging: where the packages go.
-        weights: weights file that the release brings along, if any.
+        weights: weights that the release brings along, if any.
         progress: called as (done, total, text).
 
     Raises:
@@ -126,7 +126,7 @@ def pack_task(task: Task, plan: PackingPlan, limits: Limits, staging: Path) -> O
     warnings: tuple[str, ...] = ()
     try:
         if task.attached:
-            package = pack_attachment(_attachment(task), origin, plan)
+            package = pack_attachment(_very_file(task), origin, plan)
         else:
             package, measured, warnings = _pack_image(task, origin, plan, limits)
             _check_quality(measured, limits)
@@ -135,9 +135,9 @@ def pack_task(task: Task, plan: PackingPlan, limits: Limits, staging: Path) -> O
     except (MemoryError, ArithmeticError, ValueError, TypeError, LookupError, OSError, RecursionError) as error:
         text = f"it could not be processed ({type(error).__name__})"
         return Outcome(task, failure=Failure(task.number, str(task.path), InputError.__name__, text))
-    entry = entry_of(package, plan.keys)
+    entry = entry_of(package, plan.ring)
     try:
-        (staging / entry.path).parent.mkdir(parents=True, exist_ok=True)
+        make_folder((staging / entry.path).parent)
         write_bytes(staging / entry.path, package.to_bytes())
     except (OSError, MedveilError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
@@ -156,20 +156,22 @@ def _pack_image(
     from medveil import images
 
     image = images.read(task.path)
+    kept = _very_file(task) if plan.keep_file else b""
     with task.path.open("rb") as file:
         _check_unchanged(hashlib.file_digest(file, "sha256").digest(), task)
-    package, measured = pack_image(image, origin, plan, codec_for(limits.codec, plan.profile, limits.weights))
+    codec = codec_for(limits.codec, plan.profile, limits.weights)
+    package, measured = pack_image(image, origin, plan, codec, kept)
     warnings = list(images.warnings(image))
     if image.bits_stored > 8 and not plan.profile.deep:
         warnings.append("more than 8 bits in a release made for 8: coarser than in a release of its own")
     return package, measured, tuple(warnings)
 
 
-def _attachment(task: Task) -> bytes:
+def _very_file(task: Task) -> bytes:
     with task.path.open("rb") as file:
-        data = file.read(MAX_ATTACHMENT + 1)
-    if len(data) > MAX_ATTACHMENT:
-        raise UnsupportedInputError(f"it is longer than {MAX_ATTACHMENT >> 20} MiB, the most for an attachment")
+        data = file.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise UnsupportedInputError(f"a file that travels as it is has {MAX_FILE >> 20} MiB at most")
     _check_unchanged(hashlib.sha256(data).digest(), task)
     return data
 

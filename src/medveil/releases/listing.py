@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medveil.errors import NoFittingKeyError
-from medveil.keys.identity import Identity
-from medveil.releases.packing import open_identity
+from medveil.keys.openers import Opener
 from medveil.releases.release import Release
 from medveil.releases.stored import load_package
+from medveil.releases.unpacking import open_identity, sees_identity
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,20 @@ class Listed:
     bytes: int
 
 
-def list_originals(folder: Path, identity: Identity) -> list[Listed]:
+def list_originals(folder: Path, identity: Opener) -> list[Listed]:
     """Package and original, sorted by the original's path. Raises NoFittingKeyError without an identity grant."""
     release = Release(folder)
-    keys = release.grant_of(identity).keys
-    if not keys.identity_key:
+    ring = release.access_of(identity).ring
+    if not ring.sees_identity:
         raise NoFittingKeyError(
             f"key {identity.fingerprint} opens the images of this release and not whose they are",
             hint="the owner's key lists the originals, and the keys that --identity named",
         )
     rows = []
     for entry in release.manifest.packages:
-        origin, _ = open_identity(load_package(folder, entry, release.manifest), keys)
+        package = load_package(folder, entry, release.manifest)
+        if not sees_identity(package, ring):
+            continue
+        origin, _ = open_identity(package, ring)
         rows.append(Listed(entry.package.hex(), origin.path, origin.sha256.hex(), entry.length))
     return sorted(rows, key=lambda row: (row.path, row.package))

@@ -6,19 +6,21 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from medveil.codecs.code import Codec
-from medveil.errors import IntegrityError, MedveilError, TargetExistsError
+from medveil.errors import FormatVersionError, IntegrityError, MedveilError, TargetExistsError
 from medveil.files.atomic import write_bytes
 from medveil.images.image import Image
-from medveil.keys.grants import Grant
-from medveil.keys.identity import Identity, Recipient
+from medveil.keys.openers import Opener
+from medveil.keys.recipients import Recipient
+from medveil.keys.tiers import Tier
+from medveil.releases.access import Access
 from medveil.releases.jobs import PARALLEL_FROM, Failure, end_with_parent
 from medveil.releases.manifest import Manifest, PackageEntry
-from medveil.releases.release import Release, codec_of, open_package
+from medveil.releases.release import Opened, Release, open_package
 from medveil.releases.staging import refuse_inside_release
+from medveil.releases.weights import codec_of
 
 
 @dataclass
@@ -27,19 +29,25 @@ class OpenResult:
 
     Attributes:
         done: files written.
-        withheld: attachments that need identity, which this key was not granted.
+        withheld: packages and attachments that this key was not granted.
+        until: day that the owner means this key's access to end, or empty.
+        tiers: how many images were opened at each tier.
         failed: one entry a package that could not be opened; its number counts packages in manifest order.
         bytes: length of the written files.
         signer_known: as in VerifyResult.
         damaged: whether a failure was one of integrity.
+        newer: whether a package is of a newer format.
     """
 
     done: int = 0
     withheld: int = 0
+    until: str = ""
+    tiers: dict[Tier, int] = field(default_factory=dict)
     failed: list[Failure] = field(default_factory=list)
     bytes: int = 0
     signer_known: bool = False
     damaged: bool = False
+    newer: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,7 @@ class _File:
 
     name: PurePosixPath
     data: bytes | None
+    tier: Tier | None = None
 
 
 @dataclass(frozen=True)
@@ -56,12 +65,12 @@ class _Source:
 
     folder: Path
     manifest: Manifest
-    grant: Grant
+    access: Access
 
 
 def open_release(
-    folder: Path, out: Path, *, identity: Identity, owner: Recipient | None = None, force: bool = False,
-    jobs: int = 0, progress: Callable[[int, int, str], None] | None = None,
+    folder: Path, out: Path, *, identity: Opener, owner: Recipient | None = None, tier: Tier = Tier.EXACT,
+    force: bool = False, jobs: int = 0, progress: Callable[[int, int, str], None] | None = None,
 ) -> OpenResult:  # fmt: skip
     """Open every package that `identity` may open into the folder `out` (0700).
 
@@ -72,6 +81,7 @@ def open_release(
         out: where the files go; new or empty unless `force`.
         identity: who opens.
         owner: the owner that is expected; see `Release`.
+        tier: open at this tier where the identity may open a better one.
         force: write into a folder that holds files, replacing those of the same name.
         jobs: worker processes; 0 for one a core.
         progress: called as (done, total, text) after each package.
@@ -82,15 +92,16 @@ def open_release(
         TargetExistsError: `out` holds files and `force` is not set.
     """
     release = Release(folder, owner=owner)
-    grant = release.grant_of(identity)
-    release.codec()  # a missing codec or weights file is one error, not one a package
+    access = release.access_of(identity)
+    access = replace(access, ring=access.ring.lowered(tier))
+    release.codec(access.ring)  # a missing codec or weights file is one error, not one a package
     out = Path(os.path.abspath(out))
     refuse_inside_release(out)
     if not force and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TargetExistsError("the output folder holds files", hint="name a new folder, or --force to write into it")
     out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    result = OpenResult(signer_known=release.signer_known)
-    source = _Source(release.folder, replace(release.manifest, packages=()), grant)
+    result = OpenResult(signer_known=release.signer_known, until=access.until)
+    source = _Source(release.folder, replace(release.manifest, packages=()), access)
     taken: set[str] = set()
     for number, (entry, opened) in enumerate(_opened(source, release.manifest.packages, jobs), start=1):
         try:
@@ -99,6 +110,7 @@ def open_release(
             _write(opened, out, taken, result, force=force)
         except MedveilError as error:
             result.damaged |= isinstance(error, IntegrityError)
+            result.newer |= isinstance(error, FormatVersionError)
             result.failed.append(Failure(number, entry.path, type(error).__name__, error.message))
         if progress is not None:
             progress(number, len(release), f"#{number}")
@@ -123,31 +135,46 @@ def _opened(
 
 def _open_one(source: _Source, entry: PackageEntry) -> _File | MedveilError:
     """The file of one package, or the error that it gives."""
-    from medveil import images
 
     try:
-        codec = _codec(source.folder, source.manifest)
-        opened = open_package(source.folder, source.manifest, entry, source.grant, codec)
+        codec = _codec(source)
+        opened = open_package(source.folder, source.manifest, entry, source.access.ring, codec)
         if opened is None:
             return _File(PurePosixPath(entry.package.hex()), None)
         name = opened.path or PurePosixPath(entry.package.hex())
         if not isinstance(opened.content, Image):
             return _File(name, opened.content.data)
-        image, method = opened.content, f"MEDVEIL_{source.manifest.profile.codec.upper()}"[:16]
-        raw = image.pixels.size * image.pixels.itemsize
-        loss = images.Loss(ratio=max(1.0, raw / opened.code_bytes), method=method)
-        suffix = images.suffix(image)
-        name = _with_suffix(opened.path, suffix) if opened.path else PurePosixPath(entry.package.hex() + suffix)
-        return _File(name, images.to_file_bytes(image, loss=loss, uid_key=source.grant.uid_key))
+        return _image_file(opened, opened.content, source, entry)
     except MedveilError as error:
         return error
     except (MemoryError, ArithmeticError, ValueError, TypeError, LookupError, RecursionError) as error:
         return IntegrityError(f"a package makes no sense ({type(error).__name__})")
 
 
-@lru_cache(maxsize=2)
-def _codec(folder: Path, manifest: Manifest) -> Codec:
-    return codec_of(folder, manifest)
+def _image_file(opened: Opened, image: Image, source: _Source, entry: PackageEntry) -> _File:
+    from medveil import images
+
+    if opened.file and opened.path is not None:
+        return _File(opened.path, opened.file, opened.tier)
+    loss = None
+    if opened.tier is not Tier.EXACT:
+        raw = image.pixels.size * image.pixels.itemsize
+        codec = "lapped" if opened.tier is Tier.PREVIEW else source.manifest.profile.codec
+        loss = images.Loss(ratio=max(1.0, raw / opened.code_bytes), method=f"MEDVEIL_{codec.upper()}"[:16])
+    suffix = images.suffix(image)
+    name = _with_suffix(opened.path, suffix) if opened.path else PurePosixPath(entry.package.hex() + suffix)
+    return _File(name, images.to_file_bytes(image, loss=loss, uid_key=source.access.uid_key), opened.tier)
+
+
+_codecs: dict[tuple[Path, bytes], Codec] = {}
+
+
+def _codec(source: _Source) -> Codec:
+    place = (source.folder, source.manifest.release)
+    if place not in _codecs:
+        _codecs.clear()
+        _codecs[place] = codec_of(source.folder, source.manifest, source.access.ring)
+    return _codecs[place]
 
 
 def _write(file: _File, out: Path, taken: set[str], result: OpenResult, *, force: bool) -> None:
@@ -165,6 +192,8 @@ def _write(file: _File, out: Path, taken: set[str], result: OpenResult, *, force
         ) from None
     result.done += 1
     result.bytes += len(file.data)
+    if file.tier is not None:
+        result.tiers[file.tier] = result.tiers.get(file.tier, 0) + 1
 
 
 def _with_suffix(name: PurePosixPath, suffix: str) -> PurePosixPath:

@@ -15,7 +15,7 @@ from medveil.codecs.code import Bucket
 from medveil.errors import FormatVersionError, IntegrityError
 from medveil.files import canonical
 from medveil.images.bounds import MAX_PIXELS, MAX_SIDE
-from medveil.keys.tiers import SALT_BYTES, Section, SectionPlace, Tier
+from medveil.keys.tiers import SALT_BYTES, Section, SectionPlace
 
 FORMAT = 1
 SUITE = 1  # ChaCha20 keystream, ChaCha20-Poly1305, HKDF-SHA256, Ed25519
@@ -32,7 +32,6 @@ class PackageHeader:
         release, epoch: the release that it belongs to.
         package: its id, 16 random bytes.
         salt: 16 random bytes that enter every section key.
-        tier: the tier of its code and image sections.
         bucket: size class of the image; (0, 0) for an attachment.
         sections: (name, length in bytes) in file order.
     """
@@ -41,12 +40,11 @@ class PackageHeader:
     epoch: int
     package: bytes
     salt: bytes
-    tier: Tier
     bucket: Bucket
     sections: tuple[tuple[Section, int], ...]
 
     def place(self, section: Section) -> SectionPlace:
-        return SectionPlace(self.release, self.epoch, self.package, self.tier, section, self.salt)
+        return SectionPlace(self.release, self.epoch, self.package, section, self.salt)
 
     def to_bytes(self) -> bytes:
         """Magic, format, length and header record."""
@@ -56,7 +54,6 @@ class PackageHeader:
                 "epoch": self.epoch,
                 "id": self.package,
                 "salt": self.salt,
-                "tier": self.tier.value,
                 "bucket": [self.bucket.height, self.bucket.width],
                 "sections": [[section.value, length] for section, length in self.sections],
             }
@@ -65,7 +62,8 @@ class PackageHeader:
 
     def associated_data(self, section: Section) -> bytes:
         """AEAD associated data of one section: version, suite, place and the hash of the whole header."""
-        place = [self.release, self.epoch, self.package, self.tier.value, section.value]
+        tier = section.tier.value if section.tier else "identity"
+        place = [self.release, self.epoch, self.package, tier, section.value]
         return canonical.dumps([FORMAT, SUITE, *place, hashlib.sha256(self.to_bytes()).digest()])
 
 
@@ -116,7 +114,7 @@ def parse_header(data: bytes) -> tuple[PackageHeader, int]:
 
 
 def _header_of(record: dict[str, Any]) -> PackageHeader:
-    names = {"release", "epoch", "id", "salt", "tier", "bucket", "sections"}
+    names = {"release", "epoch", "id", "salt", "bucket", "sections"}
     if set(record) != names:
         raise ValueError("fields")
     release, epoch, package, salt = record["release"], record["epoch"], record["id"], record["salt"]
@@ -129,9 +127,9 @@ def _header_of(record: dict[str, Any]) -> PackageHeader:
     lengths = [length for _, length in sections]
     if not all(type(n) is int and 0 <= n < MAX_PACKAGE_BYTES for n in [epoch, *lengths]):
         raise ValueError("lengths")
-    if len({section for section, _ in sections}) != len(sections):
-        raise ValueError("a section twice")
-    return PackageHeader(release, epoch, package, salt, Tier(str(record["tier"])), bucket, sections)
+    if [section for section, _ in sections] != [section for section in Section if section in dict(sections)]:
+        raise ValueError("a section twice, or out of order")
+    return PackageHeader(release, epoch, package, salt, bucket, sections)
 
 
 def _bucket_of(sides: Any) -> Bucket:

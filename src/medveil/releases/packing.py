@@ -1,4 +1,4 @@
-"""One image to one package and back: the road image -> code -> protected code -> sections, and its reverse."""
+"""One image to one package: the road image -> codes -> protected codes -> sections. The way back is `unpacking`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ from numpy.typing import NDArray
 from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
 from medveil.errors import IntegrityError, UnsupportedInputError
 from medveil.files import canonical
-from medveil.images.image import FileKind, Image
-from medveil.keys.tiers import SALT_BYTES, ReleaseKeys, Section, Tier, hkdf, section_key
-from medveil.releases.identity import Origin, pack_identity, unpack_identity
+from medveil.images.image import Image
+from medveil.keys.tiers import SALT_BYTES, KeyRing, Section, Tier
+from medveil.releases.identity import Origin, pack_identity
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package, PackageHeader
-
-CODE_TIER = Tier.DIAGNOSTIC  # the codec's full quality; exact and preview come with sections of their own
-_MAX_RECORD = 1 << 28
-_MAX_ITEMS = 16  # data items of a section's record: three fields in a list
-_MAX_MAPS = 8  # of one cell a pixel
+from medveil.releases.unpacking import MAX_FILE, composition_of, exact_base, open_codes, open_identity
 
 
 @dataclass(frozen=True)
@@ -32,23 +28,29 @@ class PackingPlan:
         release, epoch: the release that the package belongs to.
         protection: sealed, encrypted or obfuscated.
         profile: coding settings of the release.
+        tiers: which tiers its images have.
         grids: padding steps (image, identity) in bytes.
         decoys: decoys a code vector or map, obfuscated only.
-        keys: the release's keys.
+        keep_file: whether the very file travels too.
+        tag_key: key of the tags that stand for original UIDs in pixel records.
+        ring: full keys of the epoch.
     """
 
     release: bytes
     epoch: int
     protection: str
     profile: Profile
+    tiers: tuple[Tier, ...]
     grids: tuple[int, int]
     decoys: int
-    keys: ReleaseKeys = field(repr=False)
+    keep_file: bool
+    tag_key: bytes = field(repr=False)
+    ring: KeyRing = field(repr=False)
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How near the opened image comes to the original.
+    """How near the image that opens at the diagnostic tier comes to the original.
 
     Attributes:
         psnr: dB against the peak 2**bits_stored - 1; infinite where equal.
@@ -66,186 +68,168 @@ class Fidelity:
 
 
 @dataclass(frozen=True)
-class Attachment:
-    """A file that travelled with the images."""
+class _Codes:
+    """The codes of one image.
 
-    data: bytes = field(repr=False)
+    Attributes:
+        main: of the diagnostic tier.
+        preview: of the preview tier, or None where the release has none.
+    """
+
+    main: SparseCode
+    preview: SparseCode | None
 
 
-def pack_image(image: Image, origin: Origin, plan: PackingPlan, codec: Codec) -> tuple[Package, Fidelity]:
+def pack_image(
+    image: Image, origin: Origin, plan: PackingPlan, codec: Codec, file: bytes = b""
+) -> tuple[Package, Fidelity]:
     """Code, protect and seal one image under a fresh package id and salt.
 
     The package is opened again and compared before it is given out, so that one that does not open is never written;
     meanwhile a second thread decodes the code, which gives the fidelity.
+
+    Args:
+        image: what is packed.
+        origin: where it came from.
+        plan: settings and keys of the release.
+        codec: the codec of the plan's profile.
+        file: the very file, where the plan keeps it.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    from medveil.images import records
-
     bucket = Bucket.of(image.pixels.shape[0], image.pixels.shape[1])
-    pixel_record, identity_record = records(image, hkdf(plan.keys.identity_key, b"medveil/v1/uid-tags"))
-    composition = codec.composition(plan.profile, bucket) if plan.protection == "sealed" else None
-    code = codec.encode(image, plan.profile, composition)
-    records_of = {
-        Section.IMAGE: canonical.dumps([image.source.kind.value, image.bits_stored, pixel_record]),
-        Section.IDENTITY: pack_identity(origin, identity_record, plan.keys.dictionary),
-    }
+    codes = _encode(image, bucket, plan, codec)
+    records = _records(image, origin, plan, file)
     with ThreadPoolExecutor(1) as pool:
-        decoding = pool.submit(codec.decode, code, plan.profile, bucket)
-        package = _assemble(code, records_of, bucket, plan, codec)
-        _check_opens(package, code, origin, plan, codec)
+        decoding = pool.submit(codec.decode, codes.main, plan.profile, bucket, codes.preview)
+        if Tier.EXACT in plan.tiers:
+            from medveil.codecs.exact import encode_exact
+
+            base = exact_base(decoding.result(), codes.preview, plan.profile, bucket, codec)
+            records[Section.EXACT] = encode_exact(image.pixels, base, image.bits_stored)
+        package = _assemble(codes, records, bucket, plan, codec)
+        _check_opens(package, codes, records, origin, plan, codec)
         return package, fidelity(image, decoding.result())
 
 
-def _check_opens(package: Package, code: SparseCode, origin: Origin, plan: PackingPlan, codec: Codec) -> None:
-    back = _unprotect(package, plan.keys, plan.profile, plan.protection, codec)
-    equal = back.side == code.side and len(back.maps) == len(code.maps)
-    for ours, theirs in zip(code.maps, back.maps, strict=False):
+def _encode(image: Image, bucket: Bucket, plan: PackingPlan, codec: Codec) -> _Codes:
+    sealed = plan.protection == "sealed"
+    preview = None
+    if Tier.PREVIEW in plan.tiers:
+        from medveil.codecs.preview import preview_codec, preview_profile
+
+        profile, coder = preview_profile(plan.profile), preview_codec()
+        preview = coder.encode(image, profile, coder.composition(profile, bucket) if sealed else None)
+    composition = codec.composition(plan.profile, bucket) if sealed else None
+    return _Codes(codec.encode(image, plan.profile, composition, preview), preview)
+
+
+def _records(image: Image, origin: Origin, plan: PackingPlan, file: bytes) -> dict[Section, bytes]:
+    from medveil.images import records
+
+    pixel_record, identity_record = records(image, plan.tag_key)
+    found = {
+        Section.IMAGE: canonical.dumps([image.source.kind.value, image.bits_stored, pixel_record]),
+        Section.IDENTITY: pack_identity(origin, identity_record, plan.ring.dictionary),
+    }
+    return found | {Section.FILE: file} if plan.keep_file else found
+
+
+def _check_opens(
+    package: Package, codes: _Codes, records: dict[Section, bytes], origin: Origin, plan: PackingPlan, codec: Codec
+) -> None:
+    """Raise IntegrityError unless the package opens to what was put in."""
+    back = open_codes(package, plan.ring, plan.profile, plan.protection, codec)
+    same = _equal(codes.main, back.main) and _equal(codes.preview, back.preview)
+    same = same and all(
+        back.record(section) == record for section, record in records.items() if section is not Section.IDENTITY
+    )
+    if not same or open_identity(package, plan.ring)[0] != origin:
+        raise IntegrityError("the package did not open to what was put in; nothing was written", hint="report this")
+
+
+def _equal(one: SparseCode | None, other: SparseCode | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    equal = one.side == other.side and len(one.maps) == len(other.maps)
+    for ours, theirs in zip(one.maps, other.maps, strict=False):
         equal = equal and np.array_equal(ours.positions, theirs.positions)
         equal = equal and np.array_equal(ours.levels, theirs.levels)
-    if not equal or open_identity(package, plan.keys)[0] != origin:
-        raise IntegrityError("the package did not open to what was put in; nothing was written", hint="report this")
+    return equal
 
 
 def pack_attachment(data: bytes, origin: Origin, plan: PackingPlan) -> Package:
     """Seal a file that is no image (labels, masks …) under the identity key: its name and content name patients."""
-    content = pack_identity(origin, data, plan.keys.dictionary)
-    if len(data) > _MAX_RECORD - 4096:
-        raise UnsupportedInputError(f"a file of more than {_MAX_RECORD >> 20} MiB cannot travel with the images")
+    if len(data) > MAX_FILE:
+        raise UnsupportedInputError(f"a file of more than {MAX_FILE >> 20} MiB cannot travel with the images")
+    content = pack_identity(origin, data, plan.ring.dictionary)
     package = _assemble(None, {Section.ATTACHMENT: content}, Bucket(0, 0), plan, None)
-    if open_identity(package, plan.keys) != (origin, data):
+    if open_identity(package, plan.ring) != (origin, data):
         raise IntegrityError("the package did not open to what was put in; nothing was written", hint="report this")
     return package
 
 
 def _assemble(
-    code: SparseCode | None, records_of: dict[Section, bytes], bucket: Bucket, plan: PackingPlan, codec: Codec | None
+    codes: _Codes | None, records: dict[Section, bytes], bucket: Bucket, plan: PackingPlan, codec: Codec | None
 ) -> Package:
-    from medveil.protection import padding
     from medveil.protection.encrypting import TAG_BYTES, encrypt
 
     identity = (secrets.token_bytes(16), secrets.token_bytes(SALT_BYTES))
-    bare = PackageHeader(plan.release, plan.epoch, *identity, CODE_TIER, bucket, ())
+    bare = PackageHeader(plan.release, plan.epoch, *identity, bucket, ())
     sealed: dict[Section, bytes] = {}
-    plain: dict[Section, bytes] = {}
-    if code is not None and codec is not None:
-        sealed, plain = _protect(code, bare, plan, codec)
-    if Section.IMAGE in records_of:
-        plain[Section.IMAGE] = padding.to_grid(records_of[Section.IMAGE], plan.grids[0], TAG_BYTES)
-        plain[Section.IDENTITY] = padding.to_grid(records_of[Section.IDENTITY], plan.grids[1], TAG_BYTES)
-    else:
-        plain[Section.ATTACHMENT] = padding.to_steps(records_of[Section.ATTACHMENT])
+    plain = {section: _padded(section, record, plan.grids) for section, record in records.items()}
+    if codes is not None and codec is not None:
+        _protect(codes, bare, plan, codec, sealed, plain)
     lengths = {s: len(data) for s, data in sealed.items()} | {s: len(d) + TAG_BYTES for s, d in plain.items()}
     header = PackageHeader(
-        plan.release, plan.epoch, *identity, CODE_TIER, bucket, tuple((s, lengths[s]) for s in Section if s in lengths)
+        plan.release, plan.epoch, *identity, bucket, tuple((s, lengths[s]) for s in Section if s in lengths)
     )
     for section, data in plain.items():
-        key = section_key(plan.keys, header.place(section))
-        sealed[section] = encrypt(data, key, header.associated_data(section))
+        sealed[section] = encrypt(data, plan.ring.key(header.place(section)), header.associated_data(section))
     return Package(header, sealed)
 
 
+def _padded(section: Section, record: bytes, grids: tuple[int, int]) -> bytes:
+    from medveil.protection import padding
+    from medveil.protection.encrypting import TAG_BYTES
+
+    if section is Section.IMAGE:
+        return padding.to_grid(record, grids[0], TAG_BYTES)
+    if section is Section.IDENTITY:
+        return padding.to_grid(record, grids[1], TAG_BYTES)
+    return padding.to_steps(record)
+
+
 def _protect(
-    code: SparseCode, header: PackageHeader, plan: PackingPlan, codec: Codec
-) -> tuple[dict[Section, bytes], dict[Section, bytes]]:
-    """(sections that are ready, sections that are still to be encrypted) of a code."""
+    codes: _Codes, header: PackageHeader, plan: PackingPlan, codec: Codec,
+    sealed: dict[Section, bytes], plain: dict[Section, bytes],
+) -> None:  # fmt: skip
+    """Put the codes among the sections that are ready, or those that are still to be encrypted."""
     from medveil.codecs import entropy
     from medveil.protection import ambiguation, padding, sealing
 
-    if plan.protection == "sealed":
-        composition = codec.composition(plan.profile, header.bucket)
-        key = section_key(plan.keys, header.place(Section.CODE))
-        return {Section.CODE: sealing.seal(code, composition, key).to_bytes(composition)}, {}
-    if plan.protection == "encrypted":
-        return {}, {Section.CODE: padding.to_steps(entropy.pack(code))}
-    public, support = ambiguation.ambiguate(code, codec.vector_length, plan.decoys)
-    return {Section.CODE: public.to_bytes()}, {Section.SUPPORT: padding.to_steps(support)}
+    if plan.protection == "obfuscated":
+        public, support = ambiguation.ambiguate(codes.main, codec.vector_length, plan.decoys)
+        sealed[Section.CODE], plain[Section.SUPPORT] = public.to_bytes(), padding.to_steps(support)
+        return
+    for section, code in ((Section.PREVIEW, codes.preview), (Section.CODE, codes.main)):
+        if code is None:
+            continue
+        if plan.protection == "sealed":
+            composition = composition_of(section, plan.profile, header.bucket, codec)
+            key = plan.ring.key(header.place(section))
+            sealed[section] = sealing.seal(code, composition, key).to_bytes(composition)
+        else:
+            plain[section] = padding.to_steps(entropy.pack(code))
 
 
-def entry_of(package: Package, keys: ReleaseKeys) -> PackageEntry:
+def entry_of(package: Package, ring: KeyRing) -> PackageEntry:
     """The manifest's entry of a package: digest of its bytes and the commitment of each section key."""
     from medveil.protection.encrypting import commit
 
     data = package.to_bytes()
-    commits = tuple(commit(section_key(keys, package.header.place(section))) for section, _ in package.header.sections)
+    commits = tuple(commit(ring.key(package.header.place(section))) for section, _ in package.header.sections)
     return PackageEntry(package.header.package, len(data), hashlib.sha256(data).digest(), commits)
-
-
-def check_commitments(package: Package, entry: PackageEntry, keys: ReleaseKeys) -> None:
-    """Refuse keys that are not those which the owner committed to, before anything is decoded."""
-    from medveil.protection.encrypting import commit
-
-    if len(entry.commitments) != len(package.header.sections):
-        raise IntegrityError("a package has other sections than the manifest commits to")
-    for (section, _), commitment in zip(package.header.sections, entry.commitments, strict=True):
-        if section.needs_identity and not keys.identity_key:
-            continue
-        if commit(section_key(keys, package.header.place(section))) != commitment:
-            raise IntegrityError("the key of a package is not the one that the manifest commits to")
-
-
-def open_identity(package: Package, keys: ReleaseKeys) -> tuple[Origin, bytes]:
-    """Origin, and identity record (image) or content (attachment), of a package. Needs the identity root."""
-    from medveil.protection import padding
-
-    section = Section.ATTACHMENT if Section.ATTACHMENT in package.sections else Section.IDENTITY
-    packed = padding.remove(_decrypted(package, section, keys))
-    return unpack_identity(packed, keys.dictionary, f"{section.value} section")
-
-
-def unpack_image(package: Package, keys: ReleaseKeys, profile: Profile, protection: str, codec: Codec) -> Image:
-    """Open, purify and decode one image; the identity record comes along where the keys allow it."""
-    from medveil.images import restore
-    from medveil.protection import padding
-
-    header = package.header
-    record = padding.remove(_decrypted(package, Section.IMAGE, keys))
-    try:
-        fields = canonical.loads(record, what="image section", limit=_MAX_RECORD, max_items=_MAX_ITEMS)
-        kind_name, bits_stored, pixel_record = fields
-        kind = FileKind(kind_name)
-        if type(bits_stored) is not int or type(pixel_record) is not bytes:
-            raise TypeError("fields")
-    except (TypeError, ValueError):
-        raise IntegrityError("the image section of a package does not have its three fields") from None
-    code = _unprotect(package, keys, profile, protection, codec)
-    pixels = codec.decode(code, profile, header.bucket)
-    if Bucket.of(pixels.shape[0], pixels.shape[1]) != header.bucket:
-        raise IntegrityError("an image has another size than its package says")
-    identity_record = open_identity(package, keys)[1] if keys.identity_key else b""
-    return restore(pixels, bits_stored, kind, pixel_record, identity_record)
-
-
-def max_cells(bucket: Bucket) -> int:
-    """More cells than any codec's maps of this bucket have together; what states more is refused unread.
-
-    A map of `lapped` or `primis` has one cell a pixel, and some beyond the edges; `primis` has four maps at most.
-    """
-    return _MAX_MAPS * (bucket.height + Bucket.STEP) * (bucket.width + Bucket.STEP)
-
-
-def _unprotect(package: Package, keys: ReleaseKeys, profile: Profile, protection: str, codec: Codec) -> SparseCode:
-    from medveil.codecs import entropy
-    from medveil.protection import ambiguation, padding, sealing
-
-    data = package.sections.get(Section.CODE, b"")
-    if protection == "sealed":
-        composition = codec.composition(profile, package.header.bucket)
-        key = section_key(keys, package.header.place(Section.CODE))
-        return sealing.unseal(sealing.PublicCode.from_bytes(data, composition), composition, key)
-    if protection == "encrypted":
-        return entropy.unpack(padding.remove(_decrypted(package, Section.CODE, keys)), max_cells(package.header.bucket))
-    support = padding.remove(_decrypted(package, Section.SUPPORT, keys))
-    return ambiguation.purify(ambiguation.AmbiguatedCode.from_bytes(data, max_cells(package.header.bucket)), support)
-
-
-def _decrypted(package: Package, section: Section, keys: ReleaseKeys) -> bytes:
-    from medveil.protection.encrypting import decrypt
-
-    if section not in package.sections:
-        raise IntegrityError(f"a package has no {section.value} section")
-    key = section_key(keys, package.header.place(section))
-    return decrypt(package.sections[section], key, package.header.associated_data(section))
 
 
 def fidelity(image: Image, opened: NDArray[np.generic]) -> Fidelity:

@@ -6,56 +6,86 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from medveil.errors import IntegrityError, MedveilError
+from medveil.errors import IntegrityError, MedveilError, UsageError
 from medveil.files import canonical
 from medveil.files.atomic import write_bytes
-from medveil.releases.manifest import Manifest
+from medveil.releases.ledger import Ledger
+
+_HEX_DIGITS = 64
 
 
-def check_and_pin(manifest: Manifest, *, owner_key: bytes = b"", pin: bool = True) -> bool:
-    """Compare a manifest with what was pinned for its release id, then pin it.
+def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin: bool = True) -> bool:
+    """Compare a ledger with what was pinned for its release id, then pin it.
 
     An owner key that the caller names outranks a pin of another owner, which was only a first look.
 
     Args:
-        manifest: a manifest whose signature fits the owner key that it names.
+        ledger: a chain whose signatures fit the owners that it names.
         owner_key: the Ed25519 key that the caller expects, or empty.
+        head: sha256 of a ledger entry in hexadecimal digits, or empty: the release must be that state or a later one.
         pin: remember what was seen; off for a mere look.
 
     Returns:
         Whether the signer is known: named by the caller, or pinned at an earlier look.
 
     Raises:
-        IntegrityError: another owner than expected, or an older state than seen before.
+        IntegrityError: another owner than expected, an older state than seen before, or one that forked off it.
+        UsageError: `head` is no such digest.
     """
-    if owner_key and manifest.owner != owner_key:
+    founder = ledger.owners[0]
+    if owner_key and owner_key != founder:  # a deputy's key would not do: a founder names her without asking her
         raise IntegrityError(
             "the release is signed by another owner than the one named",
             hint="compare fingerprints with the owner before you use it",
         )
-    path = _folder() / f"{manifest.release.hex()}.cbor"
+    _check_head(ledger, head)
+    path = _folder() / f"{ledger.head.release.hex()}.cbor"
     known = _read(path)
-    if known is not None and owner_key and known[0] != owner_key:
+    if known is not None and owner_key and known[0] != founder:
         known = None
     if known is not None:
-        pinned_owner, pinned_sequence = known
-        if pinned_owner != manifest.owner:
-            raise IntegrityError(
-                "the release is signed by another owner than at the first look",
-                hint="ask the owner; this can be an attempt to pass off a changed release",
-            )
-        if manifest.sequence < pinned_sequence:
-            raise IntegrityError(
-                f"the release is an older state (sequence {manifest.sequence}) "
-                f"than one seen before ({pinned_sequence})",
-                hint="get the current release from its owner",
-            )
-    if not pin:
-        return bool(owner_key) or known is not None
-    with suppress(OSError, MedveilError):  # without a writable state folder nothing is remembered
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_bytes(path, canonical.dumps([manifest.owner, manifest.sequence]), mode=0o600, overwrite=True)
-    return bool(owner_key) or known is not None
+        _compare(ledger, known)
+    if pin:
+        with suppress(OSError, MedveilError):  # without a writable state folder nothing is remembered
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            record = canonical.dumps([founder, ledger.head.number, ledger.digests[-1]])
+            write_bytes(path, record, mode=0o600, overwrite=True)
+    return bool(owner_key) or bool(head) or known is not None
+
+
+def _check_head(ledger: Ledger, head: str) -> None:
+    if not head:
+        return
+    try:
+        digest = bytes.fromhex(head)
+    except ValueError:
+        digest = b""
+    if len(head) != _HEX_DIGITS or len(digest) != _HEX_DIGITS // 2:
+        raise UsageError("--head takes the 64 hexadecimal digits that medveil ledger prints as the head")
+    if digest not in ledger.digests:
+        raise IntegrityError(
+            "the named head is not in the ledger: the release is of an older state, or of another history",
+            hint="get the current release from its owner",
+        )
+
+
+def _compare(ledger: Ledger, known: tuple[bytes, int, bytes]) -> None:
+    founder, number, digest = known
+    if founder != ledger.owners[0]:
+        raise IntegrityError(
+            "the release is signed by another owner than at the first look",
+            hint="ask the owner; this can be an attempt to pass off a changed release",
+        )
+    if ledger.head.number < number:
+        raise IntegrityError(
+            f"the release is an older state (entry {ledger.head.number} of its ledger) than one seen before ({number})",
+            hint="get the current release from its owner",
+        )
+    if ledger.digests[number] != digest:
+        raise IntegrityError(
+            f"the ledger has another entry {number} than at an earlier look: its owner signed two histories",
+            hint="ask the owner which of them is true",
+        )
 
 
 def _folder() -> Path:
@@ -64,11 +94,12 @@ def _folder() -> Path:
     return user_state_path("medveil", appauthor=False) / "pins"
 
 
-def _read(path: Path) -> tuple[bytes, int] | None:
+def _read(path: Path) -> tuple[bytes, int, bytes] | None:
     try:
-        owner, sequence = canonical.loads(path.read_bytes(), what="pin")
+        founder, number, digest = canonical.loads(path.read_bytes(), what="pin")
     except (OSError, IntegrityError, ValueError, TypeError):
         return None
     if os.name == "posix" and path.stat().st_uid != os.getuid():
         return None
-    return (owner, sequence) if isinstance(owner, bytes) and isinstance(sequence, int) else None
+    sound = isinstance(founder, bytes) and type(number) is int and number >= 0 and isinstance(digest, bytes)
+    return (founder, number, digest) if sound else None

@@ -1,109 +1,172 @@
-"""Making staged packages the release: sign what is there, then switch to it in one rename (new) or two (added)."""
+"""Making what is staged the release: a new one in one rename, a change of one by a switch of its state."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
-import os
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import MedveilError, TargetExistsError
-from medveil.files.atomic import write_bytes
+from medveil.errors import MedveilError
+from medveil.files.atomic import (
+    flush_folders,
+    flush_tree,
+    folders_below,
+    make_folder,
+    move_all,
+    remove_all,
+    remove_empty_folders,
+    set_times,
+    write_bytes,
+)
 from medveil.keys.identity import Identity
-from medveil.releases import manifest as manifests
-from medveil.releases.book import BOOK, OwnerBook
-from medveil.releases.identity import DICTIONARY
-from medveil.releases.manifest import Manifest
-from medveil.releases.settings import ShareSettings, codec_for
-from medveil.releases.staging import LOCK, Origins, check_whole, staging_of, sweep
-from medveil.releases.stored import weights_path
+from medveil.releases import state as states
+from medveil.releases.book import DRAFT, Notes, OwnerBook, owners_of, today
+from medveil.releases.ledger import Action, GrantFile, LedgerEntry
+from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE, Manifest
+from medveil.releases.staging import LOCK, check_whole, refused, staging_of, sweep
+from medveil.releases.state import State
 
 
-def publish(
-    out: Path, existing: Manifest | None, book: OwnerBook, staged: Origins, settings: ShareSettings, owner: Identity
-) -> Manifest:
-    """Sign and publish the staged packages; `out` is the release that was there, or is made.
+@dataclass(frozen=True)
+class Change:
+    """What is to become of a release.
+
+    Attributes:
+        action: how the ledger calls it.
+        manifest: the new record, or None where it stays.
+        granted: grants that are new; their files lie in the staging folder.
+        withdrawn: ids of grants that are taken out.
+        notes: what the owners' book gains.
+        files: further new files that lie in the staging folder, by path.
+    """
+
+    action: Action
+    manifest: Manifest | None
+    granted: Sequence[GrantFile] = ()
+    withdrawn: Iterable[bytes] = ()
+    notes: Notes = field(default_factory=Notes)
+    files: Sequence[str] = ()
+
+
+def found(out: Path, book: OwnerBook, granted: Sequence[GrantFile], manifest: Manifest, owner: Identity) -> State:
+    """Sign the staging folder of `out` as a new release and give it its name.
 
     Raises:
-        MedveilError: a file cannot be written or moved; the old release, or none, is there still.
+        MedveilError: a file cannot be written or moved; there is no release then, and the staging folder is kept.
     """
-    try:
-        if existing is None:
-            return _new(out, book, staged, settings, owner)
-        return _added(out, existing, book, staged, owner)
-    except OSError as error:
-        raise MedveilError(
-            f"the release cannot be written: {error.strerror or type(error).__name__}",
-            hint="run the same command again; it continues where it stopped",
-        ) from None
-
-
-def _new(out: Path, book: OwnerBook, staged: Origins, settings: ShareSettings, owner: Identity) -> Manifest:
     staging = staging_of(out)
-    weights = _embed(staging, book, settings.codec)
-    entries = sorted(staged.values())
-    sweep(
-        staging,
-        {entry.path for entry in entries}
-        | {f"grants/{note.grant_id.hex()}.age" for note in book.grants}
-        | {weights_path(staging, digest).relative_to(staging).as_posix() for digest in weights},
-    )
-    check_whole(staging, entries)
-    manifest = Manifest(
-        book.release, book.epoch, 0, owner.recipient.verify_key, owner.recipient.age, book.protection, book.profile,
-        book.grids, book.created, book.decoys, weights, _grants(staging), _digest(staging / BOOK),
-        _digest(staging / DICTIONARY) if (staging / DICTIONARY).exists() else b"", tuple(entries),
-    )  # fmt: skip
-    manifests.save(staging, manifest, owner)
-    level_times(staging, book.created)
+    try:
+        record = manifest.to_bytes()
+        entry = LedgerEntry(
+            manifest.release, 0, bytes(32), Action.SHARE, today(), manifest.epoch, hashlib.sha256(record).digest(),
+            len(manifest.packages), tuple(sorted(granted)), owners=owners_of(book.grants),
+        )  # fmt: skip
+        entry = _with_notes(entry, book.notes(), book.owner_key)
+        wanted = {e.path for e in manifest.packages} | {g.path for g in granted} | set(manifest.files())
+        sweep(staging, wanted)
+        check_whole(staging, list(manifest.packages))
+        new = {entry.path: entry.to_bytes(owner), RECORD: record, SIGNATURE: owner.sign(CONTEXT, record)}
+        for name, data in new.items():
+            make_folder((staging / name).parent)
+            write_bytes(staging / name, data, overwrite=True)
+        flush_tree(staging)  # a killed run may have left folders that were not
+        remove_all([staging / DRAFT])  # from here on it is a release that only lacks its name
+        level_times(staging, manifest.created)
+        _name(staging, out)
+        level_times(out, manifest.created)
+    except OSError as error:
+        raise refused(error) from None
+    return states.load(out)
+
+
+def finish(out: Path) -> bool:
+    """Give a release its name that a killed `found` had made whole already. Returns whether there was one."""
+    staging = staging_of(out)
+    if (staging / DRAFT).exists() or not (staging / SIGNATURE).exists():
+        return False
+    try:
+        states.load(staging)
+    except MedveilError:
+        return False
+    _name(staging, out)
+    return True
+
+
+def _name(staging: Path, out: Path) -> None:
     if out.exists():
-        out.rmdir()  # empty: share looked before it began
-    (staging / LOCK).unlink()
-    os.replace(staging, out)
-    level_times(out, book.created)
-    return manifest
+        remove_empty_folders(out)  # share looked before it began: it holds nothing
+    remove_all([staging / LOCK])
+    move_all([(staging, out)])
 
 
-def _added(out: Path, existing: Manifest, book: OwnerBook, staged: Origins, owner: Identity) -> Manifest:
-    manifest = existing.with_packages([*existing.packages, *staged.values()])
-    check_whole(staging_of(out), sorted(staged.values()))
-    manifests.announce(out, manifest, owner, via=staging_of(out))
-    for entry in staged.values():
-        (out / entry.path).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staging_of(out) / entry.path, out / entry.path)
-    check_whole(out, list(manifest.packages))
-    manifests.save(out, manifest, owner, via=staging_of(out))
-    level_times(out, book.created)
-    return manifest
+def change(folder: Path, state: State, what: Change, owner_key: bytes, owner: Identity) -> State:
+    """Switch a release to its next state; the files that are new lie in its staging folder.
+
+    Raises:
+        MedveilError: a file cannot be written or moved; the release is the old one or the new one.
+    """
+    manifest = what.manifest or state.manifest
+    record = manifest.to_bytes()
+    digest = state.ledger.head.manifest if what.manifest is None else hashlib.sha256(record).digest()
+    head, staging = state.ledger.head, staging_of(folder)
+    entry = LedgerEntry(
+        manifest.release, head.number + 1, state.ledger.digests[-1], what.action, today(), manifest.epoch, digest,
+        len(manifest.packages), tuple(sorted(what.granted)), tuple(sorted(what.withdrawn)),
+    )  # fmt: skip
+    entry = _with_notes(entry, what.notes, owner_key)
+    new = [*(grant.path for grant in entry.granted), *what.files]
+    try:
+        states.announce(folder, staging, entry, what.manifest, owner)
+        move_all([(staging / name, folder / name) for name in new])
+        if what.manifest is not None:
+            check_whole(folder, list(manifest.packages))
+        flush_folders(_folders_of(folder, new))
+        level_times(folder, manifest.created, [*new, *_state_files(entry)])
+        states.switch(folder, entry)
+        current = states.settle(folder, states.load(folder))
+        level_folders(folder, manifest.created)
+    except OSError as error:
+        raise refused(error) from None
+    return current
 
 
-def level_times(out: Path, day: str) -> None:
-    """Give every file and folder of the release the same time: midnight UTC of the day it was made."""
-    moment = datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC).timestamp()
-    for path in [*out.rglob("*"), out]:
-        os.utime(path, (moment, moment))
+def _state_files(entry: LedgerEntry) -> list[str]:
+    names = [entry.path, RECORD, SIGNATURE]
+    return names + [f"{name}.next" for name in names]
+
+
+def _with_notes(entry: LedgerEntry, notes: Notes, owner_key: bytes) -> LedgerEntry:
+    salt = secrets.token_bytes(16)
+    return replace(entry, salt=salt, notes=notes.seal(owner_key, entry.release, salt))
+
+
+def level_times(out: Path, day: str, names: Sequence[str] | None = None) -> None:
+    """Give files of the release, all of them unless named, and its folders the same time: midnight UTC of its day."""
+    if names is None:
+        paths = {out, *out.rglob("*")}
+    else:
+        paths = {out / name for name in names if (out / name).exists()} | _folders_of(out, names)
+    set_times(sorted(paths), _midnight(day))
+
+
+def level_folders(out: Path, day: str) -> None:
+    """Give the folders of a release that time; files had it before the switch, and a killed run may leave folders."""
+    set_times([*folders_below(out), out], _midnight(day))
+
+
+def _midnight(day: str) -> float:
+    return datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC).timestamp()
+
+
+def _folders_of(out: Path, names: Iterable[str]) -> set[Path]:
+    """The release folder and those below it that files of these names lie in."""
+    parents = {parent for name in names for parent in (out / name).parents if out in parent.parents}
+    return {out, *(parent for parent in parents if parent.exists())}
 
 
 def size_of(out: Path) -> int:
     """Length in bytes of all files of a release."""
     return sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
-
-
-def _grants(staging: Path) -> tuple[tuple[bytes, bytes], ...]:
-    return tuple(sorted((bytes.fromhex(path.stem), _digest(path)) for path in (staging / "grants").glob("*.age")))
-
-
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()
-
-
-def _embed(staging: Path, book: OwnerBook, codec: str) -> tuple[bytes, ...]:
-    if not (book.embed and book.profile.weights):
-        return ()
-    weights = codec_for(codec, book.profile, None).weights_bytes()
-    if hashlib.sha256(weights).digest() != book.profile.weights:
-        raise TargetExistsError("it was begun with other weights of the codec", hint="share into a new folder")
-    path = weights_path(staging, book.profile.weights)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, weights, overwrite=True)
-    return (book.profile.weights,)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from medveil.codecs.code import Codec
+from medveil.errors import IntegrityError
 from medveil.files.names import safe_relative
 from medveil.images.image import Image
-from medveil.keys.grants import Grant
-from medveil.keys.identity import Identity, Recipient
-from medveil.keys.tiers import Section
-from medveil.releases import book, packing
-from medveil.releases import manifest as manifests
+from medveil.keys.openers import Opener
+from medveil.keys.recipients import Recipient
+from medveil.keys.tiers import KeyRing, Section, Tier
+from medveil.releases import state as states
+from medveil.releases import unpacking
+from medveil.releases.access import Access, find_access
+from medveil.releases.ledger import Ledger
 from medveil.releases.manifest import Manifest, PackageEntry
-from medveil.releases.packing import Attachment
-from medveil.releases.stored import load_package, weights_path
+from medveil.releases.stored import load_package
+from medveil.releases.unpacking import Attachment
 from medveil.releases.verifying import VerifyResult, check_signer, verify
+from medveil.releases.weights import codec_of
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,16 @@ class Opened:
         content: the image, or an attachment.
         path: relative path of the original; None for who was not granted identity.
         code_bytes: length of the package on disk.
+        tier: the tier at which an image was opened; exact for an attachment.
+        file: the very file, where it was kept and the keys open it; else empty.
     """
 
     package: bytes
     content: Image | Attachment
     path: PurePosixPath | None
     code_bytes: int
+    tier: Tier = Tier.EXACT
+    file: bytes = field(repr=False, default=b"")
 
 
 class Release:
@@ -52,9 +61,10 @@ class Release:
     def __init__(self, folder: str | Path, *, owner: Recipient | None = None, pin: bool = True) -> None:
         self.folder = Path(folder)
         self._owner = owner
-        stored = manifests.load(self.folder)
-        self.signer_known = check_signer(stored, owner, pin=pin)
-        self.manifest: Manifest = stored.manifest
+        state = states.load(self.folder)
+        self.signer_known = check_signer(state.ledger, owner, pin=pin)
+        self.manifest: Manifest = state.manifest
+        self.ledger: Ledger = state.ledger
 
     def __len__(self) -> int:
         return len(self.manifest.packages)
@@ -63,52 +73,52 @@ class Release:
         """Check every byte; see `medveil.releases.verifying.verify`."""
         return verify(self.folder, owner=self._owner)
 
-    def grant_of(self, identity: Identity) -> Grant:
+    def access_of(self, identity: Opener) -> Access:
         """What `identity` may open. Raises NoFittingKeyError when nothing."""
-        return book.find_grant(self.folder, identity, self.manifest.owner, self.manifest.release)
+        return find_access(self.folder, self.ledger, self.manifest, identity)
 
-    def codec(self) -> Codec:
-        """The codec of the release's profile, with embedded weights where it needs any."""
-        return codec_of(self.folder, self.manifest)
+    def codec(self, ring: KeyRing | None = None) -> Codec:
+        """The codec of the release's profile, with embedded weights where it needs any; sealed ones need a ring."""
+        return codec_of(self.folder, self.manifest, ring)
 
-    def open(self, identity: Identity) -> Iterator[Image]:
+    def open(self, identity: Opener, *, tier: Tier = Tier.EXACT) -> Iterator[Image]:
         """The images that `identity` may open, one after the other, in the order of their random ids.
+
+        Args:
+            identity: who opens.
+            tier: open at this tier where the identity may open a better one.
 
         Raises:
             NoFittingKeyError: the release was not granted to it.
             IntegrityError: a package is damaged; raised when the iteration comes to it.
         """
-        grant = self.grant_of(identity)
-        codec = self.codec()
+        ring = self.access_of(identity).ring.lowered(tier)
+        codec = self.codec(ring)
         for entry in self.manifest.packages:
-            opened = self.open_package(entry, grant, codec)
+            opened = self.open_package(entry, ring, codec)
             if opened is not None and isinstance(opened.content, Image):
                 yield opened.content
 
-    def open_package(self, entry: PackageEntry, grant: Grant, codec: Codec) -> Opened | None:
-        """One package; None for an attachment that the grant does not open."""
-        return open_package(self.folder, self.manifest, entry, grant, codec)
+    def open_package(self, entry: PackageEntry, ring: KeyRing, codec: Codec) -> Opened | None:
+        """One package; None where the ring does not open it."""
+        return open_package(self.folder, self.manifest, entry, ring, codec)
 
 
-def codec_of(folder: Path, manifest: Manifest) -> Codec:
-    """The codec of a release's profile, with embedded weights where it needs any."""
-    from medveil.codecs.registry import codec_of_profile
-
-    digest = manifest.profile.weights
-    return codec_of_profile(manifest.profile, weights_path(folder, digest) if digest else None)
-
-
-def open_package(folder: Path, manifest: Manifest, entry: PackageEntry, grant: Grant, codec: Codec) -> Opened | None:
-    """One package of a release whose manifest was checked; None for an attachment that the grant does not open."""
+def open_package(folder: Path, manifest: Manifest, entry: PackageEntry, ring: KeyRing, codec: Codec) -> Opened | None:
+    """One package of a release whose manifest was checked; None where the ring does not open it."""
+    if ring.packages is not None and entry.package not in ring.packages:
+        return None
     package = load_package(folder, entry, manifest)
-    packing.check_commitments(package, entry, grant.keys)
+    unpacking.check_commitments(package, entry, ring)
     path = None
-    if grant.keys.identity_key:
-        origin, record = packing.open_identity(package, grant.keys)
+    if unpacking.sees_identity(package, ring):
+        origin, record = unpacking.open_identity(package, ring)
         path = safe_relative(origin.path)
         if Section.ATTACHMENT in package.sections:
             return Opened(entry.package, Attachment(record), path, entry.length)
     elif Section.ATTACHMENT in package.sections:
         return None
-    image = packing.unpack_image(package, grant.keys, manifest.profile, manifest.protection, codec)
-    return Opened(entry.package, image, path, entry.length)
+    image = unpacking.unpack_image(package, ring, manifest.profile, manifest.protection, codec)
+    if image.file and path is not None and hashlib.sha256(image.file).digest() != origin.sha256:
+        raise IntegrityError("a kept file is not the one that its package's identity names")
+    return Opened(entry.package, image.image, path, entry.length, image.tier, image.file)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 from medveil.codecs.code import Codec, Profile
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.images.image import FileKind
-from medveil.keys.identity import Identity, Recipient
-from medveil.releases.book import OwnerBook
+from medveil.keys.identity import Identity
+from medveil.keys.recipients import Recipient, Wrap
+from medveil.keys.tiers import Tier
+from medveil.releases.book import GrantNote, OwnerBook
 from medveil.releases.identity import Origin, common_part, pack_identity
+from medveil.releases.ledger import MAX_OWNERS
 from medveil.releases.manifest import PROTECTIONS
 
 DEFAULT_QUALITY_DB = 40.0
@@ -30,8 +34,14 @@ class ShareSettings:
     """What the owner asked for.
 
     Attributes:
-        to: recipients of the images.
+        to: recipients of the images, at the release's best tier unless `at` says otherwise.
+        at: the tier of a recipient.
         identity: those of them who see names, dates and the other identity metadata as well.
+        also_owners: who may open, grant, revoke and rotate as the owner does.
+        tiers: tiers that the images are to have beside those that somebody is granted; `diagnostic` is always there.
+        keep_file: seal the very file too, for who opens `exact` and sees identity.
+        allow_classical: let classical keys receive a release made with a post-quantum key.
+        allow_certificates: let X.509 certificates receive.
         protection: sealed, encrypted or obfuscated.
         codec: a registered name, or a folder that `medveil train` wrote.
         quality: target in dB, or None for the default.
@@ -41,13 +51,20 @@ class ShareSettings:
         max_rmse: RMSE in stored values above which an image counts as failed, or None.
         attach: files and folders that travel with the images, opened with identity only.
         add: extend a release that is there.
-        embed: put the codec's weights into the release.
+        embed: put the codec's weights into the release; own ones are sealed.
+        publish_weights: embed own weights for everybody to read.
         jobs: worker processes; 0 for one a core.
         dry_run: read everything, write nothing.
     """
 
     to: tuple[Recipient, ...] = ()
+    at: Mapping[Recipient, Tier] = field(default_factory=dict)
     identity: tuple[Recipient, ...] = ()
+    also_owners: tuple[Recipient, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    keep_file: bool = False
+    allow_classical: bool = False
+    allow_certificates: bool = False
     protection: str = "sealed"
     codec: str = "lapped"
     quality: float | None = None
@@ -58,6 +75,7 @@ class ShareSettings:
     attach: tuple[Path, ...] = ()
     add: bool = False
     embed: bool = True
+    publish_weights: bool = False
     jobs: int = 0
     dry_run: bool = False
 
@@ -69,10 +87,21 @@ class ShareSettings:
                 f"unknown protection {self.protection!r}; there are {', '.join(PROTECTIONS)}",
                 hint=f"did you mean {near[0]}?" if near else "",
             )
-        receiving = {recipient.age for recipient in self.to}
-        if any(recipient.age not in receiving for recipient in self.identity):
+        receiving = {recipient.text for recipient in self.to}
+        if any(recipient.text not in receiving for recipient in self.identity):
             raise UsageError(
                 "--identity names a recipient who is not granted the images", hint="name the same file with --to too"
+            )
+        if any(not recipient.verify_key for recipient in self.also_owners):
+            raise UsageError(
+                "--also-owner names a key that cannot sign", hint="use the .pub file that medveil keygen wrote"
+            )
+        if len(self.also_owners) >= MAX_OWNERS:
+            raise UsageError(f"{len(self.also_owners)} further owners; {MAX_OWNERS - 1} at most can be named")
+        if self.protection == "obfuscated" and self.release_tiers != (Tier.DIAGNOSTIC,):
+            raise UsageError(
+                "protection obfuscated has one tier, since its public part shows the code to everybody",
+                hint="leave out =TIER, --tiers and --keep-file, or share with --protection sealed",
             )
         if self.quality is not None and self.sparsity is not None:
             raise UsageError("--quality and --sparsity are two ways to ask for the same; give one")
@@ -83,6 +112,12 @@ class ShareSettings:
             raise UsageError(f"--decoys has a meaning with --protection obfuscated only, not {self.protection}")
         if self.jobs < 0:
             raise UsageError(f"--jobs {self.jobs}; 1 or more are possible, 0 means one a core")
+
+    @property
+    def release_tiers(self) -> tuple[Tier, ...]:
+        """The tiers that the images of a new release have, best first."""
+        wanted = {Tier.DIAGNOSTIC, *self.tiers, *self.at.values(), *([Tier.EXACT] if self.keep_file else [])}
+        return tuple(tier for tier in Tier if tier in wanted)
 
     @property
     def workers(self) -> int:
@@ -103,27 +138,73 @@ class ShareSettings:
 
         With `add`, settings that were left at their defaults are those of the release.
         """
+        manifest = book.manifest
         asked: dict[str, object] = {"protection": self.protection, "codec": _codec_name(self.codec)}
-        found: dict[str, object] = {"protection": book.protection, "codec": book.profile.codec}
+        found: dict[str, object] = {"protection": manifest.protection, "codec": manifest.profile.codec}
         if self.sparsity is not None:
-            asked["sparsity"], found["sparsity"] = self.sparsity, book.profile.sparsity
-        elif book.profile.quality_centidb and not (self.add and self.quality is None):
-            asked["quality"], found["quality"] = _centidb(self.quality), book.profile.quality_centidb
+            asked["sparsity"], found["sparsity"] = self.sparsity, manifest.profile.sparsity
+        elif manifest.profile.quality_centidb and not (self.add and self.quality is None):
+            asked["quality"], found["quality"] = _centidb(self.quality), manifest.profile.quality_centidb
         if self.decoys or not self.add:
-            asked["decoys"], found["decoys"] = self.decoys, book.decoys
-        if self.to or not self.add:
-            seeing = {r.age for r in self.identity}
-            mine = owner.recipient.age
-            asked["recipients"] = {r.age: r.age in seeing for r in self.to if r.age != mine}
-            found["recipients"] = {note.age: note.sees_identity for note in book.grants if note.age != mine}
+            asked["decoys"], found["decoys"] = self.decoys, manifest.decoys
+        if not self.add:  # the tiers of what is added are those of the release
+            asked["tiers"], found["tiers"] = self.release_tiers, manifest.tiers
+            asked["keep-file"], found["keep-file"] = self.keep_file, bool(book.settings.get("keep_file"))
+        elif not set(self.release_tiers) <= set(manifest.tiers):
+            asked["tiers"], found["tiers"] = self.release_tiers, manifest.tiers
+        asked |= {"owners and recipients (medveil grant adds some)": True}
+        found |= {"owners and recipients (medveil grant adds some)": self._same_people(book, owner)}
         if self.add:
             unstated = {"protection": "sealed", "codec": "lapped"}
             asked = {name: value for name, value in asked.items() if unstated.get(name) != value}
         _refuse_other([name for name in asked if asked[name] != found[name]])
 
+    def _same_people(self, book: OwnerBook, owner: Identity) -> bool:
+        """Whether the request names those whom the release was made for; with `add`, some who may open it now."""
+        notes = [note for note in (book.grants if self.add else book.first) if not note.only]
+        owners = {note.recipient.text for note in notes if note.is_owner}
+        asked = {owner.recipient.text, *(recipient.text for recipient in self.also_owners)}
+        others = [recipient for recipient in self.to if recipient.text not in owners]
+        if not self.add:
+            named = {(r.text, self.tier_of(r), r in self.identity) for r in others}
+            return asked == owners and named == {
+                (note.recipient.text, note.tier, note.sees_identity) for note in notes if not note.is_owner
+            }
+        return asked <= owners and all(any(self._is_had(r, note) for note in notes) for r in others)
+
+    def _is_had(self, recipient: Recipient, note: GrantNote) -> bool:
+        """Whether a grant gives a recipient all that the request says of them."""
+        sees = note.sees_identity or recipient not in self.identity
+        return note.recipient.text == recipient.text and self.at.get(recipient, note.tier) is note.tier and sees
+
+    def tier_of(self, recipient: Recipient) -> Tier:
+        """The tier that a recipient is granted."""
+        return self.at.get(recipient, self.release_tiers[0])
+
     def check_same_limits(self, book: OwnerBook) -> None:
         """Raises TargetExistsError when an unfinished share had other quality limits: its packages passed those."""
-        _refuse_other(["--min-quality or --max-rmse"] if self.limits != book.limits else [])
+        _refuse_other(["--min-quality or --max-rmse"] if self.limits != book.settings.get("limits") else [])
+
+
+def check_recipient(recipient: Recipient, *, hybrid: bool, allow_classical: bool, allow_certificates: bool) -> None:
+    """Raises UsageError where a recipient's kind of key has to be allowed first.
+
+    Args:
+        recipient: who is to receive.
+        hybrid: whether the release was made with a post-quantum key.
+        allow_classical, allow_certificates: what the owner allowed.
+    """
+    if recipient.wrap is Wrap.CMS_RSA and not allow_certificates:
+        raise UsageError(
+            "an X.509 certificate receives only with --allow-certificates: its grant shows issuer and serial number",
+            hint="prefer a key that medveil keygen made",
+        )
+    if hybrid and not recipient.wrap.post_quantum and not allow_classical:
+        raise UsageError(
+            f"key {recipient.fingerprint} is classical ({recipient.wrap.value}) and the release post-quantum: "
+            "whoever records it today could open it with a quantum computer",
+            hint="ask for a key made by medveil keygen, or accept that with --allow-classical",
+        )
 
 
 def _refuse_other(names: list[str]) -> None:
@@ -185,7 +266,7 @@ def choose_profile(settings: ShareSettings, *, deep: bool) -> Profile:
     return codec.profile(quality_centidb=_centidb(settings.quality), sparsity=settings.sparsity, deep=int(deep))
 
 
-def codec_for(codec: str, profile: Profile, weights: Path | None) -> Codec:
+def codec_for(codec: str, profile: Profile, weights: bytes | None) -> Codec:
     """The codec to code with: of a folder that the user named, else the profile's, with the release's own weights."""
     from medveil.codecs.registry import codec_of_profile, get_codec
 

@@ -9,7 +9,6 @@ section, which only the owner can read.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import glob
 import hashlib
 import math
@@ -19,30 +18,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import (
-    IntegrityError,
-    MedveilError,
-    NoFittingKeyError,
-    TargetExistsError,
-    UnreadableInputError,
-    UsageError,
-)
+from medveil.errors import MedveilError, TargetExistsError, UnreadableInputError, UsageError
 from medveil.files.walk import Found, find_files
-from medveil.keys.grants import Grant
-from medveil.keys.identity import Identity, Recipient
-from medveil.keys.tiers import ReleaseKeys
-from medveil.releases import manifest as manifests
+from medveil.keys.identity import Identity
+from medveil.keys.recipients import Recipient
+from medveil.keys.tiers import KEY_BYTES, EpochKeys, Tier
 from medveil.releases import staging as staged_files
-from medveil.releases.book import GrantNote, OwnerBook, full_keys, write_grant
-from medveil.releases.identity import write_dictionary
+from medveil.releases.access import dictionary_name, write_shared
+from medveil.releases.book import GrantNote, OwnerBook, today
+from medveil.releases.granting import issue, owned_state, read_book
 from medveil.releases.jobs import Failure, Outcome, Task, run_tasks
-from medveil.releases.manifest import Manifest
-from medveil.releases.packing import CODE_TIER, Fidelity, PackingPlan, open_identity
+from medveil.releases.ledger import Action
+from medveil.releases.manifest import RECORD, Manifest
+from medveil.releases.packing import Fidelity, PackingPlan
 from medveil.releases.pins import check_and_pin
-from medveil.releases.publishing import level_times, publish, size_of
-from medveil.releases.settings import ShareSettings, choose_grids, choose_profile, survey
+from medveil.releases.publishing import Change, change, finish, found, level_times, size_of
+from medveil.releases.settings import ShareSettings, check_recipient, choose_grids, choose_profile, survey
 from medveil.releases.staging import Origins, staging_of
-from medveil.releases.stored import load_package, weights_path
+from medveil.releases.state import State
+from medveil.releases.stored import load_package
+from medveil.releases.unpacking import open_identity
+from medveil.releases.weights import embed_weights, weights_of
 
 Progress = Callable[[int, int, str], None]
 
@@ -123,42 +119,52 @@ def _make(
         return
     staging = staging_of(out)
     if staged_files.begun(staging):
-        book = OwnerBook.load(staging, owner)
+        book = OwnerBook.load_draft(staging, owner)
         settings.check_same(book, owner)
         settings.check_same_limits(book)
-        keys = full_keys(staging, owner, book.release)
-        staged = staged_files.finished_packages(staging, book, keys, {task.identity for task in tasks})
+        staged = staged_files.finished_packages(staging, book, {task.identity for task in tasks})
     else:
         staged_files.clear(staging)
-        book, keys = _begin(staging, settings, tasks, owner)
-        staged = {}
+        book, staged = _begin(staging, settings, tasks, owner), {}
     todo = [task for task in tasks if task.identity not in staged]
     result.unchanged = len(tasks) - len(todo)
-    _pack(todo, book, keys, settings, staging, None, staged, result, progress)
+    _pack(todo, book, settings, staging, None, staged, result, progress)
     if not staged:
         staged_files.clear(staging)
         return
-    manifest = publish(out, None, book, staged, settings, owner)
-    check_and_pin(manifest, owner_key=owner.recipient.verify_key)
+    state = _found(out, book, staged, settings, owner)
+    check_and_pin(state.ledger, owner_key=owner.recipient.verify_key)
     result.bytes = size_of(out)
 
 
+def _found(out: Path, book: OwnerBook, staged: Origins, settings: ShareSettings, owner: Identity) -> State:
+    """Grants, shared files and manifest of a new release, and the release itself."""
+    staging, manifest, shared = staging_of(out), book.manifest, []
+    if book.dictionary:
+        epoch = manifest.epoch
+        name = dictionary_name(epoch)
+        shared.append(write_shared(staging, name, book.dictionary, manifest.release, epoch, book.ring))
+    public, sealed = embed_weights(staging, book, settings)
+    manifest = replace(
+        manifest, weights=public, shared=tuple(sorted([*shared, *sealed])), packages=tuple(sorted(staged.values()))
+    )
+    granted = [issue(staging, note, book, {}, owner) for note in book.grants]
+    return found(out, book, granted, manifest, owner)
+
+
 def _extend(
-    tasks: list[Task], out: Path, existing: Manifest, settings: ShareSettings, owner: Identity, result: ShareResult,
+    tasks: list[Task], out: Path, existing: State, settings: ShareSettings, owner: Identity, result: ShareResult,
     progress: Progress | None,
 ) -> None:  # fmt: skip
     """Add to a release, or see that there is nothing to do."""
-    book = OwnerBook.load(out, owner)
-    if (book.release, book.epoch) != (existing.release, existing.epoch):
-        raise IntegrityError("owner.age is of another release", hint="restore it from a backup")
+    book = read_book(out, existing, owner)
     settings.check_same(book, owner)
-    keys = full_keys(out, owner, book.release)
-    known = _known(out, existing, keys)
+    known = _known(out, existing.manifest, book)
     todo = [task for task in tasks if task.identity not in known]
     staged: Origins = {}
     if settings.add and not settings.dry_run:
         wanted = set() if settings.has_limits else {task.identity for task in todo}
-        staged = staged_files.finished_packages(staging_of(out), book, keys, wanted)
+        staged = staged_files.finished_packages(staging_of(out), book, wanted)
         todo = [task for task in todo if task.identity not in staged]
     result.unchanged = len(tasks) - len(todo)
     if settings.dry_run or not settings.add:
@@ -169,23 +175,29 @@ def _extend(
                 hint="--add adds them; nothing was touched",
             )
     else:
-        _pack(todo, book, keys, settings, staging_of(out), out, staged, result, progress)
+        _pack(todo, book, settings, staging_of(out), out, staged, result, progress)
     if staged:
-        manifest = publish(out, existing, book, staged, settings, owner)
-        check_and_pin(manifest, owner_key=owner.recipient.verify_key)
+        entries = [*existing.manifest.packages, *staged.values()]
+        manifest = existing.manifest.with_packages(entries, existing.ledger.head.number + 1)
+        what = Change(Action.ADD, manifest, files=[entry.path for entry in staged.values()])
+        state = change(out, existing, what, book.owner_key, owner)
+        check_and_pin(state.ledger)
         staged_files.clear(staging_of(out))
     elif not settings.dry_run:
-        level_times(out, book.created)  # a run that was killed after its last rename may have left them uneven
+        level_times(out, existing.manifest.created)  # a run that was killed at its very end may have left them uneven
     result.bytes = size_of(out)
 
 
 def _pack(
-    todo: list[Task], book: OwnerBook, keys: ReleaseKeys, settings: ShareSettings, staging: Path,
+    todo: list[Task], book: OwnerBook, settings: ShareSettings, staging: Path,
     release: Path | None, staged: Origins, result: ShareResult, progress: Progress | None,
 ) -> None:  # fmt: skip
-    plan = PackingPlan(book.release, book.epoch, book.protection, book.profile, book.grids, book.decoys, keys)
-    digest = book.profile.weights
-    weights = weights_path(release, digest) if digest and release is not None else None
+    manifest = book.manifest
+    plan = PackingPlan(
+        manifest.release, manifest.epoch, manifest.protection, manifest.profile, manifest.tiers, manifest.grids,
+        manifest.decoys, bool(book.settings.get("keep_file")), book.tag_key, book.ring,
+    )  # fmt: skip
+    weights = weights_of(release, manifest, book.ring) if release is not None else None
     for outcome in run_tasks(todo, plan, settings, staging, weights, progress):
         _record(outcome, staged, result)
 
@@ -195,24 +207,24 @@ def _tasks(inputs: list[Path], out: Path, settings: ShareSettings, result: Share
     images, attachments = find_files(inputs, skip=own), find_files(list(settings.attach), skip=own)
     if not images.files:
         raise UsageError("nothing to share: the inputs hold no files", hint="name image files, or folders of them")
-    marked = [(found, False) for found in images.files] + [(found, True) for found in attachments.files]
+    marked = [(file, False) for file in images.files] + [(file, True) for file in attachments.files]
     result.skipped = images.skipped + attachments.skipped
     tasks = []
-    for number, (found, attached) in enumerate(marked, start=1):
-        failure, digest = _digest(found)
+    for number, (file, attached) in enumerate(marked, start=1):
+        failure, digest = _digest(file)
         if failure is not None:
-            result.failed.append(Failure(number, str(found.path), type(failure).__name__, failure.message))
+            result.failed.append(Failure(number, str(file.path), type(failure).__name__, failure.message))
             continue
-        tasks.append(Task(number, found.path, found.relative.as_posix(), digest, attached))
+        tasks.append(Task(number, file.path, file.relative.as_posix(), digest, attached))
     return tasks
 
 
-def _digest(found: Found) -> tuple[MedveilError | None, bytes]:
-    if found.problem:
-        return UnreadableInputError(found.problem), b""
+def _digest(file: Found) -> tuple[MedveilError | None, bytes]:
+    if file.problem:
+        return UnreadableInputError(file.problem), b""
     try:
-        with found.path.open("rb") as file:
-            return None, hashlib.file_digest(file, "sha256").digest()
+        with file.path.open("rb") as content:
+            return None, hashlib.file_digest(content, "sha256").digest()
     except OSError as error:
         return UnreadableInputError(f"it cannot be read: {error.strerror or type(error).__name__}"), b""
 
@@ -221,73 +233,62 @@ def _refuse_foreign(out: Path) -> None:
     """Raise TargetExistsError where something of the user's own stands at the output."""
     if out.is_symlink() or (out.exists() and not out.is_dir()):
         raise TargetExistsError("the output is there and is not a folder", hint="name a new folder with -o")
-    records = (out / manifests.RECORD, out / f"{manifests.RECORD}.next")
+    records = (out / RECORD, out / f"{RECORD}.next", out / "ledger")
     if out.exists() and any(out.iterdir()) and not any(record.exists() for record in records):
         raise TargetExistsError(
             "the output folder is there and is not a release", hint="name a new folder with -o; nothing was touched"
         )
 
 
-def _existing(out: Path, owner: Identity, *, dry_run: bool) -> Manifest | None:
+def _existing(out: Path, owner: Identity, *, dry_run: bool) -> State | None:
     if not out.exists() or not any(out.iterdir()):
-        return None
-    stored = manifests.load(out)
-    if stored.manifest.owner != owner.recipient.verify_key:
-        raise NoFittingKeyError(
-            f"the release there belongs to another owner than key {owner.fingerprint}", hint="name the owner with -i"
-        )
-    check_and_pin(stored.manifest, owner_key=owner.recipient.verify_key, pin=not dry_run)
-    if not dry_run:
-        manifests.settle(out, stored)
-        _take_back(out, stored)
-    return stored.manifest
+        finished = not dry_run and finish(out)
+        if not finished:
+            return None
+    return owned_state(out, owner, repair=not dry_run)
 
 
-def _take_back(out: Path, stored: manifests.StoredManifest) -> None:
-    """Packages that an interrupted --add had moved already go back to the staging folder, to be counted there."""
-    named = {entry.path for entry in stored.manifest.packages}
-    for entry in stored.pending:
-        if entry.path not in named and (out / entry.path).is_file():
-            back = staging_of(out) / entry.path
-            back.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(out / entry.path, back)
-
-
-def _begin(staging: Path, settings: ShareSettings, tasks: list[Task], owner: Identity) -> tuple[OwnerBook, ReleaseKeys]:
-    """Keys, grants and the owner's notes of a new release; the notes come last, so that they mark a whole beginning."""
-    found = survey([(task.path, task.relative) for task in tasks if not task.attached])
-    profile, grids = choose_profile(settings, deep=found.deep), choose_grids(found)
-    keys, release, epoch = replace(ReleaseKeys.fresh(), dictionary=found.dictionary), secrets.token_bytes(16), 0
-    write_dictionary(staging, release, keys)
-    notes = [_grant(staging, release, epoch, keys, owner.recipient, True, owner)]
-    seeing = {recipient.age for recipient in settings.identity}
-    for recipient in settings.to:
-        if recipient.age not in {note.age for note in notes}:
-            sees = recipient.age in seeing
-            allowed = keys.lowered(CODE_TIER)
-            allowed = allowed if sees else allowed.without_identity()
-            notes.append(_grant(staging, release, epoch, allowed, recipient, sees, owner))
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    book = OwnerBook(
-        release, epoch, settings.protection, profile, grids, settings.decoys, settings.embed, today, settings.limits,
-        tuple(notes),
+def _begin(staging: Path, settings: ShareSettings, tasks: list[Task], owner: Identity) -> OwnerBook:
+    """The book of a new release: settings, keys, and who will be granted what."""
+    notes = _first_grants(settings, owner)
+    surveyed = survey([(task.path, task.relative) for task in tasks if not task.attached])
+    profile, grids = choose_profile(settings, deep=surveyed.deep), choose_grids(surveyed)
+    manifest = Manifest(
+        secrets.token_bytes(16), 0, 0, owner.recipient.verify_key, owner.hybrid, settings.protection, profile,
+        settings.release_tiers, grids, today(), settings.decoys,
     )  # fmt: skip
-    book.save(staging, owner)
-    return book, keys
+    kept = {"limits": settings.limits, "embed": settings.embed, "keep_file": settings.keep_file}
+    keys, owner_key = {0: EpochKeys.fresh()}, secrets.token_bytes(KEY_BYTES)
+    book = OwnerBook(manifest, owner_key, kept, keys, tuple(notes), surveyed.dictionary)
+    book.save_draft(staging, owner)
+    return book
 
 
-def _grant(
-    folder: Path, release: bytes, epoch: int, keys: ReleaseKeys, recipient: Recipient, sees: bool, owner: Identity
-) -> GrantNote:
-    grant = Grant(release, epoch, secrets.token_bytes(16), keys)
-    write_grant(folder, grant, recipient, owner)
-    return GrantNote(recipient.age, sees, grant.grant_id)
+def _first_grants(settings: ShareSettings, owner: Identity) -> list[GrantNote]:
+    owners = dict.fromkeys((owner.recipient, *settings.also_owners))
+    notes = [_note(recipient, Tier.EXACT, sees=True, owns=True) for recipient in owners]
+    for recipient in settings.to:
+        if recipient.text not in {note.recipient.text for note in notes}:
+            sees = recipient.text in {each.text for each in settings.identity}
+            notes.append(_note(recipient, settings.tier_of(recipient), sees=sees, owns=False))
+    for note in notes:
+        check_recipient(
+            note.recipient,
+            hybrid=owner.hybrid,
+            allow_classical=settings.allow_classical,
+            allow_certificates=settings.allow_certificates,
+        )
+    return notes
 
 
-def _known(out: Path, existing: Manifest, keys: ReleaseKeys) -> Origins:
+def _note(recipient: Recipient, tier: Tier, *, sees: bool, owns: bool) -> GrantNote:
+    return GrantNote(secrets.token_bytes(16), recipient, tier, sees, is_owner=owns)
+
+
+def _known(out: Path, existing: Manifest, book: OwnerBook) -> Origins:
     known = {}
     for entry in existing.packages:
-        origin, _ = open_identity(load_package(out, entry, existing), keys)
+        origin, _ = open_identity(load_package(out, entry, existing), book.ring)
         known[(origin.path, origin.sha256)] = entry
     return known
 

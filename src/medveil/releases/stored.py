@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from medveil.errors import IntegrityError
+from medveil.errors import IntegrityError, UsageError
 from medveil.files.reading import read_regular
 from medveil.releases.manifest import Manifest, PackageEntry
 from medveil.releases.package import Package
@@ -29,11 +29,17 @@ def load_package(folder: Path, entry: PackageEntry, manifest: Manifest) -> Packa
         raise IntegrityError(f"{name} was changed: its digest is not the signed one")
     package = Package.from_bytes(data)
     header = package.header
-    if (header.package, header.release, header.epoch) != (entry.package, manifest.release, manifest.epoch):
+    if (header.package, header.release) != (entry.package, manifest.release) or header.epoch > manifest.epoch:
         raise IntegrityError(f"{name} belongs to another release or entry")
     return package
 
 
-def weights_path(folder: Path, digest: bytes) -> Path:
-    """Where a release keeps embedded weights of that sha256."""
-    return folder / "weights" / f"{digest.hex()}.safetensors"
+def find_entry(manifest: Manifest, package: str) -> PackageEntry:
+    """The entry whose id begins with these hexadecimal digits. Raises UsageError for none or several."""
+    fitting = [entry for entry in manifest.packages if entry.package.hex().startswith(package.lower())]
+    if len(fitting) != 1 or not package:
+        raise UsageError(
+            f"{len(fitting)} packages have an id that begins so; exactly one is wanted",
+            hint="medveil list shows the ids to the owner; the file names under packages/ are the ids",
+        )
+    return fitting[0]

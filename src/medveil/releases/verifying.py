@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medveil.errors import IntegrityError
-from medveil.keys.identity import Recipient
-from medveil.releases import manifest as manifests
-from medveil.releases.book import BOOK
-from medveil.releases.identity import DICTIONARY
-from medveil.releases.manifest import StoredManifest
+from medveil.keys.recipients import Recipient
+from medveil.releases import state as states
+from medveil.releases.ledger import Ledger
+from medveil.releases.manifest import RECORD, SIGNATURE
 from medveil.releases.pins import check_and_pin
-from medveil.releases.stored import load_package, weights_path
+from medveil.releases.state import State
+from medveil.releases.stored import load_package
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,9 @@ class VerifyResult:
         bytes: length of the whole release on disk.
         owner: fingerprint of the Ed25519 key that signed.
         signer_known: whether that key was named by the caller or pinned at an earlier look.
-        sequence: of the manifest.
+        sequence: number of the ledger's last entry.
+        head: its sha256 in hexadecimal digits.
+        leftovers: files of a killed run of the owner, which count for nothing until she goes on.
         words: the verdict as it is to be printed.
     """
 
@@ -34,11 +36,18 @@ class VerifyResult:
     owner: str
     signer_known: bool
     sequence: int
+    head: str
+    leftovers: int
     words: str
 
 
-def verify(folder: Path, *, owner: Recipient | None = None) -> VerifyResult:
-    """Check every byte of a release against its signed manifest.
+def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> VerifyResult:
+    """Check every byte of a release against its signed ledger and manifest.
+
+    Args:
+        folder: the release.
+        owner: the owner that is expected, or None.
+        head: sha256 of a ledger entry that the release must contain, in hexadecimal digits, or empty.
 
     Raises:
         IntegrityError: a file is changed, missing, added or foreign, another owner signed, or the state is older than
@@ -46,49 +55,40 @@ def verify(folder: Path, *, owner: Recipient | None = None) -> VerifyResult:
         FormatVersionError: written by a newer medveil.
         UsageError: not a release.
     """
-    stored = manifests.load(folder)
-    known = check_signer(stored, owner)
-    for entry in stored.manifest.packages:
-        load_package(folder, entry, stored.manifest)
-    for name, (digest, what) in _other_files(folder, stored).items():
+    state = states.load(folder)
+    known = check_signer(state.ledger, owner, head=head, pin=False)
+    for entry in state.manifest.packages:
+        load_package(folder, entry, state.manifest)
+    for name, (digest, what) in state.files().items():
         _check_digest(folder / name, digest, what)
-    _check_nothing_added(folder, stored)
-    words = "verified" if known else "consistent, signer unknown"
+    leftovers = _check_nothing_added(folder, state)
+    check_signer(state.ledger, owner, head=head)  # pinned only now that all of it is sound
     return VerifyResult(
-        packages=len(stored.manifest.packages),
+        packages=len(state.manifest.packages),
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-        owner=stored.manifest.owner_fingerprint,
+        owner=state.manifest.owner_fingerprint,
         signer_known=known,
-        sequence=stored.manifest.sequence,
-        words=words,
+        sequence=state.ledger.head.number,
+        head=state.ledger.digests[-1].hex(),
+        leftovers=leftovers,
+        words="verified" if known else "consistent, signer unknown",
     )
 
 
-def check_signer(stored: StoredManifest, owner: Recipient | None, *, pin: bool = True) -> bool:
-    """Compare the manifest's signer with the named or the pinned one; see `pins.check_and_pin`."""
+def check_signer(ledger: Ledger, owner: Recipient | None, *, head: str = "", pin: bool = True) -> bool:
+    """Compare the release's founder with the named or the pinned one; see `pins.check_and_pin`."""
     if owner is not None and not owner.verify_key:
         raise IntegrityError(
             "the named owner's public key file holds no verify key",
             hint="use the .pub file that medveil keygen wrote",
         )
-    return check_and_pin(stored.manifest, owner_key=owner.verify_key if owner else b"", pin=pin)
-
-
-def _other_files(folder: Path, stored: StoredManifest) -> dict[str, tuple[bytes, str]]:
-    """Signed files beside the packages: name -> (sha256, what it is)."""
-    manifest = stored.manifest
-    files = {BOOK: (manifest.notes, "owner's notes")}
-    if manifest.dictionary:
-        files[DICTIONARY] = (manifest.dictionary, "identity dictionary")
-    files |= {f"grants/{grant.hex()}.age": (digest, "grant") for grant, digest in manifest.grants}
-    weights = {weights_path(folder, digest).relative_to(folder).as_posix(): digest for digest in manifest.weights}
-    return files | {name: (digest, "weights file") for name, digest in weights.items()}
+    return check_and_pin(ledger, owner_key=owner.verify_key if owner else b"", head=head, pin=pin)
 
 
 def _check_digest(path: Path, digest: bytes, what: str) -> None:
     try:
         if not path.is_file():
-            raise IntegrityError(f"a {what} that the manifest names is missing or no file")
+            raise IntegrityError(f"a {what} that the release names is missing or no file")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
@@ -97,13 +97,19 @@ def _check_digest(path: Path, digest: bytes, what: str) -> None:
         raise IntegrityError(f"a {what} was changed: its digest is not the signed one")
 
 
-def _check_nothing_added(folder: Path, stored: StoredManifest) -> None:
-    records = {name + end for name in (manifests.RECORD, manifests.SIGNATURE) for end in ("", ".next")}
-    packages = {entry.path for entry in (*stored.manifest.packages, *stored.pending)}
-    expected = records | packages | set(_other_files(folder, stored))
+def _check_nothing_added(folder: Path, state: State) -> int:
+    """Number of leftovers. Raises IntegrityError for anything else that the release does not name."""
+    named = {RECORD, SIGNATURE, *(entry.path for entry in state.manifest.packages), *state.files()}
+    named |= {entry.path for entry in state.ledger.entries}
+    leftovers, found = state.leftovers(), 0
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or (not path.is_dir() and path.relative_to(folder).as_posix() not in expected):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_symlink() and (path.is_dir() or name in named):
+            continue
+        if path.is_symlink() or name not in leftovers:
             raise IntegrityError(
-                "a file was added to the release that the manifest does not name",
+                "a file was added to the release that its owner did not name",
                 hint="take everything out of the release folder that share did not write",
             )
+        found += 1
+    return found

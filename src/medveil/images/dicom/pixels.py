@@ -150,7 +150,7 @@ def _stored(bits: bytes, layout: Layout) -> NDArray[np.unsignedinteger]:
         raw = inflater.decompress(bits, layout.length + 1)
     except zlib.error:
         raw = b""
-    if len(raw) != layout.length:
+    if len(raw) != layout.length or not inflater.eof or inflater.unused_data:
         raise IntegrityError("the record of unused bits does not fit the image")
     cells = np.frombuffer(raw, layout.cell).reshape(layout.height, layout.width)
     if (cells & layout.mask).any():

@@ -1,0 +1,198 @@
+"""Targets: whole packages of a hostile owner, the records of images of every kind, and a learned codec's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from benchmarks.fuzz import cast
+from benchmarks.fuzz.codes import _bytes, _integer
+from benchmarks.fuzz.containers import split
+from benchmarks.fuzz.target import Bound, Target
+from medveil import images
+from medveil.codecs.code import Bucket
+from medveil.errors import IntegrityError
+from medveil.files import canonical
+from medveil.images.image import FileKind, Image
+from medveil.keys.tiers import Section, Tier
+from medveil.protection import padding
+from medveil.protection.encrypting import TAG_BYTES, encrypt
+from medveil.releases import unpacking
+from medveil.releases.package import Package, PackageHeader, parse_header
+from medveil.releases.packing import entry_of
+
+
+def _package_seeds(protection: str) -> list[bytes]:
+    found = []
+    for package, profile in cast.packages(protection):
+        head = package.header
+        sides = [head.bucket.height, head.bucket.width]
+        found.append(canonical.dumps([sides, profile.deep, 0, cast.contents(package), head.package + head.salt]))
+    one = canonical.loads(found[0], what="seed", limit=1 << 24)
+    return [*found, *(canonical.dumps([*one[:2], lowered, *one[3:]]) for lowered in (1, 2))]
+
+
+def _package(data: bytes, bound: Bound, protection: str) -> None:
+    """A package whose sections, sealed under good keys, hold what the input says; opened to the very file."""
+    sides, deep, lowered, contents, place = split(data, 5)
+    if not isinstance(sides, list) or len(sides) != 2 or not isinstance(contents, dict):
+        raise IntegrityError("an input of another form")
+    bucket = cast.bucket_of(*(_integer(side, 0, 1 << 20) for side in sides))
+    bound.pixels = bucket.height * bucket.width
+    sections = {section: _bytes(contents[section]) for section in Section if section.value in contents}
+    package = _sealed(sections, bucket, protection, _bytes(place).ljust(32, b"\0")[:32])
+    ring = cast.RING.lowered(list(Tier)[-_integer(lowered, 0, 2)])
+    profile = cast.DEEP if deep == 1 else cast.PROFILE
+    unpacking.check_commitments(package, entry_of(package, cast.RING), ring)
+    if Section.ATTACHMENT in package.sections:
+        unpacking.open_identity(package, ring)
+        return
+    opened = unpacking.unpack_image(package, ring, profile, protection, cast.lapped())
+    _check(opened.image)
+    cast.write_again(opened.image)
+
+
+def _sealed(sections: dict[Section, bytes], bucket: Bucket, protection: str, place: bytes) -> Package:
+    """As `packing` does it, with sections of any content."""
+    public = {"sealed": (Section.PREVIEW, Section.CODE), "obfuscated": (Section.CODE,)}.get(protection, ())
+    plain = {name: data if name in public else padding.to_steps(data) for name, data in sections.items()}
+    lengths = tuple((name, len(data) + TAG_BYTES * (name not in public)) for name, data in plain.items())
+    header = PackageHeader(cast.RELEASE, 0, place[:16], place[16:], bucket, lengths)
+    parse_header(header.to_bytes())
+    return Package(
+        header,
+        {
+            name: data
+            if name in public
+            else encrypt(data, cast.RING.key(header.place(name)), header.associated_data(name))
+            for name, data in plain.items()
+        },
+    )
+
+
+def _check(image: Image) -> None:
+    low, high = image.value_range
+    if image.pixels.dtype.str not in ("|u1", "<u2", "<i2") or not 8 <= image.bits_stored <= 16:
+        raise AssertionError("pixels of another type than any image")
+    if image.pixels.size and not (low <= image.pixels.min() and image.pixels.max() <= high):
+        raise AssertionError("pixels beyond their depth")
+
+
+@cache
+def _image(kind: FileKind, number: int) -> Image:
+    return cast.read_images(kind)[number % len(cast.read_images(kind))]
+
+
+def _record_seeds(kind: FileKind) -> list[bytes]:
+    found = []
+    for number, image in enumerate(cast.read_images(kind)):
+        for identity in (image.source.identity_record, b""):
+            found.append(canonical.dumps([number, *images.records(image, cast.key("tags"))[:1], identity]))
+    return found
+
+
+def _records(data: bytes, bound: Bound, kind: FileKind) -> None:
+    """Pixel record and identity record of a kind of file, beside the pixels of one of the seeds."""
+    number, pixel_record, identity_record = split(data, 3)
+    image = _image(kind, _integer(number, 0, 3))
+    bound.pixels = image.pixels.size
+    found = images.restore(image.pixels, image.bits_stored, kind, _bytes(pixel_record), _bytes(identity_record))
+    _check(found)
+    _ = images.suffix(found), cast.write_again(found), images.warnings(found)
+    images.records(found, cast.key("tags"))
+
+
+@cache
+def _primis() -> Any:
+    from medveil.codecs.primis import PrimisCodec, shipped_weights
+
+    codec = PrimisCodec(shipped_weights(4))
+    return codec, codec.profile(quality_centidb=0, sparsity=None, deep=0)
+
+
+def _primis_seeds() -> list[bytes]:
+    from medveil.codecs import entropy
+
+    codec, profile = _primis()
+    padded = cast.plain_image(40, 48, 12, signed=True, padded=True)
+    return [entropy.pack(codec.encode(image, profile, None)) for image in (cast.plain_image(40, 48, 8), padded)]
+
+
+def _learned(data: bytes, bound: Bound) -> None:
+    from medveil.codecs import entropy
+
+    codec, profile = _primis()
+    bound.pixels = 64 * 64
+    pixels = codec.decode(entropy.unpack(data, unpacking.max_cells(Bucket(64, 64), codec)), profile, Bucket(64, 64))
+    if pixels.ndim != 2 or Bucket.of(*pixels.shape) != Bucket(64, 64):
+        raise AssertionError("pixels of another shape than any image")
+
+
+def _weights_seeds() -> list[bytes]:
+    import torch
+    from safetensors.torch import save
+
+    from medveil.networks.primis import PrimisConfig, PrimisNetwork
+
+    config = PrimisConfig(4, blocks=((16, 16),), bank_channels=(1, 2, 2))
+    tensors = {name: value.to(torch.float16).contiguous() for name, value in PrimisNetwork(config).state_dict().items()}
+    shapes = {name: list(value.shape) for name, value in tensors.items()}
+    data = save(tensors)
+    return [canonical.dumps([config_record(config), 1.0, shapes]), data[:200]]
+
+
+def config_record(config: Any) -> dict[str, Any]:
+    return {
+        name: value.value if hasattr(value, "value") else _listed(value) for name, value in config.to_json().items()
+    }
+
+
+def _listed(value: Any) -> Any:
+    return [_listed(each) for each in value] if isinstance(value, tuple | list) else value
+
+
+def _weights(data: bytes, bound: Bound) -> None:
+    """A weights file: of a configuration and tensors of shapes that the input states, or as it is."""
+    import json
+
+    import torch
+    from safetensors.torch import save
+
+    from medveil.codecs.modelfiles import parse_model
+
+    try:
+        config, step, shapes = split(data, 3)
+        sizes = {str(name): [_integer(side, 0, 4096) for side in shape] for name, shape in shapes.items()}
+        if sum(int(np.prod(size)) for size in sizes.values()) > 1 << 20:
+            raise IntegrityError("an input of another form")
+        tensors = {name: torch.zeros(size, dtype=torch.float16) for name, size in sizes.items()}
+        data = save(tensors, metadata={"medveil-primis-1": json.dumps({"config": config, "step": step})})
+    except (IntegrityError, TypeError, AttributeError, ValueError):
+        pass
+    parse_model(data)
+
+
+def _on(function: Callable[[bytes, Bound, Any], None], argument: Any) -> Callable[[bytes, Bound], None]:
+    return lambda data, bound: function(data, bound, argument)
+
+
+TARGETS = (
+    *(
+        Target(f"package, {name}", _on(_package, name), lambda name=name: _package_seeds(name), share=1.5)
+        for name in ("sealed", "encrypted", "obfuscated")
+    ),
+    *(
+        Target(
+            f"records of {kind.value}",
+            _on(_records, kind),
+            lambda kind=kind: _record_seeds(kind),
+            share=2 if kind == "dicom" else 0.7,
+        )
+        for kind in FileKind
+    ),
+    Target("primis", _learned, _primis_seeds, is_record=False),
+    Target("weights", _weights, _weights_seeds, share=0.7),
+)

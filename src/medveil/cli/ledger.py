@@ -1,0 +1,40 @@
+"""`medveil ledger`: what was done to a release."""
+
+from __future__ import annotations
+
+from medveil.cli.options import Json, Owner, Quiet, ReleaseFolder
+from medveil.cli.session import session
+
+
+def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quiet: Quiet = False) -> None:
+    """Show the signed record of what was done to a release.
+
+    Its head stands for the whole of it: who has it can check a copy with medveil verify --head.
+    """
+    with session("ledger", as_json=json, quiet=quiet) as run:
+        from medveil.cli.owner import recipient_of
+        from medveil.releases.release import Release
+
+        opened = Release(release, owner=recipient_of(owner))
+        rows = [
+            {
+                "number": entry.number,
+                "day": entry.day,
+                "action": entry.action.value,
+                "packages": entry.packages,
+                "granted": len(entry.granted),
+                "withdrawn": len(entry.withdrawn),
+                "epoch": entry.epoch,
+                "sha256": digest.hex(),
+            }
+            for entry, digest in zip(opened.ledger.entries, opened.ledger.digests, strict=True)
+        ]
+        lines = [
+            f"{row['number']:4}  {row['day']}  {row['action']:7} packages {row['packages']}, epoch {row['epoch']}, "
+            f"grants +{row['granted']} -{row['withdrawn']}  {row['sha256']}"
+            for row in rows
+        ]
+        words = "" if opened.signer_known else "  (signer unknown)"
+        lines.append(f"signed by key {opened.manifest.owner_fingerprint}{words}")
+        head = opened.ledger.digests[-1].hex()
+        run.result([*lines, f"head {head}"], done=len(rows), entries=rows, head=head, signer_known=opened.signer_known)

@@ -1,0 +1,173 @@
+"""Recipient: the public half of a key, in one canonical line of text, whatever kind of key it is.
+
+What a wrapped file shows to everybody: an X25519 or hybrid one does not tell for whom it is; an ssh one carries the
+first 4 bytes of SHA-256 of the public key, and a CMS one the issuer and the serial number of the certificate, so who
+knows the key or certificate can tell that the file is for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from medveil.errors import KeyFileError
+from medveil.keys import bech32, certificates, hybrid, sshkeys
+from medveil.keys.keyfiles import lines_of, read_public, text_of
+from medveil.keys.signatures import signature_fits
+
+SELF_CONTEXT = b"medveil/v1/recipient"
+_X25519_BYTES = 32
+_VERIFY_KEY_BYTES = 32
+
+
+class Wrap(StrEnum):
+    """How a file is wrapped for a recipient: the name of the age stanza, or "cms-rsa"."""
+
+    X25519 = "X25519"
+    HYBRID = "mlkem768x25519"
+    SSH_ED25519 = "ssh-ed25519"
+    SSH_RSA = "ssh-rsa"
+    CMS_RSA = "cms-rsa"
+
+    @property
+    def post_quantum(self) -> bool:
+        """Whether it withstands who records today and has a quantum computer later."""
+        return self is Wrap.HYBRID
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the wrapped file."""
+        return {Wrap.HYBRID: ".pqage", Wrap.CMS_RSA: ".cms"}.get(self, ".age")
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """The public half of a key.
+
+    Attributes:
+        text: canonical public text: "age1…", "age1pq1…", "ssh-ed25519 AAAA…" or "ssh-rsa AAAA…" without a comment,
+            "x509:" and the base64 of a DER certificate.
+        verify_key: raw Ed25519 public key (32 bytes) that checks what this key signs, or empty when none is named.
+    """
+
+    text: str
+    verify_key: bytes = b""
+
+    @property
+    def wrap(self) -> Wrap:
+        if self.text.startswith(certificates.PREFIX):
+            return Wrap.CMS_RSA
+        if self.text.startswith("age1"):
+            return Wrap.HYBRID if self.text.startswith(f"{hybrid.RECIPIENT_PREFIX}1") else Wrap.X25519
+        return Wrap(self.text.partition(" ")[0])
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the text (32 bytes)."""
+        return hashlib.sha256(self.text.encode()).digest()
+
+    @property
+    def fingerprint(self) -> str:
+        """The key's short name on screen: the first 100 bits of a SHA-256 in base32, in groups of four.
+
+        It is taken over the verify key, which signs the text; over the text itself where there is none.
+        """
+        digest = hashlib.sha256(self.verify_key).digest() if self.verify_key else self.digest
+        short = base64.b32encode(digest).decode().lower()[:20]
+        return "-".join(short[i : i + 4] for i in range(0, 20, 4))
+
+    def to_text(self, self_signature: bytes) -> str:
+        """Content of the public key file: an age recipients file with the verify key in comments."""
+        return (
+            f"# medveil public key {self.fingerprint}\n"
+            f"# verify-key: {base64.b64encode(self.verify_key).decode()}\n"
+            f"# self-signature: {base64.b64encode(self_signature).decode()}\n"
+            f"{self.text}\n"
+        )
+
+    @classmethod
+    def parse(cls, text: str, verify_key: bytes = b"") -> Recipient:
+        """The recipient that a line of public text names. The dates of a certificate are not looked at.
+
+        Raises:
+            KeyFileError: it is of no known kind, damaged, or too weak.
+        """
+        if len(verify_key) not in (0, _VERIFY_KEY_BYTES):
+            raise KeyFileError("the verify key is damaged: it must have 32 bytes")
+        text = text.strip()
+        if text.startswith("age1"):
+            return cls(_checked_age(text), verify_key)
+        if text.startswith(("ssh-ed25519 ", "ssh-rsa ")):
+            return cls(sshkeys.canonical_public(text), verify_key)
+        if text.startswith(certificates.PREFIX):
+            return cls(certificates.canonical(text), verify_key)
+        raise KeyFileError(
+            "this is not a public key that medveil knows: age1…, age1pq1…, ssh-ed25519 …, ssh-rsa … "
+            "or an RSA certificate in PEM",
+            hint="give the .pub file that `medveil keygen` wrote beside the .key file",
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Recipient:
+        """Read an age recipients file with exactly one recipient, an ssh .pub file, or a PEM certificate.
+
+        Raises:
+            KeyFileError: unreadable, a secret key, no such file, too weak, its self-signature does not fit, or a
+                certificate that is not valid today.
+        """
+        data = read_public(path)
+        if certificates.PEM_MARK in data:
+            return cls(certificates.text_of_pem(data))
+        text = text_of(data)
+        recipients = lines_of(text)
+        if len(recipients) != 1:
+            raise KeyFileError(
+                f"this is not a public key file: it holds {len(recipients)} keys, and exactly one is asked for",
+                hint="give the .pub file that `medveil keygen` wrote beside the .key file",
+            )
+        recipient = cls.parse(recipients[0])
+        comments = [line.strip("# ").partition(":") for line in text.splitlines() if line.startswith("#")]
+        named = {name: value.strip() for name, _, value in comments}
+        if "verify-key" not in named:
+            return recipient
+        return cls(recipient.text, _checked_verify_key(recipient.text, named))
+
+
+def _checked_age(text: str) -> str:
+    try:
+        if text.startswith(f"{hybrid.RECIPIENT_PREFIX}1"):
+            hybrid.public_key(bech32.decode(text, hybrid.RECIPIENT_PREFIX))
+        else:
+            _check_x25519(bech32.decode(text, "age"))
+    except ValueError as error:
+        raise KeyFileError(f"the public key is damaged: {error}", hint="ask its owner for the file again") from None
+    return text
+
+
+def _check_x25519(raw: bytes) -> None:
+    """Raises ValueError for what is no X25519 key, or one of the few that give everybody the same secret."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
+    if len(raw) != _X25519_BYTES:
+        raise ValueError("another kind of age key; X25519 (age1…) and hybrid (age1pq1…) ones are taken")
+    try:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(raw))
+    except ValueError:
+        raise ValueError("a point of low order") from None
+
+
+def _checked_verify_key(text: str, named: dict[str, str]) -> bytes:
+    try:
+        verify_key = base64.b64decode(named["verify-key"], validate=True)
+        signature = base64.b64decode(named.get("self-signature", ""), validate=True)
+    except ValueError:
+        verify_key, signature = b"", b""
+    if len(verify_key) != _VERIFY_KEY_BYTES or not signature_fits(verify_key, signature, SELF_CONTEXT, text.encode()):
+        raise KeyFileError(
+            "the public key file was changed: its self-signature does not fit",
+            hint="ask its owner for the file again, and compare the fingerprint by telephone",
+        )
+    return verify_key

@@ -1,0 +1,151 @@
+"""Access: what an identity may open in a release, from the grants that its ledger names."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError
+from medveil.files import canonical
+from medveil.files.atomic import make_folder, write_bytes
+from medveil.files.reading import read_regular
+from medveil.keys.grants import MAX_GRANT_FILE, Grant, open_grant
+from medveil.keys.openers import Opener
+from medveil.keys.tiers import EpochKeys, KeyRing, follow_link
+from medveil.protection import padding
+from medveil.protection.encrypting import decrypt, encrypt
+from medveil.releases.ledger import GrantFile, Ledger
+from medveil.releases.manifest import Manifest, SharedFile
+
+_MAX_SHARED = 1 << 30
+
+
+@dataclass(frozen=True)
+class Access:
+    """What somebody may open.
+
+    Attributes:
+        ring: the keys.
+        uid_key: key of the new DICOM UIDs that come out.
+        owner_key: what opens the owners' notes, or empty.
+        until: day that the owner means the access to end, or empty.
+    """
+
+    ring: KeyRing = field(repr=False)
+    uid_key: bytes = field(repr=False)
+    owner_key: bytes = field(repr=False, default=b"")
+    until: str = ""
+
+
+def find_access(folder: Path, ledger: Ledger, manifest: Manifest, opener: Opener) -> Access:
+    """All that an identity's grants in a release open.
+
+    Every grant file is compared with the owner's signed digest before a secret key is used on it.
+
+    Raises:
+        NoFittingKeyError: none is for it.
+        IntegrityError: one may be for it and is changed or missing, or opens to what no owner signed.
+    """
+    refusal: MedveilError | None = None
+    found: list[Grant] = []
+    for file in ledger.grants:
+        if file.wrap is not opener.recipient.wrap:
+            continue
+        try:
+            grant = open_grant(_signed_bytes(folder, file), opener, ledger.owners)
+        except NoFittingKeyError:
+            continue
+        except IntegrityError as error:
+            refusal = error  # another one may be sound
+            continue
+        if (grant.release, grant.grant_id) == (manifest.release, file.grant_id):
+            found.append(grant)
+        else:
+            refusal = IntegrityError("a grant was made for another release", hint="get the release again")
+    if not found:
+        raise refusal or NoFittingKeyError(
+            f"key {opener.fingerprint} opens nothing in this release",
+            hint="use the key that it was shared with, or ask the owner to share it with this one",
+        )
+    return _access(folder, manifest, found)
+
+
+def _access(folder: Path, manifest: Manifest, grants: list[Grant]) -> Access:
+    """The keys of all grants together: of the whole release, and of packages that others open better."""
+    grants = sorted(grants, key=lambda grant: (not grant.is_whole, grant.keys.tier.rank))
+    first, sections = grants[0], {place: key for grant in grants for place, key in grant.sections.items()}
+    ring = KeyRing(
+        min((grant.keys.tier for grant in grants), key=lambda tier: tier.rank),
+        bool(first.keys.identity_key) or any(section.needs_identity for _, section in sections),
+        _epochs(first, manifest) if first.is_whole else {},
+        sections,
+        {name: key for grant in grants for name, key in grant.shared.items()},
+    )
+    ring = replace(ring, dictionary=read_dictionary(folder, manifest, ring))
+    return Access(ring, first.uid_key, first.owner_key, first.until)
+
+
+def _epochs(grant: Grant, manifest: Manifest) -> dict[int, EpochKeys]:
+    """Keys of the grant's epoch and, along the manifest's links, of those before it."""
+    epochs, links = {grant.epoch: grant.keys}, dict(manifest.links)
+    epoch = grant.epoch
+    while epoch in links:
+        epochs[epoch - 1] = follow_link(epochs[epoch], links[epoch], manifest.release, epoch)
+        epoch -= 1
+    return epochs
+
+
+def _signed_bytes(folder: Path, file: GrantFile) -> bytes:
+    try:
+        data = read_regular(folder / file.path, limit=MAX_GRANT_FILE, what="grant")
+    except FileNotFoundError:
+        raise IntegrityError("a grant that the ledger names is missing") from None
+    if hashlib.sha256(data).digest() != file.sha256:
+        raise IntegrityError("a grant was changed: its digest is not the signed one")
+    return data
+
+
+def dictionary_name(epoch: int) -> str:
+    """Path of the identity dictionary that is sealed with the keys of this epoch."""
+    return f"identity.{epoch}.dict"
+
+
+def weights_name(digest: bytes, epoch: int) -> str:
+    """Path of weights of this sha256 that are sealed with the keys of this epoch."""
+    return f"weights/{digest.hex()}.{epoch}.sealed"
+
+
+def write_shared(folder: Path, name: str, plain: bytes, release: bytes, epoch: int, ring: KeyRing) -> SharedFile:
+    """Seal a file that the packages have in common, padded in 3 % steps, under keys that make it once."""
+    key = ring.shared_key(release, epoch, name)
+    if key is None:
+        raise ValueError("these keys do not open that file")
+    sealed = encrypt(padding.to_steps(plain), key, _associated(release, epoch, name))
+    make_folder((folder / name).parent)
+    write_bytes(folder / name, sealed, overwrite=True)
+    return SharedFile(name, epoch, hashlib.sha256(sealed).digest())
+
+
+def read_shared(folder: Path, file: SharedFile, manifest: Manifest, ring: KeyRing) -> bytes | None:
+    """The inverse of write_shared; None where the ring does not open it. Raises IntegrityError where it was changed."""
+    key = ring.shared_key(manifest.release, file.epoch, file.name)
+    if key is None:
+        return None
+    try:
+        data = read_regular(folder / file.name, limit=_MAX_SHARED, what="sealed file")
+    except FileNotFoundError:
+        raise IntegrityError("a sealed file that the manifest names is missing") from None
+    if hashlib.sha256(data).digest() != file.sha256:
+        raise IntegrityError("a sealed file was changed: its digest is not the signed one")
+    return padding.remove(decrypt(data, key, _associated(manifest.release, file.epoch, file.name)))
+
+
+def read_dictionary(folder: Path, manifest: Manifest, ring: KeyRing) -> bytes:
+    """What the identity sections have in common; empty where there is nothing, or the ring does not open identity."""
+    file = next((file for file in manifest.shared if file.name.startswith("identity.")), None)
+    return (read_shared(folder, file, manifest, ring) or b"") if file else b""
+
+
+def _associated(release: bytes, epoch: int, name: str) -> bytes:
+    return canonical.dumps(["medveil/v1/shared", release, epoch, name])

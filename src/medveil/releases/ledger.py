@@ -1,0 +1,275 @@
+"""Ledger: the signed, hash-chained record of what was done to a release. Its last entry says what the release is.
+
+One file an entry, `ledger/00000000.cbor` and so on: canonical CBOR `[payload, signature]`. An entry names the digest of
+the file before it and of the manifest that holds from then on, so renaming one entry from `.next` to its own name
+switches the whole release from one state to the next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from medveil.errors import FormatVersionError, IntegrityError
+from medveil.files import canonical
+from medveil.files.reading import read_regular
+from medveil.keys.identity import Identity
+from medveil.keys.recipients import Wrap
+from medveil.keys.signatures import signature_fits
+from medveil.releases.package import FORMAT
+
+FOLDER = "ledger"
+NEXT = ".next"
+_CONTEXT = b"medveil/v1/ledger"
+_MAX_ENTRY = 1 << 24
+MAX_OWNERS = 16
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_NAME = re.compile(r"[0-9]{8}\.cbor")
+_FIELDS = frozenset({
+    "format", "release", "number", "previous", "action", "day", "owners", "epoch", "manifest", "packages",
+    "granted", "withdrawn", "salt", "notes",
+})  # fmt: skip
+
+
+class Action(StrEnum):
+    """What an entry records."""
+
+    SHARE = "share"
+    ADD = "add"
+    GRANT = "grant"
+    REVOKE = "revoke"
+    ROTATE = "rotate"
+
+
+@dataclass(frozen=True, order=True)
+class GrantFile:
+    """A grant as everybody sees it.
+
+    Attributes:
+        grant_id: 16 random bytes.
+        wrap: the kind of wrap, which the file shows in any case.
+        sha256: digest of the file.
+    """
+
+    grant_id: bytes
+    wrap: Wrap
+    sha256: bytes
+
+    @property
+    def path(self) -> str:
+        """Path inside the release, with forward slashes."""
+        return f"grants/{self.grant_id.hex()}{self.wrap.suffix}"
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One entry.
+
+    Attributes:
+        release: id of the release.
+        number: 0 for the first entry, which founds the release.
+        previous: sha256 of the stored bytes of the entry before it; zeros for the first.
+        action: what was done.
+        day: when, YYYY-MM-DD.
+        owners: Ed25519 keys of who may sign for this release, the founder first; in the first entry only.
+        epoch: key epoch from then on.
+        manifest: sha256 of manifest.cbor from then on.
+        packages: number of packages from then on.
+        granted: grants that were made, sorted.
+        withdrawn: ids of grants that were taken out, sorted.
+        salt: 16 random bytes that enter the key of the notes.
+        notes: what the owners alone can read; see `book`.
+    """
+
+    release: bytes
+    number: int
+    previous: bytes
+    action: Action
+    day: str
+    epoch: int
+    manifest: bytes
+    packages: int
+    granted: tuple[GrantFile, ...] = ()
+    withdrawn: tuple[bytes, ...] = ()
+    owners: tuple[bytes, ...] = ()
+    salt: bytes = bytes(16)
+    notes: bytes = field(repr=False, default=b"")
+
+    @property
+    def path(self) -> str:
+        """Path inside the release, with forward slashes."""
+        return f"{FOLDER}/{self.number:08d}.cbor"
+
+    def to_bytes(self, owner: Identity) -> bytes:
+        """The signed file."""
+        payload = canonical.dumps(
+            {
+                "format": FORMAT,
+                "release": self.release,
+                "number": self.number,
+                "previous": self.previous,
+                "action": self.action.value,
+                "day": self.day,
+                "owners": list(self.owners),
+                "epoch": self.epoch,
+                "manifest": self.manifest,
+                "packages": self.packages,
+                "granted": [[g.grant_id, g.wrap.value, g.sha256] for g in self.granted],
+                "withdrawn": list(self.withdrawn),
+                "salt": self.salt,
+                "notes": self.notes,
+            }
+        )
+        return canonical.dumps([payload, owner.sign(_CONTEXT, payload)])
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A whole chain whose signatures and digests fit.
+
+    Attributes:
+        entries: from the founding on.
+        digests: sha256 of each stored entry.
+        pending: an entry that was announced and not switched to.
+    """
+
+    entries: tuple[LedgerEntry, ...]
+    digests: tuple[bytes, ...]
+    pending: LedgerEntry | None = None
+
+    @property
+    def head(self) -> LedgerEntry:
+        """The last entry."""
+        return self.entries[-1]
+
+    @property
+    def owners(self) -> tuple[bytes, ...]:
+        """Who may sign, the founder first."""
+        return self.entries[0].owners
+
+    @property
+    def grants(self) -> tuple[GrantFile, ...]:
+        """Grants that are there: made, and not taken out since."""
+        withdrawn = {grant_id for entry in self.entries for grant_id in entry.withdrawn}
+        return tuple(g for entry in self.entries for g in entry.granted if g.grant_id not in withdrawn)
+
+
+def load(folder: Path) -> Ledger:
+    """Read and check the ledger of a release folder.
+
+    Raises:
+        IntegrityError: an entry is changed, missing, reordered, foreign, or signed by nobody who may.
+        FormatVersionError: written by a newer medveil.
+    """
+    entries: list[LedgerEntry] = []
+    digests: list[bytes] = []
+    for number in range(_count(folder)):
+        data = _read(folder / FOLDER / f"{number:08d}.cbor")
+        if data is None:
+            raise IntegrityError(f"entry {number} of the ledger is missing")
+        entries.append(_checked(data, entries, digests))
+        digests.append(hashlib.sha256(data).digest())
+    if not entries:
+        raise IntegrityError("the ledger of the release is missing", hint="get the release again from its owner")
+    return Ledger(tuple(entries), tuple(digests), _pending(folder, entries, digests))
+
+
+def _count(folder: Path) -> int:
+    """One more than the highest number of an entry."""
+    try:
+        names = [path.name for path in (folder / FOLDER).iterdir() if _NAME.fullmatch(path.name)]
+    except OSError:
+        return 0
+    count = max((int(name[:8]) + 1 for name in names), default=0)
+    if count > len(names):
+        raise IntegrityError(f"{count - len(names)} entries of the ledger are missing")
+    return count
+
+
+def _pending(folder: Path, entries: list[LedgerEntry], digests: list[bytes]) -> LedgerEntry | None:
+    data = _read(folder / FOLDER / f"{len(entries):08d}.cbor{NEXT}")
+    if data is None:
+        return None
+    try:
+        return _checked(data, entries, digests)
+    except (IntegrityError, FormatVersionError):
+        return None
+
+
+def _checked(data: bytes, entries: list[LedgerEntry], digests: list[bytes]) -> LedgerEntry:
+    """The entry that comes after these."""
+    number = len(entries)
+    try:
+        payload, signature = canonical.loads(data, what=f"ledger entry {number}", limit=_MAX_ENTRY)
+        record = canonical.loads(payload, what=f"ledger entry {number}", limit=_MAX_ENTRY)
+        if type(record["format"]) is int and record["format"] > FORMAT:
+            raise FormatVersionError(
+                f"ledger entry {number} has format {record['format']}; this medveil reads format {FORMAT}",
+                hint="update medveil to open it",
+            )
+        entry = _entry_of(record)
+        owners = entries[0].owners if entries else entry.owners[:1]
+        signed = any(signature_fits(key, signature, _CONTEXT, payload) for key in owners)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise IntegrityError(f"ledger entry {number} does not have the fields of format 1") from None
+    if not signed:
+        raise IntegrityError(f"ledger entry {number} was changed, or is not signed by an owner of this release")
+    founding = entries[0] if entries else entry
+    if entry.number != number or entry.release != founding.release or bool(entry.owners) != (number == 0):
+        raise IntegrityError(f"ledger entry {number} belongs to another place or release")
+    if entry.previous != (digests[-1] if digests else bytes(32)):
+        raise IntegrityError(f"ledger entry {number} does not follow the one before it: entries were exchanged")
+    return entry
+
+
+def _entry_of(record: dict[str, Any]) -> LedgerEntry:
+    if set(record) != _FIELDS or record["format"] != FORMAT:
+        raise ValueError("fields")
+    if not all(type(record[name]) is list for name in ("granted", "withdrawn", "owners")):
+        raise TypeError("lists")
+    granted = tuple(GrantFile(grant_id, Wrap(wrap), digest) for grant_id, wrap, digest in record["granted"])
+    withdrawn, owners = tuple(record["withdrawn"]), tuple(record["owners"])
+    digests = [record["previous"], record["manifest"], *owners, *(grant.sha256 for grant in granted)]
+    ids = [record["release"], record["salt"], *withdrawn, *(grant.grant_id for grant in granted)]
+    if not all(type(d) is bytes and len(d) == 32 for d in digests):
+        raise ValueError("digests")
+    if not all(type(i) is bytes and len(i) == 16 for i in ids):
+        raise ValueError("ids")
+    if list(granted) != sorted(set(granted)) or list(withdrawn) != sorted(set(withdrawn)):
+        raise ValueError("order")
+    if len(owners) > MAX_OWNERS or len(set(owners)) < len(owners):
+        raise ValueError("owners")
+    integers = [record["number"], record["epoch"], record["packages"]]
+    if not all(type(n) is int and 0 <= n < 1 << 32 for n in integers) or not _DAY.fullmatch(record["day"]):
+        raise ValueError("integers or day")
+    if type(record["notes"]) is not bytes:
+        raise TypeError("notes")
+    return LedgerEntry(
+        record["release"], record["number"], record["previous"], Action(record["action"]), record["day"],
+        record["epoch"], record["manifest"], record["packages"], granted, withdrawn, owners, record["salt"],
+        record["notes"],
+    )  # fmt: skip
+
+
+def next_entry_path(folder: Path, entry: LedgerEntry) -> Path:
+    """Where an entry stands until the switch."""
+    return folder / f"{entry.path}{NEXT}"
+
+
+def weakest(wraps: Iterable[Wrap]) -> Wrap | None:
+    """The weakest kind of wrap; who breaks it opens the release. None of none."""
+    order = (Wrap.CMS_RSA, Wrap.SSH_RSA, Wrap.SSH_ED25519, Wrap.X25519, Wrap.HYBRID)
+    present = set(wraps)
+    return next((wrap for wrap in order if wrap in present), None)
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return read_regular(path, limit=_MAX_ENTRY, what=f"ledger entry {path.name}")
+    except FileNotFoundError:
+        return None

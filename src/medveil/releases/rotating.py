@@ -1,0 +1,229 @@
+"""rotate: new keys for the packages of a release, without coding an image again.
+
+Every package is opened and sealed again under a fresh id, salt and epoch; then the release switches to the new ones in
+one step, and the old ones are removed. Who holds an old grant, or an old copy, opens the old copy and nothing newer.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from medveil.codecs.code import Codec
+from medveil.errors import MedveilError, UsageError
+from medveil.files.atomic import make_folder, write_bytes
+from medveil.keys.identity import Identity
+from medveil.keys.tiers import SALT_BYTES, EpochKeys, KeyRing, Section
+from medveil.releases import staging as staged_files
+from medveil.releases.access import dictionary_name, read_shared, weights_name, write_shared
+from medveil.releases.book import GrantNote, Notes
+from medveil.releases.granting import issue, load_headers, owned_state, read_book
+from medveil.releases.jobs import PARALLEL_FROM, end_with_parent
+from medveil.releases.ledger import Action
+from medveil.releases.manifest import Manifest, PackageEntry, SharedFile
+from medveil.releases.package import Package, PackageHeader
+from medveil.releases.packing import entry_of
+from medveil.releases.pins import check_and_pin
+from medveil.releases.publishing import Change, change, size_of
+from medveil.releases.staging import staging_of
+from medveil.releases.stored import load_package
+from medveil.releases.unpacking import check_commitments, composition_of
+from medveil.releases.weights import codec_of
+
+_ROOM = 1 << 20  # bytes beside the packages: manifest, ledger, grants
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """What `rotate` did.
+
+    Attributes:
+        packages: number of packages that were sealed anew.
+        grants: number of grants that were made anew.
+        epoch: the release's key epoch.
+        bytes: length of the whole release on disk.
+        protection: of the release; with `obfuscated` the public part stays as it was, and so does what it gives away.
+        head: sha256 of the ledger's last entry.
+    """
+
+    packages: int
+    grants: int
+    epoch: int
+    bytes: int
+    protection: str
+    head: str
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a worker needs: the manifest without its packages, and both rings."""
+
+    folder: Path
+    staging: Path
+    manifest: Manifest
+    epoch: int
+    old: KeyRing = field(repr=False)
+    new: KeyRing = field(repr=False)
+
+
+def rotate(
+    folder: Path, owner: Identity, *, jobs: int = 0, progress: Callable[[int, int, str], None] | None = None
+) -> Rotated:
+    """Seal every package of a release anew.
+
+    Args:
+        folder: the release. Free space of its whole length is needed meanwhile.
+        owner: an owner of it.
+        jobs: worker processes; 0 for one a core.
+        progress: called as (done, total, text) after each package.
+
+    Raises:
+        UsageError: there is not enough free space.
+        NoFittingKeyError, IntegrityError: as `granting.owned_state`; a damaged package stops it, nothing was changed.
+    """
+    folder = Path(os.path.abspath(folder))
+    staging = staging_of(folder)
+    with staged_files.held(staging):
+        state = owned_state(folder, owner)
+        book = read_book(folder, state, owner)
+        _check_room(folder)
+        staged_files.clear(staging)  # what a killed run left there was sealed with keys that nobody has
+        epoch, keys = state.manifest.epoch + 1, EpochKeys.fresh()
+        ring = replace(KeyRing.whole({epoch: keys}), dictionary=book.dictionary)
+        work = _Work(folder, staging, replace(state.manifest, packages=()), epoch, book.ring, ring)
+        ids, entries = _reseal_all(work, state.manifest.packages, jobs, progress)
+        manifest = replace(
+            state.manifest, epoch=epoch, sequence=state.ledger.head.number + 1, links=(), shared=_reshare(work),
+            packages=tuple(sorted(entries)),
+        )  # fmt: skip
+        book = replace(book, manifest=manifest, epochs={epoch: keys})
+        notes = tuple(_renewed(note, ids) for note in book.grants)
+        headers = load_headers(staging, manifest, notes)
+        granted = [issue(staging, note, book, headers, owner) for note in notes]
+        new = [entry.path for entry in manifest.packages] + [file.name for file in manifest.shared]
+        old = [grant.grant_id for grant in state.ledger.grants]
+        what = Change(Action.ROTATE, manifest, granted, old, Notes(keys={epoch: keys}, granted=notes), new)
+        after = change(folder, state, what, book.owner_key, owner)
+        check_and_pin(after.ledger)
+        staged_files.clear(staging)
+    head = after.ledger.digests[-1].hex()
+    return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.protection, head)
+
+
+def _check_room(folder: Path) -> None:
+    needed, free = size_of(folder) + _ROOM, shutil.disk_usage(folder).free
+    if free < needed:
+        raise UsageError(
+            f"rotating needs {needed} bytes of free space, for the new packages beside the old; {free} are free",
+            hint="free some space; nothing was changed",
+        )
+
+
+def _reseal_all(
+    work: _Work, packages: tuple[PackageEntry, ...], jobs: int, progress: Callable[[int, int, str], None] | None
+) -> tuple[dict[bytes, bytes], list[PackageEntry]]:
+    """New id by old id, and the new entries."""
+    ids: dict[bytes, bytes] = {}
+    entries: list[PackageEntry] = []
+    for number, (old, new) in enumerate(_resealed(work, packages, jobs), start=1):
+        ids[old.package] = new.package
+        entries.append(new)
+        if progress is not None:
+            progress(number, len(packages), f"#{number}")
+    return ids, entries
+
+
+def _resealed(
+    work: _Work, packages: tuple[PackageEntry, ...], jobs: int
+) -> Iterator[tuple[PackageEntry, PackageEntry]]:  # fmt: skip
+    workers = min(jobs or os.cpu_count() or 1, len(packages))
+    if workers <= 1 or len(packages) < PARALLEL_FROM:
+        yield from ((entry, _reseal_one(work, entry)) for entry in packages)
+        return
+    pool = ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(os.getpid(),))
+    try:
+        yield from zip(packages, pool.map(_reseal_one, [work] * len(packages), packages, chunksize=4), strict=True)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _reseal_one(work: _Work, entry: PackageEntry) -> PackageEntry:
+    package = load_package(work.folder, entry, work.manifest)
+    check_commitments(package, entry, work.old)
+    new = reseal(package, work)
+    written = entry_of(new, work.new)
+    try:
+        make_folder((work.staging / written.path).parent)
+        write_bytes(work.staging / written.path, new.to_bytes())
+    except (OSError, MedveilError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise MedveilError(
+            f"the release cannot be written: {reason}", hint="free some space; the release is as it was"
+        ) from None
+    return written
+
+
+def reseal(package: Package, work: _Work) -> Package:
+    """The same content under a fresh id, a fresh salt and the keys of the new epoch."""
+    from medveil.protection.encrypting import decrypt, encrypt
+
+    old = package.header
+    header = PackageHeader(
+        old.release, work.epoch, secrets.token_bytes(16), secrets.token_bytes(SALT_BYTES), old.bucket, old.sections
+    )
+    sections: dict[Section, bytes] = {}
+    for section, data in package.sections.items():
+        key, new_key = work.old.key(old.place(section)), work.new.key(header.place(section))
+        if section in (Section.PREVIEW, Section.CODE) and work.manifest.protection != "encrypted":
+            sections[section] = _reseal_code(data, section, old, key, new_key, work)
+        else:
+            plain = decrypt(data, key, old.associated_data(section))
+            sections[section] = encrypt(plain, new_key, header.associated_data(section))
+    return Package(header, sections)
+
+
+def _reseal_code(
+    data: bytes, section: Section, header: PackageHeader, key: bytes, new_key: bytes, work: _Work
+) -> bytes:  # fmt: skip
+    """A sealed code anew; an obfuscated one as it is: other decoys would show by intersection which are true."""
+    from medveil.protection import sealing
+
+    if work.manifest.protection == "obfuscated":
+        return data
+    composition = composition_of(section, work.manifest.profile, header.bucket, _codec(work))
+    public = sealing.PublicCode.from_bytes(data, composition)
+    return sealing.reseal(public, composition, key, new_key).to_bytes(composition)
+
+
+_codecs: dict[tuple[Path, bytes], Codec] = {}
+
+
+def _codec(work: _Work) -> Codec:
+    place = (work.folder, work.manifest.release)
+    if place not in _codecs:
+        _codecs.clear()
+        _codecs[place] = codec_of(work.folder, work.manifest, work.old)
+    return _codecs[place]
+
+
+def _reshare(work: _Work) -> tuple[SharedFile, ...]:
+    """The sealed files that the packages have in common, sealed anew in the staging folder."""
+    shared, manifest = [], work.manifest
+    for file in manifest.shared:
+        plain = read_shared(work.folder, file, manifest, work.old)
+        if file.name.startswith("identity."):
+            name = dictionary_name(work.epoch)
+        else:
+            name = weights_name(manifest.profile.weights, work.epoch)
+        shared.append(write_shared(work.staging, name, plain or b"", manifest.release, work.epoch, work.new))
+    return tuple(sorted(shared))
+
+
+def _renewed(note: GrantNote, ids: dict[bytes, bytes]) -> GrantNote:
+    only = tuple(sorted(ids[package] for package in note.only))  # a missing one is an error: none means all of them
+    return replace(note, grant_id=secrets.token_bytes(16), only=only)

@@ -1,0 +1,206 @@
+"""State: ledger and manifest of a release folder together, and the crash-safe switch from one state to the next.
+
+The next state is announced first: `ledger/<n>.cbor.next`, then `manifest.cbor.next` and `manifest.sig.next` where the
+manifest changes, then whatever files they name. Renaming the ledger's entry to its own name is the switch. Afterwards
+the files that nothing names any more are removed, and the manifest's pair gets its own names. A reader takes the
+record whose digest the ledger's last entry names, wherever it stands, so at every moment the release is the old or
+the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from medveil.errors import FormatVersionError, IntegrityError, MedveilError, UsageError
+from medveil.files.atomic import flush_folders, make_folder, move_all, remove_all, write_bytes
+from medveil.files.reading import read_regular
+from medveil.keys.identity import Identity
+from medveil.keys.signatures import signature_fits
+from medveil.releases import ledger as ledgers
+from medveil.releases import manifest as manifests
+from medveil.releases.ledger import NEXT, Ledger, LedgerEntry
+from medveil.releases.manifest import CONTEXT, MAX_MANIFEST, RECORD, SIGNATURE, Manifest, PackageEntry
+
+_MAX_SIGNATURE = 64
+_PARTS = (RECORD, SIGNATURE, f"{RECORD}{NEXT}", f"{SIGNATURE}{NEXT}", ledgers.FOLDER, "packages", "grants")
+
+
+@dataclass(frozen=True)
+class State:
+    """What a release folder is.
+
+    Attributes:
+        ledger: the whole chain.
+        manifest: the record that the ledger's last entry names.
+        former: the record before it, while its files may still be there: the switch was cut short.
+        announced: the record of a state that was announced and not switched to.
+    """
+
+    ledger: Ledger
+    manifest: Manifest
+    former: Manifest | None = None
+    announced: Manifest | None = None
+
+    @property
+    def pending(self) -> tuple[PackageEntry, ...]:
+        """Packages of an announced state that the current one does not have."""
+        named = {entry.package for entry in self.manifest.packages}
+        announced = self.announced.packages if self.announced else ()
+        return tuple(entry for entry in announced if entry.package not in named)
+
+    def files(self) -> dict[str, tuple[bytes, str]]:
+        """Every file beside packages, manifest and ledger that belongs to the release: path -> (sha256, what it is)."""
+        return self.manifest.files() | {grant.path: (grant.sha256, "grant") for grant in self.ledger.grants}
+
+    def leftovers(self) -> set[str]:
+        """Files of a state before or after this one, which a killed run may have left: they count for nothing."""
+        names: set[str] = set()
+        for manifest in (self.former, self.announced):
+            if manifest is not None:
+                names |= {f"{RECORD}{NEXT}", f"{SIGNATURE}{NEXT}", *manifest.files()}
+                names |= {entry.path for entry in manifest.packages}
+        head, pending = self.ledger.head, self.ledger.pending
+        former = {g.grant_id: g.path for entry in self.ledger.entries for g in entry.granted}
+        if self.former is not None:
+            names |= {former[grant_id] for grant_id in head.withdrawn if grant_id in former}
+        if pending is not None:
+            names |= {f"{name}{NEXT}" for name in (pending.path, RECORD, SIGNATURE)}
+            names |= {grant.path for grant in pending.granted}
+        return names - {entry.path for entry in self.manifest.packages} - set(self.files())
+
+
+def load(folder: Path) -> State:
+    """Read and check ledger and manifest of a release folder.
+
+    The owner may switch to the next state between the reading of one file and of another; then all is read again.
+
+    Raises:
+        UsageError: the folder is not a release.
+        IntegrityError: a file of the two is missing, damaged, foreign, or of another state than the other.
+        FormatVersionError: written by a newer medveil.
+    """
+    try:
+        return _load(folder)
+    except IntegrityError:
+        return _load(folder)
+
+
+def _load(folder: Path) -> State:
+    if not any((folder / name).exists() for name in _PARTS):
+        raise UsageError("this folder is not a release: it has no manifest.cbor", hint="check the folder's name")
+    records = [_read(folder / name, MAX_MANIFEST) for name in (RECORD, f"{RECORD}{NEXT}")]
+    ledger = ledgers.load(folder)
+    manifest = _named(folder, records, ledger)
+    former = announced = None
+    if records[0] is not None and len(ledger.entries) > 1 and _digest(records[0]) != ledger.head.manifest:
+        former = _parsed_if(records[0], ledger.entries[-2].manifest)
+    if records[1] is not None and ledger.pending is not None and ledger.pending.manifest != ledger.head.manifest:
+        announced = _parsed_if(records[1], ledger.pending.manifest)
+    return State(ledger, manifest, former, announced)
+
+
+def _named(folder: Path, records: list[bytes | None], ledger: Ledger) -> Manifest:
+    """The manifest that the ledger's last entry names."""
+    head = ledger.head
+    record = next((each for each in records if each is not None and _digest(each) == head.manifest), None)
+    if record is None:
+        raise _wrong_manifest(records[0], ledger)
+    signatures = [_read(folder / name, _MAX_SIGNATURE) for name in (SIGNATURE, f"{SIGNATURE}{NEXT}")]
+    if not any(s is not None and signature_fits(o, s, CONTEXT, record) for s in signatures for o in ledger.owners):
+        raise IntegrityError("the manifest's signature is changed, missing or of another manifest", hint=_AGAIN)
+    manifest = manifests.parse(record)
+    if (manifest.release, manifest.epoch, manifest.owner) != (head.release, head.epoch, ledger.owners[0]):
+        raise IntegrityError("manifest and ledger are of different releases", hint=_AGAIN)
+    if manifest.sequence > head.number or len(manifest.packages) != head.packages:
+        raise IntegrityError("manifest and ledger do not state the same packages", hint=_AGAIN)
+    return manifest
+
+
+_AGAIN = "get the release again from its owner"
+
+
+def _wrong_manifest(record: bytes | None, ledger: Ledger) -> MedveilError:
+    if record is None:
+        return IntegrityError("the manifest is missing from the release", hint=_AGAIN)
+    if _digest(record) in {entry.manifest for entry in ledger.entries}:
+        return IntegrityError("the manifest is of an older state than the ledger", hint=_AGAIN)
+    try:
+        manifests.parse(record)
+    except FormatVersionError as error:
+        return error
+    except IntegrityError:
+        pass
+    return IntegrityError(
+        "the manifest was changed, or the last entries of the ledger are missing: they do not fit each other",
+        hint=_AGAIN,
+    )
+
+
+def announce(
+    folder: Path, staging: Path, entry: LedgerEntry, manifest: Manifest | None, owner: Identity
+) -> None:  # fmt: skip
+    """Write the next state beside the current one. Files are written in `staging`, of the same file system, first.
+
+    The entry comes first: by it, all else that is of the next state is known for what it is.
+    """
+    files = {f"{entry.path}{NEXT}": entry.to_bytes(owner)}
+    if manifest is not None:
+        record = manifest.to_bytes()
+        files |= {f"{RECORD}{NEXT}": record, f"{SIGNATURE}{NEXT}": owner.sign(CONTEXT, record)}
+    for name, data in files.items():
+        make_folder((staging / name).parent)
+        write_bytes(staging / name, data, overwrite=True)
+        move_all([(staging / name, folder / name)])
+
+
+def switch(folder: Path, entry: LedgerEntry) -> None:
+    """Make the announced state the release's, in one rename."""
+    move_all([(folder / f"{entry.path}{NEXT}", folder / entry.path)])
+
+
+def make_durable(folder: Path) -> None:
+    """Flush the renaming that made the state: a run that was killed just then did not, and all else builds on it."""
+    flush_folders([folder / ledgers.FOLDER, folder, folder.parent])
+
+
+def settle(folder: Path, state: State) -> State:
+    """Finish a switch that was cut short; the owner does so before she writes anything else.
+
+    Leftovers of the state before are removed and the manifest gets its own name. An announced state is taken back; its
+    packages must have been moved away before, or they are removed as well. Every step is durable before the next one:
+    what tells which files are leftovers goes last, and so this can be cut short as well.
+    """
+    leftovers = state.leftovers()
+    entries = {name for name in leftovers if name.startswith(f"{ledgers.FOLDER}/")}
+    remove_all(folder / name for name in sorted(leftovers - entries - {f"{RECORD}{NEXT}", f"{SIGNATURE}{NEXT}"}))
+    switched = _digest(_read(folder / RECORD, MAX_MANIFEST) or b"") != state.ledger.head.manifest
+    for name in (SIGNATURE, RECORD):
+        announced = folder / f"{name}{NEXT}"
+        if not switched and f"{name}{NEXT}" in leftovers:
+            remove_all([announced])
+        elif switched and announced.exists():
+            move_all([(announced, folder / name)])
+    remove_all(folder / name for name in sorted(entries))
+    return load(folder)
+
+
+def _parsed_if(record: bytes, digest: bytes) -> Manifest | None:
+    if _digest(record) != digest:
+        return None
+    try:
+        return manifests.parse(record)
+    except (IntegrityError, FormatVersionError):
+        return None
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _read(path: Path, limit: int) -> bytes | None:
+    try:
+        return read_regular(path, limit=limit, what=f"file {path.name}")
+    except FileNotFoundError:
+        return None

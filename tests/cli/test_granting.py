@@ -1,0 +1,249 @@
+"""grant, grants, revoke, rotate, ledger and verify --head: a session at the keyboard."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.cli.shell import run
+
+_HYBRID = "mlkem768x25519"
+
+
+@pytest.fixture(scope="session")
+def tiers_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A desk after sharing two pictures, of all tiers, with alice (preview) and ida (exact, with names)."""
+    from PIL import Image
+    from tests.pictures import picture
+
+    folder = tmp_path_factory.mktemp("tiers")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        for name in ("owner", "deputy", "alice", "ida", "mallory"):
+            assert run("keygen", "-o", f"{name}.key", "-q").code == 0
+        assert run("keygen", "-o", "old.key", "--classical", "-q").code == 0
+        (folder / "images").mkdir()
+        for number in range(2):
+            Image.fromarray(picture(number)).save(folder / "images" / f"{number}.png")
+        people = ("--to", "alice.pub=preview", "--to", "ida.pub=exact", "--identity", "ida.pub")
+        done = run(
+            "share", "images", "-i", "owner.key", *people, "--also-owner", "deputy.pub", "-o", "release", "-j", 1
+        )
+        assert done.code == 0, done.err
+    return folder
+
+
+@pytest.fixture
+def desk(tmp_path: Path, tiers_made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """This test's own copy of that desk, on a machine that never saw the release."""
+    folder = shutil.copytree(tiers_made, tmp_path / "desk", ignore=shutil.ignore_patterns("state", "config"))
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def owner(*args: object) -> tuple[object, ...]:
+    return (*args, "-i", "owner.key")
+
+
+def package() -> str:
+    return str(run(*owner("list", "release", "--json")).json["packages"][0]["package"])
+
+
+def test_a_session_of_an_owner(desk: Path) -> None:
+    assert run("open", "release", "-i", "alice.key", "-o", "a").out == "opened 2 files (2 at tier preview); 0 failed\n"
+    assert run("open", "release", "-i", "mallory.key", "-o", "m").code == 10
+
+    granted = run(*owner("grant", "release", "--to", "mallory.pub=diagnostic"))
+    assert (granted.code, granted.out) == (0, "granted to 1 recipient; 0 could open it already\n")
+    opened = run("open", "release", "-i", "mallory.key", "-o", "m")
+    assert opened.out == "opened 2 files (2 at tier diagnostic); 0 failed\n"
+    again = run(*owner("grant", "release", "--to", "mallory.pub=diagnostic"))
+    assert again.out == "granted to 0 recipients; 1 could open it already\n"
+
+    listed = run(*owner("grants", "release")).out.splitlines()
+    assert [line.split()[2] for line in listed] == ["exact", "exact", "preview", "exact", "diagnostic"]
+    assert [line.split()[-1] for line in listed] == ["owner", "owner", "names", "names", "names"]
+
+    taken = run(*owner("revoke", "release", "--to", "mallory.pub"))
+    assert taken.code == 0
+    assert taken.out == "took out 1 recipient; packages added from now on have keys of epoch 1\n"
+    assert "can open still" in taken.err
+    assert run("open", "release", "-i", "mallory.key", "-o", "m2").code == 10
+    assert run("open", "release", "-i", "alice.key", "-o", "a2").out.startswith("opened 2 files")
+
+    rotated = run(*owner("rotate", "release", "-j", 1))
+    assert rotated.code == 0
+    assert rotated.out.startswith("new keys for 2 packages, epoch 2; 4 grants made anew; release: ")
+    assert "made before" in rotated.err
+    assert run("open", "release", "-i", "ida.key", "-o", "i").out.startswith("opened 2 files (2 at tier exact)")
+    assert sorted(path.name for path in (desk / "i" / "images").iterdir()) == ["0.png", "1.png"]
+    assert (desk / "i/images/0.png").read_bytes()
+
+    rows = run("ledger", "release").out.splitlines()
+    assert [row.split()[2] for row in rows[:4]] == ["share", "grant", "revoke", "rotate"]
+    assert rows[4].startswith("signed by key ")
+    assert run("verify", "release", "--head", rows[5].removeprefix("head ")).code == 0
+    assert not list(desk.glob("*.partial"))
+
+
+def test_json_of_every_command(desk: Path) -> None:
+    granted = run(*owner("grant", "release", "--to", "mallory.pub=preview", "--until", "2999-12-31", "--json")).json
+    assert (granted["command"], granted["ok"], granted["done"], granted["unchanged"]) == ("grant", True, 1, 0)
+    (record,) = granted["grants"]
+    assert record | {"fingerprint": "", "grant": ""} == {
+        "fingerprint": "", "wrap": _HYBRID, "tier": "preview", "identity": False, "owner": False, "packages": [],
+        "until": "2999-12-31", "grant": "",
+    }  # fmt: skip
+    assert len(record["grant"]) == 32
+    assert (granted["epoch"], len(granted["head"])) == (0, 64)
+
+    listed = run(*owner("grants", "release", "--json")).json
+    assert listed["done"] == 5
+    assert listed["grants"][-1] == record
+    assert [entry["owner"] for entry in listed["grants"]] == [True, True, False, False, False]
+
+    taken = run(*owner("revoke", "release", "--to", "mallory.pub", "--json")).json
+    assert (taken["command"], taken["done"], taken["epoch"], len(taken["head"])) == ("revoke", 1, 1, 64)
+
+    rotated = run(*owner("rotate", "release", "-j", 1, "--json")).json
+    assert (rotated["command"], rotated["done"], rotated["grants"], rotated["epoch"]) == ("rotate", 2, 4, 2)
+    assert rotated["bytes"] > 1000
+
+    ledger = run("ledger", "release", "--json").json
+    assert (ledger["command"], ledger["done"], ledger["head"]) == ("ledger", 4, rotated["head"])
+    assert [entry["action"] for entry in ledger["entries"]] == ["share", "grant", "revoke", "rotate"]
+    assert ledger["entries"][0].keys() == {
+        "number", "day", "action", "packages", "granted", "withdrawn", "epoch", "sha256",
+    }  # fmt: skip
+    assert ledger["entries"][-1]["sha256"] == ledger["head"]
+
+    checked = run("verify", "release", "--json", "--head", granted["head"]).json
+    assert (checked["sequence"], checked["head"], checked["leftovers"]) == (3, rotated["head"], 0)
+
+    opened = run("open", "release", "-i", "alice.key", "-o", "a", "--json").json
+    assert (opened["tiers"], opened["withheld"], opened["until"]) == ({"preview": 2}, 0, "")
+    public = run("inspect", "release", "--json").json["public"]
+    assert (public["tiers"], public["epoch"]) == (["exact", "diagnostic", "preview"], 2)
+    assert public["weakest_wrap"] == f"{_HYBRID}, post-quantum"
+
+
+def test_a_grant_of_some_packages(desk: Path) -> None:
+    only = package()
+    done = run(*owner("grant", "release", "--to", "mallory.pub=exact", "--only", only[:16], "--until", "2999-12-31"))
+    assert done.code == 0
+    assert "advisory" in done.err
+    opened = run("open", "release", "-i", "mallory.key", "-o", "m")
+    assert opened.out == "opened 1 file (1 at tier exact); 0 failed\n"
+    assert "1 package left closed" in opened.err
+    assert "end with 2999-12-31" in opened.err
+    assert [path.stem for path in (desk / "m").iterdir()] == [only]
+    assert "1 packages only  until 2999-12-31" in run(*owner("grants", "release")).out
+    look = run("open", "release", "-i", "mallory.key", "-o", "x", "--dry-run")
+    assert look.out == "would open 1 package up to tier exact, without names; nothing was written\n"
+
+
+def test_only_takes_every_word_up_to_the_next_option(desk: Path) -> None:
+    ids = [entry["package"] for entry in run(*owner("list", "release", "--json")).json["packages"]]
+    done = run("grant", "release", "--to", "mallory.pub=preview", "--only", *ids, "-i", "owner.key", "--json").json
+    assert done["grants"][0]["packages"] == sorted(ids)
+
+
+def test_open_at_a_lower_tier(desk: Path) -> None:
+    done = run("open", "release", "-i", "ida.key", "-o", "low", "--tier", "preview")
+    assert done.out == "opened 2 files (2 at tier preview); 0 failed\n"
+    assert run("open", "release", "-i", "ida.key", "-o", "x", "--tier", "best").code == 2
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "words"),
+    [
+        (["grant", "release", "-i", "owner.key", "--to", "mallory.pub=best"], 2, "unknown tier"),
+        (["grant", "release", "-i", "owner.key", "--to", "mallory.pub", "--only", "zz"], 2, "packages have an id"),
+        (["grant", "release", "-i", "owner.key", "--to", "mallory.pub", "--until", "soon"], 2, "--until"),
+        (["grant", "release", "-i", "owner.key", "--to", "ida.pub=preview"], 2, "smaller"),
+        (["grant", "release", "-i", "owner.key", "--to", "old.pub"], 2, "classical"),
+        (["grant", "release", "-i", "owner.key", "--to", "mallory.pub", "--identity", "ida.pub"], 2, "--identity"),
+        (["grant", "release", "-i", "owner.key"], 2, "missing option '--to'"),
+        (["grant", "release", "-i", "owner.key", "--to", "nobody.pub"], 10, "cannot be read"),
+        (["grant", "release", "-i", "mallory.key", "--to", "mallory.pub"], 10, "another owner"),
+        (["grant", "release", "-i", "ida.key", "--to", "mallory.pub"], 10, "another owner"),
+        (["grants", "release", "-i", "alice.key"], 10, "another owner"),
+        (["grants", "release"], 10, "no key of your own"),
+        (["revoke", "release", "-i", "owner.key", "--to", "mallory.pub"], 2, "granted nothing"),
+        (["revoke", "release", "-i", "owner.key", "--to", "deputy.pub"], 2, "owner cannot be taken out"),
+        (["revoke", "release", "-i", "alice.key", "--to", "ida.pub"], 10, "another owner"),
+        (["rotate", "release", "-i", "ida.key"], 10, "another owner"),
+        (["rotate", "images", "-i", "owner.key"], 2, "not a release"),
+        (["ledger", "images"], 2, "not a release"),
+        (["ledger", "release", "--owner", "mallory.pub"], 11, "another owner"),
+        (["ledger", "release", "--owner", "deputy.pub"], 11, "another owner"),
+        (["verify", "release", "--head", "00"], 2, "--head"),
+        (["verify", "release", "--head", "0" * 64], 11, "named head"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_said_and_changes_nothing(desk: Path, args: list[str], code: int, words: str) -> None:
+    before = {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()}
+    done = run(*args)
+    assert (done.code, done.out) == (code, "")
+    assert words in done.err
+    assert "Traceback" not in done.err
+    assert {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()} == before
+
+
+def test_a_tampered_ledger_stops_every_command(desk: Path) -> None:
+    path = desk / "release" / "ledger" / "00000000.cbor"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    for args in (
+        ("verify", "release"),
+        ("ledger", "release"),
+        ("open", "release", "-i", "alice.key", "-o", "a"),
+        owner("grants", "release"),
+        owner("grant", "release", "--to", "mallory.pub"),
+        owner("revoke", "release", "--to", "ida.pub"),
+        owner("rotate", "release"),
+    ):
+        assert run(*args).code == 11
+
+
+def test_an_older_copy_is_noticed_by_its_head(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree("release", "older")
+    head = run(*owner("grant", "release", "--to", "mallory.pub", "--json")).json["head"]
+    monkeypatch.setenv("XDG_STATE_HOME", str(desk / "another-machine"))
+    assert run("verify", "older").code == 0
+    assert run("verify", "older", "--head", head).code == 11
+    assert run("verify", "release", "--head", head).out.startswith("verified: 2 packages")
+
+
+def test_a_deputy_grants_and_the_owner_sees_it(desk: Path) -> None:
+    assert run("grant", "release", "--to", "mallory.pub=preview", "-i", "deputy.key").code == 0
+    assert len(run(*owner("grants", "release")).out.splitlines()) == 5
+    assert run("rotate", "release", "-i", "deputy.key", "-j", 1).code == 0
+    assert run("verify", "release", "--owner", "owner.pub").out.startswith("verified")
+
+
+def test_a_classical_key_may_be_allowed(desk: Path) -> None:
+    assert run(*owner("grant", "release", "--to", "old.pub=preview", "--allow-classical")).code == 0
+    assert run("open", "release", "-i", "old.key", "-o", "o").code == 0
+    assert run("inspect", "release", "--json").json["public"]["weakest_wrap"] == "X25519, classical"
+
+
+def test_who_was_taken_out_does_not_open_what_is_added(desk: Path) -> None:
+    shutil.copytree("release", "kept")
+    assert run(*owner("revoke", "release", "--to", "ida.pub")).code == 0
+    shutil.copy("images/0.png", "new.png")
+    added = run(*owner("share", "new.png", "-o", "release", "--add", "-j", 1))
+    assert added.code == 0, added.err
+    assert run("open", "release", "-i", "ida.key", "-o", "i").code == 10
+    assert run("open", "release", "-i", "alice.key", "-o", "a").out == "opened 3 files (3 at tier preview); 0 failed\n"
+
+
+def test_an_obfuscated_release_says_what_a_rotation_leaves(desk: Path) -> None:
+    shared = ("share", "images", "-o", "obfuscated", "--protection", "obfuscated", "--to", "alice.pub", "-j", 1)
+    assert run(*owner(*shared)).code == 0
+    assert "stays as it was" in run(*owner("rotate", "obfuscated", "-j", 1)).err
+    assert run(*owner("share", "images", "-o", "o2", "--protection", "obfuscated", "--tiers", "exact")).code == 2

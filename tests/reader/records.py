@@ -1,0 +1,82 @@
+"""docs/format-records.md: the attributes of an image, as maps. Fields that are not known are left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.reader import cbor
+from tests.reader.refusal import require
+from tests.reader.shapes import Check, many, one_of, raw, row, rows, whole
+
+_LIMIT = 80 << 20
+_UIDS = {"SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"}
+
+
+def _is_chunk_name(value: Any) -> bool:
+    """Ancillary: it begins with a small letter."""
+    return isinstance(value, bytes) and len(value) == 4 and value.isalpha() and value[:1].islower()
+
+
+def _is_field(value: Any) -> bool:
+    return row(value, whole, whole, raw()) or row(value, whole, whole, many(_is_field))
+
+
+def _are_uids(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() <= _UIDS and all(map(raw(16), value.values()))
+
+
+_PNG: tuple[dict[str, Check], dict[str, Check]] = (
+    {"depth": one_of(8, 16), "density": raw(0, 9)},
+    {"chunks": rows(_is_chunk_name, raw(), one_of(False, True))},
+)
+_KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
+    "png": _PNG,
+    "jpeg": _PNG,
+    "tiff": (
+        {
+            "depth": one_of(8, 16),
+            "signed": one_of(0, 1),
+            "photometric": one_of(0, 1),
+            "orientation": one_of(*range(1, 9)),
+            "compression": one_of(1, 8),
+        },
+        {"fields": many(_is_field)},
+    ),
+    "nifti": (
+        {"header": raw(348, 540), "gzip": one_of(0, 1)},
+        {"header": raw(348, 540), "between": raw()},
+    ),
+    "dicom": (
+        {"elements": raw(), "uids": _are_uids},
+        {
+            "elements": raw(),
+            "meta": raw(),
+            "fill": one_of(0, 1, 2),
+            "unused": raw(),
+            "word": one_of(0, 1),
+            "compressed": one_of(0, 1),
+        },
+    ),
+}
+
+
+def pixel_record(data: bytes, kind: str) -> dict[str, Any]:
+    """The fields that travel with the pixels."""
+    require(kind in _KINDS, "an unknown kind of file")
+    return _fields(data, kind, _KINDS[kind][0])
+
+
+def identity_record(data: bytes, kind: str) -> dict[str, Any]:
+    """The other fields; none where the record is empty."""
+    return _fields(data, kind, _KINDS[kind][1]) if data else {}
+
+
+def _fields(data: bytes, kind: str, checks: dict[str, Check]) -> dict[str, Any]:
+    found = cbor.loads(data, limit=_LIMIT)
+    require(isinstance(found, dict) and found.get("kind") == kind, "a record of another kind")
+    require(found.get("version") == 1, "a record of another version")
+    for name, check in checks.items():
+        may_lack = any(map(check, (b"", [], {})))
+        require(check(found[name]) if name in found else may_lack, f"a record whose {name} is none")
+    fields: dict[str, Any] = found
+    return fields

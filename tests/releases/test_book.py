@@ -1,0 +1,69 @@
+"""What one owner writes into the notes is read by the programs of the others."""
+
+import pytest
+
+from medveil.errors import IntegrityError
+from medveil.files import canonical
+from medveil.keys.identity import Identity
+from medveil.keys.tiers import EpochKeys, Tier
+from medveil.releases.book import GrantNote, Notes
+
+KEY = b"k" * 32
+GRANT = [b"g" * 16, ["age1" + "q" * 58, b""], "exact", True, [], "", False]
+
+
+def notes(settings=None, keys=((0, KEY, KEY),), granted=(GRANT,)):
+    return canonical.dumps([{} if settings is None else settings, [list(row) for row in keys], list(granted)])
+
+
+def changed(place, value):
+    return [value if number == place else field for number, field in enumerate(GRANT)]
+
+
+def test_notes_come_back():
+    people = [Identity.fresh(classical=True).recipient, Identity.fresh().recipient]
+    granted = tuple(
+        GrantNote(bytes([i]) * 16, person, Tier.PREVIEW, bool(i), (b"p" * 16,) * i, "2027-01-01" * i, not i)
+        for i, person in enumerate(people)
+    )
+    written = Notes({"limits": [None, 1.5]}, {0: EpochKeys.fresh(), 7: EpochKeys.fresh()}, granted)
+    assert Notes.from_bytes(written.to_bytes()) == written
+    assert Notes.from_bytes(notes()).keys[0].tier_key == KEY
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        notes(settings=[]),
+        notes(keys=[(0, KEY, b"short")]),
+        notes(keys=[(0, [], KEY)]),
+        notes(keys=[(None, KEY, KEY)]),
+        notes(keys=[([], KEY, KEY)]),
+        notes(keys=[(1 << 32, KEY, KEY)]),
+        notes(keys=[(1, KEY, KEY), (0, KEY, KEY)]),
+        notes(keys=[(1, KEY, KEY), (1, KEY, KEY)]),
+        notes(keys=[(1, KEY)]),
+        notes(granted=[[]]),
+        notes(granted=[{}]),
+        notes(granted=[changed(0, b"short")]),
+        notes(granted=[changed(1, ["age26nonsense", b""])]),
+        notes(granted=[changed(1, [{}, b""])]),
+        notes(granted=[changed(1, ["age1qq", b"short"])]),
+        notes(granted=[changed(1, ["age1qq", "text"])]),
+        notes(granted=[changed(2, "best")]),
+        notes(granted=[changed(2, [])]),
+        notes(granted=[changed(3, 1)]),
+        notes(granted=[changed(4, b"")]),
+        notes(granted=[changed(4, [b"short"])]),
+        notes(granted=[changed(5, b"2027-01-01")]),
+        notes(granted=[changed(5, "tomorrow")]),
+        notes(granted=[changed(6, None)]),
+        canonical.dumps([{}, {}, []]),
+        canonical.dumps([{}, []]),
+        canonical.dumps(7),
+        b"",
+    ],
+)
+def test_notes_of_another_form_are_refused(data):
+    with pytest.raises(IntegrityError):
+        Notes.from_bytes(data)
