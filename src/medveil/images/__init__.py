@@ -1,7 +1,7 @@
 """Grey images at their own bit depth, read from and written to the files of the clinic and of research."""
 
 from medveil.images.image import FileKind, Image, Source
-from medveil.images.kinds import read, records, restore, suffix, to_file_bytes, warnings
+from medveil.images.kinds import colour_profile, read, records, restore, suffix, to_file_bytes, warnings
 from medveil.images.loss import Loss
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Image",
     "Loss",
     "Source",
+    "colour_profile",
     "read",
     "records",
     "restore",

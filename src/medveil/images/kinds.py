@@ -126,6 +126,11 @@ def suffix(image: Image) -> str:
     return ".png"
 
 
+def colour_profile(image: Image) -> bytes:
+    """The colour profile of a PNG or JPEG as its identity record holds it; empty where there is none."""
+    return png.colour_profile(image) if image.source.kind in (FileKind.PNG, FileKind.JPEG) else b""
+
+
 def warnings(image: Image) -> list[str]:
     """What the owner should know before sharing, in words without any value from the file."""
     if image.source.kind is FileKind.DICOM:

@@ -102,6 +102,12 @@ def encode(pixels: NDArray[np.generic], before: list[Chunk], after: list[Chunk])
     return _file([chunks[0], *before], body, after)
 
 
+def colour_profile(image: Image) -> bytes:
+    """Content of the image's iCCP chunk, or nothing: it describes a scanner or a program, and nobody's picture."""
+    chunks = _chunks(image.source.identity_record, image.source.kind)
+    return next((chunk.data for chunk in chunks if chunk.name == b"iCCP"), b"")
+
+
 def _chunks(identity_record: bytes, kind: FileKind) -> list[Chunk]:
     if not identity_record:
         return []

@@ -1,21 +1,21 @@
-"""Identity sections: path, digest and identity record of an original, deflated against what the release has in common.
+"""Identity sections: path, digest and identity record of an original, deflated against a dictionary of the release.
 
-Originals of one hospital share most of their attributes, and pictures of one program the same colour profile. A sample
-of them is kept once a release, as `identity.dict`, sealed under the identity root; every identity section is a zlib
-stream with that preset dictionary. So the sections are short, and can be padded to one length for the whole release.
+Pictures of one program carry the same colour profile, which is longer than all else in their records. Such profiles are
+kept once a release, sealed under the identity root; every identity section is a zlib stream with that preset dictionary.
+So the sections are short, and can be padded to one length for the whole release.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 
 MAX_PATH = 1 << 15  # characters; no system has longer ones
-_MAX_DICTIONARY = 32 * 1024  # zlib's window: what is farther back is of no use
-_MAX_SAMPLES = 16
+MAX_DICTIONARY = 32 * 1024  # zlib's window: what is farther back is of no use
 _MAX_ITEMS = 16
 _DIGEST_BYTES = 32
 
@@ -60,8 +60,12 @@ def unpack_identity(data: bytes, dictionary: bytes, what: str, limit: int) -> tu
     return Origin(path, sha256), record
 
 
-def common_part(records: list[bytes]) -> bytes:
-    """A dictionary of at most 32 KiB: distinct records, evenly spread over the release."""
-    distinct = sorted({record for record in records if len(record) > 16}, key=lambda record: (len(record), record))
-    spread = distinct[:: max(1, -(-len(distinct) // _MAX_SAMPLES))]
-    return b"".join(record[: _MAX_DICTIONARY // max(1, len(spread))] for record in spread)
+def common_part(profiles: list[bytes]) -> bytes:
+    """A dictionary of at most 32 KiB: the colour profiles that two or more images carry, the most frequent last.
+
+    Nothing else goes into it: whoever opens one identity section has the dictionary, and a name that stood in it would
+    be told to all of them.
+    """
+    counted = Counter(profile for profile in profiles if profile)
+    common = sorted((count, profile) for profile, count in counted.items() if count > 1)
+    return b"".join(profile for _, profile in common)[-MAX_DICTIONARY:]

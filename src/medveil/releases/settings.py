@@ -224,7 +224,7 @@ class Survey:
         deep: an image has more than 8 bits.
         dicom: an image is DICOM.
         image_bytes, identity_bytes: the longest image and identity section that they need.
-        dictionary: what their identity records have in common.
+        dictionary: colour profiles that several of them carry.
     """
 
     deep: bool = False
@@ -242,6 +242,7 @@ def survey(inputs: list[tuple[Path, str]]) -> Survey:
     deep = dicom = False
     longest = 0
     identities: list[tuple[Origin, bytes]] = []
+    profiles: list[bytes] = []
     for path, relative in inputs:
         try:
             image = images.read(path)
@@ -253,7 +254,8 @@ def survey(inputs: list[tuple[Path, str]]) -> Survey:
         dicom |= kind is FileKind.DICOM
         longest = max(longest, len(canonical.dumps([kind.value, image.bits_stored, pixel_record])))
         identities.append((Origin(relative, hashlib.sha256(relative.encode()).digest()), identity_record))
-    dictionary = common_part([record for _, record in identities])
+        profiles.append(images.colour_profile(image))
+    dictionary = common_part(profiles)
     packed = max((len(pack_identity(*identity, dictionary)) for identity in identities), default=0)
     return Survey(deep, dicom, longest + _OVERHEAD, packed + _OVERHEAD + _SPREAD, dictionary)
 
