@@ -40,7 +40,9 @@ SOURCES = closure(
 _COVERED = re.compile(r"cov: (\d+) ft: (\d+)")
 
 
-def run(work: Path, minutes: float = MINUTES, only: Sequence[str] = (), *, random: bool = False) -> dict[str, Any]:
+def run(
+    work: Path, minutes: float = MINUTES, only: Sequence[str] = (), *, random: bool = False, resume: bool = False
+) -> dict[str, Any]:
     """Fuzz and collect; corpora and inputs that found something stay below `work`."""
     from benchmarks.fuzz.targets import TARGETS
 
@@ -49,7 +51,7 @@ def run(work: Path, minutes: float = MINUTES, only: Sequence[str] = (), *, rando
     whole = sum(target.share for target in targets)
     rows = []
     for target in targets:
-        rows.append(_fuzz(target, work, 60 * minutes * target.share / whole, random))
+        rows.append(_fuzz(target, work, 60 * minutes * target.share / whole, random, resume))
         print(json.dumps(rows[-1]), flush=True)
     results: dict[str, Any] = {
         "cpu_minutes": round(sum(row["cpu_seconds"] for row in rows) / 60, 2),
@@ -59,14 +61,16 @@ def run(work: Path, minutes: float = MINUTES, only: Sequence[str] = (), *, rando
         "largest_share_of_bound": max(row["peak_share_of_bound"] for row in rows),
         "targets": rows,
     }
-    seconds = time.perf_counter() - start
+    # A run that goes on with an earlier one took at least its CPU time.
+    seconds = max(time.perf_counter() - start, sum(row["cpu_seconds"] for row in rows))
     return record("fuzzing", sources=SOURCES, seconds=seconds, images=0, seed=SEED, results=results)
 
 
-def _fuzz(target: Target, work: Path, seconds: float, random: bool) -> dict[str, Any]:
+def _fuzz(target: Target, work: Path, seconds: float, random: bool, resume: bool) -> dict[str, Any]:
     name = re.sub(r"[^a-zA-Z0-9]+", "-", target.name)
     result, log = work / f"{name}.json", work / f"{name}.log"
-    result.unlink(missing_ok=True)
+    if not resume:
+        result.unlink(missing_ok=True)
     command = [
         sys.executable, "-m", "benchmarks.fuzz.child", target.name, "--corpus", str(work / "corpus" / name),
         "--findings", str(work / "findings"), "--result", str(result),
@@ -78,8 +82,11 @@ def _fuzz(target: Target, work: Path, seconds: float, random: bool) -> dict[str,
     single |= {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
     paths = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
     environment = {**os.environ, **single, "PYTHONPATH": paths, "XDG_STATE_HOME": str(work), "HOME": str(work)}
-    with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output, check=False)
+    ended = 0
+    if not result.exists():
+        with log.open("w", encoding="utf-8") as output:
+            done = subprocess.run(command, cwd=REPOSITORY, env=environment, stdout=output, stderr=output, check=False)
+            ended = done.returncode
     text = log.read_text(encoding="utf-8", errors="replace")
     if not result.exists():
         tail = text.strip().splitlines()[-1:]
@@ -90,9 +97,7 @@ def _fuzz(target: Target, work: Path, seconds: float, random: bool) -> dict[str,
             "peak_share_of_bound": 0.0,
             "child_peak_mib": 0.0,
         }
-        return row | {
-            "findings": {f"the process ended with {done.returncode}": {"count": 1, "text": " ".join(tail)[:200]}}
-        }
+        return row | {"findings": {f"the process ended with {ended}": {"count": 1, "text": " ".join(tail)[:200]}}}
     reached = _COVERED.findall(text)
     row = json.loads(result.read_text(encoding="utf-8"))
     row["corpus"] = sum(1 for _ in (work / "corpus" / name).iterdir())
@@ -110,6 +115,7 @@ def main() -> None:
         "--branches", action="store_true", help="fuzz nothing: measure the branches that --work reaches"
     )
     parser.add_argument("--dry", action="store_true", help="store nothing")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was cut short, in the same --work")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as spare:
         work = asked.work or Path(spare)
@@ -119,7 +125,7 @@ def main() -> None:
             if evidence is None or asked.work is None:
                 parser.error("--branches goes with --work, after a run that was stored")
         else:
-            evidence = run(work, asked.minutes, asked.only, random=asked.random)
+            evidence = run(work, asked.minutes, asked.only, random=asked.random, resume=asked.resume)
         if not asked.only:
             evidence["results"]["extremes"] = extremes.measure()
             evidence["results"]["branch_coverage"] = measure(work)

@@ -105,10 +105,10 @@ def _sealed_seeds() -> list[bytes]:
     for kind, profile in enumerate((cast.PROFILE, cast.DEEP)):
         composition = cast.lapped().composition(profile, _SMALL)
         padded = pad_with_nulls(_codes()[2 * kind + 1], composition)
-        nulls = [int(np.count_nonzero(each.levels == 0)) for each in padded.maps]
+        nulls = [np.flatnonzero(each.levels == 0) for each in padded.maps]
         full = [
-            min(count, each.cells - int(each.positions[0])) if count else 0
-            for count, each in zip(nulls, padded.maps, strict=True)
+            each.cells - int(each.positions[empty[0]]) if len(empty) else 0
+            for empty, each in zip(nulls, padded.maps, strict=True)
         ]
         found.append(canonical.dumps([kind, entropy.pack_levels(padded, composition), 7, full]))
     return [*found, canonical.dumps([0, b"", 0, []]), canonical.dumps([2, bytes(4000), 1, []])]
@@ -128,12 +128,15 @@ def _sealed(data: bytes, bound: Bound) -> None:
     else:
         draw = np.random.default_rng(_integer(seed, 0, 1 << 30))
         maps = []
-        for shape, count in zip(composition.maps, [*last, *[0] * len(composition.maps)], strict=False):
+        counts = [*last, *[0] * len(composition.maps)]
+        for number, (shape, count) in enumerate(zip(composition.maps, counts, strict=False)):
             filled = _integer(count, 0, shape.nonzeros)  # of the highest cells, where the nulls are
             first = shape.cells - filled
             positions = np.sort(draw.permutation(first)[: shape.nonzeros - filled]).astype(np.int64)
             positions = np.concatenate([positions, np.arange(first, shape.cells)])
-            maps.append(sealing.PublicMap(shape.cells, positions, draw.integers(0, 2, shape.nonzeros).astype(bool)))
+            order = Keystream(_KEY, f"permutation/{number}").permutation(shape.cells)
+            signs = draw.integers(0, 2, shape.nonzeros).astype(bool)
+            maps.append(sealing.PublicMap(shape.cells, *sealing.mask_map(positions, signs, order, signs)))
         stream = stream[: composition.level_bytes].ljust(composition.level_bytes, b"\0")
         masked = sealing.xor(stream, Keystream(_KEY, "levels").bytes(len(stream)))
         public = sealing.PublicCode.from_bytes(

@@ -29,9 +29,12 @@ MODULES = (
     *(f"images/{name}.py" for name in ("record", "png", "tiff", "tiff_directory", "nifti")),
     *(f"images/dicom/{name}.py" for name in ("attributes", "elements", "pixels", "records", "writer")),
 )
+_CODECS = ("entropy", "exact", "lapped", "lapped_order", "lapped_side", "nulls", "preview", "residual")
+_RELEASES = ("access", "book", "fuzz", "granting", "hostile", "ledger", "share_open", "tiers_open", "verify")
 _TESTS = (
-    *(f"tests/{name}" for name in ("files", "keys", "protection", "codecs", "images")),
-    *(f"tests/releases/test_{name}.py" for name in ("book", "fuzz", "hostile", "share_open", "verify")),
+    *(f"tests/{name}" for name in ("files", "keys", "protection", "images")),
+    *(f"tests/codecs/test_{name}.py" for name in _CODECS),
+    *(f"tests/releases/test_{name}.py" for name in _RELEASES),
 )
 
 

@@ -64,7 +64,7 @@ def test_a_session_of_an_owner(desk: Path) -> None:
     assert again.out == "granted to 0 recipients; 1 could open it already\n"
 
     listed = run(*owner("grants", "release")).out.splitlines()
-    assert [line.split()[2] for line in listed] == ["exact", "exact", "preview", "exact", "diagnostic"]
+    assert [line.split()[3] for line in listed] == ["exact", "exact", "preview", "exact", "diagnostic"]
     assert [line.split()[-1] for line in listed] == ["owner", "owner", "names", "names", "names"]
 
     taken = run(*owner("revoke", "release", "--to", "mallory.pub"))
@@ -84,8 +84,9 @@ def test_a_session_of_an_owner(desk: Path) -> None:
 
     rows = run("ledger", "release").out.splitlines()
     assert [row.split()[2] for row in rows[:4]] == ["share", "grant", "revoke", "rotate"]
-    assert rows[4].startswith("signed by key ")
-    assert run("verify", "release", "--head", rows[5].removeprefix("head ")).code == 0
+    assert rows[4].startswith("founded by key ")
+    assert rows[5].startswith("deputy ")
+    assert run("verify", "release", "--head", rows[6].removeprefix("head ")).code == 0
     assert not list(desk.glob("*.partial"))
 
 
@@ -116,7 +117,7 @@ def test_json_of_every_command(desk: Path) -> None:
     assert (ledger["command"], ledger["done"], ledger["head"]) == ("ledger", 4, rotated["head"])
     assert [entry["action"] for entry in ledger["entries"]] == ["share", "grant", "revoke", "rotate"]
     assert ledger["entries"][0].keys() == {
-        "number", "day", "action", "packages", "granted", "withdrawn", "epoch", "sha256",
+        "number", "day", "action", "packages", "granted", "withdrawn", "epoch", "signer", "sha256",
     }  # fmt: skip
     assert ledger["entries"][-1]["sha256"] == ledger["head"]
 
@@ -220,10 +221,78 @@ def test_an_older_copy_is_noticed_by_its_head(desk: Path, monkeypatch: pytest.Mo
 
 
 def test_a_deputy_grants_and_the_owner_sees_it(desk: Path) -> None:
-    assert run("grant", "release", "--to", "mallory.pub=preview", "-i", "deputy.key").code == 0
+    grant = ("grant", "release", "--to", "mallory.pub=preview", "-i", "deputy.key")
+    refused = run(*grant)
+    assert (refused.code, refused.out) == (10, "")
+    assert "--owner" in refused.err
+    done = run(*grant, "--owner", "owner.pub")
+    assert done.code == 0
+    assert "this release was founded by" in done.err
+    assert "you are a deputy" in done.err
     assert len(run(*owner("grants", "release")).out.splitlines()) == 5
     assert run("rotate", "release", "-i", "deputy.key", "-j", 1).code == 0
     assert run("verify", "release", "--owner", "owner.pub").out.startswith("verified")
+
+
+def test_whom_to_take_out_may_be_named_as_grants_prints_them(desk: Path) -> None:
+    rows = run(*owner("grants", "release", "--json")).json["grants"]
+    alice, ida = rows[2], rows[3]
+    listed = run(*owner("grants", "release")).out
+    assert ida["grant"][:12] in listed
+    (desk / "ida.pub").unlink()
+    assert run(*owner("revoke", "release", "--to", ida["grant"][:12])).out.startswith("took out 1 recipient;")
+    assert run(*owner("revoke", "release", "--to", alice["fingerprint"])).out.startswith("took out 1 recipient;")
+    again = run(*owner("revoke", "release", "--to", "alice.pub"))
+    assert again.out.startswith("took out 0 recipients; 1 taken out before;")
+    assert run(*owner("revoke", "release", "--to", "zzzz")).code == 2
+
+
+def test_a_certificate_that_expired_can_be_taken_out(desk: Path) -> None:
+    import datetime
+
+    from cryptography.hazmat.primitives.asymmetric import rsa
+    from tests.keys.conftest import certificate_of
+
+    from medveil.keys import certificates
+
+    (desk / "card.pem").write_bytes(certificate_of(rsa.generate_private_key(65537, 3072)))
+    allowed = ("--allow-certificates", "--allow-classical")
+    assert run(*owner("grant", "release", "--to", "card.pem=preview", *allowed)).code == 0
+
+    class Later(datetime.datetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
+            return datetime.datetime(2999, 1, 1, tzinfo=tz)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificates, "datetime", Later)
+        assert run(*owner("grant", "release", "--to", "card.pem=exact", *allowed)).code == 10
+        assert run(*owner("revoke", "release", "--to", "card.pem")).out.startswith("took out 1 recipient;")
+    assert "cms-rsa" in run("inspect", "release").out  # a copy of it may be anywhere
+
+
+def test_share_says_how_well_it_is_opened_and_by_whom_no_more(desk: Path) -> None:
+    words = ("share", "images", "-o", "two", "--to", "alice.pub=preview", "--to", "mallory.pub", "-j", 1)
+    told = run(*owner(*words)).err
+    assert "up to tier preview, without names" in told
+    assert "up to tier diagnostic, without names" in told
+    assert run(*owner("revoke", "two", "--to", "mallory.pub")).code == 0
+    again = run(*owner(*words))
+    assert again.code == 0
+    assert "1 of those named by --to were taken out" in again.err
+
+
+def test_inspect_separates_names_and_values(desk: Path) -> None:
+    lines = run("inspect", "release").out.splitlines()
+    assert "tiers         exact, diagnostic, preview" in lines
+    assert any(line.startswith("weakest_wrap  mlkem") for line in lines)
+
+
+def test_open_into_a_place_that_cannot_be_written(desk: Path) -> None:
+    (desk / "file").write_text("")
+    done = run("open", "release", "-i", "alice.key", "-o", "file/below")
+    assert done.code == 1
+    assert "cannot be made" in done.err
 
 
 def test_a_classical_key_may_be_allowed(desk: Path) -> None:

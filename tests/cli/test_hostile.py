@@ -141,10 +141,14 @@ def test_opening_makes_no_key(shared_desk: Path, monkeypatch: pytest.MonkeyPatch
     assert run("share", "images", "-o", "r", "--dry-run").code == 10
 
 
-def test_secret_keys_are_not_attached(desk: Path) -> None:
+def test_secret_keys_are_not_attached(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (desk / "labels").mkdir()
     (desk / "labels" / "DOE.txt").write_text("# notes\n" + (desk / "alice.key").read_text().splitlines()[-1].lower())
-    for attached in ("alice.key", "labels"):
+    monkeypatch.setenv("MEDVEIL_PASSPHRASE_FILE", str(desk / "passphrase"))
+    (desk / "passphrase").write_text("correct horse battery staple\n")
+    (desk / "passphrase").chmod(0o600)
+    assert run("keygen", "-o", "locked.key", "--passphrase").code == 0
+    for attached in ("alice.key", "labels", "locked.key"):
         done = run("share", "images", "--to", "alice.pub", "-o", "release", "--attach", attached)
         assert done.code == 2
         assert "secret key" in done.err

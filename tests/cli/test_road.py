@@ -32,7 +32,7 @@ def test_the_whole_road(desk: Path) -> None:
 
     checked = run("verify", "release")
     assert checked.code == 0
-    assert checked.out.startswith("verified: 2 packages, signed by key ")
+    assert checked.out.startswith("verified: 2 packages, founded by key ")
 
     opened = run("open", "release", "-i", "alice.key", "-o", "opened")
     assert opened.code == 0

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.keys.conftest import PASSPHRASE
 
-from medveil.errors import KeyFileError, NoFittingKeyError, TargetExistsError
+from medveil.errors import KeyFileError, MedveilError, NoFittingKeyError, TargetExistsError
+from medveil.files.atomic import write_bytes
 from medveil.keys import bech32
 from medveil.keys.identity import Identity, default_identity, generate
 from medveil.keys.recipients import Recipient
@@ -179,3 +180,21 @@ def test_the_age_program_reads_our_post_quantum_keys(tmp_path):
     (tmp_path / "ours").write_bytes(wrap(b"back", identity.recipient))
     out = subprocess.run(["age", "-d", "-i", "alice.key", "ours"], cwd=tmp_path, check=True, capture_output=True)
     assert out.stdout == b"back"
+
+
+def test_a_key_that_cannot_be_written_leaves_the_former_pair(tmp_path, monkeypatch):
+    former = generate(tmp_path / "a.key")
+
+    def full(path, *args, **more):
+        if path.suffix == ".key":
+            raise MedveilError("no space")
+        write_bytes(path, *args, **more)
+
+    monkeypatch.setattr("medveil.keys.identity.write_bytes", full)
+    with pytest.raises(MedveilError, match="no space"):
+        generate(tmp_path / "a.key", force=True)
+    assert Identity.load(tmp_path / "a.key") == former
+    assert Recipient.load(tmp_path / "a.pub") == former.recipient
+    with pytest.raises(MedveilError, match="no space"):
+        generate(tmp_path / "b.key")
+    assert not (tmp_path / "b.pub").exists()

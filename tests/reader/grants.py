@@ -27,7 +27,7 @@ _HEAD = (
 
 @dataclass(frozen=True)
 class Grant:
-    """What a grant opens: roots of an epoch, or the keys of sections and of sealed files."""
+    """What a grant opens: roots of an epoch, or the keys of sections and of sealed files; several together, both."""
 
     epoch: int
     tier: str
@@ -82,16 +82,15 @@ def _grant(payload: bytes, number: bytes, ledger: Ledger, identity: Identity) ->
 
 
 def merged(grants: list[Grant]) -> Grant:
-    """What several grants for one recipient come to."""
+    """What several grants for one recipient come to: the best of the whole release, and those of some packages."""
     whole = [grant for grant in grants if grant.roots is not None]
-    if whole:
-        return min(whole, key=lambda grant: keys.TIERS.index(grant.tier))
+    first = min(whole, key=lambda grant: keys.TIERS.index(grant.tier), default=grants[0])
     sections: dict[tuple[bytes, str], bytes] = {}
     files: dict[str, bytes] = {}
     for grant in grants:
         sections |= grant.sections
         files |= grant.files
-    return Grant(grants[0].epoch, grants[0].tier, None, sections, files)
+    return Grant(first.epoch, first.tier, first.roots, sections, files)
 
 
 class Keyring:
@@ -102,17 +101,19 @@ class Keyring:
 
     def section(self, header: dict[str, Any], section: str, tier: str) -> bytes | None:
         """The key of a section of a package; None if the grant does not open it."""
-        if self._grant.roots is None:
+        root = None
+        if self._grant.roots is not None:
+            root = keys.root_of(section, tier, self._roots(header["epoch"]))
+        if root is None:
             return self._grant.sections.get((header["id"], section))
-        root = keys.root_of(section, tier, self._roots(header["epoch"]))
         place = [self._release, header["epoch"], header["id"], tier, section, header["salt"]]
-        return None if root is None else keys.section_key(root, place)
+        return keys.section_key(root, place)
 
     def file(self, path: str, epoch: int) -> bytes | None:
         """The key of a sealed file."""
-        if self._grant.roots is None:
-            return self._grant.files.get(path)
-        return keys.shared_key(self._roots(epoch), self._release, epoch, path)
+        known = self._grant.roots
+        found = None if known is None else keys.shared_key(self._roots(epoch), self._release, epoch, path)
+        return self._grant.files.get(path) if found is None else found
 
     def _roots(self, epoch: int) -> keys.Roots:
         assert self._grant.roots is not None

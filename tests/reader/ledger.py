@@ -105,7 +105,8 @@ def _check_place(entry: dict[str, Any], before: list[dict[str, Any]], previous: 
     if before:
         require(entry["release"] == before[0]["release"], "a ledger entry of another release")
         require(not entry["owners"], "owners after entry 0")
-        require(0 <= entry["epoch"] - before[-1]["epoch"] <= 1, "an epoch that jumps")
+        most = 1 if entry["action"] in ("revoke", "rotate") else 0
+        require(0 <= entry["epoch"] - before[-1]["epoch"] <= most, "an epoch that jumps")
     else:
         require(entry["epoch"] == 0 and not entry["withdrawn"], "a first entry that continues another ledger")
 

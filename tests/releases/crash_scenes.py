@@ -305,10 +305,12 @@ def interrupt(cast: Cast, scene: Scene, steps: Sequence[int], tally: Tally) -> N
     """Stop the command before each of the steps; the process cleans up as it ends, as after Control-C."""
     for number in steps:
         put_tree(scene.start, cast.root, moment=_midnight())
+        disk = Disk(cast.root, stop_at=number, keep_images=False)
         try:
-            with watched(Disk(cast.root, stop_at=number, keep_images=False)):
+            with watched(disk):
                 scene.run()
-            tally.problems.append(f"{scene.name}: something caught the stop at step {number}")
+            if number < len(disk.steps):  # else two ids began alike, and a folder less was made
+                tally.problems.append(f"{scene.name}: something caught the stop at step {number}")
         except Stopped:
             _check(cast, scene, f"stopped before step {number}", tally)
 
@@ -327,6 +329,8 @@ def fill(cast: Cast, scene: Scene, steps: Sequence[int], tally: Tally, *, for_go
             pass
         except Exception as error:  # noqa: BLE001
             tally.problems.append(f"{scene.name} {moment} {disk.steps[number]}: {type(error).__name__} {error}")
+            continue
+        if number >= len(disk.steps):
             continue
         _check(cast, scene, f"{moment} {disk.steps[number].call} {disk.steps[number].path}", tally)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
@@ -14,10 +15,12 @@ from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.identity import Identity
 from medveil.keys.openers import load_opener
 from medveil.keys.recipients import Recipient, Wrap
-from medveil.keys.tiers import EpochKeys
+from medveil.keys.tiers import EpochKeys, KeyRing, Tier
 from medveil.releases import state as states
-from medveil.releases.access import find_access
+from medveil.releases.access import find_access, read_shared, write_shared
+from medveil.releases.granting import Request, grant
 from medveil.releases.ledger import weakest
+from medveil.releases.opening import open_release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 
@@ -162,3 +165,25 @@ def test_a_classical_owner_shares_with_classical_keys_unasked(tmp_path, pictures
     other = ShareSettings(to=(openers[1].recipient,), jobs=1)
     with pytest.raises(TargetExistsError):
         share([pictures / "a"], tmp_path / "release", other, owner=owner)
+
+
+def test_a_better_grant_that_is_damaged_is_told(tmp_path, tiered, people):
+    mallory, one = people["mallory"], sorted(e.package for e in states.load(tiered).manifest.packages)[0]
+    grant(tiered, Request((mallory.recipient,), {mallory.recipient: Tier.PREVIEW}), people["owner"])
+    assert look(tiered, mallory).warning == ""
+    wanted = Request((mallory.recipient,), {mallory.recipient: Tier.EXACT}, (mallory.recipient,), (one.hex(),))
+    better = grant(tiered, wanted, people["owner"]).notes[0].grant_id.hex()
+    (tiered / f"grants/{better}.pqage").unlink()
+    assert "missing" in look(tiered, mallory).warning
+    result = open_release(tiered, tmp_path / "opened", identity=mallory, jobs=1)
+    assert (result.done, "missing" in result.warning) == (2, True)
+
+
+def test_what_identities_have_in_common_is_short(tmp_path):
+    """zlib takes no longer dictionary, and nobody else's memory is filled with one."""
+    keys = EpochKeys.fresh()
+    ring = KeyRing.whole({0: keys})
+    manifest = SimpleNamespace(release=bytes(16))
+    file = write_shared(tmp_path, "identity.0.dict", bytes(1 << 17), bytes(16), 0, ring)
+    with pytest.raises(IntegrityError, match="longer"):
+        read_shared(tmp_path, file, manifest, ring)

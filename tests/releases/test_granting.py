@@ -9,6 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from PIL import Image as Picture
 from tests.keys.conftest import certificate_of
 from tests.pictures import picture
+from tests.reader import identities
+from tests.reader import release as reader
 from tests.releases.looks import image_ids, readable, ring_of, snapshot
 
 from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
@@ -17,11 +19,12 @@ from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier, follow_link
 from medveil.releases import staging
 from medveil.releases import state as states
-from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
+from medveil.releases.granting import Request, founder_of, grant, owned_state, read_book, revoke
 from medveil.releases.ledger import Action
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.release import Release
+from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify
@@ -151,9 +154,14 @@ def test_a_grant_of_one_package_with_names_shows_that_name_alone(tmp_path, tiere
     assert (tmp_path / "opened" / f"{two.hex()}.png").is_file()
 
 
-def test_grants_of_packages_and_of_the_whole_add_up(tiered, people):
+def test_grants_of_packages_and_of_the_whole_add_up(tmp_path, tiered, people):
     alice, (one, two) = people["alice"], image_ids(tiered)
     grant(tiered, ask(alice, tier=Tier.EXACT, only=(one.hex(),)), people["owner"])
+    (tmp_path / "alice.key").write_text(alice.to_text())
+    (tmp_path / "alice.key").chmod(0o600)
+    owner = people["owner"].recipient.verify_key
+    read = reader.open_release(tiered, identities.load(tmp_path / "alice.key"), owner)  # so does the second reader
+    assert {package: seen.tier for package, seen in read.items()} == {one: "exact", two: "preview"}
     assert readable(tiered, ring_of(tiered, alice)) == {one: PIXELS[Tier.EXACT], two: PIXELS[Tier.PREVIEW]}
     lowered = readable(tiered, ring_of(tiered, alice).lowered(Tier.DIAGNOSTIC))
     assert lowered == {one: PIXELS[Tier.DIAGNOSTIC], two: PIXELS[Tier.PREVIEW]}
@@ -254,7 +262,7 @@ def test_only_owners_grant_revoke_and_read_the_book(tiered, people):
 
 def test_a_deputy_does_what_the_founder_does(tmp_path, tiered, people):
     deputy = people["deputy"]
-    grant(tiered, ask(people["mallory"], tier=Tier.PREVIEW), deputy)
+    grant(tiered, ask(people["mallory"], tier=Tier.PREVIEW), deputy, founder=people["owner"].recipient)
     assert set(notes_of(tiered, deputy)) == set(notes_of(tiered, people["owner"]))
     new = added(tiered, tmp_path, deputy)
     assert new <= readable(tiered, ring_of(tiered, people["mallory"])).keys()
@@ -264,6 +272,71 @@ def test_a_deputy_does_what_the_founder_does(tmp_path, tiered, people):
     ]  # fmt: skip
     assert verify(tiered, owner=people["owner"].recipient).words == "verified"
     assert grant(tiered, ask(people["mallory"], tier=Tier.EXACT), people["owner"]).epoch == 1
+
+
+def test_a_deputy_of_somebody_unknown_changes_nothing(tmp_path, people):
+    """Else who founds a release and names her a deputy could put it in place of hers, and read what she adds."""
+    owner, mallory = people["owner"], people["mallory"]
+    Picture.fromarray(picture(1)).save(tmp_path / "bait.png")
+    wanted = ShareSettings(to=(people["alice"].recipient,), also_owners=(owner.recipient,), jobs=1)
+    release = tmp_path / "release"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path / "hers"))
+        share([tmp_path / "bait.png"], release, wanted, owner=mallory)
+    before = snapshot(release)
+    Picture.fromarray(picture(2)).save(tmp_path / "patient.png")
+    add = ShareSettings(add=True, jobs=1)
+    for attempt in (
+        lambda: share([tmp_path / "patient.png"], release, add, owner=owner),
+        lambda: grant(release, ask(people["ida"]), owner),
+        lambda: revoke(release, [people["alice"].recipient], owner),
+        lambda: rotate(release, owner, jobs=1),
+        lambda: owned_state(release, owner, repair=False),
+    ):
+        with pytest.raises(NoFittingKeyError, match="deputy") as caught:
+            attempt()
+        assert "--owner" in caught.value.hint
+        assert mallory.fingerprint in caught.value.message
+    for wrong in (owner, people["ida"]):
+        with pytest.raises(IntegrityError, match="another owner"):
+            grant(release, ask(people["ida"]), owner, founder=wrong.recipient)
+    assert snapshot(release) == before
+    assert founder_of(release, owner) == mallory.fingerprint
+    assert founder_of(release, mallory) == ""
+    assert share([tmp_path / "patient.png"], release, add, owner=owner, founder=mallory.recipient).done == 1
+    assert grant(release, ask(people["ida"]), owner).notes  # known by now
+
+
+def test_who_names_a_founder_founds_nothing(tmp_path, people):
+    Picture.fromarray(picture(1)).save(tmp_path / "one.png")
+    with pytest.raises(UsageError, match="named owner"):
+        share([tmp_path / "one.png"], tmp_path / "r", ShareSettings(jobs=1), owner=people["deputy"],
+              founder=people["owner"].recipient)  # fmt: skip
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("way", ["revoke", "rotate"])
+def test_grants_whose_day_is_over_are_not_made_anew(tiered, people, way, monkeypatch):
+    grant(tiered, ask(people["mallory"], tier=Tier.PREVIEW, until="2999-12-31"), people["owner"])
+    monkeypatch.setattr("medveil.releases.book.today", lambda: "3000-01-01")
+    if way == "revoke":
+        done = revoke(tiered, [people["ida"].recipient], people["owner"])
+        assert (done.revoked, done.withdrawn) == (1, 2)
+    else:
+        done = rotate(tiered, people["owner"], jobs=1)
+        assert done.grants == 4
+    assert done.ended == 1
+    with pytest.raises(NoFittingKeyError):
+        ring_of(tiered, people["mallory"])
+    ring_of(tiered, people["alice"])
+
+
+def test_a_request_takes_tiers_by_their_names(people):
+    mallory = people["mallory"].recipient
+    assert Request((mallory,)).at == {}
+    assert Request((mallory,), {mallory: "preview"}).at == {mallory: Tier.PREVIEW}
+    with pytest.raises(UsageError, match="there are exact"):
+        Request((mallory,), {mallory: "best"})
 
 
 def test_an_owner_cannot_be_taken_out(tiered, people):
@@ -360,7 +433,7 @@ def test_who_was_taken_out_can_be_granted_again(tmp_path, tiered, people):
 
 
 def test_one_works_on_a_release_at_a_time(tiered, people):
-    with staging.held(staging.staging_of(tiered)), pytest.raises(TargetExistsError, match="another share"):
+    with staging.held(staging.staging_of(tiered)), pytest.raises(TargetExistsError, match="another command"):
         grant(tiered, ask(people["mallory"]), people["owner"])
 
 

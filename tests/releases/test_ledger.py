@@ -11,13 +11,16 @@ from tests.releases.looks import snapshot
 
 from medveil.errors import FormatVersionError, IntegrityError, UsageError
 from medveil.files import canonical
+from medveil.keys.identity import Identity
 from medveil.keys.recipients import Wrap
 from medveil.keys.tiers import Tier
 from medveil.releases import ledger as ledgers
 from medveil.releases import state as states
 from medveil.releases.granting import Request, grant, revoke
+from medveil.releases.inspecting import inspect
 from medveil.releases.ledger import Action, weakest
 from medveil.releases.release import Release
+from medveil.releases.rotating import rotate
 from medveil.releases.verifying import verify
 
 
@@ -215,6 +218,9 @@ def test_a_signature_of_another_kind_is_no_entry(release, people):
         {"owners": [b"k" * 32] * 17},
         {"owners": ["k" * 32]},
         {"extra": 1},
+        {"day": "2026-02-30"},
+        {"action": "grant"},  # a first entry founds
+        {"withdrawn": [b"g" * 16]},
     ],
 )
 def test_signed_nonsense_is_refused(release, people, changes):
@@ -223,6 +229,48 @@ def test_signed_nonsense_is_refused(release, people, changes):
     forgery.change_entry(release, people["owner"], **changes)
     with pytest.raises(IntegrityError):
         states.load(release)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"action": "share"}, "founds"),
+        ({"epoch": 2}, "epoch"),  # by a grant
+        ({"epoch": 0}, "epoch"),
+        ({"action": "rotate", "epoch": 3}, "epoch"),
+        ({"withdrawn": [b"x" * 16]}, "not there"),
+        ({"day": "2026-13-01"}, "fields"),
+    ],
+)
+def test_an_entry_that_no_medveil_writes_is_refused(chain, people, changes, words):
+    forgery.change_entry(chain, people["owner"], **changes)
+    with pytest.raises(IntegrityError, match=words):
+        states.load(chain)
+
+
+def test_a_grant_is_made_once_and_taken_out_once(chain, people):
+    first, third = (forgery.read_entry(forgery.entry_paths(chain)[number]) for number in (0, 2))
+    forgery.change_entry(chain, people["owner"], granted=first["granted"][:1])
+    with pytest.raises(IntegrityError, match="made before"):
+        states.load(chain)
+    forgery.change_entry(chain, people["owner"], granted=[], withdrawn=third["withdrawn"][:1])
+    with pytest.raises(IntegrityError, match="not there"):
+        states.load(chain)
+
+
+def test_who_signed_each_entry_is_told(chain, people):
+    owner, deputy = (people[name].recipient.verify_key for name in ("owner", "deputy"))
+    assert ledgers.load(chain).signers == (owner, owner, deputy, owner)
+    assert inspect(chain).owners == [people[name].fingerprint for name in ("owner", "deputy")]
+
+
+def test_the_weakest_wrap_counts_grants_that_were_taken_out(tiered, people):
+    old = Identity.fresh(classical=True).recipient
+    grant(tiered, Request((old,), {old: Tier.PREVIEW}, allow_classical=True), people["owner"])
+    revoke(tiered, [old], people["owner"])
+    assert inspect(tiered).weakest_wrap == "X25519, classical"
+    rotate(tiered, people["owner"], jobs=1)
+    assert inspect(tiered).weakest_wrap == "mlkem768x25519, post-quantum"
 
 
 @pytest.mark.parametrize("data", [shared_reference_bomb(), b"\x81" * 1_000_000, b"\x98\xff" + b"\x80" * 255, b"", b"x"])

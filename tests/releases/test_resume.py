@@ -11,14 +11,20 @@ import pytest
 from PIL import Image as Picture
 from tests.pictures import picture
 from tests.releases import forgery
+from tests.releases.looks import ring_of
 
 from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, TargetExistsError
 from medveil.files import atomic, canonical
 from medveil.keys.wrapping import wrap
-from medveil.releases import jobs
-from medveil.releases.package import parse_header
+from medveil.releases import jobs, rotating
+from medveil.releases import state as states
+from medveil.releases.granting import Request, grant
+from medveil.releases.package import Package, parse_header
+from medveil.releases.packing import PackingPlan, entry_of, pack_attachment
 from medveil.releases.release import Release
 from medveil.releases.sharing import share
+from medveil.releases.staging import stamp_of
+from medveil.releases.unpacking import open_identity
 from medveil.releases.verifying import verify
 
 
@@ -34,9 +40,10 @@ def killed_after(monkeypatch):
         real, written = jobs.write_bytes, []
 
         def write(path, data, **options):
-            if len(written) == count:
-                raise Killed
-            written.append(path)
+            if path.suffix == ".mveil":
+                if len(written) == count:
+                    raise Killed
+                written.append(path)
             real(path, data, **options)
 
         monkeypatch.setattr(jobs, "write_bytes", write)
@@ -87,19 +94,24 @@ def test_an_add_cut_short_while_switching_is_repaired(
     Picture.fromarray(picture(7)).save(pictures / "new.png")
     adding = dataclasses.replace(settings, add=True)
     ends = {"announced": "manifest.cbor.next", "entry": "00000001.cbor", "manifest": "manifest.cbor"}
-    real = os.replace
+    real = {name: getattr(os, name) for name in ("replace", "link")}
 
-    def replace(source, target):
-        text = str(target)
-        inside = "release.partial" not in text
-        if inside and (text.endswith(ends.get(moment, ".mveil")) or (moment == "packages" and ".mveil" in text)):
-            raise Killed
-        real(source, target)
+    def dying(name):
+        def call(source, target):
+            text = str(target)
+            inside = "release.partial" not in text
+            if inside and (text.endswith(ends.get(moment, ".mveil")) or (moment == "packages" and ".mveil" in text)):
+                raise Killed
+            real[name](source, target)
 
-    monkeypatch.setattr(os, "replace", replace)
+        return call
+
+    for name in real:
+        monkeypatch.setattr(os, name, dying(name))
     with pytest.raises(Killed):
         share([pictures], release, adding, owner=people["owner"])
-    monkeypatch.setattr(os, "replace", real)
+    for name, function in real.items():
+        monkeypatch.setattr(os, name, function)
     assert verify(release).packages == (4 if moment == "manifest" else 3)
     share([pictures], release, adding, owner=people["owner"])
     assert verify(release).packages == 4
@@ -216,3 +228,103 @@ def test_kill_minus_nine_at_any_moment(tmp_path, pictures, people):
     subprocess.run(command, check=True)
     assert verify(tmp_path / "release").packages == 15
     assert len({salt for _, salt in salts(tmp_path / "release")}) == 15
+
+
+def test_a_staged_package_that_a_recipient_made_is_thrown_away(
+    tmp_path, pictures, settings, people, release, killed_after
+):
+    """Ida sees identity, so she can seal packages; with write access to the storage she must not have them signed."""
+    for number in (7, 8):
+        Picture.fromarray(picture(number)).save(pictures / f"new{number}.png")
+    adding = dataclasses.replace(settings, add=True)
+    revive = killed_after(1)
+    with pytest.raises(Killed):
+        share([pictures], release, adding, owner=people["owner"])
+    revive()
+    (path,) = (tmp_path / "release.partial/packages").rglob("*.mveil")
+    ring, state = ring_of(release, people["ida"]), states.load(release)
+    origin, _ = open_identity(Package.from_bytes(path.read_bytes()), ring)
+    manifest = state.manifest
+    plan = PackingPlan(
+        manifest.release, manifest.epoch, manifest.protection, manifest.profile, manifest.tiers, manifest.grids,
+        manifest.decoys, False, bytes(32), ring, bytes(32),
+    )  # fmt: skip
+    forged = pack_attachment(b"a forged finding", origin, plan)
+    place = path.parents[1] / entry_of(forged, ring).path.removeprefix("packages/")
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(forged.to_bytes())
+    stamp_of(place).write_bytes(stamp_of(path).read_bytes())
+    path.write_bytes(path.read_bytes()[:-1] + bytes([path.read_bytes()[-1] ^ 1]))
+    attaching = dataclasses.replace(adding, attach=(pictures,))
+    result = share([pictures], release, attaching, owner=people["owner"])
+    assert (result.done, result.failed) == (7, [])
+    named = {entry.path for entry in states.load(release).manifest.packages}
+    assert f"packages/{place.parent.name}/{place.name}" not in named
+    assert verify(release).packages == 10
+    assert not (tmp_path / "release.partial").exists()
+
+
+def test_no_stamp_gets_into_a_release(tmp_path, pictures, settings, people, killed_after):
+    revive = killed_after(2)
+    with pytest.raises(Killed):
+        share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    assert len(list((tmp_path / "release.partial").rglob("*.mac"))) in (1, 2)
+    revive()
+    share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    assert not list((tmp_path / "release").rglob("*.mac"))
+
+
+def test_notes_of_one_release_never_serve_for_another(tmp_path, pictures, settings, people, killed_after):
+    """Put into another staging folder they would give two releases the same keys: a grant of one opens the other."""
+    revive = killed_after(1)
+    for name in ("one", "two"):
+        with pytest.raises(Killed):
+            share([pictures], tmp_path / name, settings, owner=people["owner"])
+    revive()
+    old = (tmp_path / "one.partial/owner.age").read_bytes()
+    own = (tmp_path / "two.partial/owner.age").read_bytes()
+    (tmp_path / "two.partial/owner.age").write_bytes(old)
+    with pytest.raises(IntegrityError, match="another output"):
+        share([pictures], tmp_path / "two", settings, owner=people["owner"])
+    (tmp_path / "two.partial/owner.age").write_bytes(own)
+    assert share([pictures], tmp_path / "two", settings, owner=people["owner"]).failed == []
+    share([pictures], tmp_path / "one", settings, owner=people["owner"])
+    (tmp_path / "one").rename(tmp_path / "sent")
+    revive = killed_after(0)
+    with pytest.raises(Killed):
+        share([pictures], tmp_path / "one", settings, owner=people["owner"])
+    revive()
+    (tmp_path / "one.partial/owner.age").write_bytes(old)
+    with pytest.raises(IntegrityError, match="finished already"):
+        share([pictures], tmp_path / "one", settings, owner=people["owner"])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a named pipe")
+def test_a_pipe_among_staged_packages_holds_nobody_up(tmp_path, pictures, settings, people, killed_after):
+    revive = killed_after(1)
+    with pytest.raises(Killed):
+        share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    revive()
+    (path,) = (tmp_path / "release.partial/packages").rglob("*.mveil")
+    for name in (path, stamp_of(path)):
+        name.unlink(missing_ok=True)
+        os.mkfifo(name)
+    assert share([pictures], tmp_path / "release", settings, owner=people["owner"]).done == 3
+
+
+def test_what_a_killed_rotate_staged_is_cleared_by_the_next_command(tmp_path, release, people, monkeypatch):
+    real, written = rotating.write_bytes, []
+
+    def write(path, data, **options):
+        if written:
+            raise Killed
+        written.append(path)
+        real(path, data, **options)
+
+    monkeypatch.setattr(rotating, "write_bytes", write)
+    with pytest.raises(Killed):
+        rotating.rotate(release, people["owner"], jobs=1)
+    assert written[0].exists()
+    grant(release, Request((people["deputy"].recipient,), {}), people["owner"])
+    assert not (tmp_path / "release.partial").exists()
+    assert verify(release).packages == 3

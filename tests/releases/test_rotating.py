@@ -6,11 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image as Picture
-from PIL.PngImagePlugin import PngInfo
 from tests.pictures import picture
 from tests.releases.looks import image_ids, readable, ring_of, snapshot
 
-from medveil.errors import IntegrityError, NoFittingKeyError, UsageError
+from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError
 from medveil.keys.grants import open_grant
 from medveil.keys.tiers import Section, Tier
 from medveil.releases import rotating
@@ -142,10 +141,9 @@ def test_limited_grants_are_renewed_for_the_new_packages(tmp_path, tiered, peopl
 
 
 def test_what_identities_have_in_common_is_sealed_anew(tmp_path, people):
-    info = PngInfo()
-    info.add_text("Comment", "one long text that all pictures of this hospital carry along")
+    profile = b"one colour profile that all pictures of this program carry along"
     for number in range(2):
-        Picture.fromarray(picture(number)).save(tmp_path / f"{number}.png", pnginfo=info)
+        Picture.fromarray(picture(number)).save(tmp_path / f"{number}.png", icc_profile=profile)
     release, inputs = tmp_path / "release", [tmp_path / "0.png", tmp_path / "1.png"]
     share(inputs, release, ShareSettings(jobs=1), owner=people["owner"])
     kept, sealed = ring_of(release, people["owner"]), (release / "identity.0.dict").read_bytes()
@@ -191,8 +189,9 @@ def test_without_free_space_nothing_is_changed(made_as, people, monkeypatch):
     release = made_as("sealed")
     before = snapshot(release)
     monkeypatch.setattr(rotating.shutil, "disk_usage", lambda path: SimpleNamespace(free=1 << 20))
-    with pytest.raises(UsageError, match="free space"):
+    with pytest.raises(MedveilError, match="free space") as caught:
         rotate(release, people["owner"], jobs=1)
+    assert caught.value.exit_code == 1
     assert snapshot(release) == before
     assert not release.with_name(f"{release.name}.partial").exists()
 

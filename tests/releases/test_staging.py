@@ -12,14 +12,14 @@ import traceback
 
 import pytest
 from PIL import Image as Picture
-from PIL.PngImagePlugin import PngInfo
 from tests.pictures import picture
 from tests.releases import forgery
 
-from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError
+from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
 from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.tiers import EpochKeys
 from medveil.keys.wrapping import wrap
+from medveil.releases import granting, publishing, rotating
 from medveil.releases import staging as staged_files
 from medveil.releases import state as states
 from medveil.releases.listing import list_originals
@@ -136,7 +136,7 @@ def test_a_folder_of_the_users_own_is_never_touched(tmp_path, pictures, settings
 def test_two_shares_at_once_are_one_and_a_refusal(tmp_path, pictures, settings, people):
     with (
         staged_files.held(tmp_path / "release.partial"),
-        pytest.raises(TargetExistsError, match="another share"),
+        pytest.raises(TargetExistsError, match="another command"),
     ):
         share([pictures], tmp_path / "release", settings, owner=people["owner"])
     assert share([pictures], tmp_path / "release", settings, owner=people["owner"]).done == 3
@@ -207,13 +207,13 @@ def _opens(path, identity):
 
 @pytest.mark.parametrize("damage", ["ledger", "grants", "grant", "dictionary", "owner.age", "extra", "folder-link"])
 def test_verify_covers_every_file(tmp_path, people, settings, damage):
-    for number in range(2):  # with names long enough for a dictionary
-        info = PngInfo()
-        info.add_text("Comment", "the same long text in every picture of this release")
-        Picture.fromarray(picture(number)).save(tmp_path / f"{number}.png", pnginfo=info)
+    for number in range(2):  # with what a dictionary is made of
+        profile = b"the same colour profile in every picture of this release"
+        Picture.fromarray(picture(number)).save(tmp_path / f"{number}.png", icc_profile=profile)
     release = tmp_path / "release"
     share([tmp_path / "0.png", tmp_path / "1.png"], release, settings, owner=people["owner"])
     verify(release)
+    assert (release / "identity.0.dict").exists()
     if damage == "ledger":
         (release / "ledger/00000000.cbor").write_bytes(b"junk")
     elif damage == "grants":
@@ -279,3 +279,182 @@ def test_a_named_owner_outranks_a_first_look_at_a_forgery(tmp_path, release, peo
         verify(release)
     assert verify(release, owner=people["owner"].recipient).signer_known
     assert verify(release).owner == people["owner"].fingerprint
+
+
+def test_who_is_refused_the_lock_leaves_it_to_its_holder(tmp_path):
+    staging = tmp_path / "release.partial"
+    with staged_files.held(staging):
+        for _ in range(2):
+            with pytest.raises(TargetExistsError, match="another command"), staged_files.held(staging):
+                pytest.fail("two at once")
+            assert staged_files.lock_of(staging).exists()
+            assert (staging / states.MARK).exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_file_that_was_removed_meanwhile_is_not_the_lock(tmp_path, monkeypatch):
+    """Who opened the file before its holder removed it holds, after that, a file without a name."""
+    staging, real, came = tmp_path / "release.partial", staged_files._lock, []
+
+    def late(descriptor):
+        if not came:
+            came.append(True)
+            os.unlink(staged_files.lock_of(staging))  # as the former holder does
+        return real(descriptor)
+
+    monkeypatch.setattr(staged_files, "_lock", late)
+    with staged_files.held(staging):
+        assert staged_files.lock_of(staging).exists()
+        with pytest.raises(TargetExistsError, match="another command"), staged_files.held(staging):
+            pytest.fail("two at once")
+
+
+def test_a_lock_file_of_the_users_own_stays(tmp_path, pictures, settings, people):
+    own = tmp_path / "release.partial.lock"
+    own.write_text("notes")
+    with pytest.raises(TargetExistsError, match="not made by medveil"):
+        share([pictures], tmp_path / "release", settings, owner=people["owner"])
+    assert own.read_text() == "notes"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks a file by two descriptors")
+def test_many_processes_hold_the_folder_one_at_a_time(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_hold_often, args=(tmp_path / "release.partial",)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert list(tmp_path.iterdir()) == []
+
+
+def _hold_often(staging):
+    end, mark = time.monotonic() + 2, staging.with_name("one")
+    while time.monotonic() < end:
+        with contextlib.suppress(TargetExistsError), staged_files.held(staging):
+            os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
+            os.unlink(mark)
+
+
+def test_a_release_has_one_lock_by_whatever_name(tmp_path, release, pictures, settings, people):
+    os.symlink(release, tmp_path / "link")
+    alice = people["alice"].recipient
+    with staged_files.held(tmp_path / "release.partial"):
+        for call in (
+            lambda: granting.grant(tmp_path / "link", granting.Request((alice,), {}), people["owner"]),
+            lambda: granting.revoke(tmp_path / "link", [alice], people["owner"]),
+            lambda: rotating.rotate(tmp_path / "link", people["owner"]),
+        ):
+            with pytest.raises(TargetExistsError, match="another command"):
+                call()
+    (tmp_path / "up").symlink_to(tmp_path)
+    share([pictures], tmp_path / "up" / "release", dataclasses.replace(settings, add=True), owner=people["owner"])
+    assert not (tmp_path / "up" / "release.partial").exists()
+
+
+def test_an_entry_of_the_ledger_is_never_replaced(release, people):
+    """Where two commands ran at once all the same, the later one fails, and the former one's grants stay."""
+    real, unlink = states.switch, os.unlink
+    first, second = people["deputy"].recipient, people["mallory"].recipient
+
+    def late(folder, entry):
+        announced = (folder / f"{entry.path}.next").read_bytes()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(states, "switch", real)
+            patch.setattr(staged_files, "_lock", lambda descriptor: True)
+            patch.setattr(os, "unlink", lambda path: None if path.name.endswith(".lock") else unlink(path))
+            granting.grant(release, granting.Request((first,), {}), people["owner"])
+        (folder / f"{entry.path}.next").write_bytes(announced)
+        real(folder, entry)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(states, "switch", late)
+        with pytest.raises(TargetExistsError, match="another command"):
+            granting.grant(release, granting.Request((second,), {}), people["owner"])
+    assert verify(release).leftovers == 0
+    state = granting.owned_state(release, people["owner"], repair=False)
+    granted = [note.recipient for note in granting.read_book(release, state, people["owner"]).grants]
+    assert first in granted
+    assert second not in granted
+
+
+def test_an_entry_under_both_names_is_a_leftover(release, people):
+    """As a kill leaves it between the two steps of the switch; of other content it is foreign."""
+    (entry,) = forgery.entry_paths(release)
+    announced = entry.with_name(f"{entry.name}.next")
+    shutil.copy(entry, announced)
+    assert verify(release).leftovers == 1
+    announced.write_bytes(b"junk")
+    with pytest.raises(IntegrityError):
+        verify(release)
+    shutil.copy(entry, announced)
+    states.settle(release, states.load(release))
+    assert not announced.exists()
+
+
+def test_a_release_is_not_a_staging_folder(tmp_path, release, pictures, settings, people):
+    """Somebody's release of that name is never cleared, and medveil makes none."""
+    own = release.rename(tmp_path / "study.partial")
+    share([pictures / "a"], tmp_path / "study0", settings, owner=people["owner"])
+    study = (tmp_path / "study0").rename(tmp_path / "study")
+    before = {path: path.read_bytes() for path in own.rglob("*") if path.is_file()}
+    request = granting.Request((people["deputy"].recipient,), {})
+    with pytest.raises(TargetExistsError, match="not made by it"):
+        granting.grant(study, request, people["owner"])
+    with pytest.raises(TargetExistsError, match="not made by it"):
+        rotating.rotate(study, people["owner"])
+    assert {path: path.read_bytes() for path in own.rglob("*") if path.is_file()} == before
+    for name in ("other.partial", "other.Partial"):
+        with pytest.raises(UsageError, match="ends with"):
+            share([pictures], tmp_path / name, settings, owner=people["owner"])
+    with pytest.raises(UsageError, match="ends with"):
+        granting.grant(own, request, people["owner"])
+
+
+def test_a_release_whose_mark_a_kill_left(release, people):
+    (release / states.MARK).write_bytes(b"")
+    assert verify(release).leftovers == 1
+    granting.grant(release, granting.Request((people["deputy"].recipient,), {}), people["owner"])
+    assert verify(release).leftovers == 0
+    (release / states.MARK).write_bytes(b"a message")
+    with pytest.raises(IntegrityError):
+        verify(release)
+
+
+def test_a_release_on_another_file_system_than_its_folder(tmp_path, release, pictures, settings, people, monkeypatch):
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    real = staged_files._device_of
+    monkeypatch.setattr(staged_files, "_device_of", lambda folder: -1 if folder == release else real(folder))
+    adding = dataclasses.replace(settings, add=True)
+    for call in (
+        lambda: share([pictures], release, adding, owner=people["owner"]),
+        lambda: granting.grant(release, granting.Request((people["deputy"].recipient,), {}), people["owner"]),
+        lambda: rotating.rotate(release, people["owner"]),
+    ):
+        with pytest.raises(UsageError, match="another file system"):
+            call()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_an_image_that_is_attached_too_is_both(tmp_path, pictures, settings, people):
+    both = dataclasses.replace(settings, attach=(pictures,))
+    assert share([pictures], tmp_path / "release", both, owner=people["owner"]).done == 6
+    assert verify(tmp_path / "release").packages == 6
+    again = share([pictures], tmp_path / "release", both, owner=people["owner"])
+    assert (again.done, again.unchanged) == (0, 6)
+    result = open_release(tmp_path / "release", tmp_path / "opened", identity=people["ida"])
+    assert (result.done, result.failed) == (6, [])
+
+
+def test_times_of_what_links_lead_to_stay(tmp_path, release, people):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "thesis.txt").write_text("work")
+    os.utime(outside / "thesis.txt", (1, 1))
+    os.utime(outside, (1, 1))
+    os.symlink(outside, release / "folder")
+    os.symlink(outside / "thesis.txt", release / "file")
+    publishing.level_times(release, "2024-01-01")
+    publishing.level_times(release, "2024-01-01", ["folder/thesis.txt", "file"])
+    assert [path.stat().st_mtime for path in (outside, outside / "thesis.txt")] == [1, 1]

@@ -1,17 +1,20 @@
+import contextlib
 import dataclasses
 import hashlib
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image as Picture
 from tests.pictures import picture
 from tests.releases import forgery
 
-from medveil.errors import FormatVersionError, IntegrityError, MedveilError, UsageError
+from medveil.errors import FormatVersionError, IntegrityError, MedveilError, NoFittingKeyError, UsageError
 from medveil.files import canonical
 from medveil.releases import state as states
 from medveil.releases.ledger import Action, LedgerEntry
+from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.package import Package
 from medveil.releases.release import Release
@@ -181,3 +184,69 @@ def test_an_announced_state_of_somebody_else_changes_nothing(tmp_path, stranger,
     os.replace(stranger / "ledger/00000001.cbor.next", stranger / "ledger/00000001.cbor")
     with pytest.raises(IntegrityError, match="not signed by an owner"):
         verify(stranger)
+
+
+def test_looking_and_failing_pin_nothing(tmp_path, stranger, people):
+    """A signer becomes a known one by a verify, by images that opened, or as an owner; not by a mere look."""
+    for look in (
+        lambda: Release(stranger),
+        lambda: list(Release(stranger).open(people["alice"])),
+        lambda: list_originals(stranger, people["ida"]),
+        lambda: open_release(stranger, tmp_path / "a", identity=people["mallory"]),
+    ):
+        with contextlib.suppress(NoFittingKeyError):
+            look()
+        assert not Release(stranger).signer_known
+    assert not open_release(stranger, tmp_path / "b", identity=people["alice"], jobs=1).signer_known
+    assert Release(stranger).signer_known
+
+
+def test_a_release_may_be_pinned_by_hand(stranger):
+    Release(stranger).pin()
+    assert Release(stranger).signer_known
+
+
+def test_a_named_owner_and_a_head_outrank_a_pin_of_somebody_else(tmp_path, stranger, people):
+    head = Release(stranger).ledger.digests[-1].hex()
+    forged = shutil.copytree(stranger, tmp_path / "forged")
+    forgery.usurp(forged, people["mallory"])
+    for way in ({"owner": people["owner"].recipient}, {"head": head}):
+        shutil.rmtree(Path(os.environ["XDG_STATE_HOME"]) / "medveil", ignore_errors=True)
+        verify(forged)
+        with pytest.raises(IntegrityError, match="another owner than at the first look") as caught:
+            verify(stranger)
+        assert "--owner" in caught.value.hint
+        assert verify(stranger, **way).words == "verified"
+        assert verify(stranger).words == "verified"
+
+
+def test_leftovers_are_the_bytes_that_a_record_names(tmp_path, stranger, people):
+    """A killed change leaves files; what bears their names and is something else was put there by somebody."""
+    state = states.load(stranger)
+    gone, grant = state.manifest.packages[2], state.ledger.grants[1]
+    following = state.manifest.with_packages(list(state.manifest.packages[:2]), 1)
+    digest = hashlib.sha256(following.to_bytes()).digest()
+    entry = LedgerEntry(
+        following.release, 1, state.ledger.digests[0], Action.REVOKE, following.created, 0, digest, 2, (),
+        (grant.grant_id,),
+    )  # fmt: skip
+    (tmp_path / "staging").mkdir()
+    states.announce(stranger, tmp_path / "staging", entry, following, people["owner"])
+    assert verify(stranger).leftovers == 3
+    _refuses_other_bytes(stranger, ["manifest.cbor.next", "manifest.sig.next"])
+    os.replace(stranger / "ledger/00000001.cbor.next", stranger / "ledger/00000001.cbor")
+    assert verify(stranger).leftovers == 4
+    names = [gone.path, grant.path, "manifest.cbor.next", "manifest.sig.next", "manifest.cbor", "manifest.sig"]
+    _refuses_other_bytes(stranger, names)
+    assert verify(stranger).leftovers == 4
+
+
+def _refuses_other_bytes(folder, names):
+    for name in names:
+        path = folder / name
+        kept = path.read_bytes()
+        for other in (kept + b"x", b"patient list"):
+            path.write_bytes(other)
+            with pytest.raises(IntegrityError):
+                verify(folder)
+        path.write_bytes(kept)

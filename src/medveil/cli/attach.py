@@ -14,8 +14,6 @@ from typer.core import TyperCommand
 from medveil.errors import UsageError
 
 _GREEDY = ("--attach", "--only")
-_LOOKED_AT = 4096
-_SECRETS = (b"AGE-SECRET-KEY-", b"# MEDVEIL SECRET KEY", b"PRIVATE KEY-----")  # as they stand in capitals
 
 
 def spread(args: list[str]) -> list[str]:
@@ -48,15 +46,18 @@ def refuse_secret_keys(paths: Sequence[Path]) -> None:
     for found in find_files(paths):
         if not found.problem and _is_secret_key(found.path):
             raise UsageError(
-                "a secret key is among the attachments; whoever has it opens everything that was shared with it",
+                "a secret key, or a file locked as one may be, is among the attachments; "
+                "whoever has it opens everything that was shared with it",
                 hint="leave it out; to let somebody open the release, name her .pub file with --to",
             )
 
 
 def _is_secret_key(path: Path) -> bool:
+    from medveil.keys.keyfiles import MAX_KEY_FILE, holds_secret
+
     try:
         with path.open("rb") as file:
-            head = file.read(_LOOKED_AT).upper()
+            head = file.read(MAX_KEY_FILE)
     except OSError:
         return False  # sharing says so
-    return any(mark in head for mark in _SECRETS)
+    return holds_secret(head)

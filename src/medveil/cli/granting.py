@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.options import AllowCertificates, AllowClassical, Jobs, Json, Key, Quiet, ReleaseFolder
+from medveil.cli.options import AllowCertificates, AllowClassical, Founder, Jobs, Json, Key, Quiet, ReleaseFolder
 from medveil.cli.session import session
 
 if TYPE_CHECKING:
     from medveil.releases.book import GrantNote
+
+_GRANT_DIGITS = 12
 
 
 def grant(
@@ -31,6 +33,7 @@ def grant(
     ] = "",
     allow_classical: AllowClassical = False,
     allow_certificates: AllowCertificates = False,
+    founder: Founder = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -39,7 +42,7 @@ def grant(
     No package is touched. A grant of the whole release opens what is added to it later, too.
     """
     with session("grant", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import identity_of, recipients_of, tiered_recipients_of
+        from medveil.cli.owner import identity_of, recipient_of, recipients_of, tell_deputy, tiered_recipients_of
         from medveil.cli.sizes import plural
         from medveil.keys.tiers import Tier
         from medveil.releases.granting import Request
@@ -55,7 +58,9 @@ def grant(
             allow_classical=allow_classical,
             allow_certificates=allow_certificates,
         )
-        done = grant_release(release, request, identity_of(run, key))
+        owner = identity_of(run, key)
+        tell_deputy(run, release, owner)
+        done = grant_release(release, request, owner, founder=recipient_of(founder))
         if until and done.notes:
             run.warn("--until is advisory: a key that was given stays given. medveil revoke and rotate end it.")
         run.result(
@@ -68,24 +73,34 @@ def grant(
         )
 
 
-def grants(release: ReleaseFolder, key: Key = None, json: Json = False, quiet: Quiet = False) -> None:
+def grants(
+    release: ReleaseFolder, key: Key = None, founder: Founder = None, json: Json = False, quiet: Quiet = False
+) -> None:
     """Show who may open what.
 
     Only an owner can.
     """
     with session("grants", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import identity_of
+        from medveil.cli.owner import identity_of, recipient_of, tell_deputy
         from medveil.releases.granting import owned_state, read_book
 
         owner = identity_of(run, key)
-        notes = read_book(release, owned_state(release, owner, repair=False), owner).grants
+        tell_deputy(run, release, owner)
+        state = owned_state(release, owner, founder=recipient_of(founder), repair=False)
+        notes = read_book(release, state, owner).grants
         run.result([_line(note) for note in notes], done=len(notes), grants=[_record(note) for note in notes])
 
 
 def revoke(
     release: ReleaseFolder,
-    to: Annotated[list[Path], typer.Option("--to", metavar="PUB", help="Whom to take out. Repeatable.")],
+    to: Annotated[
+        list[str],
+        typer.Option(
+            "--to", metavar="WHO", help="Whom to take out: a .pub file, a fingerprint or a grant. Repeatable."
+        ),
+    ],
     key: Key = None,
+    founder: Founder = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -94,52 +109,74 @@ def revoke(
     What she could open before she still can, from a copy; medveil rotate closes this release's own.
     """
     with session("revoke", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import identity_of, recipients_of
+        from medveil.cli.owner import granted_of, identity_of, recipient_of, tell_deputy
         from medveil.cli.sizes import plural
         from medveil.releases.granting import revoke as revoke_release
 
-        done = revoke_release(release, recipients_of(to), identity_of(run, key))
+        leaving, owner = granted_of(to), identity_of(run, key)
+        tell_deputy(run, release, owner)
+        done = revoke_release(release, leaving, owner, founder=recipient_of(founder))
         run.warn(
             "What they could open until now they can open still, wherever a copy of it or of their grant is kept. "
             "medveil rotate gives the packages of this release new keys; copies made before stay open to them."
         )
+        out_already = f"; {done.unchanged} taken out before" if done.unchanged else ""
+        over = f"; {plural(done.ended, 'grant')} whose day is over taken out too" if done.ended else ""
         run.result(
-            [f"took out {plural(len(to), 'recipient')}; packages added from now on have keys of epoch {done.epoch}"],
-            done=len(to),
+            [
+                f"took out {plural(done.revoked, 'recipient')}{out_already}{over}; "
+                f"packages added from now on have keys of epoch {done.epoch}"
+            ],
+            done=done.revoked,
+            unchanged=done.unchanged,
+            ended=done.ended,
             epoch=done.epoch,
             head=done.head,
         )
 
 
-def rotate(release: ReleaseFolder, key: Key = None, jobs: Jobs = 0, json: Json = False, quiet: Quiet = False) -> None:
+def rotate(
+    release: ReleaseFolder,
+    key: Key = None,
+    founder: Founder = None,
+    jobs: Jobs = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
     """Give the packages that are there new keys, without coding an image again.
 
-    Everybody who may open the release gets a new grant. Needs free space of the release's length meanwhile.
+    Everybody who may open the release gets a new grant, unless the day that it was meant to end is over.
+    Needs free space of the release's length meanwhile.
     """
     with session("rotate", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import identity_of
+        from medveil.cli.owner import identity_of, recipient_of, tell_deputy
         from medveil.cli.sizes import bytes_text, plural
         from medveil.releases.rotating import rotate as rotate_release
 
-        done = rotate_release(release, identity_of(run, key), jobs=jobs, progress=run.progress)
+        owner = identity_of(run, key)
+        tell_deputy(run, release, owner)
+        done = rotate_release(release, owner, founder=recipient_of(founder), jobs=jobs, progress=run.progress)
         if done.protection == "obfuscated":
             run.warn("The public part of an obfuscated release stays as it was, and gives away what it gave away.")
         run.say("Copies of the release that were made before open with the old keys as before.")
+        over = f", {done.ended} taken out since their day is over" if done.ended else ""
         run.result(
             [
                 f"new keys for {plural(done.packages, 'package')}, epoch {done.epoch}; "
-                f"{plural(done.grants, 'grant')} made anew; release: {bytes_text(done.bytes)}"
+                f"{plural(done.grants, 'grant')} made anew{over}; release: {bytes_text(done.bytes)}"
             ],
             done=done.packages,
             size=done.bytes,
             grants=done.grants,
+            ended=done.ended,
             epoch=done.epoch,
             head=done.head,
         )
 
 
 def _line(note: GrantNote) -> str:
-    parts = [note.recipient.fingerprint, f"{note.recipient.wrap.value:15}", f"{note.tier.value:11}"]
+    grant = note.grant_id.hex()[:_GRANT_DIGITS]
+    parts = [note.recipient.fingerprint, grant, f"{note.recipient.wrap.value:15}", f"{note.tier.value:11}"]
     parts.append("with names   " if note.sees_identity else "without names")
     if note.is_owner:
         parts.append("owner")

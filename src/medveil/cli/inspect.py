@@ -43,4 +43,5 @@ def _lines(seen: Mapping[str, object], indent: str = "") -> Iterator[str]:
             yield f"{indent}{name}"
             yield from _lines(value, indent + "  ")
         elif value is not None and value != "":
-            yield f"{indent}{name:12}{value}"
+            words = ", ".join(str(each) for each in value) if isinstance(value, list) else value
+            yield f"{indent}{name:13} {words}"

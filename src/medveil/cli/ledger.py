@@ -13,9 +13,12 @@ def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quie
     """
     with session("ledger", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import recipient_of
+        from medveil.keys.recipients import Recipient
         from medveil.releases.release import Release
 
         opened = Release(release, owner=recipient_of(owner))
+        chain = opened.ledger
+        owners = [Recipient("", key).fingerprint for key in chain.owners]
         rows = [
             {
                 "number": entry.number,
@@ -25,16 +28,25 @@ def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quie
                 "granted": len(entry.granted),
                 "withdrawn": len(entry.withdrawn),
                 "epoch": entry.epoch,
+                "signer": Recipient("", signer).fingerprint,
                 "sha256": digest.hex(),
             }
-            for entry, digest in zip(opened.ledger.entries, opened.ledger.digests, strict=True)
+            for entry, digest, signer in zip(chain.entries, chain.digests, chain.signers, strict=True)
         ]
         lines = [
             f"{row['number']:4}  {row['day']}  {row['action']:7} packages {row['packages']}, epoch {row['epoch']}, "
-            f"grants +{row['granted']} -{row['withdrawn']}  {row['sha256']}"
+            f"grants +{row['granted']} -{row['withdrawn']}  by {row['signer']}  {row['sha256']}"
             for row in rows
         ]
         words = "" if opened.signer_known else "  (signer unknown)"
-        lines.append(f"signed by key {opened.manifest.owner_fingerprint}{words}")
-        head = opened.ledger.digests[-1].hex()
-        run.result([*lines, f"head {head}"], done=len(rows), entries=rows, head=head, signer_known=opened.signer_known)
+        lines.append(f"founded by key {owners[0]}{words}")
+        lines += [f"deputy {deputy}" for deputy in owners[1:]]
+        head = chain.digests[-1].hex()
+        run.result(
+            [*lines, f"head {head}"],
+            done=len(rows),
+            entries=rows,
+            owners=owners,
+            head=head,
+            signer_known=opened.signer_known,
+        )

@@ -59,6 +59,10 @@ def open_(
             run.warn(
                 "the signer is unknown: compare the fingerprint that verify prints with the owner, or name --owner"
             )
+        if result.warning:
+            run.warn(
+                f"warning: a further grant does not open, and it may be one of yours that opens more: {result.warning}"
+            )
         if result.withheld:
             run.warn(f"{plural(result.withheld, 'package')} left closed: this key was not granted them")
         if result.until:
@@ -73,6 +77,7 @@ def open_(
             tiers={tier.value: count for tier, count in result.tiers.items()},
             until=result.until,
             signer_known=result.signer_known,
+            warning=result.warning,
         )
         if failed:
             newer = FormatVersionError.exit_code if result.newer else SOME_FAILED

@@ -27,6 +27,10 @@ AllowClassical = Annotated[
 AllowCertificates = Annotated[
     bool, typer.Option("--allow-certificates", help="Let X.509 certificates receive; they show who it is for.")
 ]
+Founder = Annotated[
+    Path | None,
+    typer.Option("--owner", metavar="PUB", help="The founder's .pub file, where you are a deputy of hers."),
+]
 Owner = Annotated[
     Path | None,
     typer.Option("--owner", metavar="PUB", help="The owner's .pub file; fail unless it signed this release."),

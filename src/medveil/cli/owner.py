@@ -68,6 +68,15 @@ def identity_for_trial(run: Session, key: Path | None) -> Identity:
         return Identity.fresh()
 
 
+def tell_deputy(run: Session, release: Path, identity: Identity) -> None:
+    """Say who founded a release, where this identity is a deputy of hers."""
+    from medveil.releases.granting import founder_of
+
+    founder = founder_of(release, identity)
+    if founder:
+        run.warn(f"this release was founded by {founder}; you are a deputy")
+
+
 def recipient_of(path: Path | None) -> Recipient | None:
     """Load a public key file, where one is named."""
     from medveil.keys.recipients import Recipient
@@ -80,6 +89,18 @@ def recipients_of(paths: list[Path] | None) -> tuple[Recipient, ...]:
     from medveil.keys.recipients import Recipient
 
     return tuple(Recipient.load(path) for path in paths or ())
+
+
+def granted_of(values: list[str]) -> tuple[Recipient | str, ...]:
+    """Whom `revoke --to` names: public key files, whatever their dates; what is no file is a fingerprint or a grant."""
+    from medveil.keys.recipients import Recipient
+
+    return tuple(
+        value
+        if re.fullmatch(r"[A-Za-z0-9-]+", value) and not Path(value).exists()
+        else Recipient.load(Path(value), dated=False)
+        for value in values
+    )
 
 
 def tiered_recipients_of(values: list[str] | None) -> tuple[tuple[Recipient, str | None], ...]:

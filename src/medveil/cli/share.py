@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.options import AllowCertificates, AllowClassical, DryRun, Jobs, Json, Key, Quiet, ShowPaths
+from medveil.cli.options import AllowCertificates, AllowClassical, DryRun, Founder, Jobs, Json, Key, Quiet, ShowPaths
 from medveil.cli.session import SOME_FAILED, Session, session
 
 if TYPE_CHECKING:
+    from medveil.releases.settings import ShareSettings
     from medveil.releases.sharing import ShareResult
 
 _LOW_SHOWN = 20
@@ -70,6 +71,7 @@ def share(
         list[Path] | None,
         typer.Option("--attach", metavar="PATHS...", help="Files and folders to send along, up to the next option."),
     ] = None,
+    founder: Founder = None,
     add: Annotated[bool, typer.Option("--add", help="Add these images to the release that is there.")] = False,
     embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Put the codec's weights into the release.")] = True,
     publish_weights: Annotated[
@@ -88,7 +90,15 @@ def share(
     """
     with session("share", as_json=json, quiet=quiet) as run:
         from medveil.cli.attach import refuse_secret_keys
-        from medveil.cli.owner import identity_for_trial, identity_of, recipients_of, tier_named, tiered_recipients_of
+        from medveil.cli.owner import (
+            identity_for_trial,
+            identity_of,
+            recipient_of,
+            recipients_of,
+            tell_deputy,
+            tier_named,
+            tiered_recipients_of,
+        )
         from medveil.keys.tiers import Tier
         from medveil.releases.settings import ShareSettings
         from medveil.releases.sharing import share as share_images
@@ -125,8 +135,18 @@ def share(
         if publish_weights:
             run.warn("weights that were trained on patients say something of them; you publish them with this release")
         out = Path(os.path.abspath(out))  # -o . is another folder when it is done
-        result = share_images(images, out, settings, owner=owner, progress=run.progress)
+        tell_deputy(run, out, owner)
+        result = share_images(images, out, settings, owner=owner, founder=recipient_of(founder), progress=run.progress)
+        if not (add or dry_run or result.unchanged):
+            _tell_tiers(run, settings)
         _print(run, result, out, dry_run=dry_run, show_paths=show_paths)
+
+
+def _tell_tiers(run: Session, settings: ShareSettings) -> None:
+    """Say how well each recipient of a new release may open it."""
+    for recipient in settings.to:
+        names = "with names" if recipient in settings.identity else "without names"
+        run.say(f"key {recipient.fingerprint} may open it up to tier {settings.tier_of(recipient).value}, {names}")
 
 
 def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_paths: bool) -> None:

@@ -31,7 +31,7 @@ def verify(
                 f"{plural(result.leftovers, 'file')} of an interrupted change; its owner's next command clears them up"
             )
         run.result(
-            [f"{result.words}: {plural(result.packages, 'package')}, signed by key {result.owner}"],
+            [f"{result.words}: {plural(result.packages, 'package')}, founded by key {result.owner}"],
             done=result.packages,
             size=result.bytes,
             words=result.words,

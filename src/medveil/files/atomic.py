@@ -20,6 +20,9 @@ _CANNOT_FLUSH = {  # what systems answer that have no flushing of folders
 }  # fmt: skip
 
 
+_CAN_SPARE_LINKS = os.utime in os.supports_follow_symlinks
+
+
 def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool = False) -> None:
     """Write `data` to `path` so that a crash, a kill or a full disk leaves either the whole file or none.
 
@@ -66,6 +69,15 @@ def _write_new(path: Path, data: bytes, mode: int) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def move_exclusively(source: Path, target: Path) -> None:
+    """Give a file a new name in its folder, for good, and only where nothing has that name.
+
+    A kill may leave the file under both names. Raises OSError; FileExistsError where something has the name.
+    """
+    _name_exclusively(source, target)
+    flush_folders([target.parent])
 
 
 def _name_exclusively(temporary: Path, path: Path) -> None:
@@ -177,6 +189,7 @@ def flush_tree(folder: Path) -> None:
 
 
 def set_times(paths: Iterable[Path], moment: float) -> None:
-    """Give files and folders that time of change and of access, in seconds since 1970."""
+    """Give files and folders that time of change and of access, in seconds since 1970. Links are left alone."""
     for path in paths:
-        os.utime(path, (moment, moment))
+        if not path.is_symlink():
+            os.utime(path, (moment, moment), follow_symlinks=not _CAN_SPARE_LINKS)

@@ -161,9 +161,17 @@ def generate(path: Path, *, classical: bool = False, passphrase: str | None = No
     identity = Identity.fresh(classical=classical)
     content = identity.to_text().encode()
     locked = content if passphrase is None else passphrases.lock(content, passphrase)
-    write_bytes(path, locked, mode=0o600, overwrite=force)
     signature = identity.sign(SELF_CONTEXT, identity.recipient.text.encode())
+    former = public_path.read_bytes() if public_path.is_file() else None
     write_bytes(public_path, identity.recipient.to_text(signature).encode(), overwrite=force)
+    try:
+        write_bytes(path, locked, mode=0o600, overwrite=force)
+    except BaseException:  # a public file that belongs to no secret one would lead others to lock out their recipient
+        if former is None:
+            public_path.unlink(missing_ok=True)
+        else:
+            write_bytes(public_path, former, overwrite=True)
+        raise
     return identity
 
 

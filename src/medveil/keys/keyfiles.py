@@ -9,18 +9,23 @@ from pathlib import Path
 
 from medveil.errors import KeyFileError
 
-_MAX_KEY_FILE = 64 * 1024
+MAX_KEY_FILE = 64 * 1024
 _SECRET = re.compile(
-    rb"AGE-SECRET-KEY-|AGE-PLUGIN-|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|-----BEGIN AGE ENCRYPTED FILE-----"
-    rb"|\Aage-encryption\.org/",
+    rb"AGE-SECRET-KEY-|# medveil secret key|AGE-PLUGIN-|-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
+    rb"|-----BEGIN AGE ENCRYPTED FILE-----|\Aage-encryption\.org/",
     re.IGNORECASE,
 )
+
+
+def holds_secret(data: bytes) -> bool:
+    """Whether the content of a file is that of a secret key, or locked as one may be."""
+    return _SECRET.search(data) is not None
 
 
 def read_public(path: Path) -> bytes:
     """Content of a public key file. Raises KeyFileError when it cannot be read, or is a secret key file."""
     data, _ = _read(path)
-    if _SECRET.search(data):
+    if holds_secret(data):
         raise KeyFileError(
             "this is a secret key file; a public one is asked for",
             hint="give the .pub file or the certificate, and hand the secret key to nobody",
@@ -60,10 +65,10 @@ def _read(path: Path) -> tuple[bytes, int]:
     try:
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            data = file.read(_MAX_KEY_FILE + 1)
+            data = file.read(MAX_KEY_FILE + 1)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise KeyFileError(f"the key file cannot be read: {reason}", hint="check its name") from None
-    if len(data) > _MAX_KEY_FILE:
+    if len(data) > MAX_KEY_FILE:
         raise KeyFileError("this is not a key file: it is larger than 64 KiB")
     return data, mode

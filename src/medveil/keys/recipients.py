@@ -111,8 +111,12 @@ class Recipient:
         )
 
     @classmethod
-    def load(cls, path: Path) -> Recipient:
+    def load(cls, path: Path, *, dated: bool = True) -> Recipient:
         """Read an age recipients file with exactly one recipient, an ssh .pub file, or a PEM certificate.
+
+        Args:
+            path: the file.
+            dated: a certificate has to be valid today; off for who is to receive nothing more.
 
         Raises:
             KeyFileError: unreadable, a secret key, no such file, too weak, its self-signature does not fit, or a
@@ -120,7 +124,7 @@ class Recipient:
         """
         data = read_public(path)
         if certificates.PEM_MARK in data:
-            return cls(certificates.text_of_pem(data))
+            return cls(certificates.text_of_pem(data) if dated else certificates.text_of(certificates.of_pem(data)))
         text = text_of(data)
         recipients = lines_of(text)
         if len(recipients) != 1:

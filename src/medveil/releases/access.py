@@ -19,6 +19,7 @@ from medveil.releases.ledger import GrantFile, Ledger
 from medveil.releases.manifest import Manifest, SharedFile
 
 _MAX_SHARED = 1 << 30
+_MAX_DICTIONARY = 1 << 16  # zlib uses the last 2^15 bytes of one
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Access:
         uid_key: key of the new DICOM UIDs that come out.
         owner_key: what opens the owners' notes, or empty.
         until: day that the owner means the access to end, or empty.
+        warning: what is wrong with a further grant that may be for the same key and open more, or empty.
     """
 
     ring: KeyRing = field(repr=False)
     uid_key: bytes = field(repr=False)
     owner_key: bytes = field(repr=False, default=b"")
     until: str = ""
+    warning: str = ""
 
 
 def find_access(folder: Path, ledger: Ledger, manifest: Manifest, opener: Opener) -> Access:
@@ -68,7 +71,7 @@ def find_access(folder: Path, ledger: Ledger, manifest: Manifest, opener: Opener
             f"key {opener.fingerprint} opens nothing in this release",
             hint="use the key that it was shared with, or ask the owner to share it with this one",
         )
-    return _access(folder, manifest, found)
+    return replace(_access(folder, manifest, found), warning=refusal.message if refusal else "")
 
 
 def _access(folder: Path, manifest: Manifest, grants: list[Grant]) -> Access:
@@ -133,7 +136,8 @@ def read_shared(folder: Path, file: SharedFile, manifest: Manifest, ring: KeyRin
     if key is None:
         return None
     try:
-        data = read_regular(folder / file.name, limit=_MAX_SHARED, what="sealed file")
+        limit = _MAX_DICTIONARY if file.name.startswith("identity.") else _MAX_SHARED
+        data = read_regular(folder / file.name, limit=limit, what="sealed file")
     except FileNotFoundError:
         raise IntegrityError("a sealed file that the manifest names is missing") from None
     if hashlib.sha256(data).digest() != file.sha256:

@@ -8,6 +8,8 @@ folder, wrapped for the founder.
 from __future__ import annotations
 
 import datetime
+import hashlib
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -158,6 +160,12 @@ class OwnerBook:
         """Key of the tags that stand for original UIDs in pixel records, the same for all epochs."""
         return hkdf(self.owner_key, b"medveil/v1/uid-tags")
 
+    @property
+    def stamp_key(self) -> bytes:
+        """Key of the stamps beside staged packages, of the current epoch; recipients of a release do not have it."""
+        epoch = self.manifest.epoch.to_bytes(4, "big")
+        return hkdf(self.owner_key, b"medveil/v1/staged\x00" + self.manifest.release + epoch)
+
     def uid_key(self, recipient: Recipient, tier: Tier) -> bytes:
         """Key of the new UIDs that a recipient gets, the same for all epochs."""
         return hkdf(self.owner_key, b"medveil/v1/uids\x00" + recipient.digest + tier.encode())
@@ -186,14 +194,20 @@ class OwnerBook:
         return cls(manifest, owner_key, settings, epochs, grants, ended=ended, first=first)
 
     def save_draft(self, staging: Path, owner: Identity) -> None:
-        """Keep the book in the staging folder, signed and wrapped for the founder."""
-        payload = canonical.dumps([self.manifest.to_bytes(), self.owner_key, self.notes().to_bytes(), self.dictionary])
+        """Keep the book in the staging folder, signed and wrapped for the founder, and bound to that folder."""
+        parts = [self.manifest.to_bytes(), self.owner_key, self.notes().to_bytes(), self.dictionary]
+        payload = canonical.dumps([*parts, _place_of(staging)])
         body = canonical.dumps([payload, owner.sign(_CONTEXT, payload)])
         write_bytes(staging / DRAFT, wrap(body, owner.recipient), overwrite=True)
 
     @classmethod
     def load_draft(cls, staging: Path, owner: Identity) -> OwnerBook:
-        """Read `save_draft`'s file. Raises NoFittingKeyError (another owner) or IntegrityError (changed)."""
+        """Read `save_draft`'s file.
+
+        Raises:
+            NoFittingKeyError: another owner's.
+            IntegrityError: changed, or of another staging folder: two releases must never have the same keys.
+        """
         data = read_regular(staging / DRAFT, limit=_MAX_NOTES, what="owner's notes")
         try:
             body = owner.unwrap(data, limit=_MAX_NOTES)
@@ -206,12 +220,22 @@ class OwnerBook:
             payload, signature = canonical.loads(body, what="owner's notes", limit=_MAX_NOTES)
             if not signature_fits(owner.recipient.verify_key, signature, _CONTEXT, payload):
                 raise ValueError("signature")
-            record, owner_key, plain, dictionary = canonical.loads(payload, what="owner's notes", limit=_MAX_NOTES)
+            parts = canonical.loads(payload, what="owner's notes", limit=_MAX_NOTES)
+            record, owner_key, plain, dictionary, place = parts
         except (TypeError, ValueError):
             raise IntegrityError("owner.age was not written by the owner", hint="delete the .partial folder") from None
+        if place != _place_of(staging):
+            raise IntegrityError(
+                "the share that was interrupted here was begun for another output",
+                hint="delete the .partial folder to begin anew, or move it back to where it was made",
+            )
         notes = Notes.from_bytes(plain)
         manifest, granted = manifests.parse(record), notes.granted
         return cls(manifest, owner_key, notes.settings, notes.keys, granted, dictionary, first=granted)
+
+
+def _place_of(staging: Path) -> bytes:
+    return hashlib.sha256(os.fsencode(os.path.realpath(staging))).digest()
 
 
 def _epochs_of(rows: list[Any]) -> dict[int, EpochKeys]:

@@ -7,10 +7,10 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import NoFittingKeyError, UsageError
+from medveil.errors import MedveilError, NoFittingKeyError, UsageError
 from medveil.files.atomic import make_folder, move_all, write_bytes
 from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.identity import Identity
@@ -23,12 +23,13 @@ from medveil.releases.book import GrantNote, Notes, OwnerBook, today
 from medveil.releases.ledger import Action, GrantFile
 from medveil.releases.manifest import Manifest
 from medveil.releases.package import PackageHeader
-from medveil.releases.pins import check_and_pin
+from medveil.releases.pins import check_and_pin, is_pinned
 from medveil.releases.publishing import Change, change, level_folders
 from medveil.releases.settings import check_recipient
 from medveil.releases.staging import staging_of
 from medveil.releases.state import State
 from medveil.releases.stored import find_entry, load_package
+from medveil.releases.verifying import check_signer
 
 Headers = Mapping[bytes, PackageHeader]
 
@@ -39,7 +40,7 @@ class Request:
 
     Attributes:
         to: recipients.
-        at: the tier of a recipient; the release's best where it is not named.
+        at: the tier of a recipient, or its name; the release's best where it is not named.
         identity: those of them who see identity metadata.
         only: ids of packages, or their unambiguous beginnings; empty for the whole release.
         until: day that the grant is meant to end, YYYY-MM-DD, or empty.
@@ -47,12 +48,20 @@ class Request:
     """
 
     to: tuple[Recipient, ...]
-    at: Mapping[Recipient, Tier]
+    at: Mapping[Recipient, Tier] = field(default_factory=dict)
     identity: tuple[Recipient, ...] = ()
     only: tuple[str, ...] = ()
     until: str = ""
     allow_classical: bool = False
     allow_certificates: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            tiers = {recipient: Tier(tier) for recipient, tier in self.at.items()}
+        except ValueError:
+            names = ", ".join(tier.value for tier in Tier)
+            raise UsageError(f"a recipient is granted a tier that is none; there are {names}") from None
+        object.__setattr__(self, "at", tiers)
 
 
 @dataclass(frozen=True)
@@ -61,9 +70,11 @@ class Granted:
 
     Attributes:
         notes: grants that are new.
-        unchanged: how many of those asked for were there already.
+        unchanged: how many of those asked for were there already, or had been taken out already.
         epoch: the release's key epoch.
-        withdrawn: number of grants that were taken out.
+        withdrawn: number of grants that were taken out, without those that were made anew.
+        revoked: number of recipients who were taken out.
+        ended: number of grants that were taken out since their day is over.
         head: sha256 of the ledger's last entry.
     """
 
@@ -72,13 +83,26 @@ class Granted:
     epoch: int = 0
     withdrawn: int = 0
     head: str = ""
+    revoked: int = 0
+    ended: int = 0
 
 
-def owned_state(folder: Path, owner: Identity, *, repair: bool = True) -> State:
+def owned_state(
+    folder: Path, owner: Identity, *, founder: Recipient | None = None, repair: bool = True
+) -> State:  # fmt: skip
     """State of a release that this identity owns; what a killed run left behind is put in order unless it is a look.
 
+    Anybody can found a release and call somebody else a deputy of it, whose own release it then replaces. So a deputy
+    has to know the founder: by an earlier look on this machine, or by naming her.
+
+    Args:
+        folder: the release.
+        owner: the founder or a deputy.
+        founder: the founder that a deputy expects.
+        repair: off for a mere look.
+
     Raises:
-        NoFittingKeyError: it belongs to somebody else.
+        NoFittingKeyError: it belongs to somebody else, or was founded by somebody whom this machine does not know.
         IntegrityError, FormatVersionError, UsageError: as `states.load` and `check_and_pin`.
     """
     state = states.load(folder)
@@ -86,10 +110,18 @@ def owned_state(folder: Path, owner: Identity, *, repair: bool = True) -> State:
         raise NoFittingKeyError(
             f"the release there belongs to another owner than key {owner.fingerprint}", hint="name the owner with -i"
         )
+    if founder is None and owner.recipient.verify_key == state.ledger.owners[0]:
+        founder = owner.recipient
+    if founder is None and not is_pinned(state.ledger):
+        check_signer(state.ledger, None, pin=False)  # pinned as another founder's, which is worse
+        raise NoFittingKeyError(
+            f"the release was founded by {state.manifest.owner_fingerprint}, whom this machine does not know; "
+            f"key {owner.fingerprint} is a deputy",
+            hint="compare that fingerprint with the founder's, and name her .pub file with --owner",
+        )
     if repair:
         states.make_durable(folder)
-    founded = owner.recipient.verify_key == state.ledger.owners[0]
-    check_and_pin(state.ledger, owner_key=state.ledger.owners[0] if founded else b"", pin=repair)
+    check_signer(state.ledger, founder, pin=repair)
     if not repair:
         return state
     staging = staging_of(folder)  # packages that an interrupted --add had moved already count there
@@ -110,16 +142,28 @@ def read_book(folder: Path, state: State, owner: Identity) -> OwnerBook:
     return replace(book, dictionary=read_dictionary(folder, state.manifest, book.ring))
 
 
-def grant(folder: Path, request: Request, owner: Identity) -> Granted:
+def founder_of(folder: Path, identity: Identity) -> str:
+    """Fingerprint of a release's founder where this identity is a deputy of hers; else empty."""
+    try:
+        ledger = states.load(folder).ledger
+    except (MedveilError, OSError):
+        return ""  # whoever goes on with it says so
+    is_deputy = identity.recipient.verify_key in ledger.owners[1:]
+    return Recipient("", ledger.owners[0]).fingerprint if is_deputy else ""
+
+
+def grant(folder: Path, request: Request, owner: Identity, *, founder: Recipient | None = None) -> Granted:
     """Let recipients open a release that is there: one grant file each, and one entry of the ledger.
+
+    A deputy names the founder, unless this machine knows her; see `owned_state`.
 
     Raises:
         UsageError: a tier that the release does not have, a lower one than was granted before, a wrong day or package.
         NoFittingKeyError, IntegrityError: as `owned_state`.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = Path(os.path.realpath(folder))
     with staged_files.held(staging_of(folder)):
-        state = owned_state(folder, owner)
+        state = owned_state(folder, owner, founder=founder)
         book = read_book(folder, state, owner)
         wanted = _wanted(folder, request, state.manifest, owner)
         new = [note for note in wanted if not any(_covers(former, note) for former in book.grants)]
@@ -137,32 +181,48 @@ def grant(folder: Path, request: Request, owner: Identity) -> Granted:
     return Granted(tuple(new), len(wanted) - len(new), after.manifest.epoch, len(gone), head)
 
 
-def revoke(folder: Path, recipients: Iterable[Recipient], owner: Identity) -> Granted:
+def revoke(
+    folder: Path, recipients: Iterable[Recipient | str], owner: Identity, *, founder: Recipient | None = None
+) -> Granted:
     """Take out recipients, and begin a new epoch: packages that are added later use keys that they never had.
 
     What they could open before they can open still, from copies of the release and of their grants. Those who were
-    taken out before stay so, and there is nothing to do.
+    taken out before stay so, and there is nothing to do. Where a new epoch begins, grants whose day is over are not
+    made anew but taken out as well.
+
+    Args:
+        folder: the release.
+        recipients: whom to take out: keys, or as words the fingerprints that `grants` prints or ids of grants, or the
+            beginnings of either.
+        owner: an owner of it.
+        founder: see `owned_state`.
 
     Raises:
-        UsageError: somebody who was granted nothing, or an owner.
+        UsageError: somebody who was granted nothing, or an owner, or a word that means none or several.
     """
-    folder = Path(os.path.abspath(folder))
-    leaving = {recipient.text for recipient in recipients}
+    folder = Path(os.path.realpath(folder))
+    named = list(recipients)
     with staged_files.held(staging_of(folder)):
-        state = owned_state(folder, owner)
+        state = owned_state(folder, owner, founder=founder)
         book = read_book(folder, state, owner)
+        leaving = {_text_of(each, book) if isinstance(each, str) else each.text for each in named}
         gone = [note for note in book.grants if note.recipient.text in leaving]
         _check_leaving(leaving, gone, book)
         if not gone:  # they were taken out before, perhaps by a run that was killed after that
             return Granted((), len(leaving), state.manifest.epoch, 0, state.ledger.digests[-1].hex())
+        ended: list[GrantNote] = []
         if all(note.only for note in gone):  # keys of single packages open nothing that comes later
             withdrawn = [note.grant_id for note in gone]
             what = Change(Action.REVOKE, _marked(state, withdrawn), withdrawn=withdrawn)
         else:
-            what = _next_epoch(folder, state, book, gone, owner)
+            ended = [note for note in book.grants if note.has_ended() and note not in gone]
+            what = _next_epoch(folder, state, book, [*gone, *ended], owner)
         after = change(folder, state, what, book.owner_key, owner)
         check_and_pin(after.ledger)
-    return Granted((), 0, after.manifest.epoch, len(gone), after.ledger.digests[-1].hex())
+    revoked = len({note.recipient.text for note in gone})
+    head = after.ledger.digests[-1].hex()
+    taken = len(gone) + len(ended)
+    return Granted((), len(leaving) - revoked, after.manifest.epoch, taken, head, revoked, len(ended))
 
 
 def _next_epoch(folder: Path, state: State, book: OwnerBook, gone: list[GrantNote], owner: Identity) -> Change:
@@ -306,6 +366,23 @@ def _replaces(former: GrantNote, note: GrantNote) -> bool:
     if former.recipient.text != note.recipient.text or former.is_owner:
         return False
     return former.only == note.only or (not note.only and _gives(note, former))
+
+
+def _text_of(word: str, book: OwnerBook) -> str:
+    """Public text of the recipient whose fingerprint, or the id of a grant of hers, begins with this word."""
+    start = word.strip().lower()
+    fitting = {
+        note.recipient.text
+        for note in (*book.grants, *book.ended)
+        if note.recipient.fingerprint.startswith(start) or note.grant_id.hex().startswith(start)
+    }
+    if len(fitting) != 1 or not start:
+        raise UsageError(
+            f"{len(fitting)} of those who were granted anything have a fingerprint or a grant that begins so; "
+            "exactly one is wanted",
+            hint="name a .pub file, or a fingerprint or a grant that medveil grants prints",
+        )
+    return fitting.pop()
 
 
 def _check_leaving(leaving: set[str], gone: list[GrantNote], book: OwnerBook) -> None:

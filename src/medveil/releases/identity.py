@@ -1,8 +1,8 @@
 """Identity sections: path, digest and identity record of an original, deflated against a dictionary of the release.
 
 Pictures of one program carry the same colour profile, which is longer than all else in their records. Such profiles are
-kept once a release, sealed under the identity root; every identity section is a zlib stream with that preset dictionary.
-So the sections are short, and can be padded to one length for the whole release.
+kept once a release, sealed under the identity root; every identity section is a zlib stream with that dictionary. So
+the sections are short, and can be padded to one length for the whole release.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from medveil.codecs.code import Bucket
 from medveil.errors import UsageError
 from medveil.files.atomic import write_bytes
-from medveil.keys.recipients import Wrap
+from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import Section
 from medveil.releases.ledger import weakest
 from medveil.releases.manifest import PackageEntry
@@ -26,11 +26,13 @@ class PublicView:
     """Everything that is visible without a key.
 
     Attributes:
-        release, owner, protection, created: identity of the release; owner is a fingerprint.
+        release, owner, protection, created: identity of the release; owner is the founder's fingerprint.
+        owners: fingerprints of all who may sign for it, the founder's first.
         profile: coding settings by name.
         tiers: which tiers the images have, best first.
         packages, grants: how many.
-        weakest_wrap: the weakest kind of key that a grant is wrapped for; who breaks it opens what that grant opens.
+        weakest_wrap: the weakest kind of key that a grant of the packages was ever wrapped for, also one that was taken
+            out since; who breaks it, and has a copy of that grant, opens what it opened.
         sequence, head: number and sha256 of the ledger's last entry.
         epoch: key epoch of packages that come next.
         package: id, bucket, tier and section lengths of the package that was asked for, or None.
@@ -38,6 +40,7 @@ class PublicView:
 
     release: str
     owner: str
+    owners: list[str]
     protection: str
     created: str
     profile: dict[str, object]
@@ -53,7 +56,7 @@ class PublicView:
 
 def inspect(folder: Path, package: str | None = None) -> PublicView:
     """What anybody can see. `package` is an id in hexadecimal digits, or its unambiguous beginning."""
-    release = Release(folder, pin=False)
+    release = Release(folder)
     manifest, profile = release.manifest, release.manifest.profile
     shown = None
     if package is not None:
@@ -69,6 +72,7 @@ def inspect(folder: Path, package: str | None = None) -> PublicView:
     return PublicView(
         release=manifest.release.hex(),
         owner=manifest.owner_fingerprint,
+        owners=[Recipient("", key).fingerprint for key in release.ledger.owners],
         protection=manifest.protection,
         created=manifest.created,
         profile={
@@ -81,7 +85,7 @@ def inspect(folder: Path, package: str | None = None) -> PublicView:
         tiers=[tier.value for tier in manifest.tiers],
         packages=len(manifest.packages),
         grants=len(release.ledger.grants),
-        weakest_wrap=_words(weakest(grant.wrap for grant in release.ledger.grants)),
+        weakest_wrap=_words(weakest(grant.wrap for grant in release.ledger.grants_ever)),
         sequence=release.ledger.head.number,
         epoch=manifest.epoch,
         head=release.ledger.digests[-1].hex(),
@@ -101,7 +105,7 @@ def stranger_picture(folder: Path, package: str | None = None) -> NDArray[np.uin
     Sealed: the public code taken at face value. Obfuscated: the code with its decoys. Encrypted: the bytes of the
     section, row after row, since there is no code to decode.
     """
-    release = Release(folder, pin=False)
+    release = Release(folder)
     if not release.manifest.packages:
         raise UsageError("the release holds no package")
     entry = find_entry(release.manifest, package) if package else _first_image(folder, release)

@@ -18,6 +18,7 @@ from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package
 from medveil.releases.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image
 from medveil.releases.settings import ShareSettings, codec_for
+from medveil.releases.staging import stamp, stamp_of
 from medveil.releases.unpacking import MAX_FILE
 
 PARALLEL_FROM = 4  # inputs; below that, starting processes costs more than it saves
@@ -43,8 +44,9 @@ class Task:
     attached: bool = False
 
     @property
-    def identity(self) -> tuple[str, bytes]:
-        return self.relative, self.sha256
+    def identity(self) -> tuple[str, bytes, bool]:
+        """Which input it is. A file may be shared as an image and travel as an attachment too."""
+        return self.relative, self.sha256, self.attached
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,9 @@ def pack_task(task: Task, plan: PackingPlan, limits: Limits, staging: Path) -> O
     entry = entry_of(package, plan.ring)
     try:
         make_folder((staging / entry.path).parent)
-        write_bytes(staging / entry.path, package.to_bytes())
+        data = package.to_bytes()
+        write_bytes(staging / entry.path, data)
+        write_bytes(stamp_of(staging / entry.path), stamp(data, plan.stamp_key))  # from here on it counts as finished
     except (OSError, MedveilError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise MedveilError(

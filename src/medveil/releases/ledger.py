@@ -7,6 +7,7 @@ switches the whole release from one state to the next.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import re
 from collections.abc import Iterable
@@ -136,11 +137,13 @@ class Ledger:
         entries: from the founding on.
         digests: sha256 of each stored entry.
         pending: an entry that was announced and not switched to.
+        signers: the Ed25519 key that signed each entry.
     """
 
     entries: tuple[LedgerEntry, ...]
     digests: tuple[bytes, ...]
     pending: LedgerEntry | None = None
+    signers: tuple[bytes, ...] = ()
 
     @property
     def head(self) -> LedgerEntry:
@@ -158,6 +161,15 @@ class Ledger:
         withdrawn = {grant_id for entry in self.entries for grant_id in entry.withdrawn}
         return tuple(g for entry in self.entries for g in entry.granted if g.grant_id not in withdrawn)
 
+    @property
+    def grants_ever(self) -> tuple[GrantFile, ...]:
+        """Grants that open packages which are there, from a copy also where they were taken out since.
+
+        Those are all since the packages were last sealed with new keys.
+        """
+        rotations = [entry.number for entry in self.entries if entry.action is Action.ROTATE]
+        return tuple(g for entry in self.entries[max(rotations, default=0) :] for g in entry.granted)
+
 
 def load(folder: Path) -> Ledger:
     """Read and check the ledger of a release folder.
@@ -166,17 +178,35 @@ def load(folder: Path) -> Ledger:
         IntegrityError: an entry is changed, missing, reordered, foreign, or signed by nobody who may.
         FormatVersionError: written by a newer medveil.
     """
-    entries: list[LedgerEntry] = []
-    digests: list[bytes] = []
+    chain = _Chain()
     for number in range(_count(folder)):
         data = _read(folder / FOLDER / f"{number:08d}.cbor")
         if data is None:
             raise IntegrityError(f"entry {number} of the ledger is missing")
-        entries.append(_checked(data, entries, digests))
-        digests.append(hashlib.sha256(data).digest())
-    if not entries:
+        chain.append(data, *_checked(data, chain))
+    if not chain.entries:
         raise IntegrityError("the ledger of the release is missing", hint="get the release again from its owner")
-    return Ledger(tuple(entries), tuple(digests), _pending(folder, entries, digests))
+    return Ledger(tuple(chain.entries), tuple(chain.digests), _pending(folder, chain), tuple(chain.signers))
+
+
+@dataclass
+class _Chain:
+    """The entries so far: with their digests and signers, and the ids of grants that were ever made or are there."""
+
+    entries: list[LedgerEntry] = field(default_factory=list)
+    digests: list[bytes] = field(default_factory=list)
+    signers: list[bytes] = field(default_factory=list)
+    made: set[bytes] = field(default_factory=set)
+    there: set[bytes] = field(default_factory=set)
+
+    def append(self, data: bytes, entry: LedgerEntry, signer: bytes) -> None:
+        self.entries.append(entry)
+        self.digests.append(hashlib.sha256(data).digest())
+        self.signers.append(signer)
+        granted = {grant.grant_id for grant in entry.granted}
+        self.made |= granted
+        self.there |= granted
+        self.there -= set(entry.withdrawn)
 
 
 def _count(folder: Path) -> int:
@@ -191,18 +221,19 @@ def _count(folder: Path) -> int:
     return count
 
 
-def _pending(folder: Path, entries: list[LedgerEntry], digests: list[bytes]) -> LedgerEntry | None:
-    data = _read(folder / FOLDER / f"{len(entries):08d}.cbor{NEXT}")
+def _pending(folder: Path, chain: _Chain) -> LedgerEntry | None:
+    data = _read(folder / FOLDER / f"{len(chain.entries):08d}.cbor{NEXT}")
     if data is None:
         return None
     try:
-        return _checked(data, entries, digests)
+        return _checked(data, chain)[0]
     except (IntegrityError, FormatVersionError):
         return None
 
 
-def _checked(data: bytes, entries: list[LedgerEntry], digests: list[bytes]) -> LedgerEntry:
-    """The entry that comes after these."""
+def _checked(data: bytes, chain: _Chain) -> tuple[LedgerEntry, bytes]:
+    """The entry that comes after these, and who signed it."""
+    entries, digests = chain.entries, chain.digests
     number = len(entries)
     try:
         payload, signature = canonical.loads(data, what=f"ledger entry {number}", limit=_MAX_ENTRY)
@@ -214,17 +245,33 @@ def _checked(data: bytes, entries: list[LedgerEntry], digests: list[bytes]) -> L
             )
         entry = _entry_of(record)
         owners = entries[0].owners if entries else entry.owners[:1]
-        signed = any(signature_fits(key, signature, _CONTEXT, payload) for key in owners)
+        signer = next((key for key in owners if signature_fits(key, signature, _CONTEXT, payload)), None)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise IntegrityError(f"ledger entry {number} does not have the fields of format 1") from None
-    if not signed:
+    if signer is None:
         raise IntegrityError(f"ledger entry {number} was changed, or is not signed by an owner of this release")
     founding = entries[0] if entries else entry
     if entry.number != number or entry.release != founding.release or bool(entry.owners) != (number == 0):
         raise IntegrityError(f"ledger entry {number} belongs to another place or release")
     if entry.previous != (digests[-1] if digests else bytes(32)):
         raise IntegrityError(f"ledger entry {number} does not follow the one before it: entries were exchanged")
-    return entry
+    _check_rules(entry, chain)
+    return entry, signer
+
+
+def _check_rules(entry: LedgerEntry, chain: _Chain) -> None:
+    """Raises IntegrityError for an entry that no owner's medveil writes at this place of the chain."""
+    number, granted = entry.number, [grant.grant_id for grant in entry.granted]
+    if (entry.action is Action.SHARE) != (number == 0):
+        raise IntegrityError(f"ledger entry {number} founds a release that was founded, or does not found one")
+    former = chain.entries[-1].epoch if chain.entries else 0
+    raised = 1 if entry.action in (Action.REVOKE, Action.ROTATE) else 0
+    if not former <= entry.epoch <= former + raised:
+        raise IntegrityError(f"ledger entry {number} has an epoch that does not follow the one before it")
+    if len(set(granted)) < len(granted) or not chain.made.isdisjoint(granted):
+        raise IntegrityError(f"ledger entry {number} makes a grant that was made before")
+    if not all(each in chain.there or each in granted for each in entry.withdrawn) or (entry.withdrawn and not number):
+        raise IntegrityError(f"ledger entry {number} takes out a grant that is not there")
 
 
 def _entry_of(record: dict[str, Any]) -> LedgerEntry:
@@ -247,6 +294,7 @@ def _entry_of(record: dict[str, Any]) -> LedgerEntry:
     integers = [record["number"], record["epoch"], record["packages"]]
     if not all(type(n) is int and 0 <= n < 1 << 32 for n in integers) or not _DAY.fullmatch(record["day"]):
         raise ValueError("integers or day")
+    datetime.date.fromisoformat(record["day"])  # a day that there is
     if type(record["notes"]) is not bytes:
         raise TypeError("notes")
     return LedgerEntry(
@@ -254,11 +302,6 @@ def _entry_of(record: dict[str, Any]) -> LedgerEntry:
         record["epoch"], record["manifest"], record["packages"], granted, withdrawn, owners, record["salt"],
         record["notes"],
     )  # fmt: skip
-
-
-def next_entry_path(folder: Path, entry: LedgerEntry) -> Path:
-    """Where an entry stands until the switch."""
-    return folder / f"{entry.path}{NEXT}"
 
 
 def weakest(wraps: Iterable[Wrap]) -> Wrap | None:

@@ -37,6 +37,7 @@ class OpenResult:
         signer_known: as in VerifyResult.
         damaged: whether a failure was one of integrity.
         newer: whether a package is of a newer format.
+        warning: as in Access.
     """
 
     done: int = 0
@@ -48,6 +49,7 @@ class OpenResult:
     signer_known: bool = False
     damaged: bool = False
     newer: bool = False
+    warning: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def open_release(
 ) -> OpenResult:  # fmt: skip
     """Open every package that `identity` may open into the folder `out` (0700).
 
-    A damaged package is reported in the result and the intact ones are opened all the same.
+    A damaged package is reported in the result and the intact ones are opened all the same. Where at least one was
+    opened, owner and state of the release are remembered for later looks.
 
     Args:
         folder: the release.
@@ -99,8 +102,13 @@ def open_release(
     refuse_inside_release(out)
     if not force and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TargetExistsError("the output folder holds files", hint="name a new folder, or --force to write into it")
-    out.mkdir(mode=0o700, parents=True, exist_ok=True)
-    result = OpenResult(signer_known=release.signer_known, until=access.until)
+    try:
+        out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise MedveilError(
+            f"the output folder cannot be made: {error.strerror or type(error).__name__}", hint="name another with -o"
+        ) from None
+    result = OpenResult(signer_known=release.signer_known, until=access.until, warning=access.warning)
     source = _Source(release.folder, replace(release.manifest, packages=()), access)
     taken: set[str] = set()
     for number, (entry, opened) in enumerate(_opened(source, release.manifest.packages, jobs), start=1):
@@ -114,6 +122,8 @@ def open_release(
             result.failed.append(Failure(number, entry.path, type(error).__name__, error.message))
         if progress is not None:
             progress(number, len(release), f"#{number}")
+    if result.done:
+        release.pin()
     return result
 
 
@@ -124,13 +134,25 @@ def _opened(
     if workers <= 1 or len(entries) < PARALLEL_FROM:
         yield from ((entry, _open_one(source, entry)) for entry in entries)
         return
-    pool = ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(os.getpid(),))
+    pool = ProcessPoolExecutor(workers, initializer=_begin_worker, initargs=(os.getpid(), source))
     try:
         for start in range(0, len(entries), 16 * workers):  # bounded, so that opened images never pile up
             batch = entries[start : start + 16 * workers]
-            yield from zip(batch, pool.map(_open_one, [source] * len(batch), batch), strict=True)
+            yield from zip(batch, pool.map(_open_in_worker, batch), strict=True)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+_sources: list[_Source] = []  # of this worker: one, sent once, since its keys may be those of many packages
+
+
+def _begin_worker(parent: int, source: _Source) -> None:
+    end_with_parent(parent)
+    _sources[:] = [source]
+
+
+def _open_in_worker(entry: PackageEntry) -> _File | MedveilError:
+    return _open_one(_sources[0], entry)
 
 
 def _open_one(source: _Source, entry: PackageEntry) -> _File | MedveilError:

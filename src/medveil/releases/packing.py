@@ -34,6 +34,7 @@ class PackingPlan:
         keep_file: whether the very file travels too.
         tag_key: key of the tags that stand for original UIDs in pixel records.
         ring: full keys of the epoch.
+        stamp_key: key of the stamps that tell the owner's own packages from others in the staging folder.
     """
 
     release: bytes
@@ -46,6 +47,7 @@ class PackingPlan:
     keep_file: bool
     tag_key: bytes = field(repr=False)
     ring: KeyRing = field(repr=False)
+    stamp_key: bytes = field(repr=False, default=b"")
 
 
 @dataclass(frozen=True)

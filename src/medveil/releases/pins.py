@@ -15,9 +15,9 @@ _HEX_DIGITS = 64
 
 
 def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin: bool = True) -> bool:
-    """Compare a ledger with what was pinned for its release id, then pin it.
+    """Compare a ledger with what was pinned for its release id, then pin it unless it is a mere look.
 
-    An owner key that the caller names outranks a pin of another owner, which was only a first look.
+    An owner key or a head that the caller names outranks a pin of another owner, which was only a first look.
 
     Args:
         ledger: a chain whose signatures fit the owners that it names.
@@ -39,9 +39,9 @@ def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin
             hint="compare fingerprints with the owner before you use it",
         )
     _check_head(ledger, head)
-    path = _folder() / f"{ledger.head.release.hex()}.cbor"
+    path = _path(ledger.head.release)
     known = _read(path)
-    if known is not None and owner_key and known[0] != founder:
+    if known is not None and (owner_key or head) and known[0] != founder:
         known = None
     if known is not None:
         _compare(ledger, known)
@@ -51,6 +51,18 @@ def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin
             record = canonical.dumps([founder, ledger.head.number, ledger.digests[-1]])
             write_bytes(path, record, mode=0o600, overwrite=True)
     return bool(owner_key) or bool(head) or known is not None
+
+
+def is_pinned(ledger: Ledger) -> bool:
+    """Whether this machine has pinned the release as one of this founder."""
+    known = _read(_path(ledger.head.release))
+    return known is not None and known[0] == ledger.owners[0]
+
+
+def was_published(release: bytes, founder: bytes) -> bool:
+    """Whether this machine has pinned a release of that id as one of this founder."""
+    known = _read(_path(release))
+    return known is not None and known[0] == founder
 
 
 def _check_head(ledger: Ledger, head: str) -> None:
@@ -74,7 +86,7 @@ def _compare(ledger: Ledger, known: tuple[bytes, int, bytes]) -> None:
     if founder != ledger.owners[0]:
         raise IntegrityError(
             "the release is signed by another owner than at the first look",
-            hint="ask the owner; this can be an attempt to pass off a changed release",
+            hint="it may be another release that is passed off as yours; ask the owner, and name her with --owner",
         )
     if ledger.head.number < number:
         raise IntegrityError(
@@ -88,10 +100,10 @@ def _compare(ledger: Ledger, known: tuple[bytes, int, bytes]) -> None:
         )
 
 
-def _folder() -> Path:
+def _path(release: bytes) -> Path:
     from platformdirs import user_state_path
 
-    return user_state_path("medveil", appauthor=False) / "pins"
+    return user_state_path("medveil", appauthor=False) / "pins" / f"{release.hex()}.cbor"
 
 
 def _read(path: Path) -> tuple[bytes, int, bytes] | None:

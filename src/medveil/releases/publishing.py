@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import MedveilError
+from medveil.errors import MedveilError, TargetExistsError
 from medveil.files.atomic import (
     flush_folders,
     flush_tree,
@@ -24,10 +24,10 @@ from medveil.files.atomic import (
 from medveil.keys.identity import Identity
 from medveil.releases import state as states
 from medveil.releases.book import DRAFT, Notes, OwnerBook, owners_of, today
-from medveil.releases.ledger import Action, GrantFile, LedgerEntry
+from medveil.releases.ledger import NEXT, Action, GrantFile, LedgerEntry
 from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE, Manifest
-from medveil.releases.staging import LOCK, check_whole, refused, staging_of, sweep
-from medveil.releases.state import State
+from medveil.releases.staging import check_whole, refused, remove_stamps, staging_of, sweep
+from medveil.releases.state import MARK, State
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,10 @@ def found(out: Path, book: OwnerBook, granted: Sequence[GrantFile], manifest: Ma
             write_bytes(staging / name, data, overwrite=True)
         flush_tree(staging)  # a killed run may have left folders that were not
         remove_all([staging / DRAFT])  # from here on it is a release that only lacks its name
+        remove_stamps(staging)
         level_times(staging, manifest.created)
         _name(staging, out)
-        level_times(out, manifest.created)
+        set_times([out], _midnight(manifest.created))
     except OSError as error:
         raise refused(error) from None
     return states.load(out)
@@ -91,6 +92,7 @@ def finish(out: Path) -> bool:
         states.load(staging)
     except MedveilError:
         return False
+    remove_stamps(staging)
     _name(staging, out)
     return True
 
@@ -98,14 +100,15 @@ def finish(out: Path) -> bool:
 def _name(staging: Path, out: Path) -> None:
     if out.exists():
         remove_empty_folders(out)  # share looked before it began: it holds nothing
-    remove_all([staging / LOCK])
     move_all([(staging, out)])
+    remove_all([out / MARK])  # last: a folder without it would be taken for somebody's own
 
 
 def change(folder: Path, state: State, what: Change, owner_key: bytes, owner: Identity) -> State:
     """Switch a release to its next state; the files that are new lie in its staging folder.
 
     Raises:
+        TargetExistsError: another command changed the release meanwhile.
         MedveilError: a file cannot be written or moved; the release is the old one or the new one.
     """
     manifest = what.manifest or state.manifest
@@ -125,12 +128,24 @@ def change(folder: Path, state: State, what: Change, owner_key: bytes, owner: Id
             check_whole(folder, list(manifest.packages))
         flush_folders(_folders_of(folder, new))
         level_times(folder, manifest.created, [*new, *_state_files(entry)])
-        states.switch(folder, entry)
+        try:
+            states.switch(folder, entry)
+        except TargetExistsError:
+            _take_back(folder, [*new, f"{entry.path}{NEXT}"])
+            raise
         current = states.settle(folder, states.load(folder))
         level_folders(folder, manifest.created)
     except OSError as error:
         raise refused(error) from None
     return current
+
+
+def _take_back(folder: Path, names: Iterable[str]) -> None:
+    """Remove files of a change that another command's took the place of."""
+    state = states.load(folder)
+    named = {*state.files(), *(entry.path for entry in state.manifest.packages)}
+    remove_all(folder / name for name in names if name not in named)
+    states.settle(folder, state)
 
 
 def _state_files(entry: LedgerEntry) -> list[str]:
@@ -149,6 +164,7 @@ def level_times(out: Path, day: str, names: Sequence[str] | None = None) -> None
         paths = {out, *out.rglob("*")}
     else:
         paths = {out / name for name in names if (out / name).exists()} | _folders_of(out, names)
+        paths -= {path for path in paths if any(p.is_symlink() for p in path.parents if out in p.parents)}
     set_times(sorted(paths), _midnight(day))
 
 

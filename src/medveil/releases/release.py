@@ -52,13 +52,13 @@ class Release:
     Args:
         folder: the release.
         owner: the owner that the caller expects; without one, the owner pinned at the first look is expected.
-        pin: remember owner and state of this release for later looks.
+        pin: remember owner and state of this release for later looks, as `pin()` does.
 
     Raises:
         UsageError, IntegrityError, FormatVersionError: as `medveil.releases.verifying.verify`.
     """
 
-    def __init__(self, folder: str | Path, *, owner: Recipient | None = None, pin: bool = True) -> None:
+    def __init__(self, folder: str | Path, *, owner: Recipient | None = None, pin: bool = False) -> None:
         self.folder = Path(folder)
         self._owner = owner
         state = states.load(self.folder)
@@ -68,6 +68,13 @@ class Release:
 
     def __len__(self) -> int:
         return len(self.manifest.packages)
+
+    def pin(self) -> None:
+        """Remember owner and state of this release: later looks on this machine expect this owner, and no older state.
+
+        Looking at a release does not do so; `verify` does where all is sound.
+        """
+        check_signer(self.ledger, self._owner, pin=True)
 
     def verify(self) -> VerifyResult:
         """Check every byte; see `medveil.releases.verifying.verify`."""

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medveil.codecs.code import Codec
-from medveil.errors import MedveilError, UsageError
+from medveil.errors import MedveilError
 from medveil.files.atomic import make_folder, write_bytes
 from medveil.keys.identity import Identity
+from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import SALT_BYTES, EpochKeys, KeyRing, Section
 from medveil.releases import staging as staged_files
 from medveil.releases.access import dictionary_name, read_shared, weights_name, write_shared
@@ -49,6 +50,7 @@ class Rotated:
         bytes: length of the whole release on disk.
         protection: of the release; with `obfuscated` the public part stays as it was, and so does what it gives away.
         head: sha256 of the ledger's last entry.
+        ended: number of grants that were taken out since their day is over.
     """
 
     packages: int
@@ -57,6 +59,7 @@ class Rotated:
     bytes: int
     protection: str
     head: str
+    ended: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,26 +75,28 @@ class _Work:
 
 
 def rotate(
-    folder: Path, owner: Identity, *, jobs: int = 0, progress: Callable[[int, int, str], None] | None = None
-) -> Rotated:
-    """Seal every package of a release anew.
+    folder: Path, owner: Identity, *, founder: Recipient | None = None, jobs: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Rotated:  # fmt: skip
+    """Seal every package of a release anew. Grants whose day is over are not made anew.
 
     Args:
         folder: the release. Free space of its whole length is needed meanwhile.
         owner: an owner of it.
+        founder: see `granting.owned_state`.
         jobs: worker processes; 0 for one a core.
         progress: called as (done, total, text) after each package.
 
     Raises:
-        UsageError: there is not enough free space.
+        MedveilError: there is not enough free space.
         NoFittingKeyError, IntegrityError: as `granting.owned_state`; a damaged package stops it, nothing was changed.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = Path(os.path.realpath(folder))  # one release has one lock, by whatever name it is reached
     staging = staging_of(folder)
     with staged_files.held(staging):
-        state = owned_state(folder, owner)
+        state = owned_state(folder, owner, founder=founder)
         book = read_book(folder, state, owner)
-        _check_room(folder)
+        _check_room(folder, staging)
         staged_files.clear(staging)  # what a killed run left there was sealed with keys that nobody has
         epoch, keys = state.manifest.epoch + 1, EpochKeys.fresh()
         ring = replace(KeyRing.whole({epoch: keys}), dictionary=book.dictionary)
@@ -102,23 +107,24 @@ def rotate(
             packages=tuple(sorted(entries)),
         )  # fmt: skip
         book = replace(book, manifest=manifest, epochs={epoch: keys})
-        notes = tuple(_renewed(note, ids) for note in book.grants)
+        notes = tuple(_renewed(note, ids) for note in book.grants if not note.has_ended())
         headers = load_headers(staging, manifest, notes)
         granted = [issue(staging, note, book, headers, owner) for note in notes]
         new = [entry.path for entry in manifest.packages] + [file.name for file in manifest.shared]
         old = [grant.grant_id for grant in state.ledger.grants]
+        ended = len(book.grants) - len(notes)
         what = Change(Action.ROTATE, manifest, granted, old, Notes(keys={epoch: keys}, granted=notes), new)
         after = change(folder, state, what, book.owner_key, owner)
         check_and_pin(after.ledger)
         staged_files.clear(staging)
     head = after.ledger.digests[-1].hex()
-    return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.protection, head)
+    return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.protection, head, ended)
 
 
-def _check_room(folder: Path) -> None:
-    needed, free = size_of(folder) + _ROOM, shutil.disk_usage(folder).free
+def _check_room(folder: Path, staging: Path) -> None:
+    needed, free = size_of(folder) + _ROOM, shutil.disk_usage(staging).free
     if free < needed:
-        raise UsageError(
+        raise MedveilError(
             f"rotating needs {needed} bytes of free space, for the new packages beside the old; {free} are free",
             hint="free some space; nothing was changed",
         )

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import MedveilError, TargetExistsError, UnreadableInputError, UsageError
+from medveil.errors import IntegrityError, MedveilError, TargetExistsError, UnreadableInputError, UsageError
 from medveil.files.walk import Found, find_files
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
@@ -31,13 +31,12 @@ from medveil.releases.jobs import Failure, Outcome, Task, run_tasks
 from medveil.releases.ledger import Action
 from medveil.releases.manifest import RECORD, Manifest
 from medveil.releases.packing import Fidelity, PackingPlan
-from medveil.releases.pins import check_and_pin
+from medveil.releases.pins import check_and_pin, was_published
 from medveil.releases.publishing import Change, change, finish, found, level_times, size_of
 from medveil.releases.settings import ShareSettings, check_recipient, choose_grids, choose_profile, survey
 from medveil.releases.staging import Origins, staging_of
 from medveil.releases.state import State
 from medveil.releases.stored import load_package
-from medveil.releases.unpacking import open_identity
 from medveil.releases.weights import embed_weights, weights_of
 
 Progress = Callable[[int, int, str], None]
@@ -77,8 +76,9 @@ class ShareResult:
 
 
 def share(
-    inputs: list[Path], out: Path, settings: ShareSettings, *, owner: Identity, progress: Progress | None = None
-) -> ShareResult:
+    inputs: list[Path], out: Path, settings: ShareSettings, *, owner: Identity, founder: Recipient | None = None,
+    progress: Progress | None = None,
+) -> ShareResult:  # fmt: skip
     """Share images and attachments as a release.
 
     Args:
@@ -86,6 +86,7 @@ def share(
         out: the release folder to make, to continue, or with `settings.add` to extend.
         settings: protection, recipients, quality; see `ShareSettings`.
         owner: who signs, and who may always open everything.
+        founder: who founded the release that is there, where it is somebody else; see `granting.owned_state`.
         progress: called as (done, total, text) after each input.
 
     Raises:
@@ -95,13 +96,15 @@ def share(
         IntegrityError: `out` is damaged.
     """
     settings.check()
-    out = Path(os.path.abspath(out))
+    _refuse_foreign(Path(os.path.abspath(out)))
+    out = Path(os.path.realpath(out))  # one release has one lock, by whatever name it is reached
     staged_files.refuse_inside_release(out)
-    _refuse_foreign(out)
     result = ShareResult()
     tasks = _tasks(inputs, out, settings, result)
     with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging_of(out)):
-        existing = _existing(out, owner, dry_run=settings.dry_run)
+        existing = _existing(out, owner, founder, dry_run=settings.dry_run)
+        if existing is None and founder not in (None, owner.recipient):
+            raise UsageError("no release of the named owner is there", hint="without --owner you found one of your own")
         if existing is None:
             _make(tasks, out, settings, owner, result, progress)
         else:
@@ -120,6 +123,7 @@ def _make(
     staging = staging_of(out)
     if staged_files.begun(staging):
         book = OwnerBook.load_draft(staging, owner)
+        _refuse_used_keys(book, owner)
         settings.check_same(book, owner)
         settings.check_same_limits(book)
         staged = staged_files.finished_packages(staging, book, {task.identity for task in tasks})
@@ -135,6 +139,15 @@ def _make(
     state = _found(out, book, staged, settings, owner)
     check_and_pin(state.ledger, owner_key=owner.recipient.verify_key)
     result.bytes = size_of(out)
+
+
+def _refuse_used_keys(book: OwnerBook, owner: Identity) -> None:
+    """Raise IntegrityError for the notes of a release that is finished: put here again, they would serve for two."""
+    if was_published(book.manifest.release, owner.recipient.verify_key):
+        raise IntegrityError(
+            "the notes in the .partial folder are those of a release that was finished already",
+            hint="delete the .partial folder to begin anew",
+        )
 
 
 def _found(out: Path, book: OwnerBook, staged: Origins, settings: ShareSettings, owner: Identity) -> State:
@@ -159,6 +172,9 @@ def _extend(
     """Add to a release, or see that there is nothing to do."""
     book = read_book(out, existing, owner)
     settings.check_same(book, owner)
+    lost = {recipient.text for recipient in settings.to} - {note.recipient.text for note in book.grants}
+    if lost:
+        result.warnings.append(f"{len(lost)} of those named by --to were taken out and may not open it any more")
     known = _known(out, existing.manifest, book)
     todo = [task for task in tasks if task.identity not in known]
     staged: Origins = {}
@@ -196,6 +212,7 @@ def _pack(
     plan = PackingPlan(
         manifest.release, manifest.epoch, manifest.protection, manifest.profile, manifest.tiers, manifest.grids,
         manifest.decoys, bool(book.settings.get("keep_file")), book.tag_key, book.ring,
+        book.stamp_key,
     )  # fmt: skip
     weights = weights_of(release, manifest, book.ring) if release is not None else None
     for outcome in run_tasks(todo, plan, settings, staging, weights, progress):
@@ -203,7 +220,9 @@ def _pack(
 
 
 def _tasks(inputs: list[Path], out: Path, settings: ShareSettings, result: ShareResult) -> list[Task]:
-    own = [out, staging_of(out), *out.parent.glob(f"{glob.escape(out.name)}.failed*.csv")]
+    staging = staging_of(out)
+    lists = out.parent.glob(f"{glob.escape(out.name)}.failed*.csv")
+    own = [out, staging, staged_files.lock_of(staging), *lists]
     images, attachments = find_files(inputs, skip=own), find_files(list(settings.attach), skip=own)
     if not images.files:
         raise UsageError("nothing to share: the inputs hold no files", hint="name image files, or folders of them")
@@ -240,12 +259,12 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _existing(out: Path, owner: Identity, *, dry_run: bool) -> State | None:
+def _existing(out: Path, owner: Identity, founder: Recipient | None, *, dry_run: bool) -> State | None:
     if not out.exists() or not any(out.iterdir()):
         finished = not dry_run and finish(out)
         if not finished:
             return None
-    return owned_state(out, owner, repair=not dry_run)
+    return owned_state(out, owner, founder=founder, repair=not dry_run)
 
 
 def _begin(staging: Path, settings: ShareSettings, tasks: list[Task], owner: Identity) -> OwnerBook:
@@ -288,8 +307,7 @@ def _note(recipient: Recipient, tier: Tier, *, sees: bool, owns: bool) -> GrantN
 def _known(out: Path, existing: Manifest, book: OwnerBook) -> Origins:
     known = {}
     for entry in existing.packages:
-        origin, _ = open_identity(load_package(out, entry, existing), book.ring)
-        known[(origin.path, origin.sha256)] = entry
+        known[staged_files.origin_key(load_package(out, entry, existing), book)] = entry
     return known
 
 

@@ -1,32 +1,54 @@
 """The staging folder `<out>.partial`: where a release grows until it is whole, and the lock that keeps it for one run.
 
-A staging folder is known by its lock file. A folder of that name without one is the user's own and is never touched.
+A staging folder is known by the mark in it. A folder of that name without one is the user's own and is never touched.
+The lock is a file beside it, `<out>.partial.lock`, so that it outlasts the renaming of the folder to the release.
 Worker processes inherit the lock on POSIX systems, so that it stays held until the last of them has ended.
+
+Whoever can write to the storage can put files here. So a package counts as the owner's own work only with a stamp
+beside it: a MAC under a key that only the owners have. Stamps never get into the release.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from medveil.errors import MedveilError, TargetExistsError
-from medveil.files.atomic import empty_folder, make_folder, remove_all, remove_empty_folders
-from medveil.releases import ledger as ledgers
+from medveil.errors import MedveilError, TargetExistsError, UsageError
+from medveil.files.atomic import empty_folder, flush_folders, make_folder, remove_all, remove_empty_folders
+from medveil.files.reading import read_regular
+from medveil.keys.tiers import Section
 from medveil.releases.book import DRAFT, OwnerBook
 from medveil.releases.manifest import RECORD, PackageEntry
-from medveil.releases.package import Package
+from medveil.releases.package import MAX_PACKAGE_BYTES, Package
 from medveil.releases.packing import entry_of
+from medveil.releases.state import MARK
 from medveil.releases.unpacking import open_identity
 
-LOCK = "staging.lock"
-Origins = dict[tuple[str, bytes], PackageEntry]
+STAMP = ".mac"
+_SUFFIX = ".partial"
+_TRIES = 100  # to lock a file that others make and remove meanwhile
+OriginKey = tuple[str, bytes, bool]  # path, sha256, and whether it is an attachment
+Origins = dict[OriginKey, PackageEntry]
 
 
 def staging_of(out: Path) -> Path:
-    """The staging folder of a release folder."""
-    return out.with_name(f"{out.name}.partial")
+    """The staging folder of a release folder. Raises UsageError for a release that has the name of another's."""
+    if out.name.lower().endswith(_SUFFIX):
+        raise UsageError(
+            f"a release cannot have a name that ends with {_SUFFIX}: medveil works in folders of such names",
+            hint="give it another name",
+        )
+    return out.with_name(f"{out.name}{_SUFFIX}")
+
+
+def lock_of(staging: Path) -> Path:
+    """The lock file of a staging folder."""
+    return staging.with_name(f"{staging.name}.lock")
 
 
 def refuse_inside_release(path: Path) -> None:
@@ -41,43 +63,116 @@ def held(staging: Path) -> Iterator[None]:
     """Keep the staging folder for this process; it is made where there is none, and removed if no file stays in it.
 
     Raises:
-        TargetExistsError: the folder is somebody's own, or another share works in it.
+        TargetExistsError: the folder is somebody's own, or another command works in it.
+        UsageError: the release lies on another file system than the staging folder.
         MedveilError: the system refused to write (disk full, no permission …).
     """
-    if staging.is_symlink() or (staging.exists() and not _is_ours(staging)):
-        raise TargetExistsError(
-            "the folder <output>.partial that share works in is there already and was not made by it",
-            hint="move that folder away, or choose another output; nothing was touched",
-        )
+    _check_one_file_system(staging)
     try:
-        make_folder(staging)
-        with _locked(staging):
-            yield
+        make_folder(staging.parent)
+        with _locked(lock_of(staging)):
+            if staging.is_symlink() or (staging.exists() and not _is_ours(staging)):
+                raise TargetExistsError(
+                    "the folder <release>.partial that medveil works in is there already and was not made by it",
+                    hint="move that folder away, or choose another output; nothing was touched",
+                )
+            try:
+                make_folder(staging)
+                _set_mark(staging)
+                yield
+            finally:
+                _tidy(staging)
     except OSError as error:
         raise refused(error) from None
 
 
-@contextmanager
-def _locked(staging: Path) -> Iterator[None]:
-    descriptor = os.open(staging / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        if not _lock(descriptor):
-            raise TargetExistsError(
-                "another share works on this output, or its processes are still ending", hint="wait for it to end"
+def _set_mark(staging: Path) -> None:
+    """In one step: a temporary file would make the folder of a killed run look like somebody's own."""
+    os.close(os.open(staging / MARK, os.O_WRONLY | os.O_CREAT, 0o644))
+    flush_folders([staging])
+
+
+def _check_one_file_system(staging: Path) -> None:
+    """Raises UsageError where the renaming from the staging folder to the release could not work."""
+    release = staging.with_name(staging.name.removesuffix(_SUFFIX))
+    for folder in (release, staging):
+        if _device_of(folder) not in (None, _device_of(folder.parent)):
+            raise UsageError(
+                "the release, or its .partial folder, lies on another file system than the folder that holds it",
+                hint="a release that is a mount point cannot be changed: use a folder below it; nothing was touched",
             )
+
+
+def _device_of(folder: Path) -> int | None:
+    try:
+        return folder.stat().st_dev
+    except FileNotFoundError:
+        return None
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock file, which is made, and removed at the end: only by who got the lock, and while it is held."""
+    descriptor = _lock_file(path)
+    try:
         yield
     finally:
-        os.close(descriptor)
-        if staging.is_dir():
+        try:
+            if os.name != "nt":
+                remove_all([path])
+        finally:
+            os.close(descriptor)
+        if os.name == "nt":  # no system there removes an open file; one that another run opened meanwhile stays
+            with suppress(PermissionError):
+                remove_all([path])
+
+
+def _lock_file(path: Path) -> int:
+    """A locked descriptor of the file that has that name: who had it before may have removed the one that was opened.
+
+    A lock file is empty; one that holds something is somebody's own.
+    """
+    for _ in range(_TRIES):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+        try:
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode) or state.st_size:
+                raise TargetExistsError(
+                    "the file <release>.partial.lock is there and was not made by medveil",
+                    hint="move that file away; nothing was touched",
+                )
+            if not _lock(descriptor):
+                break
+            if _has_name(descriptor, path):
+                kept, descriptor = descriptor, -1
+                return kept
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+    raise TargetExistsError(
+        "another command works on this release, or its processes are still ending", hint="wait for it to end"
+    )
+
+
+def _has_name(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _tidy(staging: Path) -> None:
+    """Remove a staging folder that holds nothing but its mark."""
+    if staging.is_dir():
+        remove_empty_folders(staging)
+        if staging.is_dir() and os.listdir(staging) == [MARK]:
+            remove_all([staging / MARK])
             remove_empty_folders(staging)
-            if os.listdir(staging) == [LOCK]:
-                remove_all([staging / LOCK])
-                remove_empty_folders(staging)
 
 
 def clear(staging: Path) -> None:
-    """Empty a held staging folder, the lock file excepted."""
-    empty_folder(staging, keep=LOCK)
+    """Empty a held staging folder, its mark excepted."""
+    empty_folder(staging, keep=MARK)
 
 
 def begun(staging: Path) -> bool:
@@ -85,41 +180,74 @@ def begun(staging: Path) -> bool:
     return (staging / DRAFT).is_file()
 
 
-def finished_packages(staging: Path, book: OwnerBook, wanted: set[tuple[str, bytes]]) -> Origins:
+def stamp_of(package: Path) -> Path:
+    """The file beside a staged package that says that an owner's run wrote it."""
+    return package.with_suffix(STAMP)
+
+
+def stamp(package: bytes, key: bytes) -> bytes:
+    """What stands in that file. The package's header, and so its id, is a part of its bytes."""
+    return hmac.digest(key, hashlib.sha256(package).digest(), "sha256")
+
+
+def remove_stamps(staging: Path) -> None:
+    """Remove all of them: the packages are about to be the release's."""
+    remove_all(sorted(staging.glob(f"packages/*/*{STAMP}")))
+
+
+def finished_packages(staging: Path, book: OwnerBook, wanted: set[OriginKey]) -> Origins:
     """Whole packages of an interrupted run that this run wants too; every other file among the packages is removed.
 
-    A package counts only under the very name that its id gives it: a temporary name is an unfinished write.
+    A package counts only under the very name that its id gives it (a temporary name is an unfinished write), and with
+    its stamp: whoever sees identity could seal one as well, and the owner would sign it.
     """
     staged: Origins = {}
-    for path in sorted((staging / "packages").rglob("*")):
-        if path.is_dir() and not path.is_symlink():
-            continue
+    kept: set[Path] = set()
+    for path in sorted((staging / "packages").glob("*/*.mveil")):
         try:
-            package = Package.from_bytes(path.read_bytes())
-            origin, _ = open_identity(package, book.ring)
-            entry = entry_of(package, book.ring)
-            place = (package.header.release, package.header.epoch)
-            sound = place == (book.manifest.release, book.manifest.epoch)
+            key, entry = _finished(path, book)
         except (MedveilError, OSError, ValueError):
-            sound = False
-        if sound and path == staging / entry.path and (origin.path, origin.sha256) in wanted - set(staged):
-            staged[(origin.path, origin.sha256)] = entry
-        else:
-            remove_all([path])
+            continue
+        if path == staging / entry.path and key in wanted - set(staged):
+            staged[key] = entry
+            kept |= {path, stamp_of(path)}
+    found = [path for path in (staging / "packages").rglob("*") if path.is_symlink() or not path.is_dir()]
+    remove_all(path for path in sorted(found) if path not in kept)
     return staged
 
 
+def _finished(path: Path, book: OwnerBook) -> tuple[OriginKey, PackageEntry]:
+    """What a staged package holds. Raises MedveilError, OSError or ValueError for one that is not the owner's."""
+    if path.is_symlink() or stamp_of(path).is_symlink():
+        raise ValueError("a link")
+    said = read_regular(stamp_of(path), limit=32, what="stamp")
+    data = read_regular(path, limit=MAX_PACKAGE_BYTES, what="package")
+    if not hmac.compare_digest(said, stamp(data, book.stamp_key)):
+        raise ValueError("the stamp of another package, or of somebody else")
+    package = Package.from_bytes(data)
+    if (package.header.release, package.header.epoch) != (book.manifest.release, book.manifest.epoch):
+        raise ValueError("of another release or epoch")
+    return origin_key(package, book), entry_of(package, book.ring)
+
+
+def origin_key(package: Package, book: OwnerBook) -> OriginKey:
+    """Which input a package holds: what a task's `identity` is."""
+    origin, _ = open_identity(package, book.ring)
+    return origin.path, origin.sha256, Section.ATTACHMENT in package.sections
+
+
 def sweep(staging: Path, wanted: set[str]) -> None:
-    """Remove what a killed run left half written: every file but the lock, the owner's notes and the wanted ones."""
-    keep = {LOCK, DRAFT, *wanted}
+    """Remove what a killed run left half written: all but the mark, the owner's notes, stamps and the wanted files."""
+    stamps = {Path(name).with_suffix(STAMP).as_posix() for name in wanted if name.endswith(".mveil")}
+    keep = {MARK, DRAFT, *wanted, *stamps}
     found = [path for path in staging.rglob("*") if path.is_symlink() or not path.is_dir()]
     remove_all(path for path in found if path.relative_to(staging).as_posix() not in keep)
 
 
 def sweep_changes(staging: Path) -> None:
-    """Remove what a killed run prepared for a change of a release, all but packages, which --add goes on with."""
-    packages = {path.relative_to(staging).as_posix() for path in staging.glob("packages/*/*.mveil")}
-    sweep(staging, packages)
+    """Remove what a killed run prepared for a change of a release, all but packages that --add can go on with."""
+    packages = [path for path in staging.glob("packages/*/*.mveil") if stamp_of(path).is_file()]
+    sweep(staging, {path.relative_to(staging).as_posix() for path in packages})
 
 
 def check_whole(folder: Path, entries: list[PackageEntry]) -> None:
@@ -142,11 +270,11 @@ def refused(error: OSError) -> MedveilError:
 
 
 def _is_ours(staging: Path) -> bool:
-    """Made by a share: it has the lock, or holds no file, or is a whole release that only lacks its name."""
-    marks = (LOCK, f"{ledgers.FOLDER}/00000000.cbor")
+    """Made by medveil: it has the mark, or holds no file."""
     if not staging.is_dir():
         return False
-    return any((staging / m).is_file() for m in marks) or all(path.is_dir() for path in staging.rglob("*"))
+    marked = (staging / MARK).is_file() and not (staging / MARK).is_symlink()
+    return marked or all(path.is_dir() and not path.is_symlink() for path in staging.rglob("*"))
 
 
 def _lock(descriptor: int) -> bool:

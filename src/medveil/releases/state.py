@@ -4,7 +4,7 @@ The next state is announced first: `ledger/<n>.cbor.next`, then `manifest.cbor.n
 manifest changes, then whatever files they name. Renaming the ledger's entry to its own name is the switch. Afterwards
 the files that nothing names any more are removed, and the manifest's pair gets its own names. A reader takes the
 record whose digest the ledger's last entry names, wherever it stands, so at every moment the release is the old or
-the new one.
+the new one. An entry never takes the place of another.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from medveil.errors import FormatVersionError, IntegrityError, MedveilError, UsageError
-from medveil.files.atomic import flush_folders, make_folder, move_all, remove_all, write_bytes
+from medveil.errors import FormatVersionError, IntegrityError, MedveilError, TargetExistsError, UsageError
+from medveil.files.atomic import flush_folders, make_folder, move_all, move_exclusively, remove_all, write_bytes
 from medveil.files.reading import read_regular
 from medveil.keys.identity import Identity
 from medveil.keys.signatures import signature_fits
@@ -24,6 +24,7 @@ from medveil.releases.ledger import NEXT, Ledger, LedgerEntry
 from medveil.releases.manifest import CONTEXT, MAX_MANIFEST, RECORD, SIGNATURE, Manifest, PackageEntry
 
 _MAX_SIGNATURE = 64
+MARK = "medveil.staging"  # an empty file: the mark of a staging folder, for a moment also in a release made of it
 _PARTS = (RECORD, SIGNATURE, f"{RECORD}{NEXT}", f"{SIGNATURE}{NEXT}", ledgers.FOLDER, "packages", "grants")
 
 
@@ -54,21 +55,28 @@ class State:
         """Every file beside packages, manifest and ledger that belongs to the release: path -> (sha256, what it is)."""
         return self.manifest.files() | {grant.path: (grant.sha256, "grant") for grant in self.ledger.grants}
 
-    def leftovers(self) -> set[str]:
-        """Files of a state before or after this one, which a killed run may have left: they count for nothing."""
-        names: set[str] = set()
+    def leftovers(self) -> dict[str, bytes | None]:
+        """Files of a state before or after this one, which a killed run may have left: path -> sha256.
+
+        They count for nothing. None where no record names the digest: of a signature, and of the announced entry,
+        which was checked when it was read.
+        """
+        found: dict[str, bytes | None] = {MARK: _digest(b""), f"{self.ledger.head.path}{NEXT}": self.ledger.digests[-1]}
         for manifest in (self.former, self.announced):
             if manifest is not None:
-                names |= {f"{RECORD}{NEXT}", f"{SIGNATURE}{NEXT}", *manifest.files()}
-                names |= {entry.path for entry in manifest.packages}
+                found |= {f"{RECORD}{NEXT}": self.ledger.head.manifest, f"{SIGNATURE}{NEXT}": None}
+                found |= {name: digest for name, (digest, _) in manifest.files().items()}
+                found |= {entry.path: entry.sha256 for entry in manifest.packages}
         head, pending = self.ledger.head, self.ledger.pending
-        former = {g.grant_id: g.path for entry in self.ledger.entries for g in entry.granted}
         if self.former is not None:
-            names |= {former[grant_id] for grant_id in head.withdrawn if grant_id in former}
+            withdrawn = set(head.withdrawn)
+            every = (grant for entry in self.ledger.entries for grant in entry.granted)
+            found |= {grant.path: grant.sha256 for grant in every if grant.grant_id in withdrawn}
         if pending is not None:
-            names |= {f"{name}{NEXT}" for name in (pending.path, RECORD, SIGNATURE)}
-            names |= {grant.path for grant in pending.granted}
-        return names - {entry.path for entry in self.manifest.packages} - set(self.files())
+            found |= {f"{pending.path}{NEXT}": None, f"{RECORD}{NEXT}": pending.manifest, f"{SIGNATURE}{NEXT}": None}
+            found |= {grant.path: grant.sha256 for grant in pending.granted}
+        current = {entry.path for entry in self.manifest.packages} | set(self.files())
+        return {name: digest for name, digest in found.items() if name not in current}
 
 
 def load(folder: Path) -> State:
@@ -156,8 +164,20 @@ def announce(
 
 
 def switch(folder: Path, entry: LedgerEntry) -> None:
-    """Make the announced state the release's, in one rename."""
-    move_all([(folder / f"{entry.path}{NEXT}", folder / entry.path)])
+    """Make the announced state the release's, in one step: the entry gets its name.
+
+    A kill may leave it under both names; then the announcement is a leftover.
+
+    Raises:
+        TargetExistsError: there is such an entry: another command changed the release meanwhile.
+    """
+    try:
+        move_exclusively(folder / f"{entry.path}{NEXT}", folder / entry.path)
+    except FileExistsError:
+        raise TargetExistsError(
+            "the release was changed by another command meanwhile; its change stays, and this one was not made",
+            hint="run the same command again",
+        ) from None
 
 
 def make_durable(folder: Path) -> None:
@@ -174,13 +194,13 @@ def settle(folder: Path, state: State) -> State:
     """
     leftovers = state.leftovers()
     entries = {name for name in leftovers if name.startswith(f"{ledgers.FOLDER}/")}
-    remove_all(folder / name for name in sorted(leftovers - entries - {f"{RECORD}{NEXT}", f"{SIGNATURE}{NEXT}"}))
+    remove_all(folder / name for name in sorted(set(leftovers) - entries - {f"{RECORD}{NEXT}", f"{SIGNATURE}{NEXT}"}))
     switched = _digest(_read(folder / RECORD, MAX_MANIFEST) or b"") != state.ledger.head.manifest
     for name in (SIGNATURE, RECORD):
         announced = folder / f"{name}{NEXT}"
-        if not switched and f"{name}{NEXT}" in leftovers:
+        if not switched:
             remove_all([announced])
-        elif switched and announced.exists():
+        elif announced.exists():
             move_all([(announced, folder / name)])
     remove_all(folder / name for name in sorted(entries))
     return load(folder)

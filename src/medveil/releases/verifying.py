@@ -8,9 +8,10 @@ from pathlib import Path
 
 from medveil.errors import IntegrityError
 from medveil.keys.recipients import Recipient
+from medveil.keys.signatures import signature_fits
 from medveil.releases import state as states
-from medveil.releases.ledger import Ledger
-from medveil.releases.manifest import RECORD, SIGNATURE
+from medveil.releases.ledger import NEXT, Ledger
+from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE
 from medveil.releases.pins import check_and_pin
 from medveil.releases.state import State
 from medveil.releases.stored import load_package
@@ -62,7 +63,8 @@ def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> V
     for name, (digest, what) in state.files().items():
         _check_digest(folder / name, digest, what)
     leftovers = _check_nothing_added(folder, state)
-    check_signer(state.ledger, owner, head=head)  # pinned only now that all of it is sound
+    _check_records(folder, state)
+    check_signer(state.ledger, owner, head=head, pin=True)  # only now that all of it is sound
     return VerifyResult(
         packages=len(state.manifest.packages),
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
@@ -75,7 +77,7 @@ def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> V
     )
 
 
-def check_signer(ledger: Ledger, owner: Recipient | None, *, head: str = "", pin: bool = True) -> bool:
+def check_signer(ledger: Ledger, owner: Recipient | None, *, head: str = "", pin: bool) -> bool:
     """Compare the release's founder with the named or the pinned one; see `pins.check_and_pin`."""
     if owner is not None and not owner.verify_key:
         raise IntegrityError(
@@ -111,5 +113,26 @@ def _check_nothing_added(folder: Path, state: State) -> int:
                 "a file was added to the release that its owner did not name",
                 hint="take everything out of the release folder that share did not write",
             )
+        digest = leftovers[name]
+        if digest is not None:
+            _check_digest(path, digest, "file of an interrupted change")
         found += 1
     return found
+
+
+def _check_records(folder: Path, state: State) -> None:
+    """Raises IntegrityError for a manifest beside the current one that no entry names, or a signature that fits none.
+
+    Both pairs of files may be there, since a change may have been cut short between any two of its steps.
+    """
+    records = [path.read_bytes() for name in (RECORD, f"{RECORD}{NEXT}") if (path := folder / name).is_file()]
+    pending = [state.ledger.pending] if state.ledger.pending else []
+    named = {entry.manifest for entry in (*state.ledger.entries[-2:], *pending)}
+    if any(hashlib.sha256(record).digest() not in named for record in records):
+        raise IntegrityError("a manifest was added to the release that its owner did not name")
+    for path in (folder / SIGNATURE, folder / f"{SIGNATURE}{NEXT}"):
+        data = path.read_bytes() if path.is_file() else None
+        if data is not None and not any(
+            signature_fits(key, data, CONTEXT, record) for key in state.ledger.owners for record in records
+        ):
+            raise IntegrityError("a signature in the release fits none of its manifests")
