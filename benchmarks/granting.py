@@ -40,9 +40,10 @@ def granting(program: Program, work: Path) -> dict[str, Any]:
     for kind, public in _recipients(program, work).items():
         before, rounds, change = _files(release), [], set()
         for turn in range(ROUNDS):
+            recipient = str(public(turn))
             start = time.perf_counter()
             program.run(
-                "grant", str(release), "-i", str(program.key("owner")), "--to", str(public(turn)),
+                "grant", str(release), "-i", str(program.key("owner")), "--to", recipient,
                 "--allow-classical", "--allow-certificates",
             )  # fmt: skip
             rounds.append(time.perf_counter() - start)

@@ -36,12 +36,13 @@ SPARSITIES = (4, 8, 16)
 SUBSET = 12
 SOURCES = (
     "codecs/entropy.py::pack",
-    "codecs/modelfiles.py",
+    "codecs/modelfiles.py::Model",
     "codecs/primis_cells.py",
     "networks/bank.py",
     "networks/bases.py",
     "networks/pictures.py",
-    "networks/primis.py",
+    "networks/primis.py::Pursuit",
+    "networks/primis.py::PrimisNetwork",
     "networks/selection.py",
 )
 

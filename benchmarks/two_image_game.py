@@ -41,7 +41,7 @@ from medveil.protection.support import coded_bytes
 
 Streams = Callable[[bytes, str], Stream]
 SHARES = (0.001, 0.01, 0.1)
-_SEALING = ("PublicCode", "PublicMap", "mask_map", "public_bytes", "seal_with", "sign_mask", "xor")
+_SEALING = ("PublicMap", "mask_map", "public_bytes", "seal_with", "sign_mask", "xor")
 SOURCES = (
     "codecs/nulls.py",
     "protection/encrypting.py",

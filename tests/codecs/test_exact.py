@@ -14,7 +14,7 @@ from medveil.codecs import jpegls, jpegls_process, residual
 from medveil.codecs.code import Bucket
 from medveil.codecs.exact import Method, decode_exact, encode_exact, needs_base
 from medveil.codecs.lapped import LappedCodec
-from medveil.errors import IntegrityError
+from medveil.errors import IntegrityError, MissingDependencyError
 from medveil.images.image import FileKind, Image, Source
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -151,3 +151,25 @@ def test_a_golden_section_decodes_to_the_same_pixels(name, bits, signed, flat, d
     assert np.array_equal(back, pixels)
     assert hashlib.sha256(back.astype("<i4").tobytes()).hexdigest() == digest
     assert encode_exact(pixels, base, bits) == data
+
+
+def test_sides_that_jpeg_ls_cannot_state_have_no_codestream():
+    assert jpegls.encode(np.zeros((1, 65536), np.uint16), 8) is None
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        (f"import sys; sys.exit({jpegls_process.MISSING})", MissingDependencyError),
+        ("import sys; sys.stdout.buffer.write(b'short')", IntegrityError),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", IntegrityError),
+        ("import time; time.sleep(60)", IntegrityError),
+    ],
+)
+def test_whatever_the_decoder_process_does_is_one_error(monkeypatch, tmp_path, script, error):
+    data = bytes([Method.JPEG_LS]) + (jpegls.encode(picture(1, 20, 30).astype(np.uint16), 8) or b"")
+    (tmp_path / "decoder.py").write_text(script)
+    monkeypatch.setattr(jpegls_process, "__file__", str(tmp_path / "decoder.py"))
+    monkeypatch.setattr(jpegls, "_PROCESS_SECONDS", 2)
+    with pytest.raises(error):
+        decode_exact(data, np.zeros((20, 30), np.uint8), 8, np.uint8)

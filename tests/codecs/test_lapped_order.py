@@ -1,6 +1,7 @@
 """The order of the cells: integers only, the same for encoder and decoder, whatever the data."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -106,3 +107,10 @@ def _keys_up_to(magnitudes: np.ndarray, zones: list[Zone], last: int) -> np.ndar
         shape = surroundings.shape(zone)
         surroundings.observe(zone, ZoneCells(zone, shape).get(magnitudes).reshape(shape))
     return keys
+
+
+def test_maps_without_room_are_a_mistake_of_the_caller() -> None:
+    keys = np.full(10, 100, np.uint8)
+    assert Ranking((50,), (4, 6)).place(keys).counts.tolist() == [4, 6]
+    with pytest.raises(ValueError, match="fewer cells"):
+        Ranking((50,), (4, 5)).place(keys)

@@ -11,7 +11,9 @@ from PIL.PngImagePlugin import PngInfo
 from tests import image_files
 
 from medveil import images
-from medveil.errors import UnreadableInputError, UnsupportedInputError
+from medveil.errors import IntegrityError, UnreadableInputError, UnsupportedInputError
+from medveil.images import record, tiff_directory
+from medveil.images.tiff_directory import LONG, Entry
 
 SECRET = "Jane Smith 1970"
 
@@ -194,3 +196,36 @@ def test_other_tiffs_are_refused(read, ramp):
     for data in [buffer.getvalue(), *(image_files.tiff(other) for other in others), b"II+\0" + bytes(60)]:
         with pytest.raises(UnsupportedInputError):
             read(data)
+
+
+def test_tiffs_of_other_compressions_and_tiles_are_refused(read):
+    def made(**changes):
+        numbers = {256: 8, 257: 8, 258: 8, 259: 1, 262: 1, 277: 1, 278: 8, 279: 64} | {
+            int(tag[1:]): value for tag, value in changes.items()
+        }
+        entries = [Entry(tag, LONG, struct.pack("<I", value)) for tag, value in numbers.items()]
+        return tiff_directory.write(entries, 273, bytes(64))
+
+    assert read(made()).pixels.shape == (8, 8)
+    for changes in ({"t259": 7}, {"t266": 2}, {"t322": 1 << 15, "t323": 1 << 15}):
+        with pytest.raises(UnsupportedInputError):
+            read(made(**changes))
+    with pytest.raises((UnreadableInputError, UnsupportedInputError)):
+        read(made(t258=16))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [7, [7], [[1, 2]], [["1", 2, b""]], [[1 << 16, 2, b""]], [[60000, 14, b""]], [[60000, 2, "text"]], [[60000, 2, []]],
+     [[256, 3, b"\0\0"]], [[34665, 13, [[34665, 13, [[34665, 13, [[34665, 13, [[1, 2, b""]]]]]]]]]]],
+)  # fmt: skip
+def test_tiff_fields_of_another_form_are_refused(rows):
+    known = {"depth": 8, "signed": 0, "photometric": 1, "compression": 1, "orientation": 1}
+    with pytest.raises(IntegrityError):
+        images.restore(
+            np.zeros((8, 8), np.uint8),
+            8,
+            images.FileKind.TIFF,
+            record.pack("tiff", known),
+            record.pack("tiff", {"fields": rows}),
+        )

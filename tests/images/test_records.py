@@ -127,3 +127,24 @@ def test_a_record_of_many_long_fields_is_written_in_time():
     )
     assert len(images.to_file_bytes(image, loss=None, uid_key=bytes(32))) > 64_000_000
     assert time.process_time() - started < 10
+
+
+def test_a_record_nested_deeper_than_any_image_has_is_refused():
+    deep = []
+    for _ in range(9):
+        deep = [deep]
+    with pytest.raises(IntegrityError):
+        record.unpack(record.pack("png", {"depth": deep}), "png")
+    for fields in (
+        {"chunks": 7},
+        {"chunks": [[b"teXt", b""]]},
+        {"chunks": [[b"teXt", b"", 1]]},
+        {"chunks": [[b"te", b"", True]]},
+    ):
+        pixels = np.zeros((2, 2), np.uint8)
+        with pytest.raises(IntegrityError):
+            images.restore(
+                pixels, 8, FileKind.PNG, record.pack("png", {"depth": 8, "density": b""}), record.pack("png", fields)
+            )
+    with pytest.raises(IntegrityError):
+        record.Fields({"uids": []}).mapping("uids")

@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medveil.codecs.code import CodeMap, Composition, MapShape, SparseCode
-from medveil.errors import IntegrityError
+from medveil.errors import IntegrityError, MedveilError
 from medveil.protection.keystream import fresh_key
-from medveil.protection.sealing import PublicCode, PublicMap, public_bytes, seal, unseal
+from medveil.protection.sealing import PublicCode, PublicMap, public_bytes, reseal, seal, unseal, xor
 
 MakeCode = Callable[..., SparseCode]
 ShapeFor = Callable[..., Composition]
@@ -134,3 +134,18 @@ def test_a_public_code_of_another_shape_is_refused(make_code: MakeCode, shape_fo
 def test_a_map_of_more_cells_than_a_permutation_has_is_refused() -> None:
     with pytest.raises(IntegrityError, match="cells"):
         PublicCode.from_bytes(b"", Composition((MapShape((1 << 28) + 1, 1),), 0))
+
+
+def test_mistakes_of_the_caller_are_said() -> None:
+    key = fresh_key()
+    code = SparseCode((CodeMap(40, np.arange(3), np.array([1, -2, 3], np.int32)),), b"side")
+    composition = Composition((MapShape(40, 5),), 64)
+    public = seal(code, composition, key)
+    with pytest.raises(ValueError, match="another key"):
+        reseal(public, composition, key, key)
+    with pytest.raises(MedveilError, match="exceeds"):
+        seal(code, Composition((MapShape(40, 5),), 3), key)
+    with pytest.raises(ValueError, match="masked"):
+        xor(b"ab", b"a")
+    again = unseal(reseal(public, composition, key, fresh := fresh_key()), composition, fresh)
+    assert again.maps[0].levels.tolist() == [1, -2, 3]

@@ -2,11 +2,14 @@
 
 import pytest
 
-from medveil.errors import IntegrityError
+from medveil.codecs.code import Profile
+from medveil.errors import IntegrityError, NoFittingKeyError
 from medveil.files import canonical
 from medveil.keys.identity import Identity
 from medveil.keys.tiers import EpochKeys, Tier
-from medveil.releases.book import GrantNote, Notes
+from medveil.keys.wrapping import wrap
+from medveil.releases.book import DRAFT, GrantNote, Notes, OwnerBook
+from medveil.releases.manifest import Manifest
 
 KEY = b"k" * 32
 GRANT = [b"g" * 16, ["age1" + "q" * 58, b""], "exact", True, [], "", False]
@@ -67,3 +70,32 @@ def test_notes_come_back():
 def test_notes_of_another_form_are_refused(data):
     with pytest.raises(IntegrityError):
         Notes.from_bytes(data)
+
+
+def test_a_draft_comes_back_to_its_owner_alone(tmp_path):
+    owner, thief = Identity.fresh(classical=True), Identity.fresh(classical=True)
+    verify_key = owner.recipient.verify_key
+    manifest = Manifest(
+        b"r" * 16, 0, 0, verify_key, False, "sealed", Profile("lapped", 4000), tuple(Tier), (64, 128), "2026-11-21"
+    )
+    book = OwnerBook(manifest, KEY, {"embed": True}, {0: EpochKeys.fresh()}, dictionary=b"names")
+    book.save_draft(tmp_path, owner)
+    found = OwnerBook.load_draft(tmp_path, owner)
+    assert (found.manifest, found.keys, found.settings, found.dictionary) == (
+        manifest,
+        book.keys,
+        {"embed": True},
+        b"names",
+    )
+    with pytest.raises(NoFittingKeyError):
+        OwnerBook.load_draft(tmp_path, thief)
+    payload = canonical.dumps([manifest.to_bytes(), KEY, notes(), b""])
+    for body in (
+        [payload, thief.sign(b"medveil/v1/draft", payload)],  # anybody can wrap for the owner
+        [payload, owner.sign(b"medveil/v1/draft", payload)],  # of another form
+        [payload],
+        [b"", owner.sign(b"medveil/v1/draft", b"")],
+    ):
+        (tmp_path / DRAFT).write_bytes(wrap(canonical.dumps(body), owner.recipient))
+        with pytest.raises(IntegrityError):
+            OwnerBook.load_draft(tmp_path, owner)
