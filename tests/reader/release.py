@@ -161,6 +161,7 @@ class _Opener:
         deep = self.listed.profile[3]
         if self.listed.protection == "sealed":
             return self._unseal("preview", _PREVIEW_QUALITY[deep])
+        require(self.listed.protection == "encrypted", "a preview in an obfuscated release")
         return codes.unpack(self._plain("preview"), self._max_cells)
 
     def _code(self) -> SparseCode:

@@ -378,3 +378,16 @@ def test_an_exact_section_is_coded_beside_what_every_machine_decodes_alike():
     assert unpacking.exact_base(pixels, preview, PROFILE, bucket, registry.get_codec("lapped")) is pixels
     assert np.array_equal(unpacking.exact_base(pixels, preview, PROFILE, bucket, Floating()), shown)
     assert not unpacking.exact_base(pixels, None, PROFILE, bucket, Floating()).any()
+
+
+def test_an_obfuscated_package_has_no_preview_and_needs_the_key_of_its_support():
+    ring = KeyRing.whole({0: EpochKeys.fresh()})
+    codec = registry.get_codec("lapped")
+    plain = {Section.SUPPORT: padding.to_steps(b"\0"), Section.IMAGE: padding.to_grid(_PNG, 64, TAG_BYTES)}
+    for section in (Section.PREVIEW, Section.CODE):
+        package = package_of({section: honest(), **plain}, Bucket.of(80, 96), ring)
+        package.sections[section] = honest()
+        some = {(package.header.package, each): bytes(32) for each in (section, Section.IMAGE)}
+        for each in (ring, ring.lowered(Tier.PREVIEW), KeyRing(Tier.DIAGNOSTIC, False, sections=some)):
+            with pytest.raises(IntegrityError):
+                unpacking.unpack_image(package, each, PROFILE, "obfuscated", codec)

@@ -209,6 +209,8 @@ def _code(
     limit = max_cells(bucket, preview_codec() if section is Section.PREVIEW else codec)
     if protection == "encrypted":
         return entropy.unpack(padding.remove(decrypted(package, section, ring)), limit)
+    if section is Section.PREVIEW:
+        raise IntegrityError("a package of an obfuscated release has a preview")
     support = padding.remove(decrypted(package, Section.SUPPORT, ring))
     return ambiguation.purify(ambiguation.AmbiguatedCode.from_bytes(data, limit), support)
 
@@ -219,5 +221,7 @@ def decrypted(package: Package, section: Section, ring: KeyRing) -> bytes:
 
     if section not in package.sections:
         raise IntegrityError(f"a package has no {section.value} section")
-    key = ring.key(package.header.place(section))
+    key = ring.find(package.header.place(section))
+    if key is None:  # of a grant of some sections that lacks one which they need
+        raise IntegrityError(f"these keys do not open the {section.value} section that others of a package need")
     return decrypt(package.sections[section], key, package.header.associated_data(section))
