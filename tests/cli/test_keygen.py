@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def typed(answers: list[str], *args: str) -> tuple[int, str]:
             break
         shown += part
         if shown.rstrip(" ").endswith((":", "key: ", "more: ")) and answers:
+            time.sleep(0.2)  # as nobody types before she has read
             os.write(screen, f"{answers.pop(0)}\n".encode())
             shown += "\n"
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
