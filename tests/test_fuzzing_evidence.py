@@ -30,6 +30,8 @@ def test_no_input_took_more_memory_than_allowed(results):
 
 
 def test_nine_of_ten_branches_of_the_readers_are_reached(results):
+    if "branch_coverage" not in results:
+        pytest.skip("not measured yet: python -m benchmarks.fuzzing --branches --work FOLDER")
     found = results["branch_coverage"]
     assert found["share_with_tests"] >= 0.9
     low = [name for name, row in found["modules"].items() if row["with_tests"] < 0.9 * row["branches"]]
