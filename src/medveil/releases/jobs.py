@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -104,7 +106,7 @@ def run_tasks(
         outcomes = (pack_task(task, plan, limits, staging) for task in tasks)
         yield from _reported(outcomes, len(tasks), progress)
         return
-    pool = ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(os.getpid(),))
+    pool = worker_pool(workers, end_with_parent, os.getpid())
     try:
         futures = [pool.submit(pack_task, task, plan, limits, staging) for task in tasks]
         yield from _reported((future.result() for future in as_completed(futures)), len(tasks), progress)
@@ -196,6 +198,16 @@ def _check_quality(measured: Fidelity, limits: Limits) -> None:
             f"it comes back with an RMSE of {measured.rmse:.2f} stored values; --max-rmse allows {limits.max_rmse:g}",
             hint="raise --quality, or share this image by itself",
         )
+
+
+def worker_pool(workers: int, initializer: Callable[..., None], *initargs: object) -> ProcessPoolExecutor:
+    """Worker processes; freshly started ones where torch is loaded here.
+
+    A process that is forked off one in which torch has computed waits for ever at its first computation: the threads of
+    the parent's OpenMP pool don't come along.
+    """
+    context = multiprocessing.get_context("spawn") if "torch" in sys.modules else None
+    return ProcessPoolExecutor(workers, context, initializer, initargs)
 
 
 def end_with_parent(parent: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -16,7 +15,7 @@ from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.releases.access import Access
-from medveil.releases.jobs import PARALLEL_FROM, Failure, end_with_parent
+from medveil.releases.jobs import PARALLEL_FROM, Failure, end_with_parent, worker_pool
 from medveil.releases.manifest import Manifest, PackageEntry
 from medveil.releases.release import Opened, Release, open_package
 from medveil.releases.staging import refuse_inside_release
@@ -134,7 +133,7 @@ def _opened(
     if workers <= 1 or len(entries) < PARALLEL_FROM:
         yield from ((entry, _open_one(source, entry)) for entry in entries)
         return
-    pool = ProcessPoolExecutor(workers, initializer=_begin_worker, initargs=(os.getpid(), source))
+    pool = worker_pool(workers, _begin_worker, os.getpid(), source)
     try:
         for start in range(0, len(entries), 16 * workers):  # bounded, so that opened images never pile up
             batch = entries[start : start + 16 * workers]

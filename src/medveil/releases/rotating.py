@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from medveil.releases import staging as staged_files
 from medveil.releases.access import dictionary_name, read_shared, weights_name, write_shared
 from medveil.releases.book import GrantNote, Notes
 from medveil.releases.granting import issue, load_headers, owned_state, read_book
-from medveil.releases.jobs import PARALLEL_FROM, end_with_parent
+from medveil.releases.jobs import PARALLEL_FROM, end_with_parent, worker_pool
 from medveil.releases.ledger import Action
 from medveil.releases.manifest import Manifest, PackageEntry, SharedFile
 from medveil.releases.package import Package, PackageHeader
@@ -151,7 +150,7 @@ def _resealed(
     if workers <= 1 or len(packages) < PARALLEL_FROM:
         yield from ((entry, _reseal_one(work, entry)) for entry in packages)
         return
-    pool = ProcessPoolExecutor(workers, initializer=end_with_parent, initargs=(os.getpid(),))
+    pool = worker_pool(workers, end_with_parent, os.getpid())
     try:
         yield from zip(packages, pool.map(_reseal_one, [work] * len(packages), packages, chunksize=4), strict=True)
     finally:

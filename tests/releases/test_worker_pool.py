@@ -1,0 +1,27 @@
+"""Worker processes where torch has computed in the parent: they must come to an end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+_PROGRAM = """
+import os, torch
+from medveil.releases.jobs import end_with_parent, worker_pool
+
+def product(size):
+    return float((torch.ones(size, size) @ torch.ones(size, size)).sum())
+
+if __name__ == "__main__":
+    torch.set_num_threads(2)
+    product(600)
+    with worker_pool(2, end_with_parent, os.getpid()) as pool:
+        print(sum(pool.map(product, [600, 600])))
+"""
+
+
+def test_workers_compute_after_the_parent_has_computed(tmp_path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_PROGRAM)
+    done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=120, check=True)
+    assert float(done.stdout) == 2 * 600.0**3
