@@ -78,6 +78,12 @@ class FormatVersionError(MedveilError):
     exit_code = 12
 
 
+class ThresholdPassedError(MedveilError):
+    """An audit found more than its gate lets through. The report is written."""
+
+    exit_code = 13
+
+
 class MissingDependencyError(MedveilError):
     """An optional dependency or a weights file that this request needs is not installed."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from medveil.errors import UsageError
@@ -19,11 +19,15 @@ class Record:
         path: the image, absolute.
         patient: the patient's name in the manifest.
         fold: train, val, test, or empty where the manifest has no such column.
+        stratum: data set and view, the columns `source` and `view`; empty where there are none.
+        written: the image's path as the manifest writes it.
     """
 
     path: Path
     patient: str
     fold: str
+    stratum: tuple[str, str] = field(default=("", ""), compare=False)
+    written: str = field(default="", compare=False)
 
 
 def read_manifest(path: Path) -> tuple[Record, ...]:
@@ -45,13 +49,15 @@ def read_manifest(path: Path) -> tuple[Record, ...]:
             f"the manifest needs the columns patient_id and one of {', '.join(_PATH_COLUMNS)}",
             hint="a manifest is a CSV file with one row an image",
         )
-    records = tuple(
-        Record((path.parent / row[column]).resolve(), row["patient_id"], (row.get("fold") or "").strip().lower())
-        for row in rows
-        if row[column]
-    )
+    records = tuple(_record_of(row, row[column], path.parent) for row in rows if row[column])
     _check_folds(records)
     return records
+
+
+def _record_of(row: dict[str, str], image: str, folder: Path) -> Record:
+    fold = (row.get("fold") or "").strip().lower()
+    stratum = ((row.get("source") or "").strip(), (row.get("view") or "").strip())
+    return Record((folder / image).resolve(), row["patient_id"], fold, stratum, image)
 
 
 def _check_folds(records: tuple[Record, ...]) -> None:

@@ -61,7 +61,9 @@ class AmbiguatedCode:
         return cls(code)
 
 
-def ambiguate(code: SparseCode, vector_length: int, decoys: int = 0) -> tuple[AmbiguatedCode, bytes]:
+def ambiguate(
+    code: SparseCode, vector_length: int, decoys: int = 0, stream: Stream | None = None
+) -> tuple[AmbiguatedCode, bytes]:
     """Hide the support of a code among decoys.
 
     Args:
@@ -72,6 +74,8 @@ def ambiguate(code: SparseCode, vector_length: int, decoys: int = 0) -> tuple[Am
             at most), S_x being the largest number of true entries in a vector of its map. Cells in order of priority:
             S_n for every RANKED_VECTOR cells of the map, shared out over BANDS bands of the map in proportion to
             their true entries, because a decoy on a cell that is hardly ever used would give itself away.
+        stream: where the decoys are drawn from; None for the operating system, as in every release. An audit gives
+            one, so that it can be repeated; who knows the stream knows the decoys.
 
     Returns:
         The public code, and the secret that `purify` needs: the side bytes, and which entries are true. Its length
@@ -84,7 +88,8 @@ def ambiguate(code: SparseCode, vector_length: int, decoys: int = 0) -> tuple[Am
         raise ValueError(f"{decoys} decoys a vector of {vector_length} cells are not possible")
     if vector_length and any(code_map.cells % vector_length for code_map in code.maps):
         raise ValueError(f"a map is not made of whole vectors of {vector_length} cells")
-    parts = [_ambiguate_map(code_map, vector_length, decoys) for code_map in code.maps]
+    source = SystemStream() if stream is None else stream
+    parts = [_ambiguate_map(code_map, vector_length, decoys, source) for code_map in code.maps]
     public = SparseCode(tuple(public for public, _ in parts), b"")
     return AmbiguatedCode(public), varint(len(code.side)) + code.side + b"".join(secret for _, secret in parts)
 
@@ -107,18 +112,17 @@ def purify(ambiguated: AmbiguatedCode, secret: bytes) -> SparseCode:
     return SparseCode(tuple(maps), side)
 
 
-def _ambiguate_map(code_map: CodeMap, vector_length: int, decoys: int) -> tuple[CodeMap, bytes]:
-    system = SystemStream()
+def _ambiguate_map(code_map: CodeMap, vector_length: int, decoys: int, stream: Stream) -> tuple[CodeMap, bytes]:
     length = vector_length or max(1, -(-code_map.cells // BANDS))
     true_ones = _per_vector(code_map, length)
     room = np.minimum(length, code_map.cells - length * np.arange(len(true_ones)))
     wanted = _wanted(true_ones, code_map, vector_length, decoys)
-    places = _decoy_places(code_map, length, np.minimum(wanted, room - true_ones), system)
+    places = _decoy_places(code_map, length, np.minimum(wanted, room - true_ones), stream)
     if vector_length:
         own_groups, groups = code_map.positions % length, places % length
     else:
         own_groups, groups = code_map.positions // length, places // length
-    levels = _decoy_levels(code_map.levels, own_groups, groups, system)
+    levels = _decoy_levels(code_map.levels, own_groups, groups, stream)
     positions = np.concatenate([code_map.positions, places])
     ranks = np.argsort(positions, kind="stable")
     public = CodeMap(code_map.cells, positions[ranks], np.concatenate([code_map.levels, levels])[ranks])

@@ -1,0 +1,211 @@
+"""How well a score tells same from different: AUC and its chance by patient, TPR at low FPR, top-k, MAP@R."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.metrics.resampling import patient_draws, sign_flip_p
+
+_BATCH = 1 << 19
+
+_Floats = NDArray[np.float64]
+_Scores = NDArray[np.floating[Any]]
+
+
+def auc(score: _Scores, same: NDArray[np.bool_]) -> float:
+    """Chance that a positive scores above a negative, ties counting half.
+
+    Args:
+        score: (n,) of any kind of number without NaN.
+        same: (n,) bool, which are positive.
+
+    Returns:
+        0 … 1; NaN without a positive or without a negative.
+
+    Raises:
+        ValueError: a score is NaN.
+    """
+    return _auc_of(np.sort(score), score[same])
+
+
+def support_auc(
+    scores: _Scores, truth: NDArray[np.int64], candidates: NDArray[np.int64] | NDArray[np.bool_] | None = None
+) -> float:
+    """AUC of the cells that hold a true entry against the other cells.
+
+    Args:
+        scores: (N,) the attacker's likeness of a true entry, a cell; equal ones count half.
+        truth: positions of the true entries.
+        candidates: positions, or (N,) bool, of the cells that count: those that show an entry, say. True entries
+            elsewhere are left out, as are all other cells. None: all.
+
+    Returns:
+        0 … 1; NaN where the cells that count are all true or none is.
+    """
+    if candidates is None:
+        return _auc_of(np.sort(scores), scores[truth])
+    counts = np.zeros(len(scores), np.bool_)
+    counts[candidates] = True
+    return _auc_of(np.sort(scores[counts]), scores[truth[counts[truth]]])
+
+
+def tpr_at_fpr(score: _Scores, same: NDArray[np.bool_], fpr: float) -> float:
+    """Largest share of positives above a threshold that at most `fpr` of the negatives reach; nothing interpolated."""
+    positive, negative = score[same], np.sort(score[~same])
+    if not len(positive) or not len(negative):
+        return float("nan")
+    # Ties fall on the same side of a threshold: only what is strictly above the last negative let through counts.
+    allowed = math.floor(fpr * len(negative) + 1e-9)
+    if allowed >= len(negative):
+        return 1.0
+    return float(np.mean(positive > negative[len(negative) - 1 - allowed]))
+
+
+def placements(score: _Scores, same: NDArray[np.bool_]) -> _Floats:
+    """(positives,) share of the negatives below each positive, ties half; their mean is the AUC."""
+    negative = np.sort(score[~same])
+    below = np.searchsorted(negative, score[same], "left") + np.searchsorted(negative, score[same], "right")
+    return below / (2 * len(negative))
+
+
+def bootstrap_auc(
+    score: _Scores,
+    same: NDArray[np.bool_],
+    patients: NDArray[np.int64],
+    resamples: int,
+    generator: np.random.Generator,
+) -> _Floats:
+    """AUC of pairs among as many patients as there are, drawn with replacement.
+
+    A patient drawn w times brings the own pairs w times, and each pair with a patient drawn v times w·v times; nobody
+    is paired with a second draw of the same patient. Draws without any pair of one kind are drawn again.
+
+    Args:
+        score: (P,) likeness of the pair.
+        same: (P,) bool, whether both images are of one patient.
+        patients: (P, 2) whose images.
+
+    Raises:
+        ValueError: there is no pair of one kind.
+    """
+    if same.all() or not same.any():
+        raise ValueError("an AUC needs pairs of one patient and pairs of two")
+    names, index = np.unique(patients, return_inverse=True)
+    index = index.reshape(patients.shape)
+    order = np.argsort(score[~same], kind="stable")
+    negative, first, second = score[~same][order], index[~same, 0][order], index[~same, 1][order]
+    low, high = (np.searchsorted(negative, score[same], side) for side in ("left", "right"))
+    owner = index[same, 0]
+    columns = max(1, _BATCH // max(len(score), len(names)))
+    found: list[_Floats] = []
+    done = 0
+    while done < resamples:
+        # One draw a column: every step then runs along memory.
+        drawn = patient_draws(len(names), columns, generator).T.astype(np.int32)
+        running = np.zeros((len(negative) + 1, columns), np.int32)
+        np.cumsum(drawn[first] * drawn[second], axis=0, out=running[1:])
+        own = drawn[owner].astype(np.float64)
+        weight = own.sum(axis=0) * running[-1]
+        below = np.sum(own * (running[low] + running[high]), axis=0) / 2
+        found.append(below[weight > 0] / weight[weight > 0])
+        done += len(found[-1])
+    return np.concatenate(found)[:resamples]
+
+
+def permuted_auc_p(
+    score: _Scores,
+    same: NDArray[np.bool_],
+    patients: NDArray[np.int64],
+    resamples: int,
+    generator: np.random.Generator,
+) -> float:
+    """One-sided p of "pairs of one patient score higher than pairs of two", by sign flips of whole patients.
+
+    Pairs share images and patients: shuffling `same` over the pairs would take them for independent and be too sure.
+    Shuffling which image is whose needs the score of every pair, which pairs that were chosen do not give. So AUC − ½
+    is written as a sum with one term a patient: how far the own pairs lie above the middle of the negatives, which is
+    what the null makes 0, and how far the negatives with this patient in them move the AUC from where it is (their
+    part of the first-order influence function, which sums to 0 over patients, and is there so that images that look
+    like everything or like nothing are not taken for luck). The terms of two patients are independent but for
+    terms of second order, and `sign_flip_p` judges their sum. With one term that carries everything p is no less than
+    ½, however many negatives there are. Approximate where terms are skewed; simulated in tests/metrics/test_ranking.py.
+
+    Args and raises: as `bootstrap_auc`. The smallest p is 1/2^(patients that have a pair of their own), about.
+    """
+    if same.all() or not same.any():
+        raise ValueError("an AUC needs pairs of one patient and pairs of two")
+    names, index = np.unique(patients, return_inverse=True)
+    index = index.reshape(patients.shape)
+    own = placements(score, same)
+    others = placements(-score, ~same)  # share of the positives above each negative
+    value = float(own.mean())
+    terms: _Floats = np.bincount(index[same, 0], (own - 0.5) / len(own), len(names)).astype(np.float64)
+    for side in (0, 1):
+        terms += np.bincount(index[~same, side], (others - value) / len(others), len(names))
+    return sign_flip_p(terms, np.arange(len(names)), resamples, generator)
+
+
+def top_k(scores: _Floats, same: NDArray[np.bool_], ks: Sequence[int]) -> dict[int, float]:
+    """Share of queries with an image of the same patient among their first k guesses.
+
+    Equal scores are ordered by chance, and the chance itself is computed: who scores all alike gets k/gallery for one
+    match, whatever the order of the gallery.
+
+    Args:
+        scores: (Q, G) likeness of gallery image to query; NaN where the image is not in this query's gallery (itself).
+        same: (Q, G) bool, of the same patient. Queries without a match are left out.
+        ks: which k.
+
+    Returns:
+        k to share, NaN where no query has a match.
+    """
+    hits: dict[int, list[float]] = {k: [] for k in ks}
+    for row, match in zip(scores, same, strict=True):
+        present = ~np.isnan(row)
+        right = match & present
+        if not right.any():
+            continue
+        best = row[right].max()
+        ahead, tied = int(np.sum(row[present] > best)), row == best
+        ties, good = int(tied.sum()), int((tied & right).sum())
+        for k in ks:
+            places = min(max(k - ahead, 0), ties)
+            hits[k].append(1 - math.comb(ties - good, places) / math.comb(ties, places))
+    return {k: float(np.mean(found)) if found else float("nan") for k, found in hits.items()}
+
+
+def map_at_r(scores: _Floats, same: NDArray[np.bool_]) -> float:
+    """Mean over queries of (1/R)·Σ precision at i over the hits i ≤ R, where R images match the query (Musgrave 2020).
+
+    Args and queries left out: as `top_k`. Among equal scores the wrong ones go first.
+    """
+    found = []
+    for row, match in zip(scores, same, strict=True):
+        present = ~np.isnan(row)
+        right = match[present]
+        wanted = int(right.sum())
+        if wanted:
+            hits = right[np.lexsort((right, -row[present]))][:wanted]
+            found.append(float(np.sum(hits * np.cumsum(hits) / np.arange(1, wanted + 1)) / wanted))
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _auc_of(ranked: _Scores, positive: _Scores) -> float:
+    """AUC from all scores in order and those of the positives among them: their mid-ranks by bisection.
+
+    Sorting plain numbers is several times quicker than finding the order that sorts them.
+    """
+    if len(ranked) and np.isnan(ranked[-1]):
+        raise ValueError("a score is NaN")
+    others = len(ranked) - len(positive)
+    if not len(positive) or not others:
+        return float("nan")
+    positive = np.sort(positive)
+    twice = np.searchsorted(ranked, positive, "left") + np.searchsorted(ranked, positive, "right") + 1
+    wins = float(twice.sum()) / 2 - len(positive) * (len(positive) + 1) / 2
+    return wins / (len(positive) * others)
