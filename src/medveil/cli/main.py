@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from medveil.cli import demo, granting, info, inspect, keygen, ledger, listing, opening, share, training, verify
+from medveil.cli import (
+    attacks,
+    audit,
+    demo,
+    granting,
+    info,
+    inspect,
+    keygen,
+    ledger,
+    listing,
+    opening,
+    share,
+    training,
+    verify,
+)
 from medveil.cli.attach import GreedyCommand
 from medveil.cli.commands import Commands
 from medveil.cli.session import INTERRUPTED
@@ -52,6 +66,8 @@ app.command("grants")(granting.grants)
 app.command("revoke")(granting.revoke)
 app.command("rotate")(granting.rotate)
 app.command("ledger")(ledger.ledger)
+app.command("audit")(audit.audit)
+app.command("attacks")(attacks.attacks)
 app.command("train")(training.train)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

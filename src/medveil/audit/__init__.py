@@ -1,0 +1,1 @@
+"""Evidence: protocols, controls, verdicts and the report."""

@@ -1,0 +1,160 @@
+"""Gate: thresholds that a release must not pass, from a TOML file. For those who let a machine decide.
+
+    [audit]
+    conclusion = ["no-evidence", "inconclusive"]   # conclusions that are let through
+    verdicts = ["no-evidence", "inconclusive"]     # the same for every single attack
+
+    [attacks]                                      # the strongest attack must stay at or below
+    psnr = 20.0                                    # dB of its picture, the mean over the images
+    ssim = 0.6
+    support_auc = 0.55
+    linkage_auc = 0.6
+    psnr_advantage = 0.3                           # over the same attacker without information
+    ssim_advantage = 0.01
+    support_auc_advantage = 0.05
+    linkage_auc_advantage = 0.05
+
+    [fidelity.diagnostic]                          # a tier; means over the images
+    psnr = 38.0                                    # at least: psnr, ssim, ms_ssim
+    rmse = 4.0                                     # at most: rmse, mae, me (without its sign)
+
+Everything is optional. What the audit could not measure does not pass: a threshold on it counts as passed over.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medveil.audit.outcome import METRICS, AttackResult, Audit, TierFidelity, Verdict
+from medveil.errors import IntegrityError, UsageError
+from medveil.files.reading import read_regular
+from medveil.keys.tiers import Tier
+
+_ATTACKS = (*METRICS, *(f"{metric}_advantage" for metric in METRICS))
+_AT_LEAST = ("psnr", "ssim", "ms_ssim")
+_AT_MOST = ("rmse", "mae", "me")
+_AUDIT = {
+    "conclusion": tuple(verdict.value for verdict in Verdict),
+    "verdicts": tuple(verdict.value for verdict in Verdict if verdict is not Verdict.TOO_WEAK),
+}
+_MAX_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Thresholds; see the module.
+
+    Attributes:
+        audit: for `conclusion` and `verdicts`, those that are let through.
+        attacks: metric, or metric_advantage, to the most that is let through.
+        fidelity: tier to metric to the least, or most, that is let through.
+    """
+
+    audit: Mapping[str, tuple[str, ...]]
+    attacks: Mapping[str, float]
+    fidelity: Mapping[str, Mapping[str, float]]
+
+
+def read_gate(path: Path) -> Gate:
+    """Read a gate. Raises UsageError where it cannot be read, or has a key or value that means nothing."""
+    try:
+        text = read_regular(path, limit=_MAX_BYTES, what="gate").decode()
+        value = tomllib.loads(text)
+    except (FileNotFoundError, UnicodeDecodeError, IntegrityError) as error:
+        raise UsageError(f"the gate cannot be read: {type(error).__name__}", hint="name a TOML file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"the gate is not TOML: {error}") from None
+    _check_keys(value, ("audit", "attacks", "fidelity"), "the gate")
+    tables = {name: _table(value.get(name, {}), f"[{name}]") for name in ("audit", "attacks", "fidelity")}
+    _check_keys(tables["audit"], _AUDIT, "[audit]")
+    _check_keys(tables["attacks"], _ATTACKS, "[attacks]")
+    _check_keys(tables["fidelity"], [tier.value for tier in Tier], "[fidelity]")
+    return Gate(
+        {key: _verdicts(key, names) for key, names in tables["audit"].items()},
+        _numbers(tables["attacks"], "[attacks]"),
+        {tier: _fidelity(tier, table) for tier, table in tables["fidelity"].items()},
+    )
+
+
+def passed_thresholds(gate: Gate, audit: Audit) -> tuple[str, ...]:
+    """A sentence for each threshold that the audit's figures pass; none where the release may go through."""
+    found = []
+    if "conclusion" in gate.audit and audit.conclusion.value not in gate.audit["conclusion"]:
+        found.append(f"the conclusion is {audit.conclusion.value}")
+    if "verdicts" in gate.audit:
+        for attack in audit.attacks:
+            if attack.verdict is not None and attack.verdict.value not in gate.audit["verdicts"]:
+                found.append(f"the verdict on {attack.name} is {attack.verdict.value}")
+    for key, limit in gate.attacks.items():
+        found += _too_strong(key, limit, audit.attacks)
+    measured = {tier.tier: tier for tier in audit.fidelity}
+    for tier, limits in gate.fidelity.items():
+        found += _too_far(tier, limits, measured.get(tier))
+    return tuple(found)
+
+
+def _too_strong(key: str, limit: float, attacks: tuple[AttackResult, ...]) -> list[str]:
+    metric, wants_advantage = key.removesuffix("_advantage"), key.endswith("_advantage")
+    values = [
+        (each.advantage if wants_advantage else each.attacker, attack.name)
+        for attack in attacks
+        for each in attack.measured
+        if each.metric == metric
+    ]
+    if not values:
+        return [f"no attack was measured by {metric}, and the gate has a threshold for {key}"]
+    value, name = max(values)
+    if value <= limit:
+        return []
+    return [f"{key} of {name} is {value:.4g}; the gate allows {limit:g}"]
+
+
+def _too_far(tier: str, limits: Mapping[str, float], measured: TierFidelity | None) -> list[str]:
+    rows = {row.metric: row.mean for row in measured.rows} if measured is not None else {}
+    found = []
+    for metric, limit in limits.items():
+        if metric not in rows:
+            found.append(f"{metric} of tier {tier} was not measured, and the gate has a threshold for it")
+        elif metric in _AT_LEAST and rows[metric] < limit:
+            found.append(f"{metric} of tier {tier} is {rows[metric]:.4g}; the gate asks for {limit:g}")
+        elif metric in _AT_MOST and abs(rows[metric]) > limit:
+            found.append(f"{metric} of tier {tier} is {abs(rows[metric]):.4g}; the gate allows {limit:g}")
+    return found
+
+
+def _fidelity(tier: str, value: Any) -> Mapping[str, float]:
+    where = f"[fidelity.{tier}]"
+    table = _table(value, where)
+    _check_keys(table, (*_AT_LEAST, *_AT_MOST), where)
+    return _numbers(table, where)
+
+
+def _table(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{where} of the gate is not a table")
+    return value
+
+
+def _check_keys(table: Mapping[str, Any], allowed: Iterable[str], where: str) -> None:
+    allowed = list(allowed)
+    for key in table:
+        if key not in allowed:
+            raise UsageError(f"{where} has the unknown key {key[:40]!r}; allowed are {', '.join(allowed)}")
+
+
+def _numbers(table: Mapping[str, Any], where: str) -> dict[str, float]:
+    for key, value in table.items():
+        if type(value) not in (int, float) or value != value:
+            raise UsageError(f"{key} in {where} of the gate is not a number")
+    return {key: float(value) for key, value in table.items()}
+
+
+def _verdicts(key: str, value: Any) -> tuple[str, ...]:
+    allowed = _AUDIT[key]
+    if not isinstance(value, list) or not value or any(name not in allowed for name in value):
+        raise UsageError(f"{key} in [audit] of the gate is not a list of some of {', '.join(allowed)}")
+    return tuple(value)

@@ -1,0 +1,211 @@
+"""Keeping what an audit has found: an interrupted one goes on where it stopped, a finished one appears at once.
+
+An audit grows in `<out>.partial`: a mark, the settings, and one file for each finished unit (an attack in a round).
+The report is written there too and becomes `out` by one renaming. Everything in it is for its user alone: units hold
+pictures of patients.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.audit.outcome import Example, Pairs, Sample
+from medveil.audit.report import HTML, JSON
+from medveil.errors import MedveilError, TargetExistsError, UsageError
+from medveil.files.atomic import (
+    empty_folder,
+    flush_folders,
+    flush_tree,
+    make_folder,
+    remove_empty_folders,
+    write_bytes,
+)
+from medveil.files.reading import read_regular
+from medveil.releases.staging import clear, held, refuse_inside_release, staging_of
+
+_SETTINGS, _UNITS, _REPORT, _FORMER = "settings.json", "units", "report", ".former"
+_MAX_UNIT = 1 << 30
+_MAX_SETTINGS = 1 << 20
+_PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
+
+
+class Keeper:
+    """The finished units of one audit.
+
+    Args:
+        folder: the held staging folder.
+        settings: what every unit depends on; a unit of other settings is never used.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self._name = hashlib.sha256(_canonical(settings)).hexdigest()
+
+    def find(self, *unit: str) -> Sample | None:
+        """A unit that was finished, or None. A damaged one counts as not finished."""
+        try:
+            return sample_of(read_regular(self._path(unit), limit=_MAX_UNIT, what="unit"))
+        except (FileNotFoundError, MedveilError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError):
+            return None
+
+    def keep(self, sample: Sample, *unit: str) -> None:
+        """Keep a finished unit, whole or not at all."""
+        write_bytes(self._path(unit), bytes_of(sample), mode=_PRIVATE_FILE, overwrite=True)
+
+    def _path(self, unit: tuple[str, ...]) -> Path:
+        digest = hashlib.sha256(_canonical([self._name, *unit])).hexdigest()
+        return self.folder / _UNITS / f"{digest}.npz"
+
+
+def check_out(out: Path, release: Path, originals: Path, *, force: bool) -> Path:
+    """The output folder as an absolute path, once it is known that nothing of the user's is in danger.
+
+    Raises:
+        TargetExistsError: it is inside a release, is the release or holds it or the originals, lies among the
+            originals, or is there already and is not an audit that `force` may replace.
+    """
+    out = Path(os.path.realpath(out))
+    refuse_inside_release(out / "report")
+    for other, what in ((release, "release"), (originals, "originals")):
+        real = Path(os.path.realpath(other))
+        if real == out or real.is_relative_to(out) or out.is_relative_to(real):
+            raise TargetExistsError(
+                f"the output and the {what} lie in each other", hint="an audit writes into neither; name a new folder"
+            )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not force:
+            raise TargetExistsError("the output folder holds files", hint="name a new folder, or --force to replace it")
+        if not (out / JSON).is_file() or not (out / HTML).is_file():
+            raise TargetExistsError(
+                "the output is there and is not an audit, so that --force does not replace it", hint="name a new folder"
+            )
+    return out
+
+
+@contextmanager
+def keeping(out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> Iterator[Keeper]:
+    """Hold the folder that an audit grows in.
+
+    Args:
+        out: of `check_out`.
+        settings: what every unit depends on.
+        resume: go on with what is there.
+        force: begin anew where something is there.
+
+    Raises:
+        TargetExistsError: an interrupted audit is there and neither was asked for, or somebody else's folder.
+        UsageError: it was begun with other settings, release, images or versions.
+    """
+    partial = staging_of(out)
+    try:
+        with held(partial):
+            os.chmod(partial, _PRIVATE_FOLDER)
+            _begin(partial, settings, resume=resume, force=force)
+            yield Keeper(partial, settings)
+    except OSError as error:
+        raise MedveilError(
+            f"the audit cannot be written: {error.strerror or type(error).__name__}",
+            hint="see to space and permissions, and run the same command with --resume",
+        ) from None
+
+
+def _begin(partial: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> None:
+    path = partial / _SETTINGS
+    wanted = _canonical(settings)
+    if path.exists():
+        begun = read_regular(path, limit=_MAX_SETTINGS, what="settings of an interrupted audit")
+        if resume and begun != wanted:
+            other = ", ".join(_different(begun, settings)) or "other settings"
+            raise UsageError(
+                f"the interrupted audit was begun with another {other}",
+                hint="give the same command again with --resume, or begin anew with --force",
+            )
+        if not resume and not force:
+            raise TargetExistsError(
+                "an interrupted audit is there", hint="--resume goes on with it, --force begins anew"
+            )
+        if not resume:
+            clear(partial)
+    make_folder(partial / _UNITS)
+    os.chmod(partial / _UNITS, _PRIVATE_FOLDER)
+    write_bytes(path, wanted, mode=_PRIVATE_FILE, overwrite=True)
+
+
+def _different(begun: bytes, settings: Mapping[str, Any]) -> list[str]:
+    try:
+        former = json.loads(begun)
+    except ValueError:
+        return []
+    now = json.loads(_canonical(settings))
+    return sorted(name for name in now if not isinstance(former, dict) or former.get(name) != now[name])
+
+
+def report_folder(keeper: Keeper) -> Path:
+    """Where the report is to be written: a new, empty folder."""
+    folder = keeper.folder / _REPORT
+    if folder.exists():
+        empty_folder(folder)
+        remove_empty_folders(folder)
+    make_folder(folder)
+    os.chmod(folder, _PRIVATE_FOLDER)
+    return folder
+
+
+def finish(keeper: Keeper, out: Path) -> None:
+    """Give the report its name by one renaming, and remove what it grew from. An audit that was there is replaced."""
+    report = keeper.folder / _REPORT
+    former = keeper.folder / _FORMER
+    flush_tree(report)
+    if out.exists():
+        os.replace(out, former)
+    os.replace(report, out)
+    flush_folders({out.parent, keeper.folder})
+    clear(keeper.folder)
+
+
+def bytes_of(sample: Sample) -> bytes:
+    """A sample as an npz file without pickles; what is no array is JSON in it."""
+    arrays: dict[str, NDArray[Any]] = {"subjects": sample.subjects, "patients": sample.patients}
+    arrays |= {f"value {name}": table for name, table in sample.values.items()}
+    if sample.pairs is not None:
+        pairs = sample.pairs
+        arrays |= {"pair score": pairs.score, "pair same": pairs.same, "pair patients": pairs.patients}
+    for number, example in enumerate(sample.examples):
+        arrays[f"example {number}"] = np.stack([example.original, example.attacker, example.baseline])
+    plain = {
+        "attack": sample.attack, "mechanism": sample.mechanism, "refusal": sample.refusal, "seconds": sample.seconds,
+        "extra": dict(sample.extra), "examples": [example.number for example in sample.examples],
+        "values": list(sample.values),
+    }  # fmt: skip
+    arrays["plain"] = np.frombuffer(json.dumps(plain).encode(), np.uint8)
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def sample_of(data: bytes) -> Sample:
+    """The inverse of `bytes_of`. Raises ValueError, KeyError or BadZipFile for other bytes."""
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        plain = json.loads(file["plain"].tobytes())
+        pairs = Pairs(file["pair score"], file["pair same"], file["pair patients"]) if "pair score" in file else None
+        return Sample(
+            plain["attack"], plain["mechanism"], file["subjects"], file["patients"],
+            {name: file[f"value {name}"] for name in plain["values"]}, pairs, plain["extra"],
+            tuple(Example(number, *file[f"example {index}"]) for index, number in enumerate(plain["examples"])),
+            plain["refusal"], plain["seconds"],
+        )  # fmt: skip
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

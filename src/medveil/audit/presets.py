@@ -1,0 +1,88 @@
+"""Presets: how much an audit spends. One place for every number that trades time against power."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from medveil.attacks.attack import Effort
+from medveil.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Preset:
+    """What one audit spends.
+
+    Attributes:
+        name: quick, standard or paper.
+        purpose: what it is for, and how long it takes.
+        effort: of an attacker on the release.
+        control_effort: of an attacker on a control; its working size is that of `effort`.
+        folds: K of the cross-fitting, where the attacker has too few images of her own. Folds are attacked until
+            `tested_images` is about reached.
+        validation: share of the attacker's patients that she chooses with.
+        own_images: most images an attacker has of her own, in one round.
+        tested_images: most images under attack, in all rounds together.
+        control_own, control_tested: the same on a control, one round each.
+        fidelity_images: most images of which fidelity is measured, a tier.
+        resamples: of every bootstrap and permutation.
+        repeats: how often every attack is learned anew, from another seed.
+        all_controls: run every cheap attack on every control, not only what is needed to judge attacks and controls.
+    """
+
+    name: str
+    purpose: str
+    effort: Effort
+    control_effort: Effort
+    folds: int
+    validation: float
+    own_images: int
+    tested_images: int
+    control_own: int
+    control_tested: int
+    fidelity_images: int
+    resamples: int
+    repeats: int
+    all_controls: bool
+
+
+_PRESETS = (
+    Preset(
+        "quick", "a first look: at most 10 minutes on two cores for 200 images of 128 to 256 pixels",
+        effort=Effort(working=64, steps=80, batch=8, width=8, seed_bits=12, targets=8),
+        control_effort=Effort(working=64, steps=60, batch=8, width=8, seed_bits=12, targets=8),
+        folds=2, validation=0.15, own_images=90, tested_images=90, control_own=60, control_tested=40,
+        fidelity_images=60, resamples=2000, repeats=1, all_controls=False,
+    ),
+    Preset(
+        "standard", "for a decision: 20 to 30 minutes on two cores",
+        effort=Effort(working=128, steps=300, batch=8, width=12, seed_bits=16, targets=16),
+        control_effort=Effort(working=128, steps=120, batch=8, width=8, seed_bits=16, targets=8),
+        folds=3, validation=0.15, own_images=300, tested_images=400, control_own=100, control_tested=60,
+        fidelity_images=300, resamples=5000, repeats=1, all_controls=True,
+    ),
+    Preset(
+        "paper", "the published protocol (batch 30, 256 pixels, 70/10/20); meant for a GPU",
+        effort=Effort(working=256, steps=20_000, batch=30, width=32, seed_bits=24, targets=64),
+        control_effort=Effort(working=256, steps=3_000, batch=30, width=32, seed_bits=24, targets=32),
+        folds=5, validation=0.125, own_images=100_000, tested_images=100_000, control_own=400, control_tested=200,
+        fidelity_images=100_000, resamples=10_000, repeats=3, all_controls=True,
+    ),
+)  # fmt: skip
+
+
+def preset_names() -> tuple[str, ...]:
+    """From the quickest to the most thorough."""
+    return tuple(preset.name for preset in _PRESETS)
+
+
+def find_preset(name: str) -> Preset:
+    """Raises UsageError for a name that none has."""
+    found = {preset.name: preset for preset in _PRESETS}
+    if name not in found:
+        near = difflib.get_close_matches(name, found, 1)
+        raise UsageError(
+            f"there is no preset of that name; there are {', '.join(found)}",
+            hint=f"did you mean {near[0]}?" if near else "",
+        )
+    return found[name]

@@ -1,0 +1,225 @@
+"""Running an audit: from a release and its originals to a report, on one straight road."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from medveil.attacks.attack import Attack
+from medveil.attacks.controls import Control
+from medveil.attacks.registry import chosen_attacks
+from medveil.audit.conclusion import conclude, control_result
+from medveil.audit.controlling import CHEAP, bench_of, chosen_controls, chosen_pairs, control_round, of_control
+from medveil.audit.describing import cautions, data_facts, public_facts, settings_of, told_settings
+from medveil.audit.drawing import drawn_by_patient, generator_of
+from medveil.audit.fidelity import tier_fidelity
+from medveil.audit.gate import read_gate
+from medveil.audit.keeping import Keeper, check_out, finish, keeping, report_folder
+from medveil.audit.merging import merged, without_partners
+from medveil.audit.outcome import AttackResult, Audit, ControlResult, Sample, TierFidelity
+from medveil.audit.presets import find_preset
+from medveil.audit.progress import Progress, Report
+from medveil.audit.protocol import Round
+from medveil.audit.report import write_report
+from medveil.audit.scoring import run_attack
+from medveil.audit.subjecting import Subjected, subject_release
+from medveil.audit.verdicts import Judging, judge
+from medveil.keys.openers import Opener
+from medveil.keys.recipients import Recipient
+from medveil.releases.release import Release
+
+# Weights of the parts of an audit for its remaining time; what they are in seconds is measured.
+_NETWORK, _PUBLISHING, _QUICK = 10.0, 4.0, 1.0
+
+
+def audit_release(
+    folder: str | Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None = None,
+    preset: str = "quick", attacks: Sequence[str] = (), gate: Path | None = None, resume: bool = False,
+    force: bool = False, seed: int = 0, owner: Recipient | None = None, threads: int = 0, pictures: bool = True,
+    progress: Report | None = None,
+) -> Audit:  # fmt: skip
+    """Attack a release as somebody without a key would, and write the report into the folder `out` (0700).
+
+    Neither the release nor the originals are written to. What is finished is kept in `<out>.partial` until all is.
+
+    Args:
+        folder: the release.
+        identity: a key that sees which package is which original, in general the owner's.
+        originals: folder with the images that were shared, and maybe images of other patients: the attacker's own.
+        out: where the report goes.
+        manifest: CSV that names the patient of each image; without one every image counts as a patient of its own.
+        preset: quick, standard or paper.
+        attacks: names; none for all.
+        gate: thresholds; only read here, so that a wrong one is known at the start. See `gate.passed_thresholds`.
+        resume: go on with an interrupted audit of the same settings.
+        force: replace an audit that is there, and begin anew where one was interrupted.
+        seed: of everything that is drawn. With the same seed and number of threads all but the seconds is the same.
+        owner: as of `Release`.
+        threads: processor threads; 0 for one a core.
+        pictures: whether the report may show pictures of patients.
+        progress: called as (done, total, text).
+
+    Raises:
+        UsageError: an unknown preset, attack or gate key; nothing to audit; `resume` with other settings.
+        NoFittingKeyError: the key does not open the release, or not whose the images are.
+        IntegrityError: the release is damaged.
+        TargetExistsError: see `keeping.check_out` and `keeping.keeping`.
+        MissingDependencyError: a package that audits need is not installed.
+    """
+    start = time.perf_counter()
+    chosen, spent = chosen_attacks(attacks), find_preset(preset)
+    if gate is not None:
+        read_gate(gate)
+    out = check_out(out, Path(folder), originals, force=force)
+    told = Progress(progress)
+    release = Release(folder, owner=owner)
+    with fixed_threads(threads) as count:
+        told.begin("reading the release and the originals")
+        subjected = subject_release(release, identity, originals, manifest, spent, seed, out=out, tick=told.tick)
+        settings = settings_of(subjected, chosen, count)
+        with keeping(out, settings, resume=resume, force=force) as keeper:
+            audit = _audit(subjected, chosen, keeper, told, told_settings(settings, chosen=bool(attacks)), start)
+            told.begin("writing the report")
+            write_report(audit, report_folder(keeper), pictures=pictures)
+            finish(keeper, out)
+    return audit
+
+
+@contextmanager
+def fixed_threads(threads: int) -> Iterator[int]:
+    """Hold torch and BLAS to so many threads (0: one a core) and to algorithms that give the same numbers each time."""
+    import torch
+    from threadpoolctl import ThreadpoolController
+
+    count = threads or _cores()
+    former, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA has no repeatable matrix product
+    torch.set_num_threads(count)
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    try:
+        with ThreadpoolController().limit(limits=count, user_api="blas"):
+            yield count
+    finally:
+        torch.set_num_threads(former)
+        torch.use_deterministic_algorithms(deterministic)
+
+
+def _audit(
+    subjected: Subjected, attacks: Sequence[Attack], keeper: Keeper, told: Progress, settings: Mapping[str, Any],
+    start: float,
+) -> Audit:  # fmt: skip
+    preset, seed = subjected.preset, subjected.seed
+    controls = chosen_controls(attacks, preset)
+    pairs = chosen_pairs(controls, attacks, thorough=preset.all_controls)
+    told.plan(_weights(subjected, attacks, pairs))
+    on_release = _on_release(subjected, attacks, keeper, told)
+    on_controls = _on_controls(subjected, pairs, keeper, told)
+    tiers = _fidelity(subjected, told)
+    told.begin("judging")
+    samples = [without_partners(sample) for sample in (*on_release, *on_controls)]
+    titles = {attack.name: attack.title for attack in attacks}
+    results = judge(samples, titles, Judging(resamples=preset.resamples), generator_of(seed, "judging"))
+    against, on = results[: len(on_release)], results[len(on_release) :]
+    judged = tuple(_judged(control, on) for control in controls)
+    conclusion, beside = conclude(against, judged)
+    return Audit(
+        public_facts(subjected.release), settings, data_facts(subjected, on_release), tiers, against, judged, (),
+        conclusion, (*beside, *cautions(subjected)), time.perf_counter() - start,
+    )  # fmt: skip
+
+
+def _on_release(subjected: Subjected, attacks: Sequence[Attack], keeper: Keeper, told: Progress) -> list[Sample]:
+    """Every attack on the release, all rounds and repetitions in one sample."""
+    found: dict[str, dict[int, list[Sample]]] = {attack.name: {} for attack in attacks}
+    for plan in subjected.plans:
+        for sample in _units(plan.name, partial(subjected.round_of, plan, told.tick), attacks, keeper, told):
+            found[sample.attack].setdefault(plan.repeat, []).append(sample)
+    return [merged(list(repeats.values())) for repeats in found.values()]
+
+
+def _on_controls(
+    subjected: Subjected, pairs: Sequence[tuple[Control, Attack]], keeper: Keeper, told: Progress
+) -> list[Sample]:
+    bench = bench_of(subjected.subjects, subjected.mechanism.space, subjected.shelf, subjected.preset, subjected.seed)
+    attacks: dict[str, list[Attack]] = {}
+    for control, attack in pairs:
+        attacks.setdefault(control.name, []).append(attack)
+    found = []
+    for control in {control.name: control for control, _ in pairs}.values():
+        publish = partial(control_round, bench, control, told.tick)
+        samples = _units(f"control {control.name}", publish, attacks[control.name], keeper, told)
+        found += [of_control(control, sample) for sample in samples]
+    return found
+
+
+def _units(
+    name: str, publish: Callable[[], Round], attacks: Sequence[Attack], keeper: Keeper, told: Progress
+) -> list[Sample]:
+    """Attacks on one round, each kept when it is done. Images are published only where an attack is still to be run."""
+    found = {attack.name: keeper.find(name, attack.name) for attack in attacks}
+    trial: Round | None = None
+    since: float | None = None
+    if any(sample is None for sample in found.values()):
+        since = told.begin(f"{name}: publishing images")
+        trial = publish()
+    told.end(since)
+    samples = []
+    for attack in attacks:
+        sample, since = found[attack.name], None
+        if sample is None and trial is not None:
+            since = told.begin(f"{name}: {attack.name}")
+            sample = run_attack(attack, trial, told.tick)
+            keeper.keep(sample, name, attack.name)
+        told.end(since)
+        samples += [sample] if sample is not None else []
+    return samples
+
+
+def _fidelity(subjected: Subjected, told: Progress) -> tuple[TierFidelity, ...]:
+    preset, holdings = subjected.preset, subjected.material.holdings
+    patients = [holding.subject.patient for holding in holdings]
+    drawn = drawn_by_patient(patients, preset.fidelity_images, generator_of(subjected.seed, "fidelity"))
+    found = []
+    for tier in subjected.release.manifest.tiers:
+        since = told.begin(f"fidelity of tier {tier.value}")
+        found.append(
+            tier_fidelity(
+                subjected.release, subjected.ring, subjected.codec, [holdings[index] for index in drawn], tier,
+                resamples=preset.resamples, generator=generator_of(subjected.seed, "fidelity", tier.value),
+                tick=told.tick,
+            )
+        )  # fmt: skip
+        told.end(since)
+    return tuple(found)
+
+
+def _judged(control: Control, results: Sequence[AttackResult]) -> ControlResult:
+    own = [result for result in results if result.mechanism == control.name]
+    return control_result(control.name, control.title, control.positive, own, control.must)
+
+
+def _weights(subjected: Subjected, attacks: Sequence[Attack], pairs: Sequence[tuple[Control, Attack]]) -> list[float]:
+    """How much each part of an audit is, in the order in which they are done."""
+    preset = subjected.preset
+    found: list[float] = []
+    for _ in subjected.plans:
+        found += [_PUBLISHING, *(_weight(attack) for attack in attacks)]
+    lighter = preset.control_effort.steps / preset.effort.steps
+    former = ""
+    for control, attack in pairs:
+        found += [_PUBLISHING * lighter] * (control.name != former) + [_weight(attack) * lighter]
+        former = control.name
+    return found + [_QUICK for _ in subjected.release.manifest.tiers]
+
+
+def _weight(attack: Attack) -> float:
+    return _QUICK if attack.family in CHEAP else _NETWORK
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

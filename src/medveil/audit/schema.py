@@ -1,0 +1,203 @@
+"""report.json: an audit as plain values, in one canonical form.
+
+Keys are sorted, numbers have six significant digits, what is not a number is null, and times stand under keys named
+`seconds` only: two runs with the same seed agree in everything else.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from medveil.audit.outcome import METRICS, AttackResult, Audit, ControlResult, Measured, TierFidelity, Verdict
+
+SCHEMA = 1
+SIGNIFICANT_DIGITS = 6
+POOLING = "all pixels of all opened images of the tier, as working pictures, in one histogram"
+
+_SEVERITY = {Verdict.BROKEN: 3, Verdict.TOO_WEAK: 2, Verdict.INCONCLUSIVE: 1, Verdict.NO_EVIDENCE: 0}
+_CURVE = "revealed-"
+_MUST_BREAK = 10.0
+
+
+def record_of(audit: Audit) -> dict[str, Any]:
+    """The audit as report.json holds it: dicts, lists, strings, rounded numbers and None."""
+    record: dict[str, Any] = {
+        "schema": SCHEMA,
+        "release": dict(audit.release),
+        "settings": dict(audit.settings),
+        "data": dict(audit.data),
+        "attacks": [_attack(result) for result in ranked(audit.attacks)],
+        "refused": _refused(audit.attacks),
+        "controls": [_control(control) for control in audit.controls],
+        "matrix": {control.name: matrix_column(control.attacks) for control in audit.controls},
+        "sensitivity": sensitivity(audit.controls),
+        "fidelity": [_fidelity(tier) for tier in audit.fidelity],
+        "tasks": [dict(task) for task in audit.tasks],
+        "conclusion": audit.conclusion.value,
+        "because": list(audit.beside),
+        "seconds": audit.seconds,
+    }
+    plain = _plain(record)
+    return dict(plain)
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    """The bytes of report.json."""
+    return (json.dumps(_plain(record), sort_keys=True, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def leading(result: AttackResult) -> Measured | None:
+    """The metric that decides an attack's verdict: the worst one, and of equals the largest advantage in margins."""
+    return max(result.measured, key=_weight, default=None)
+
+
+def ranked(results: Iterable[AttackResult]) -> list[AttackResult]:
+    """The attacks that were run, strongest first; equals stay in their order."""
+    ran = [result for result in results if result.verdict is not None]
+    return sorted(ran, key=_strength, reverse=True)
+
+
+def sensitivity(controls: Iterable[ControlResult]) -> list[dict[str, Any]]:
+    """What the audit sees where a known share of the true cells is told to the attacker, by rising share."""
+    points = []
+    for control in controls:
+        share = revealed_percent(control.name)
+        if share is None:
+            continue
+        for result in control.attacks:
+            points += [
+                {
+                    "control": control.name,
+                    "percent": share,
+                    "attack": result.name,
+                    "metric": measured.metric,
+                    "advantage": measured.advantage,
+                    "ci": measured.ci,
+                    "margin": measured.margin,
+                    "verdict": measured.verdict,
+                }
+                for measured in result.measured
+            ]
+    return sorted(points, key=lambda point: (point["metric"], point["attack"], point["control"], point["percent"]))
+
+
+def revealed_percent(control: str) -> float | None:
+    """revealed-0.1 and revealed-0.1@release → 0.1; None for the name of another control."""
+    if not control.startswith(_CURVE):
+        return None
+    try:
+        return float(control.removeprefix(_CURVE).partition("@")[0])
+    except ValueError:
+        return None
+
+
+def expected_of(control: ControlResult) -> str:
+    """`broken`, `not-broken`, or `either` for the points of a curve, which only show where this audit begins to see."""
+    if not control.positive:
+        return "not-broken"
+    share = revealed_percent(control.name)
+    weak = share is not None and share < _MUST_BREAK
+    return "either" if weak or (control.ok and not control.by) else "broken"
+
+
+def matrix_column(results: Iterable[AttackResult]) -> dict[str, str]:
+    """Attack → its verdict on one mechanism; `refused` where it makes no sense there."""
+    return {result.name: result.verdict.value if result.verdict else "refused" for result in results}
+
+
+def _strength(result: AttackResult) -> tuple[float, float]:
+    lead = leading(result)
+    severity = _SEVERITY[result.verdict] if result.verdict else -1
+    return float(severity), _weight(lead)[1] if lead else -math.inf
+
+
+def _weight(measured: Measured) -> tuple[float, float]:
+    ratio = measured.advantage / measured.margin if measured.margin > 0 else measured.advantage
+    return float(_SEVERITY[measured.verdict]), ratio if math.isfinite(ratio) else -math.inf
+
+
+def _attack(result: AttackResult) -> dict[str, Any]:
+    lead = leading(result)
+    means = {measured.metric: measured.attacker for measured in result.measured}
+    return {
+        "name": result.name,
+        "title": result.title,
+        "level": result.mechanism,
+        **{metric: means.get(metric) for metric in METRICS},
+        "metric": lead.metric if lead else None,
+        "baseline": lead.baseline if lead else None,
+        "advantage": lead.advantage if lead else None,
+        "ci": lead.ci if lead else None,
+        "verdict": result.verdict,
+        "measured": {measured.metric: asdict(measured) for measured in result.measured},
+        "extra": dict(result.extra),
+        "seconds": result.seconds,
+    }
+
+
+def _refused(results: Iterable[AttackResult]) -> list[dict[str, Any]]:
+    return [
+        {"name": result.name, "title": result.title, "level": result.mechanism, "reason": result.refusal}
+        for result in results
+        if result.verdict is None
+    ]
+
+
+def _control(control: ControlResult) -> dict[str, Any]:
+    ran = any(result.verdict is not None for result in control.attacks)
+    got = "broken" if control.by else "not-broken" if ran else "not-run"
+    return {
+        "name": control.name,
+        "title": control.title,
+        "kind": "positive" if control.positive else "negative",
+        "expected": expected_of(control),
+        "got": got,
+        "ok": control.ok,
+        "by": list(control.by),
+        "attacks": [_attack(result) for result in ranked(control.attacks)],
+        "refused": _refused(control.attacks),
+    }
+
+
+def _fidelity(tier: TierFidelity) -> dict[str, Any]:
+    return {
+        "tier": tier.tier,
+        "metrics": {row.metric: asdict(row) for row in tier.rows},
+        "r_squared": tier.r_squared,
+        "pooling": POOLING,
+        "pixels": int(tier.histogram.sum()),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Any value of an audit as JSON knows it."""
+    if value is None or (isinstance(value, bool | str) and not isinstance(value, Enum)):
+        return value
+    if isinstance(value, Enum):
+        return _plain(value.value)
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return _rounded(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(value[key]) for key in sorted(value, key=str)}
+    if isinstance(value, set | frozenset):
+        return sorted((_plain(one) for one in value), key=str)
+    if isinstance(value, Iterable) and not isinstance(value, bytes):
+        return [_plain(one) for one in value]
+    return str(value)
+
+
+def _rounded(value: float) -> float | None:
+    if not math.isfinite(value):
+        return None
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") + 0.0  # no negative zero

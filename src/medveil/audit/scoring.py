@@ -1,0 +1,147 @@
+"""Scoring: one attack on one round, image by image. Every figure twice: with the package, and with another one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.attacks.attack import Attack, Attacker, Guess
+from medveil.attacks.observation import Case, Observation, Picture
+from medveil.audit.cells import cell_figures
+from medveil.audit.drawing import generator_of
+from medveil.audit.outcome import Example, Sample
+from medveil.audit.pairing import linkage
+from medveil.audit.protocol import Round, Target
+from medveil.errors import MedveilError
+from medveil.metrics.fidelity import psnr, ssim
+
+PEAK = 255.0
+MOST_DB = 100.0  # of equal pictures, so that means stay finite
+FIGURES = ("psnr", "ssim", "support_auc", "recovered_bits")
+PARTNER = "partner "
+"""What the extra figures begin with that count how the other packages of a round were found."""
+_EXAMPLES = 3
+
+
+def run_attack(attack: Attack, trial: Round, tick: Callable[[], None] = lambda: None) -> Sample:
+    """Let an attack learn, attempt every package of a round and the other one beside it, and score both.
+
+    What medveil refuses, and running out of memory, is a refusal of the attack; errors of its program are raised.
+
+    Args:
+        attack: what is run.
+        trial: on what.
+        tick: called after each attempt.
+    """
+    start = time.perf_counter()
+    knowledge = trial.knowledge
+    try:
+        refusal = attack.refusal(knowledge)
+        if not refusal:
+            sample = _scored(attack.name, attack.learn(knowledge), trial, tick)
+            return replace(sample, seconds=time.perf_counter() - start)
+    except MedveilError as error:
+        refusal = f"{type(error).__name__}: {error.message}"
+    except MemoryError:
+        refusal = "MemoryError: it needs more memory than there is"
+    none = np.zeros(0, np.int64)
+    seconds = time.perf_counter() - start
+    return Sample(attack.name, trial.mechanism, none, none, refusal=refusal, seconds=seconds)
+
+
+def _scored(name: str, attacker: Attacker, trial: Round, tick: Callable[[], None]) -> Sample:
+    targets, knowledge = trial.targets, trial.knowledge
+    values = {figure: np.full((len(targets), 2), np.nan) for figure in FIGURES}
+    pictures: dict[tuple[int, int], Picture] = {}
+    embeddings: list[NDArray[np.float32] | None] = [None] * len(targets)
+    for observation, places in _uses(targets):
+        guess = attacker.attempt(observation)
+        tick()
+        for index, column in places:
+            case = targets[index].case
+            for figure, value in figures_of(guess, case, in_place=knowledge.mechanism.in_place).items():
+                values[figure][index, column] = value
+            if guess.picture is not None:
+                pictures[index, column] = guess.picture
+            if column == 0:
+                embeddings[index] = guess.embedding
+    for table in values.values():
+        table[np.isnan(table).any(axis=1)] = np.nan
+    cases = [target.case for target in targets]
+    pairs, extra = linkage(cases, embeddings, _pair_generator(cases))
+    if pictures:
+        extra |= _mean_picture_figures(cases, trial)
+    extra |= {PARTNER + name: float(count) for name, count in trial.partners.items()}
+    return Sample(
+        name, trial.mechanism,
+        np.array([case.subject.number for case in cases], np.int64),
+        np.array([case.subject.patient for case in cases], np.int64),
+        {figure: table for figure, table in values.items() if np.isfinite(table).any()},
+        pairs, extra, _examples(cases, pictures, values["psnr"]),
+    )  # fmt: skip
+
+
+def _pair_generator(cases: Sequence[Case]) -> np.random.Generator:
+    """Depends on who is under attack only: repetitions and attacks are judged on the same pairs."""
+    return generator_of(0, "pairs", *(case.subject.number for case in cases))
+
+
+def _uses(targets: Sequence[Target]) -> list[tuple[Observation, list[tuple[int, int]]]]:
+    """Every observation once, with (target, column) for each figure that its guess goes into."""
+    uses: dict[int, tuple[Observation, list[tuple[int, int]]]] = {}
+    for index, target in enumerate(targets):
+        own = target.case.published.observation
+        uses.setdefault(id(own), (own, []))[1].append((index, 0))
+        if target.partner is not None:
+            uses.setdefault(id(target.partner), (target.partner, []))[1].append((index, 1))
+    return list(uses.values())
+
+
+def figures_of(guess: Guess, case: Case, *, in_place: bool) -> dict[str, float]:
+    """How near a guess comes to the truth of a case, in the figures that the guess has an opinion for.
+
+    Returns:
+        psnr (dB, peak 255, at most 100) and ssim of the picture; support_auc and recovered_bits of the support (see
+        `medveil.audit.cells`).
+    """
+    found = {}
+    if guess.picture is not None:
+        found = picture_figures(guess.picture, case.subject.picture)
+    if guess.support is not None and case.published.code is not None:
+        found |= cell_figures(
+            guess.support, case.published.code.maps, case.published.observation.maps, in_place=in_place
+        )
+    return found
+
+
+def picture_figures(picture: Picture, original: Picture) -> dict[str, float]:
+    """PSNR and SSIM of a picture, clipped to 0 … 255; what is not a number counts as middle grey."""
+    sound = np.clip(np.nan_to_num(picture, nan=PEAK / 2), 0.0, PEAK)
+    return {"psnr": min(psnr(original, sound, PEAK), MOST_DB), "ssim": ssim(original, sound, PEAK)}
+
+
+def _mean_picture_figures(cases: Sequence[Case], trial: Round) -> dict[str, float]:
+    """What the mean of the attacker's own pictures of the same size class scores: no package is needed for it."""
+    rows = []
+    for case in cases:
+        mean = trial.means.get(case.published.observation.bucket, trial.means.get(None))
+        if mean is not None:
+            rows.append(picture_figures(mean, case.subject.picture))
+    return {f"mean_picture_{name}": float(np.mean([row[name] for row in rows])) for name in ("psnr", "ssim") if rows}
+
+
+def _examples(
+    cases: Sequence[Case], pictures: dict[tuple[int, int], Picture], scores: NDArray[np.float64]
+) -> tuple[Example, ...]:
+    """The image that gains most by its own package, the one in the middle, and the one that loses most."""
+    whole = [index for index in range(len(cases)) if (index, 0) in pictures and (index, 1) in pictures]
+    order = sorted(whole, key=lambda index: (scores[index, 1] - scores[index, 0], index))
+    places = sorted({round(place * (len(order) - 1) / (_EXAMPLES - 1)) for place in range(_EXAMPLES)}) if order else []
+    return tuple(
+        Example(cases[i].subject.number, cases[i].subject.picture, pictures[i, 0], pictures[i, 1])
+        for i in (order[place] for place in places)
+    )

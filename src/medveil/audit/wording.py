@@ -1,0 +1,234 @@
+"""The report's sentences: what the numbers of an audit mean, in plain words and no stronger than they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medveil.audit.outcome import AttackResult, Audit, Measured, Verdict
+from medveil.audit.schema import expected_of, leading, ranked
+
+NOT_MEASURED = "not measured"
+
+METRIC_NAMES = {
+    "psnr": "picture, PSNR",
+    "ssim": "picture, SSIM",
+    "support_auc": "true cells, AUC",
+    "linkage_auc": "same patient, AUC",
+    "me": "mean error, grey values",
+    "mae": "mean absolute error, grey values",
+    "rmse": "RMSE, grey values",
+    "ms_ssim": "MS-SSIM",
+}
+UNITS = {"psnr": "dB"}
+_DECIMALS = {"psnr": 2, "me": 2, "mae": 2, "rmse": 2}
+
+VERDICT_WORDS = {
+    Verdict.BROKEN: "broken",
+    Verdict.NO_EVIDENCE: "no evidence",
+    Verdict.INCONCLUSIVE: "inconclusive",
+    Verdict.TOO_WEAK: "too weak to conclude",
+}
+HEADLINES = {
+    Verdict.BROKEN: "Broken: an attacker without a key gets something out of this release.",
+    Verdict.NO_EVIDENCE: "No evidence that an attacker without a key gets anything out of this release.",
+    Verdict.INCONCLUSIVE: "Inconclusive: this audit neither found a leak nor could rule one out.",
+    Verdict.TOO_WEAK: "Too weak to conclude: this audit did not pass its own controls.",
+}
+_ADVICE = {
+    Verdict.BROKEN: "Treat what was found as readable by everybody who holds the release folder.",
+    Verdict.NO_EVIDENCE: "That is a statement about these attacks on these images, not a proof.",
+    Verdict.INCONCLUSIVE: "More images and patients, or a larger preset, would narrow it down.",
+    Verdict.TOO_WEAK: "No attack that failed here is a reassurance; repeat the audit with more images or a larger "
+    "preset.",
+}
+
+
+def amount(metric: str, value: float | None, *, signed: bool = False) -> str:
+    """A value of a metric with its unit: "18.90 dB", "0.512"; with a sign where it is a difference."""
+    if value is None or not math.isfinite(value):
+        return NOT_MEASURED
+    digits = _DECIMALS.get(metric, 3)
+    text = f"{abs(value):.{digits}f}"
+    negative = value < 0 and float(text) != 0
+    sign = "−" if negative else "+" if signed else ""
+    unit = UNITS.get(metric, "")
+    return f"{sign}{text} {unit}".rstrip()
+
+
+def interval(metric: str, ends: Sequence[float | None] | None) -> str:
+    """ "+0.10 to +0.32 dB"."""
+    if ends is None or any(end is None or not math.isfinite(end) for end in ends):
+        return NOT_MEASURED
+    low, high = (amount(metric, end, signed=True) for end in ends)
+    unit = UNITS.get(metric, "")
+    return f"{low.removesuffix(unit).rstrip()} to {high}"
+
+
+def chance(p: float | None) -> str:
+    """A p-value: "0.031", "below 0.001"."""
+    if p is None or not math.isfinite(p):
+        return NOT_MEASURED
+    return "below 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def plural(count: int, noun: str) -> str:
+    """3, "attack" -> "3 attacks"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listed(words: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    return ", ".join(words[:-1]) + f" and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
+def duration(seconds: float) -> str:
+    """90 -> "2 minutes"."""
+    if not math.isfinite(seconds):
+        return NOT_MEASURED
+    if seconds < 60:
+        return plural(max(round(seconds), 1), "second")
+    if seconds < 5400:
+        return plural(round(seconds / 60), "minute")
+    return f"{seconds / 3600:.1f} hours"
+
+
+def measured_sentence(result: AttackResult, measured: Measured) -> str:
+    """One metric of one attack in words."""
+    gain = amount(measured.metric, measured.advantage, signed=True)
+    what = METRIC_NAMES.get(measured.metric, measured.metric)
+    numbers = f"{gain} over no information ({what}; 95 % interval {interval(measured.metric, measured.ci)})"
+    if measured.verdict is Verdict.BROKEN:
+        return f"{result.title} gets {numbers}."
+    if measured.verdict is Verdict.NO_EVIDENCE:
+        bound = amount(measured.metric, measured.upper, signed=True)
+        margin = amount(measured.metric, measured.margin)
+        return f"{result.title} gets {numbers}; at most {bound} at 95 % certainty, within the margin of {margin}."
+    least = amount(measured.metric, measured.smallest_visible, signed=True)
+    return f"{result.title} gets {numbers}; this audit would have seen an advantage of {least} or more."
+
+
+def question(audit: Audit) -> str:
+    """What was asked."""
+    level = str(audit.release.get("protection", "unknown"))
+    return (
+        f"Somebody holds the whole release (protection level {level}), the program, the public codec and images of "
+        "her own with which to train, but no key. Does she learn anything of an image from its package that she would "
+        "not learn from another package of the same size class: how it looks, which entries of its code are true, "
+        "or whose it is?"
+    )
+
+
+def answer(audit: Audit) -> str:
+    """The answer, in one paragraph."""
+    attacks = ranked(audit.attacks)
+    counts = {verdict: [a for a in attacks if a.verdict is verdict] for verdict in Verdict}
+    parts = [HEADLINES[audit.conclusion]]
+    if not attacks:
+        parts.append("No attack could be run on the release.")
+    elif audit.conclusion is Verdict.BROKEN:
+        broken = counts[Verdict.BROKEN]
+        parts.append(f"{len(broken)} of {plural(len(attacks), 'attack')} succeeded.")
+    else:
+        parts.append(_tally(len(attacks), counts))
+    if audit.conclusion is Verdict.TOO_WEAK:
+        failed = [control.name for control in audit.controls if not control.ok]
+        if failed:
+            parts.append(f"Controls that did not come out as they must: {listed(failed)}.")
+        if counts[Verdict.BROKEN]:
+            parts.append("The attacks that succeeded did so all the same: what they found is there.")
+    strongest = next(((a, lead) for a in attacks if (lead := leading(a)) is not None), None)
+    if strongest is not None:
+        parts.append(f"The strongest: {measured_sentence(*strongest)}")
+    parts.append(_ADVICE[audit.conclusion])
+    return " ".join(parts)
+
+
+def _tally(total: int, counts: Mapping[Verdict, Sequence[AttackResult]]) -> str:
+    told = [
+        f"{len(counts[verdict])} {VERDICT_WORDS[verdict]}"
+        for verdict in (Verdict.BROKEN, Verdict.INCONCLUSIVE, Verdict.NO_EVIDENCE)
+        if counts[verdict]
+    ]
+    return f"Of {plural(total, 'attack')}: {listed(told)}."
+
+
+def measured_risk(audit: Audit) -> str:
+    """The one sentence about risk that this report supports."""
+    level = str(audit.release.get("protection", "unknown"))
+    attacks = ranked(audit.attacks)
+    lead = next((found for found in map(leading, attacks) if found is not None), None)
+    against = f"against {plural(len(attacks), 'attack')} by somebody without a key"
+    state = "Not de-identified" if audit.conclusion is Verdict.BROKEN else "De-identified"
+    start = f"{state} for those without a key by medveil, protection level {level}; "
+    if audit.conclusion is Verdict.TOO_WEAK:
+        return start + f"risk {against}: not measured, since this audit is too weak to conclude."
+    if lead is None:
+        return start + f"risk {against}: not measured."
+    gain = amount(lead.metric, lead.advantage, signed=True)
+    name = METRIC_NAMES.get(lead.metric, lead.metric)
+    within = f"95 % interval {interval(lead.metric, lead.ci)}"
+    return start + f"measured risk {against}: strongest advantage {gain} ({name}; {within})."
+
+
+def grounds(audit: Audit) -> list[str]:
+    """What the answer rests on."""
+    attacks = ranked(audit.attacks)
+    patients = max((m.patients for a in attacks for m in a.measured), default=0)
+    images = max((m.images for a in attacks for m in a.measured), default=0)
+    positive = [control for control in audit.controls if expected_of(control) == "broken"]
+    negative = [control for control in audit.controls if not control.positive]
+    told = [
+        f"{plural(len(attacks), 'attack')} on up to {plural(images, 'image')} of {plural(patients, 'patient')}; "
+        f"{plural(len(audit.attacks) - len(attacks), 'attack')} made no sense here, for the reasons given below.",
+        "The attacker learned from images of other patients, and was chosen on further ones. Each attack is compared "
+        "with itself, given another package with the same visible header: what it gets then is “no information”.",
+        "Intervals are bootstrapped over patients, not images; upper bounds and p-values are corrected for the number "
+        "of tests in this report (Holm).",
+    ]
+    if audit.controls:
+        good = sum(control.ok for control in positive)
+        quiet = sum(control.ok for control in negative)
+        told.append(
+            f"The same attacks ran in the same way on mechanisms whose answer is known: {good} of "
+            f"{len(positive)} that leak came out as they must, and {quiet} of {len(negative)} that do not leak."
+        )
+    else:
+        told.append("No control was run: whether this audit would have found a leak is not known.")
+    return told
+
+
+def not_shown(audit: Audit) -> list[str]:
+    """What the answer does not show."""
+    told = [
+        "That nobody can do better. Attacks get better; an attack that is not in the table was not tried.",
+        "Anything about people who hold a key: who opens an image sees all of it, and can pass it on. "
+        "Text burned into a picture stays in it.",
+        "Anything about images of another kind than those of this release: other devices, body parts or sizes.",
+        "Anything about the machines, the passphrases and the people who handle the keys, or about timing.",
+        "Anything about what everybody can see by design: number of images, size classes, settings, the day, the "
+        "owner's public key.",
+        "Whether the quality of what recipients open is enough for a purpose.",
+    ]
+    wide = [m for a in ranked(audit.attacks) for m in a.measured if m.verdict is Verdict.INCONCLUSIVE]
+    if wide:
+        least = max(wide, key=lambda m: m.smallest_visible / m.margin if m.margin > 0 else 0.0)
+        size = amount(least.metric, least.smallest_visible, signed=True)
+        name = METRIC_NAMES.get(least.metric, least.metric)
+        told.insert(0, f"Small leaks: in the least sensitive test, one below {size} ({name}) may have gone unseen.")
+    return told
+
+
+def repeat_command(settings: Mapping[str, Any]) -> str:
+    """The command that repeats the audit; what only its reader knows is in capitals."""
+    parts = ["medveil audit RELEASE -i OWNER.key --originals IMAGES --manifest MANIFEST.csv -o NEW-FOLDER"]
+    for name in ("preset", "seed"):
+        if settings.get(name) is not None:
+            parts.append(f"--{name} {settings[name]}")
+    if settings.get("threads"):
+        parts.append(f"--jobs {settings['threads']}")
+    chosen = settings.get("attacks")
+    if isinstance(chosen, list | tuple) and chosen and settings.get("chosen", True):
+        parts.append(f"--attacks {','.join(str(name) for name in chosen)}")
+    return " ".join(parts)

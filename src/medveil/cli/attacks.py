@@ -1,0 +1,50 @@
+"""`medveil attacks`: which attacks an audit can run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medveil.cli.options import Json, Quiet
+from medveil.cli.session import session
+
+if TYPE_CHECKING:
+    from medveil.attacks.attack import Attack
+
+
+def attacks(json: Json = False, quiet: Quiet = False) -> None:
+    """Show the attacks of an audit.
+
+    For each: what it knows, needs and costs, and which controls it is expected to break.
+    """
+    with session("attacks", as_json=json, quiet=quiet) as run:
+        from medveil.attacks.registry import all_attacks
+
+        found = all_attacks()
+        run.result(
+            [line for attack in found for line in _lines(attack)],
+            done=len(found),
+            attacks=[_entry(attack) for attack in found],
+        )
+
+
+def _lines(attack: Attack) -> list[str]:
+    told = (
+        ("knows", attack.knows),
+        ("needs", attack.needs),
+        ("costs", attack.cost),
+        ("expected to break", ", ".join(attack.beats)),
+    )
+    head = f"{attack.family:2}  {attack.name}: {attack.title}"
+    return [head, *(f"      {name + ':':19}{words or 'nothing'}" for name, words in told)]
+
+
+def _entry(attack: Attack) -> dict[str, object]:
+    return {
+        "family": attack.family,
+        "name": attack.name,
+        "title": attack.title,
+        "knows": attack.knows,
+        "needs": attack.needs,
+        "cost": attack.cost,
+        "expected_to_break": list(attack.beats),
+    }

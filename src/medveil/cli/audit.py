@@ -1,0 +1,180 @@
+"""`medveil audit`: what somebody without a key gets from a release."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medveil.cli.options import DryRun, Force, Json, Key, Owner, Quiet, ReleaseFolder
+from medveil.cli.session import Session, session
+from medveil.errors import MissingDependencyError, ThresholdPassedError
+
+if TYPE_CHECKING:
+    from medveil.audit.forecast import Forecast
+    from medveil.audit.outcome import Audit
+
+_PACKAGES = ("torch", "monai", "scipy", "sklearn", "matplotlib", "jinja2")
+_REPORT = "report.html"
+
+
+def audit(
+    release: ReleaseFolder,
+    originals: Annotated[
+        Path,
+        typer.Option(
+            "--originals", metavar="FOLDER", help="The images that were shared; with those of other patients, if any."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where the report goes.")],
+    key: Key = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option("--manifest", metavar="CSV", help="Names the patient of each image; without it each is its own."),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="NAME", help="How much to spend: quick, standard or paper.")
+    ] = "quick",
+    attacks: Annotated[
+        str, typer.Option("--attacks", metavar="NAMES", help="Only these, such as unet,linkage-code. Default: all.")
+    ] = "",
+    gate: Annotated[
+        Path | None, typer.Option("--gate", metavar="TOML", help="Thresholds; exit code 13 when one is passed.")
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="Whether the report may show pictures of patients.")
+    ] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted audit in FOLDER.")] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything that is drawn.")] = 0,
+    owner: Owner = None,
+    force: Force = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processor threads to use; 0 means one a core.")] = 0,
+    dry_run: DryRun = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Attack a release as somebody without a key would, and report it.
+
+    You need the originals, to compare with, and a key that may see which package is which.
+    The report says what was found, what was not, and whether this audit would have found a leak.
+    """
+    with session("audit", as_json=json, quiet=quiet) as run:
+        need_packages()
+        from medveil.audit.gate import passed_thresholds, read_gate
+        from medveil.audit.presets import find_preset
+        from medveil.audit.running import audit_release
+        from medveil.cli.owner import opener_of, recipient_of
+
+        find_preset(preset)
+        names = tuple(name.strip() for name in attacks.split(",") if name.strip())
+        thresholds = read_gate(gate) if gate is not None else None
+        identity, founder = opener_of(run, key), recipient_of(owner)
+        if dry_run:
+            from medveil.audit.forecast import forecast
+
+            expected = forecast(
+                release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset,
+                attacks=names, force=force, seed=seed, owner=founder,
+            )  # fmt: skip
+            _print_forecast(run, expected)
+            return
+        found = audit_release(
+            release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset, attacks=names,
+            gate=gate, resume=resume, force=force, seed=seed, owner=founder, threads=jobs, pictures=pictures,
+            progress=Stages(run),
+        )  # fmt: skip
+        passed = passed_thresholds(thresholds, found) if thresholds is not None else ()
+        _print(run, found, passed, pictures=pictures)
+        if passed:
+            raise typer.Exit(ThresholdPassedError.exit_code)
+
+
+def need_packages() -> None:
+    """Before anything is read: whether all is there that an audit needs.
+
+    Raises:
+        MissingDependencyError: a package is not installed.
+    """
+    from importlib.util import find_spec
+
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            f"an audit needs {', '.join(missing)}, which is not installed", hint='pip install "medveil[audit]"'
+        )
+
+
+class Stages:
+    """Progress: a bar on a terminal; elsewhere, in a log, one line when a stage begins."""
+
+    def __init__(self, run: Session) -> None:
+        self._run = run
+        self._stage = ""
+
+    def __call__(self, done: int, total: int, text: str) -> None:
+        if sys.stderr.isatty():
+            self._run.progress(done, total, text)
+        elif text != self._stage:
+            self._stage = text
+            self._run.say(f"[{done}/{total}] {text}" if total else text)
+
+
+def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
+    from medveil.audit.schema import leading, ranked
+    from medveil.audit.wording import HEADLINES, VERDICT_WORDS, measured_sentence
+
+    if pictures:
+        run.warn("the report holds pictures of patients: keep it as you keep the images")
+    for sentence in passed:
+        run.warn(f"gate: {sentence}")
+    lines = [HEADLINES[found.conclusion]]
+    for result in ranked(found.attacks):
+        lead = leading(result)
+        told = measured_sentence(result, lead) if lead is not None else f"{result.title}: nothing to measure."
+        lines.append(f"{VERDICT_WORDS[result.verdict or found.conclusion]:13}{told}")
+    failed = [control.name for control in found.controls if not control.ok]
+    good = len(found.controls) - len(failed)
+    lines.append(
+        f"controls: {good} of {len(found.controls)} as expected" + (f"; not {', '.join(failed)}" if failed else "")
+    )
+    lines.append(f"the whole of it is in {_REPORT}, in the folder that you named")
+    run.result(
+        lines,
+        done=len([result for result in found.attacks if result.verdict is not None]),
+        ok=not passed,
+        conclusion=found.conclusion.value,
+        verdicts={result.name: result.verdict.value for result in found.attacks if result.verdict is not None},
+        failed_controls=failed,
+        gate=list(passed),
+    )
+
+
+def _print_forecast(run: Session, expected: Forecast) -> None:
+    from medveil.cli.sizes import plural
+
+    run.result(
+        [
+            f"would attack {plural(expected.tested, 'image')} of {plural(expected.patients, 'patient')}, "
+            f"of {plural(expected.packages, 'package')} in the release",
+            f"the attacker would learn from {plural(expected.own, 'image')} of her own in each of "
+            f"{plural(expected.rounds, 'round')}",
+            f"attacks: {', '.join(expected.attacks)}",
+            f"controls: {', '.join(expected.controls)}",
+            f"preset {expected.preset}: {expected.purpose}",
+            "nothing was written",
+        ],
+        done=0,
+        images=expected.tested,
+        patients=expected.patients,
+        packages=expected.packages,
+        own_images=expected.own,
+        rounds=expected.rounds,
+        attacks=list(expected.attacks),
+        controls=list(expected.controls),
+        preset=expected.preset,
+        expected=expected.purpose,
+        dry_run=True,
+    )

@@ -1,0 +1,42 @@
+"""One small release for all tests of this folder."""
+
+import pytest
+from tests.audit.scenes import shared_images
+
+from medveil.attacks.shelf import CodeShelf
+from medveil.audit.report import HTML, JSON
+from medveil.audit.schema import canonical, record_of
+from medveil.keys.identity import generate
+
+
+@pytest.fixture(scope="session")
+def auditor(tmp_path_factory):
+    return generate(tmp_path_factory.mktemp("keys") / "owner.key")
+
+
+@pytest.fixture(scope="session")
+def scene(tmp_path_factory, auditor):
+    """Six patients with two images each in a release, with a preview; one more patient beside it."""
+    root = tmp_path_factory.mktemp("scene")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(root / "state"))
+        return shared_images(root, auditor, outside=1)
+
+
+@pytest.fixture(scope="session")
+def shelf():
+    """Codes of the scene's images, computed once for all tests."""
+    return CodeShelf()
+
+
+@pytest.fixture
+def quick(shelf, monkeypatch):
+    """Audits that take codes from the shelf, and write a report without its drawings."""
+
+    def write(audit, folder, *, pictures=True):
+        for name in (HTML, JSON):
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_bytes(canonical(record_of(audit)))
+
+    monkeypatch.setattr("medveil.audit.subjecting.CodeShelf", lambda: shelf)
+    monkeypatch.setattr("medveil.audit.running.write_report", write)

@@ -1,0 +1,147 @@
+"""Small releases with known patients, and attacks that are quick and do exactly what a test wants."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image as Picture
+from tests.pictures import picture
+
+from medveil.attacks import registry
+from medveil.attacks.attack import Effort, Guess
+from medveil.attacks.controls import control_named
+from medveil.attacks.observation import Case, Observation, Published, Shown, Subject
+from medveil.audit import presets
+from medveil.audit.presets import Preset
+from medveil.codecs.code import Bucket, CodeMap, SparseCode
+from medveil.images.image import FileKind, Image, Source
+from medveil.keys.tiers import Tier
+from medveil.releases.settings import ShareSettings
+from medveil.releases.sharing import share
+
+WORKING = 24
+
+
+def effort(**changed):
+    values = {"working": WORKING, "steps": 2, "batch": 2, "width": 2, "seed_bits": 4, "targets": 2}
+    return Effort(**(values | changed))
+
+
+def preset(**changed):
+    values = {
+        "name": "tiny", "purpose": "for tests", "effort": effort(), "control_effort": effort(), "folds": 2,
+        "validation": 0.15, "own_images": 100, "tested_images": 100, "control_own": 8, "control_tested": 6,
+        "fidelity_images": 4, "resamples": 50, "repeats": 1, "all_controls": False,
+    }  # fmt: skip
+    return Preset(**(values | changed))
+
+
+def use(monkeypatch, attacks, controls=("random-codes",), **changed):
+    """Let audits know these attacks and controls only, and a preset `tiny`."""
+    monkeypatch.setattr(registry, "_MODULES", ())
+    monkeypatch.setattr(registry, "_registered", {attack.name: (lambda one=attack: one) for attack in attacks})
+    monkeypatch.setattr(presets, "_PRESETS", (preset(**changed),))
+    chosen = tuple(control_named(name) for name in controls)
+    monkeypatch.setattr("medveil.audit.controlling.all_controls", lambda **_: chosen)
+
+
+def shared_images(root, owner, patients=6, images=2, tiers=(), outside=0, side=64):
+    """A folder of originals with their manifest, and the release of the first patients; the rest is outside."""
+    rows = []
+    for patient in range(patients + outside):
+        where = "shared" if patient < patients else "others"
+        for number in range(images):
+            name = f"{where}/p{patient}-{number}.png"
+            path = root / "data" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Picture.fromarray(picture(10 * patient + number, side, side)).save(path)
+            rows.append((name, f"patient {patient}", "north" if patient % 2 else "south", "PA"))
+    with (root / "data" / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("image", "patient_id", "source", "view"), *rows])
+    settings = ShareSettings(tiers=tuple(Tier(tier) for tier in tiers), jobs=1)
+    share([root / "data" / "shared"], root / "release", settings, owner=owner)
+    return root
+
+
+class Knowing:
+    """An attack that is told the truth of what it attacks: it must win. It counts how often it learns."""
+
+    title, knows, needs, cost = "A friend of the owner", "everything", "nothing", "nothing"
+    beats, family = (), 1
+
+    def __init__(self, name="knowing", truth=None, fails=None, why=""):
+        self.name, self.truth, self.fails, self.why = name, truth or {}, fails, why
+        self.learned = []
+
+    def refusal(self, knowledge):
+        return self.why
+
+    def learn(self, knowledge):
+        self.learned.append(knowledge)
+        if self.fails is not None:
+            raise self.fails
+        return self
+
+    def attempt(self, observation):
+        return self.truth.get(observation.stream, Guess())
+
+
+class Blind(Knowing):
+    """An attack that says the same of every package."""
+
+    title = "Somebody without eyes"
+
+    def attempt(self, observation):
+        rows = np.mgrid[:WORKING, :WORKING][0].astype(np.float32)
+        return Guess(rows * 4, tuple(np.zeros(each.cells, np.float32) for each in observation.maps), np.ones(3, "f4"))
+
+
+class Noise(Knowing):
+    """An attack whose guesses depend on the package, its knowledge's seed, and nothing of the image."""
+
+    def learn(self, knowledge):
+        super().learn(knowledge)
+        return _Noise(knowledge.seed)
+
+
+@dataclass(frozen=True)
+class _Noise:
+    seed: int
+
+    def attempt(self, observation):
+        generator = np.random.default_rng([self.seed, *observation.stream[:8]])
+        image = generator.uniform(0, 255, (WORKING, WORKING)).astype(np.float32)
+        return Guess(image, None, generator.standard_normal(4).astype(np.float32))
+
+
+def subject(number, patient, stratum=0, side=64):
+    generator = np.random.default_rng(number)
+    pixels = generator.integers(0, 256, (side, side), np.uint8)
+    image = Image(pixels, 8, Source(FileKind.PNG, b""))
+    return Subject(number, patient, stratum, image, generator.uniform(0, 255, (WORKING, WORKING)).astype(np.float32))
+
+
+def case(number, patient, stratum=0, bucket=(64, 64), cells=40):
+    """A case whose public code shows ten cells, of which three are true."""
+    generator = np.random.default_rng(1000 + number)
+    positions = np.sort(generator.choice(cells, 10, replace=False)).astype(np.int64)
+    shown = Shown(cells, positions, np.ones(10, np.int32))
+    true = CodeMap(cells, positions[[1, 4, 7]], np.ones(3, np.int32))
+    seen = Observation(Bucket(*bucket), (shown,), bytes([number]), (10, 20))
+    return Case(subject(number, patient, stratum), Published(seen, SparseCode((true,), b""), b""))
+
+
+class Plain:
+    """A mechanism that publishes what `case` makes, the key as the stream."""
+
+    name, space, in_place = "plain", None, True
+
+    def publish(self, subject, key):
+        made = case(subject.number, subject.patient, subject.stratum)
+        seen = made.published.observation
+        return Published(Observation(seen.bucket, seen.maps, key, seen.lengths), made.published.code, key)
+
+    def open(self, observation, key):
+        return None

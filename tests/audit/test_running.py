@@ -1,0 +1,194 @@
+"""An audit from a release to a report: repeatable, resumable, and careful with what is not its own."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+from tests.audit.scenes import Blind, Knowing, Noise, use
+
+from medveil.audit.outcome import Verdict
+from medveil.audit.running import audit_release
+from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
+from medveil.keys.identity import generate
+
+
+@pytest.fixture
+def run(scene, auditor, tmp_path, quick):
+    def run(**changed):
+        values = {
+            "identity": auditor, "originals": scene / "data", "manifest": scene / "data" / "manifest.csv",
+            "out": tmp_path / "audit", "preset": "tiny", "threads": 1,
+        }  # fmt: skip
+        return audit_release(scene / "release", **(values | changed))
+
+    return run
+
+
+def without_seconds(folder):
+    def plain(value):
+        if isinstance(value, dict):
+            return {key: plain(each) for key, each in value.items() if key != "seconds"}
+        return [plain(each) for each in value] if isinstance(value, list) else value
+
+    return plain(json.loads((folder / "report.json").read_text()))
+
+
+def snapshot(folder):
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_whole_road(run, scene, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise"), Blind("blind")])
+    before = snapshot(scene)
+    said = []
+    audit = run(progress=lambda *line: said.append(line))
+    assert snapshot(scene) == before
+    assert audit.release["protection"] == "sealed"
+    assert audit.release["packages"] == 12
+    assert audit.data["images"] == 12
+    assert audit.data["patients"] == 6
+    assert audit.data["rounds"] == 2
+    assert [result.name for result in audit.attacks] == ["noise", "blind"]
+    assert {measured.metric for measured in audit.attacks[0].measured} == {"psnr", "ssim", "linkage_auc"}
+    assert not any(result.verdict is Verdict.BROKEN for result in audit.attacks)
+    assert [tier.tier for tier in audit.fidelity] == ["diagnostic"]
+    assert 30 < next(row.mean for row in audit.fidelity[0].rows if row.metric == "psnr") < 60
+    assert audit.conclusion is Verdict.TOO_WEAK  # no positive control was broken
+    done, total, text = said[-1]
+    assert done == total
+    assert text == "writing the report"
+    out = tmp_path / "audit"
+    assert stat.S_IMODE(out.stat().st_mode) == 0o700
+    assert {path.name for path in out.iterdir()} == {"report.html", "report.json"}
+    assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in out.rglob("*") if path.is_file())
+    assert [path.name for path in tmp_path.iterdir()] == ["audit"]
+
+
+def test_nothing_in_a_report_names_a_patient_or_a_file(run, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise")])
+    run()
+    for name in ("report.json", "report.html"):
+        text = (tmp_path / "audit" / name).read_text()
+        assert "p0-0" not in text
+        assert "patient 0" not in text
+        assert "north" not in text
+        assert str(tmp_path) not in text
+
+
+def test_a_second_run_says_the_same(run, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise")])
+    run(out=tmp_path / "one")
+    run(out=tmp_path / "two")
+    run(out=tmp_path / "three", seed=1)
+    one, two, three = (without_seconds(tmp_path / name) for name in ("one", "two", "three"))
+    assert one == two
+    assert one["attacks"] != three["attacks"]
+
+
+def test_an_interrupted_audit_goes_on_and_says_the_same(run, tmp_path, monkeypatch):
+    whole, first, second = Noise("noise"), Noise("noise"), Noise("noise")
+    use(monkeypatch, [whole, Noise("other")])
+    run(out=tmp_path / "whole")
+    use(monkeypatch, [first, Noise("other", fails=KeyboardInterrupt())])
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert not (tmp_path / "audit").exists()
+    partial = tmp_path / "audit.partial"
+    assert stat.S_IMODE(partial.stat().st_mode) == 0o700
+    units = list((partial / "units").iterdir())
+    assert len(units) == len(first.learned) == 1
+    assert stat.S_IMODE(units[0].stat().st_mode) == 0o600
+    use(monkeypatch, [second, Noise("other")])
+    with pytest.raises(TargetExistsError, match="interrupted audit is there"):
+        run()
+    run(resume=True)
+    assert len(whole.learned) - len(second.learned) == 1
+    assert without_seconds(tmp_path / "audit") == without_seconds(tmp_path / "whole")
+    assert not partial.exists()
+
+
+def test_a_damaged_unit_is_run_again(run, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise"), Noise("other", fails=KeyboardInterrupt())])
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    unit = next((tmp_path / "audit.partial" / "units").iterdir())
+    unit.write_bytes(unit.read_bytes()[:100])
+    again = Noise("noise")
+    use(monkeypatch, [again, Noise("other")])
+    run(resume=True)
+    assert len(again.learned) == 3  # two rounds and a control
+
+
+@pytest.mark.parametrize("changed", [{"seed": 3}, {"attacks": ("noise",)}, {"manifest": None}, {"threads": 2}])
+def test_an_audit_does_not_go_on_with_other_settings(run, monkeypatch, changed):
+    use(monkeypatch, [Noise("noise"), Noise("other", fails=KeyboardInterrupt())])
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    with pytest.raises(UsageError, match=r"was begun with another (seed|attacks|release or images|threads)"):
+        run(resume=True, **changed)
+
+
+def test_what_was_interrupted_can_be_begun_anew(run, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise", fails=KeyboardInterrupt())])
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    use(monkeypatch, [Noise("noise")])
+    run(force=True, seed=5)
+    assert without_seconds(tmp_path / "audit")["settings"]["seed"] == 5
+
+
+def test_an_audit_that_is_there_is_replaced_only_by_force(run, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise")])
+    run()
+    with pytest.raises(TargetExistsError, match="holds files"):
+        run(seed=1)
+    run(seed=1, force=True)
+    assert without_seconds(tmp_path / "audit")["settings"]["seed"] == 1
+
+
+def test_force_does_not_replace_what_is_not_an_audit(run, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise")])
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "thesis.txt").write_text("years of work")
+    with pytest.raises(TargetExistsError, match="not an audit"):
+        run(force=True)
+    assert (tmp_path / "audit" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("where", ["release", "release/audit", "release/packages/audit", "data/audit", "."])
+def test_nothing_is_written_into_releases_and_originals(run, scene, monkeypatch, where):
+    use(monkeypatch, [Noise("noise")])
+    before = snapshot(scene)
+    with pytest.raises(TargetExistsError, match=r"inside a release|lie in each other"):
+        run(out=scene / where, force=True)
+    assert snapshot(scene) == before
+
+
+def test_a_key_without_identity_is_not_enough(run, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise")])
+    with pytest.raises(NoFittingKeyError):
+        run(identity=generate(tmp_path / "stranger.key"))
+
+
+def test_a_refused_attack_is_told_and_programming_errors_are_not_hidden(run, tmp_path, monkeypatch):
+    use(monkeypatch, [
+        Noise("noise"), Knowing("unfit", why="it makes no sense"), Knowing("large", fails=MemoryError()),
+        Knowing("bad", fails=IntegrityError("a broken code")),
+    ])  # fmt: skip
+    refused = {result.name: result.refusal for result in run().attacks if result.verdict is None}
+    assert refused["unfit"] == "it makes no sense"
+    assert refused["large"].startswith("MemoryError")
+    assert refused["bad"] == "IntegrityError: a broken code"
+    use(monkeypatch, [Knowing("wrong", fails=ZeroDivisionError())])
+    with pytest.raises(ZeroDivisionError):
+        run(out=tmp_path / "other")
+
+
+def test_without_a_manifest_linkage_is_not_judged_and_the_report_says_so(run, monkeypatch):
+    use(monkeypatch, [Noise("noise")])
+    audit = run(manifest=None)
+    assert audit.data["patients"] == 12
+    assert not any(measured.metric == "linkage_auc" for measured in audit.attacks[0].measured)
+    assert any("as a patient of its own" in line for line in audit.beside)

@@ -1,0 +1,132 @@
+"""The sentences say what the numbers say, and never more."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from tests.audit.invented import attack, audit, control, measured
+
+from medveil.audit.outcome import Verdict
+from medveil.audit.wording import (
+    amount,
+    answer,
+    chance,
+    duration,
+    grounds,
+    interval,
+    listed,
+    measured_risk,
+    measured_sentence,
+    not_shown,
+    question,
+    repeat_command,
+)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "signed", "words"),
+    [
+        ("psnr", 18.899, False, "18.90 dB"),
+        ("psnr", -0.3, True, "−0.30 dB"),
+        ("psnr", -0.001, True, "+0.00 dB"),
+        ("ssim", 0.5119, False, "0.512"),
+        ("linkage_auc", 0.02, True, "+0.020"),
+        ("rmse", 2.5999, False, "2.60"),
+        ("psnr", math.nan, False, "not measured"),
+        ("psnr", None, True, "not measured"),
+        ("psnr", math.inf, True, "not measured"),
+    ],
+)
+def test_amounts(metric, value, signed, words):
+    assert amount(metric, value, signed=signed) == words
+
+
+def test_intervals():
+    assert interval("psnr", (-0.1, 0.32)) == "−0.10 to +0.32 dB"
+    assert interval("ssim", (0.0, 0.01)) == "+0.000 to +0.010"
+    assert interval("ssim", (math.nan, 0.01)) == interval("ssim", None) == "not measured"
+
+
+def test_small_words():
+    assert [chance(p) for p in (0.0004, 0.0312, math.nan)] == ["below 0.001", "0.031", "not measured"]
+    assert [listed(words) for words in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    told = [duration(seconds) for seconds in (0.2, 59, 90, 600, 7200)]
+    assert told == ["1 second", "59 seconds", "2 minutes", "10 minutes", "2.0 hours"]
+
+
+def test_each_verdict_has_its_own_certainty():
+    result = attack("unet")
+    broken = measured_sentence(result, measured("psnr", 2.0, verdict=Verdict.BROKEN))
+    assert broken == "Unet gets +2.00 dB over no information (picture, PSNR; 95 % interval +1.90 to +2.10 dB)."
+    assert measured_sentence(result, measured()).endswith(
+        "at most +0.17 dB at 95 % certainty, within the margin of 0.30 dB."
+    )
+    unsure = measured_sentence(result, measured(verdict=Verdict.INCONCLUSIVE))
+    assert unsure.endswith("this audit would have seen an advantage of +0.25 dB or more.")
+
+
+def test_answer_when_broken():
+    told = answer(audit())
+    assert told.startswith("Broken: an attacker without a key gets something")
+    assert "1 of 5 attacks succeeded. The strongest: Code decoder gets +1.24 dB" in told
+
+
+def test_answer_when_nothing_was_found():
+    told = answer(audit(Verdict.NO_EVIDENCE, attacks=(attack("unet", measured()), attack("vnet", measured()))))
+    assert "Of 2 attacks: 2 no evidence." in told
+    assert "not a proof" in told
+
+
+def test_answer_when_too_weak_names_the_failed_controls():
+    told = answer(audit(Verdict.TOO_WEAK, attacks=(attack("unet", measured()),)))
+    assert "did not come out as they must: seeded-decoys." in told
+    assert "No attack that failed here is a reassurance" in told
+    assert "what they found is there" not in told
+
+
+def test_a_weak_audit_does_not_hide_what_it_found():
+    assert "what they found is there" in answer(audit(Verdict.TOO_WEAK))
+
+
+def test_answer_without_attacks():
+    assert "No attack could be run" in answer(audit(Verdict.INCONCLUSIVE, attacks=()))
+
+
+def test_risk_is_never_called_low_where_it_was_not_measured():
+    assert measured_risk(audit()).startswith("Not de-identified")
+    assert "not measured" in measured_risk(audit(Verdict.TOO_WEAK))
+    assert "not measured" in measured_risk(audit(Verdict.INCONCLUSIVE, attacks=()))
+    told = measured_risk(audit(Verdict.NO_EVIDENCE, attacks=(attack("unet", measured()),)))
+    assert told == (
+        "De-identified for those without a key by medveil, protection level sealed; measured risk against 1 attack by "
+        "somebody without a key: strongest advantage +0.05 dB (picture, PSNR; 95 % interval −0.05 to +0.15 dB)."
+    )
+
+
+def test_grounds_count_controls_but_not_the_weak_end_of_the_curve():
+    told = " ".join(grounds(audit()))
+    assert "5 attacks on up to 64 images of 31 patients; 1 attack made no sense here" in told
+    assert "2 of 3 that leak came out as they must, and 1 of 1 that do not leak" in told
+    assert "is not known" in " ".join(grounds(audit(controls=())))
+
+
+def test_what_is_not_shown_begins_with_the_smallest_visible_leak():
+    assert "one below +0.050 (picture, SSIM)" in not_shown(audit())[0]
+    sure = audit(attacks=(attack("unet", measured()),))
+    assert "may have gone unseen" not in " ".join(not_shown(sure))
+
+
+@pytest.mark.parametrize("conclusion", list(Verdict))
+def test_no_word_promises_too_much(conclusion):
+    report = audit(conclusion, controls=(control("unprotected", attack("unet", measured())),))
+    told = " ".join([question(report), answer(report), measured_risk(report), *grounds(report), *not_shown(report)])
+    for word in ("anonym", "guarantee", "unbreakable", "proven", " safe", " secure"):
+        assert word not in told.lower()
+
+
+def test_command_that_repeats_it():
+    command = repeat_command({"preset": "quick", "seed": 0, "threads": 2, "attacks": ["unet", "vnet"]})
+    assert command.startswith("medveil audit RELEASE -i OWNER.key --originals IMAGES")
+    assert command.endswith("--preset quick --seed 0 --jobs 2 --attacks unet,vnet")
+    assert "--attacks" not in repeat_command({"attacks": []})

@@ -1,0 +1,70 @@
+"""`medveil attacks` says what there is before anybody runs it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.cli.shell import run
+
+from medveil.attacks import registry
+from medveil.errors import MissingDependencyError
+
+
+class Guesser:
+    name = "guesser"
+    title = "guesses"
+    knows = "nothing"
+    needs = ""
+    cost = "seconds"
+    beats = ("unprotected", "two-time-pad")
+    family = 2
+
+
+@pytest.fixture
+def one_attack(monkeypatch):
+    monkeypatch.setattr(registry, "all_attacks", lambda: (Guesser(),))
+
+
+@pytest.mark.usefixtures("one_attack")
+def test_lines():
+    done = run("attacks")
+    assert done.code == 0
+    assert done.out.splitlines() == [
+        " 2  guesser: guesses",
+        "      knows:             nothing",
+        "      needs:             nothing",
+        "      costs:             seconds",
+        "      expected to break: unprotected, two-time-pad",
+    ]
+
+
+@pytest.mark.usefixtures("one_attack")
+def test_json():
+    (entry,) = run("attacks", "--json").json["attacks"]
+    assert entry["expected_to_break"] == ["unprotected", "two-time-pad"]
+    assert (entry["family"], entry["cost"]) == (2, "seconds")
+
+
+def test_missing_package(monkeypatch):
+    def missing():
+        raise MissingDependencyError(
+            "the audit needs monai, which is not installed", hint='pip install "medveil[audit]"'
+        )
+
+    monkeypatch.setattr(registry, "all_attacks", missing)
+    done = run("attacks", "--json")
+    assert done.code == 20
+    assert 'pip install "medveil[audit]"' in done.err
+    assert done.json["error"]["class"] == "MissingDependencyError"
+
+
+def test_the_ones_that_are_there_name_controls_that_are_there():
+    from medveil.attacks.controls import all_controls
+
+    controls = {control.name.partition("@")[0] for control in all_controls(release=True)}
+    found = run("attacks", "--json").json["attacks"]
+    assert {entry["family"] for entry in found} == set(range(1, 11))
+    for entry in found:
+        assert {name.partition("@")[0] for name in entry["expected_to_break"]} <= controls, entry["name"]
+        assert entry["expected_to_break"], entry["name"]
+        assert entry["knows"]
+        assert entry["cost"]

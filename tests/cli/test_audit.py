@@ -1,0 +1,181 @@
+"""`medveil audit`: messages and exit codes on an invented audit, and the real road where it is quick."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+
+import pytest
+from tests.audit.invented import audit, small
+from tests.cli.shell import run
+
+from medveil.audit import forecast as forecasting
+from medveil.audit import running
+from medveil.audit.forecast import Forecast
+from medveil.audit.outcome import Verdict
+from medveil.cli import audit as command
+from medveil.errors import UsageError
+
+_GATE = "[audit]\nconclusion = ['no-evidence', 'inconclusive']\n[attacks]\npsnr_advantage = 0.3\n"
+
+
+@pytest.fixture
+def asked(shared_desk, monkeypatch):
+    """The arguments with which the audit was asked for; nothing is attacked."""
+    arguments = {}
+
+    def fake(folder, **named):
+        arguments.update(named, folder=folder)
+        for stage in ("reading", "reading", "release-0: unet (about 2 minutes left)"):
+            named["progress"](1, 4, stage)
+        return arguments.get("found", small())
+
+    monkeypatch.setattr(running, "audit_release", fake)
+    return arguments
+
+
+def _audit(*more):
+    return run("audit", "release", "--originals", "images", "-o", "report", *more)
+
+
+def test_result_in_words(asked):
+    asked["found"] = audit()
+    done = _audit()
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert lines[0].startswith("Broken: ")
+    assert lines[1].startswith("broken       Code decoder gets +1.24 dB over no information")
+    assert "controls: 5 of 6 as expected; not seeded-decoys" in lines
+    assert "report.html" in lines[-1]
+    assert "pictures of patients" in done.err
+
+
+def test_result_as_json(asked):
+    asked["found"] = audit(Verdict.TOO_WEAK)
+    record = _audit("--json", "-q").json
+    assert (record["ok"], record["conclusion"], record["done"]) == (True, "too-weak", 5)
+    assert record["verdicts"]["code-decoder"] == "broken"
+    assert "intersection" not in record["verdicts"]
+    assert record["failed_controls"] == ["seeded-decoys"]
+
+
+def test_what_is_asked_for_arrives(asked, shared_desk):
+    (shared_desk / "gate.toml").write_text("[attacks]\npsnr = 90.0\n")
+    done = _audit("--manifest", "m.csv", "--preset", "standard", "--attacks", "unet, vnet", "--gate", "gate.toml",
+                  "--resume", "--seed", 7, "--owner", "alice.pub", "--force", "--no-pictures", "-j", 2)  # fmt: skip
+    assert done.code == 0, done.err
+    assert str(asked["manifest"]) == "m.csv"
+    assert (asked["preset"], asked["attacks"], asked["seed"]) == ("standard", ("unet", "vnet"), 7)
+    assert (asked["resume"], asked["force"], asked["pictures"], asked["threads"]) == (True, True, False, 2)
+    assert asked["owner"].fingerprint
+    assert "pictures of patients" not in done.err
+
+
+def test_progress_in_a_log_is_one_line_a_stage(asked):
+    told = [line for line in _audit().err.splitlines() if line.startswith("[")]
+    assert told == ["[1/4] reading", "[1/4] release-0: unet (about 2 minutes left)"]
+    assert "[" not in _audit("-q").err
+
+
+def test_gate_that_is_passed_ends_with_13(asked, shared_desk):
+    (shared_desk / "gate.toml").write_text(_GATE)
+    done = _audit("--gate", "gate.toml")
+    assert done.code == 13
+    assert "gate: the conclusion is broken" in done.err
+    assert "gate: psnr_advantage of code-decoder is 1.2; the gate allows 0.3" in done.err
+    assert "report.html" in done.out
+    record = _audit("--gate", "gate.toml", "--json").json
+    assert record["ok"] is False
+    assert len(record["gate"]) == 2
+
+
+def test_gate_that_holds_ends_with_0(asked, shared_desk):
+    (shared_desk / "gate.toml").write_text("[attacks]\npsnr_advantage = 1.3\n")
+    assert _audit("--gate", "gate.toml").code == 0
+
+
+@pytest.mark.parametrize("text", ["[attack]\npsnr = 1\n", "no toml at all", "[attacks]\npsnr = 'high'\n"])
+def test_wrong_gate_is_known_before_anything_runs(asked, shared_desk, text):
+    (shared_desk / "gate.toml").write_text(text)
+    assert _audit("--gate", "gate.toml").code == 2
+    assert "folder" not in asked
+
+
+def test_wrong_preset(asked):
+    done = _audit("--preset", "quik")
+    assert done.code == 2
+    assert "did you mean quick?" in done.err
+    assert "folder" not in asked
+
+
+def test_missing_package(asked, monkeypatch):
+    there = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "monai" else there(name))
+    done = _audit()
+    assert done.code == 20
+    assert "needs monai" in done.err
+    assert 'pip install "medveil[audit]"' in done.err
+    assert "folder" not in asked
+
+
+def test_errors_name_no_paths(shared_desk, monkeypatch):
+    def fail(folder, **named):
+        raise UsageError("none of the 2 packages has its original among the 0 files of --originals")
+
+    monkeypatch.setattr(running, "audit_release", fail)
+    done = run("audit", "release", "--originals", "Smith^John", "-o", "Doe^Jane")
+    assert done.code == 2
+    assert "Smith" not in done.err + done.out
+    assert "Doe" not in done.err + done.out
+
+
+def test_dry_run_in_words(asked, monkeypatch):
+    expected = Forecast(64, 60, 31, 80, 2, ("unet", "vnet"), ("unprotected",), "quick", "a first look")
+    monkeypatch.setattr(forecasting, "forecast", lambda folder, **named: expected)
+    done = _audit("--dry-run")
+    assert done.code == 0
+    assert done.out.splitlines() == [
+        "would attack 60 images of 31 patients, of 64 packages in the release",
+        "the attacker would learn from 80 images of her own in each of 2 rounds",
+        "attacks: unet, vnet",
+        "controls: unprotected",
+        "preset quick: a first look",
+        "nothing was written",
+    ]
+    record = _audit("--dry-run", "--json").json
+    assert (record["dry_run"], record["own_images"], record["rounds"]) == (True, 80, 2)
+    assert "folder" not in asked
+
+
+def test_real_dry_run_writes_nothing(shared_desk):
+    before = sorted(path for path in shared_desk.rglob("*"))
+    done = _audit("--dry-run", "--json")
+    assert done.code == 0, done.err
+    assert done.json["images"] == 2
+    assert done.json["packages"] == 2
+    assert sorted(path for path in shared_desk.rglob("*")) == before
+
+
+def test_others_cannot_audit(shared_desk):
+    done = _audit("--dry-run", "-i", "mallory.key")
+    assert done.code == 10
+    done = _audit("--dry-run", "-i", "alice.key")
+    assert done.code == 10
+    assert "whose they are" in done.err
+
+
+def test_on_a_terminal_there_is_a_bar(monkeypatch):
+    from medveil.cli.session import Session
+
+    shown = []
+    monkeypatch.setattr(command.sys.stderr, "isatty", lambda: True, raising=False)
+    session = Session("audit")
+    monkeypatch.setattr(session, "progress", lambda *told: shown.append(told))
+    command.Stages(session)(1, 2, "text")
+    assert shown == [(1, 2, "text")]
+
+
+def test_help_is_light():
+    text = run("audit", "--help").out
+    assert re.search(r"--originals FOLDER", text)
+    assert "[required]" in text
