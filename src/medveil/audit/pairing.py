@@ -35,16 +35,19 @@ def linkage(
         there are enough pairs for such a rate), top_1, top_5, top_1_by_chance, gallery (its mean size), queries.
     """
     groups = _groups(cases, embeddings)
-    one, other = _all_pairs(groups)
+    one, other, group = _all_pairs(groups)
     patients = np.array([case.subject.patient for case in cases], np.int64)
     same = patients[one] == patients[other]
     if not same.any() or same.all():
         return None, {}
     kept = np.sort(np.concatenate([np.flatnonzero(same), _some(np.flatnonzero(~same), generator)]))
-    one, other, same = one[kept], other[kept], same[kept]
+    one, other, same, group = one[kept], other[kept], same[kept], group[kept]
     unit = {index: _unit(embedding) for index, embedding in enumerate(embeddings) if embedding is not None}
     score = np.array([float(unit[a] @ unit[b]) for a, b in zip(one.tolist(), other.tolist(), strict=True)], np.float32)
-    pairs = Pairs(score, same, np.stack([patients[one], patients[other]], axis=1))
+    level, sound = _levelled(score, same, group)
+    if not same[sound].any():
+        return None, {}
+    pairs = Pairs(level[sound], same[sound], np.stack([patients[one], patients[other]], axis=1)[sound])
     return pairs, rates(pairs) | _identification(groups, unit, patients)
 
 
@@ -65,13 +68,36 @@ def _groups(cases: Sequence[Case], embeddings: Sequence[NDArray[np.float32] | No
     return [np.array(group, np.int64) for group in found.values()]
 
 
-def _all_pairs(groups: Sequence[_Index]) -> tuple[_Index, _Index]:
-    ones, others = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    for group in groups:
+def _all_pairs(groups: Sequence[_Index]) -> tuple[_Index, _Index, _Index]:
+    """(one, other, number of their group) of every pair within a group."""
+    ones, others, numbers = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for number, group in enumerate(groups):
         upper, lower = np.triu_indices(len(group), 1)
         ones.append(group[upper])
         others.append(group[lower])
-    return np.concatenate(ones), np.concatenate(others)
+        numbers.append(np.full(len(upper), number, np.int64))
+    return np.concatenate(ones), np.concatenate(others), np.concatenate(numbers)
+
+
+def _levelled(
+    score: NDArray[np.float32], same: NDArray[np.bool_], group: _Index
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Likeness as the share of the group's pairs of two patients that are less alike, equal ones counting half; and
+    which pairs have any to be held against.
+
+    Groups differ in how alike their images are and in how many patients come twice. Pooled as it is, likeness would
+    count that as leakage, or hide leakage behind it.
+    """
+    level, sound = np.zeros(len(score), np.float32), np.zeros(len(score), bool)
+    for number in np.unique(group):
+        own = group == number
+        negatives = np.sort(score[own & ~same])
+        if not len(negatives):
+            continue
+        below = np.searchsorted(negatives, score[own], "left") + np.searchsorted(negatives, score[own], "right")
+        level[own] = below / (2 * len(negatives))
+        sound[own] = True
+    return level, sound
 
 
 def _some(negatives: _Index, generator: np.random.Generator) -> _Index:

@@ -121,11 +121,18 @@ def _audit(
     on_controls = _on_controls(subjected, pairs, keeper, told)
     tiers = _fidelity(subjected, told)
     told.begin("judging")
-    samples = [without_partners(sample) for sample in (*on_release, *on_controls)]
     titles = {attack.name: attack.title for attack in attacks}
-    results = judge(samples, titles, Judging(resamples=preset.resamples), generator_of(seed, "judging"))
-    against, on = results[: len(on_release)], results[len(on_release) :]
-    judged = tuple(_judged(control, on) for control in controls)
+
+    def judgement(samples: Sequence[Sample], *names: str) -> tuple[AttackResult, ...]:
+        """Many tests at once are a matter of one question: what of the release, and what of each control."""
+        bare = [without_partners(sample) for sample in samples]
+        return judge(bare, titles, Judging(resamples=preset.resamples), generator_of(seed, "judging", *names))
+
+    against = judgement(on_release)
+    judged = tuple(
+        _judged(control, judgement([each for each in on_controls if each.mechanism == control.name], control.name))
+        for control in controls
+    )
     conclusion, beside = conclude(against, judged)
     return Audit(
         public_facts(subjected.release), settings, data_facts(subjected, on_release), tiers, against, judged, (),
@@ -199,8 +206,7 @@ def _fidelity(subjected: Subjected, told: Progress) -> tuple[TierFidelity, ...]:
 
 
 def _judged(control: Control, results: Sequence[AttackResult]) -> ControlResult:
-    own = [result for result in results if result.mechanism == control.name]
-    return control_result(control.name, control.title, control.positive, own, control.must)
+    return control_result(control.name, control.title, control.positive, results, control.must)
 
 
 def _weights(subjected: Subjected, attacks: Sequence[Attack], pairs: Sequence[tuple[Control, Attack]]) -> list[float]:
