@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from benchmarks import key_tables
+from benchmarks import attack_tables, audit_tables, key_tables
 from benchmarks.table import Bar, Collected
 
 _QUALITY = 40
@@ -21,6 +21,8 @@ def bars(collected: Collected) -> list[Bar]:
         "depth16": _depth16,
         "performance": _performance,
         **key_tables.BARS,
+        **attack_tables.BARS,
+        **audit_tables.BARS,
     }
     found = []
     for name, make in makers.items():

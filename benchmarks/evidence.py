@@ -1,4 +1,4 @@
-"""`python -m benchmarks.evidence`: run every benchmark, write evidence/*.json, the plot and the documents' tables."""
+"""`python -m benchmarks.evidence`: run every benchmark, write evidence/*.json, the plots and the documents' tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import importlib
 import importlib.util
 
-from benchmarks import documents, plot
+from benchmarks import club_plot, documents, plot
 from benchmarks.provenance import load, save
 from benchmarks.tables import CAMPAIGNS, NAMES
 
@@ -27,13 +27,14 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", choices=(*NAMES, *CAMPAIGNS), help="run this benchmark only; repeatable"
     )
-    parser.add_argument("--tables", action="store_true", help="run nothing; plot and tables from the stored evidence")
+    parser.add_argument("--tables", action="store_true", help="run nothing; plots and tables from the stored evidence")
     asked = parser.parse_args()
     if not asked.tables:
         regenerate(asked.only or list(NAMES))
-    found = load("rate_fidelity")
-    if found is not None:
-        plot.draw(found)
+    for name, drawing in (("rate_fidelity", plot), ("club", club_plot)):
+        found = load(name)
+        if found is not None:
+            drawing.draw(found)
     changed = documents.rewrite()
     print(f"rewritten: {', '.join(changed) or 'nothing; the documents were up to date'}")
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import key_tables
+from benchmarks import attack_tables, audit_tables, key_tables
 from benchmarks.bars import bars
 from benchmarks.table import Collected, Evidence, Table, results_of
 
 NAMES = (
     "rate_fidelity", "performance", "depth16", "primis_fidelity", "exact_bytes", "granting", "two_image_game",
+    "fidelity_table", "decoy_curve", "translation_attacks", "club", "audit_sealed", "audit_encrypted",
+    "audit_obfuscated", "audit_repeat",
 )  # fmt: skip
 CAMPAIGNS = ("crash_safety", "fuzzing")
 """Searches for faults: what they did not find on one commit says little of the next one. Their tables name the commit;
@@ -267,5 +269,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Collected], Table]]] = {
     "primis": (("primis_fidelity",), _primis),
     "readme": (("rate_fidelity",), _readme),
     **key_tables.TABLES,
+    **attack_tables.TABLES,
+    **audit_tables.TABLES,
 }
 """Name of a table in the documents -> the benchmarks that it needs, and what makes it."""

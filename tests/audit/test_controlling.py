@@ -46,11 +46,26 @@ def test_every_attack_meets_a_control_it_must_break_and_every_control_somebody_w
     assert {f"revealed-{share}" for share in ("0.1", "1", "10")} <= {control.name for control, _ in pairs}
 
 
-def test_the_quick_way_is_much_shorter():
+def test_the_quick_way_leaves_out_what_need_not_break_and_networks_on_the_release():
     controls = all_controls(seed_bits=8, release=True)
-    networks = [sum(attack.family not in CHEAP for _, attack in chosen_pairs(controls, ATTACKS, thorough=way))
-                for way in (False, True)]  # fmt: skip
-    assert networks[0] < 0.6 * networks[1]
+    quick, thorough = (set(chosen_pairs(controls, ATTACKS, thorough=way)) for way in (False, True))
+    assert quick < thorough
+    left_out = thorough - quick
+    assert all(attack.name not in control.expected or control.release for control, attack in left_out)
+    assert any(attack.family not in CHEAP and control.release for control, attack in left_out)
+
+
+def test_an_attack_that_no_control_expects_meets_what_it_names_first():
+    own = Named("own", 5, ("unprotected", "matched-decoys"))
+    controls = [control_named(name) for name in ("matched-decoys", "unprotected")]
+    pairs = chosen_pairs(controls, [Named("naive-decode", 1), own], thorough=False)
+    assert [control.name for control, attack in pairs if attack is own] == ["unprotected"]
+
+
+def test_the_bench_takes_few_images_of_many_patients():
+    subjects = [subject(10 * p + i, p) for p in range(8) for i in range(9)]
+    bench = bench_of(subjects, None, CodeShelf(), preset(control_tested=12, control_own=7), 0)
+    assert Counter(Counter(each.patient for each in bench.plan.tested).values()) == {3: 4}
 
 
 def test_few_attacks_are_held_against_the_controls_that_they_must_break():

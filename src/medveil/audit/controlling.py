@@ -25,6 +25,8 @@ CHEAP = frozenset({1, 2, 6, 7, 8, 9, 10})
 """Families of attacks that train no network of pictures: they run on every control where time allows."""
 LINKING = frozenset({8, 9})
 """Families of attacks that say whose a package is: all that can fail where patients are mixed up."""
+MOST_OF_ONE = 3
+"""Images of one patient under attack in a control: linkage is judged by how many patients there are."""
 _SHUFFLES = 200
 
 
@@ -58,7 +60,7 @@ def bench_of(
         shelf: where codes are kept.
     """
     wanted = min(preset.control_tested, len(subjects) // 2)
-    tested = some_by_patient(subjects, wanted, generator_of(seed, "control tested"), several=1.0)
+    tested = some_by_patient(subjects, wanted, generator_of(seed, "control tested"), several=1.0, most=MOST_OF_ONE)
     patients = {each.patient for each in tested}
     others = [each for each in subjects if each.patient not in patients]
     plan = plan_round("controls", others, tested, preset.control_own, preset.validation, seed)
@@ -79,8 +81,9 @@ def chosen_pairs(
 ) -> tuple[tuple[Control, Attack], ...]:
     """Which attack runs on which control.
 
-    Thorough: all that must break it, and all cheap ones. Else the cheap ones of those that must break it, or one of
-    the others where none of them is cheap; and for each attack that is then without a control one that it breaks.
+    All that must break it, and, thorough, all cheap ones. Not thorough, on the release's own images, which are larger:
+    the cheap ones of those that must break it, or one of the others where none of them is cheap. Then for each attack
+    that is without a control one that it breaks.
     Cheap attacks all run on negative controls. In the order of the controls.
     """
     found: dict[str, list[Attack]] = {}
@@ -91,13 +94,15 @@ def chosen_pairs(
             found[control.name] = [attack for attack in cheap if attack.family in LINKING or not control.shuffled]
         elif thorough:
             found[control.name] = [attack for attack in attacks if attack in breaking or attack in cheap]
-        else:
+        elif control.release:
             found[control.name] = [attack for attack in breaking if attack in cheap] or breaking[:1]
+        else:
+            found[control.name] = breaking
     positive = [control for control in controls if control.positive]
     for attack in attacks:
         if any(attack in found[control.name] and attack.name in control.expected for control in positive):
             continue
-        own = next((control for control in positive if beats(attack, control)), None)
+        own = min((control for control in positive if beats(attack, control)), key=_ease(attack), default=None)
         if own is not None and attack not in found[own.name]:
             found[own.name].append(attack)
     return tuple((control, attack) for control in controls for attack in found[control.name])
@@ -107,6 +112,11 @@ def beats(attack: Attack, control: Control) -> bool:
     """Whether an attack is expected to break a control, by what either of them says. A seed may be shorter."""
     short = "seeded-decoys" if control.name.startswith("seeded-decoys") else control.name
     return attack.name in control.expected or control.name in attack.beats or short in attack.beats
+
+
+def _ease(attack: Attack) -> Callable[[Control], int]:
+    """An attack names first what it breaks most easily."""
+    return lambda control: attack.beats.index(control.name) if control.name in attack.beats else len(attack.beats)
 
 
 def control_round(bench: Bench, control: Control, tick: Callable[[], None] = lambda: None) -> Round:

@@ -28,14 +28,19 @@ def seed_of(seed: int, *purpose: str | int) -> int:
 
 
 def drawn_by_patient(
-    patients: Sequence[int], limit: int, generator: np.random.Generator, *, several: float = SEVERAL
+    patients: Sequence[int], limit: int, generator: np.random.Generator, *, several: float = SEVERAL, most: int = 0
 ) -> list[int]:
     """Indices of whole patients' images, in rising order, at most `limit` images (a first patient may have more).
 
     Args:
         patients: whose image each is.
         several: share of the images that goes to patients with several: one image a patient says nothing of linkage.
+        most: images that a patient may have, the first ones; 0 for all. Many patients say more than many images.
     """
+    if most:
+        first = _first_ones(patients, most)
+        drawn = drawn_by_patient([patients[index] for index in first], limit, generator, several=several)
+        return [first[index] for index in drawn]
     if len(patients) <= limit:
         return list(range(len(patients)))
     counts = Counter(patients)
@@ -51,6 +56,17 @@ def drawn_by_patient(
             taken.add(patient)
             images += counts[patient]
     return [index for index, patient in enumerate(patients) if patient in taken]
+
+
+def _first_ones(patients: Sequence[int], most: int) -> list[int]:
+    """Indices of the first so many images of each patient."""
+    seen: Counter[int] = Counter()
+    found = []
+    for index, patient in enumerate(patients):
+        seen[patient] += 1
+        if seen[patient] <= most:
+            found.append(index)
+    return found
 
 
 def dealt_by_patient(patients: Sequence[int], parts: int, generator: np.random.Generator) -> list[list[int]]:

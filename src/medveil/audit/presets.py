@@ -49,16 +49,16 @@ class Preset:
 _PRESETS = (
     Preset(
         "quick", "a first look: at most 10 minutes on two cores for 200 images of 128 to 256 pixels",
-        effort=Effort(working=64, steps=80, batch=8, width=8, seed_bits=12, targets=8),
-        control_effort=Effort(working=64, steps=60, batch=8, width=8, seed_bits=12, targets=8),
-        folds=2, validation=0.15, own_images=90, tested_images=90, control_own=60, control_tested=40,
+        effort=Effort(working=64, steps=80, batch=8, width=8, seed_bits=12, targets=400),
+        control_effort=Effort(working=64, steps=60, batch=8, width=8, seed_bits=12, targets=400),
+        folds=2, validation=0.15, own_images=100, tested_images=200, control_own=90, control_tested=90,
         fidelity_images=60, resamples=2000, repeats=1, all_controls=False,
     ),
     Preset(
         "standard", "for a decision: 20 to 30 minutes on two cores",
-        effort=Effort(working=128, steps=300, batch=8, width=12, seed_bits=16, targets=16),
-        control_effort=Effort(working=128, steps=120, batch=8, width=8, seed_bits=16, targets=8),
-        folds=3, validation=0.15, own_images=300, tested_images=400, control_own=100, control_tested=60,
+        effort=Effort(working=128, steps=200, batch=8, width=12, seed_bits=16, targets=400),
+        control_effort=Effort(working=128, steps=100, batch=8, width=8, seed_bits=16, targets=400),
+        folds=3, validation=0.15, own_images=250, tested_images=400, control_own=120, control_tested=100,
         fidelity_images=300, resamples=5000, repeats=1, all_controls=True,
     ),
     Preset(

@@ -130,11 +130,11 @@ def plan_round(
 
 
 def some_by_patient(
-    subjects: Sequence[Subject], limit: int, generator: np.random.Generator, *, several: float = SEVERAL
+    subjects: Sequence[Subject], limit: int, generator: np.random.Generator, *, several: float = SEVERAL, most: int = 0
 ) -> tuple[Subject, ...]:
     """Images of whole patients, at most `limit`; see `drawn_by_patient`."""
     patients = [each.patient for each in subjects]
-    return tuple(subjects[index] for index in drawn_by_patient(patients, limit, generator, several=several))
+    return tuple(subjects[index] for index in drawn_by_patient(patients, limit, generator, several=several, most=most))
 
 
 def carry_out(

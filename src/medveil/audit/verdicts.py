@@ -117,14 +117,15 @@ class _Test:
     def visible(self, level: float, power: float) -> float:
         """Smallest advantage found with this power at this level; infinite where none could have been.
 
-        None could where all sign flips together are too few for the level, or where the attacker answered the same
-        to every package and so had no way of showing anything.
+        None could where all sign flips together are too few for the level, where the attacker answered the same to
+        every package and so had no way of showing anything, or where it would be more than an AUC or SSIM can have.
         """
         if self.error == 0 or self.patients < LEAST_PATIENTS or 0.5**self.patients > level:
             return math.inf
         from scipy.stats import t
 
-        return float(t.isf(level, self.freedom) + t.ppf(power, self.freedom)) * self.error
+        least = float(t.isf(level, self.freedom) + t.ppf(power, self.freedom)) * self.error
+        return least if self.metric == "psnr" or least <= 1 - self.baseline else math.inf
 
 
 def judge(

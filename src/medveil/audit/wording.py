@@ -105,6 +105,8 @@ def measured_sentence(result: AttackResult, measured: Measured) -> str:
         bound = amount(measured.metric, measured.upper, signed=True)
         margin = amount(measured.metric, measured.margin)
         return f"{result.title} gets {numbers}; at most {bound} at 95 % certainty, within the margin of {margin}."
+    if not math.isfinite(measured.smallest_visible):
+        return f"{result.title} gets {numbers}; with {measured.patients} patients this test could not have seen any."
     least = amount(measured.metric, measured.smallest_visible, signed=True)
     return f"{result.title} gets {numbers}; this audit would have seen an advantage of {least} or more."
 
@@ -216,7 +218,8 @@ def not_shown(audit: Audit) -> list[str]:
         least = max(wide, key=lambda m: m.smallest_visible / m.margin if m.margin > 0 else 0.0)
         size = amount(least.metric, least.smallest_visible, signed=True)
         name = METRIC_NAMES.get(least.metric, least.metric)
-        told.insert(0, f"Small leaks: in the least sensitive test, one below {size} ({name}) may have gone unseen.")
+        seen = f"one below {size}" if math.isfinite(least.smallest_visible) else "one of any size"
+        told.insert(0, f"Small leaks: in the least sensitive test, {seen} ({name}) may have gone unseen.")
     return told
 
 

@@ -1,0 +1,350 @@
+"""Attacks on mechanisms over working pictures of the shared radiographs, scored image by image.
+
+The attacker's own images are of the train fold, those under attack of the test fold: no patient is in both. Both folds
+hold images of all sources. A part of her own images is kept to choose with, the strongest attack too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.provenance import closure, source_digest
+from benchmarks.shared_images import Radiograph, grey, radiographs
+from medveil.attacks.attack import Attack, Attacker, Effort, Guess
+from medveil.attacks.codespace import CodeSpace
+from medveil.attacks.controls import Setup
+from medveil.attacks.mechanism import Mechanism
+from medveil.attacks.observation import Case, Observation, Picture, Shown, Subject
+from medveil.attacks.pictures import Window, picture_image, working_picture
+from medveil.attacks.registry import chosen_attacks
+from medveil.attacks.shelf import CodeShelf
+from medveil.audit.drawing import drawn_by_patient, generator_of, simulated_key
+from medveil.audit.protocol import Plan, Round, carry_out, plan_round
+from medveil.audit.scoring import PEAK, figures_of
+from medveil.codecs import entropy
+from medveil.codecs.code import Bucket, CodeMap, SparseCode
+from medveil.metrics.fidelity import mean_absolute_error, mean_error, rmse
+from medveil.metrics.resampling import bootstrap_means, interval
+
+SEED = 2024
+RESAMPLES = 2000
+JUDGED = (
+    "audit/cells.py",
+    "audit/drawing.py",
+    "audit/protocol.py",
+    "audit/scoring.py::figures_of",
+    "audit/scoring.py::picture_figures",
+    "metrics/fidelity.py",
+)
+"""What scores an attack here."""
+PRIMIS = ("codecs/primis.py", "codecs/primis_cells.py", "networks/pictures.py", "networks/primis.py::PrimisNetwork")
+"""The codec of most mechanisms here."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything a benchmark takes.
+
+    Attributes:
+        side: S of the working pictures.
+        own: images of the attacker's own, those to choose with included.
+        tested: images under attack.
+        steps, batch, width: of networks; see `Effort`.
+        threads: processor threads; another number gives slightly other figures.
+    """
+
+    side: int = 128
+    own: int = 200
+    tested: int = 100
+    steps: int = 300
+    batch: int = 8
+    width: int = 12
+    threads: int = 1
+
+    @property
+    def effort(self) -> Effort:
+        return Effort(self.side, self.steps, self.batch, self.width, seed_bits=12, targets=8)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The images of a benchmark, and who is who."""
+
+    plan: Plan = field(repr=False)
+    setup: Setup = field(repr=False)
+    effort: Effort
+
+    @classmethod
+    def of(cls, sizes: Sizes, seed: int = SEED) -> Bench:
+        """Images of the shared folder, drawn by patient."""
+        drawn = [
+            (purpose, _drawn(fold, limit, generator_of(seed, "benchmark", purpose)))
+            for purpose, fold, limit in (("own", "train", sizes.own), ("tested", "test", sizes.tested))
+        ]
+        found = [(purpose, image) for purpose, images in drawn for image in images]
+        patients = {name: place for place, name in enumerate(sorted({image.patient for _, image in found}))}
+        strata = {name: place for place, name in enumerate(sorted({_source(image) for _, image in found}))}
+        subjects = [
+            (purpose, _subject(number, image, patients[image.patient], strata[_source(image)], sizes.side))
+            for number, (purpose, image) in enumerate(found)
+        ]
+        own, tested = ([each for purpose, each in subjects if purpose == name] for name in ("own", "tested"))
+        plan = plan_round("benchmark", own, tested, len(own), 0.15, seed)
+        pool = tuple(each.picture for each in (*plan.own, *plan.validation))
+        setup = Setup(sizes.side, CodeShelf(), simulated_key(seed, "benchmark secret"), pool)
+        return cls(plan, setup, sizes.effort)
+
+    @property
+    def patients(self) -> NDArray[np.int64]:
+        """(n,) whose the images under attack are."""
+        return np.array([each.patient for each in self.plan.tested], np.int64)
+
+    def round_of(self, mechanism: Mechanism, name: str) -> Round:
+        """All images published by a mechanism."""
+        return carry_out(self.plan, mechanism, self.effort, name=name)
+
+    def counts(self) -> dict[str, int]:
+        """Images and patients, for the record."""
+        plan = self.plan
+        return {
+            "own": len(plan.own), "validation": len(plan.validation), "tested": len(plan.tested),
+            "tested_patients": len(set(self.patients.tolist())),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one attack reached on one round.
+
+    Attributes:
+        values: figure -> (n, 2): with the package, and with another one; NaN where there is none.
+        validation: figure -> mean over the images to choose with, own package only.
+        refusal: why it makes no sense here; then there is nothing else.
+    """
+
+    attack: str
+    values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    validation: Mapping[str, float] = field(default_factory=dict)
+    refusal: str = ""
+    seconds: float = 0.0
+
+
+def attack_round(name: str, trial: Round) -> Outcome:
+    """Let an attack learn, and attempt all packages of a round, each time another one beside it."""
+    start = time.perf_counter()
+    (attack,) = chosen_attacks([name])
+    refusal = attack.refusal(trial.knowledge)
+    if refusal:
+        return Outcome(name, refusal=refusal)
+    attempt = _remembered(attack, trial)
+    rows = []
+    for target in trial.targets:
+        own = figures(attempt(target.case.published.observation), target.case, trial)
+        other = figures(attempt(target.partner), target.case, trial) if target.partner is not None else {}
+        rows.append({key: (value, other.get(key, np.nan)) for key, value in own.items()})
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    values = {key: np.array([row.get(key, (np.nan, np.nan)) for row in rows]) for key in keys}
+    chosen = [figures(attempt(case.published.observation), case, trial) for case in trial.knowledge.validation]
+    validation = {key: float(np.nanmean([row.get(key, np.nan) for row in chosen])) for key in keys if chosen}
+    seconds = time.perf_counter() - start
+    print(f"    {name}: {seconds:.0f} s", flush=True)
+    return Outcome(name, values, validation, seconds=seconds)
+
+
+def figures(guess: Guess, case: Case, trial: Round) -> dict[str, float]:
+    """Every figure of a guess: those of the audit, hits a vector, and the errors of the picture."""
+    mechanism = trial.knowledge.mechanism
+    found = figures_of(guess, case, in_place=mechanism.in_place)
+    if guess.picture is not None:
+        found |= picture_errors(guess.picture, case.subject.picture)
+    length = mechanism.space.vector_length if mechanism.space is not None else 0
+    seen, code = case.published.observation, case.published.code
+    if guess.support is not None and code is not None and mechanism.in_place and length:
+        found |= hit_rate(guess.support, code.maps, seen.maps, length)
+    return found
+
+
+def picture_errors(picture: Picture, original: Picture) -> dict[str, float]:
+    """ME, MAE and RMSE in grey values, of a picture clipped to 0 … 255."""
+    sound = np.clip(np.nan_to_num(picture, nan=PEAK / 2), 0.0, PEAK)
+    return {
+        "me": mean_error(original, sound), "mae": mean_absolute_error(original, sound), "rmse": rmse(original, sound),
+    }  # fmt: skip
+
+
+def hit_rate(
+    support: Sequence[NDArray[np.float32]], true: Sequence[CodeMap], shown: Sequence[Shown], length: int
+) -> dict[str, float]:
+    """Share of the true entries that are among the best-scored shown cells of their vector, as many as are true in it.
+
+    `hit_rate_by_chance` is what scores drawn at random would reach.
+    """
+    hits = entries = 0
+    chance = 0.0
+    for score, code, seen in zip(support, true, shown, strict=True):
+        is_true = np.isin(seen.positions, code.positions)
+        vectors = seen.positions // length
+        count = -(-seen.cells // length)
+        wanted = np.bincount(vectors[is_true], minlength=count)
+        visible = np.bincount(vectors, minlength=count)
+        fitted = np.full(seen.cells, -np.inf, np.float32)
+        fitted[: len(score)] = score[: seen.cells]
+        order = np.lexsort((-fitted[seen.positions], vectors))
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(len(order)) - np.searchsorted(vectors, vectors[order])
+        hits += int(np.sum(is_true & (ranks < wanted[vectors])))
+        entries += int(wanted.sum())
+        chance += float(np.sum(wanted**2 / np.maximum(visible, 1)))
+    return {"hit_rate": hits / entries, "hit_rate_by_chance": chance / entries} if entries else {}
+
+
+def summary(values: NDArray[np.float64], patients: NDArray[np.int64], seed: int = SEED) -> dict[str, float]:
+    """Mean, SD and 95 % interval (bootstrap over patients) of what is a number."""
+    kept = np.isfinite(values)
+    if not kept.any():
+        return {}
+    figures, whose = values[kept], patients[kept]
+    draws = bootstrap_means(figures, whose, RESAMPLES, generator_of(seed, "interval"))
+    low, high = interval(draws, 0.95)
+    spread = float(figures.std(ddof=1)) if len(figures) > 1 else 0.0
+    mean = float(figures.mean())
+    return {name: round(value, 5) for name, value in (("mean", mean), ("sd", spread), ("low", low), ("high", high))}
+
+
+def told(outcome: Outcome, patients: NDArray[np.int64]) -> dict[str, Any]:
+    """An outcome as it is stored: each figure with the package and with another one, and the gain by the package."""
+    if outcome.refusal:
+        return {"attack": outcome.attack, "refusal": outcome.refusal}
+    return {
+        "attack": outcome.attack,
+        "figures": {key: summary(table[:, 0], patients) for key, table in outcome.values.items()},
+        "no_information": {key: summary(table[:, 1], patients) for key, table in outcome.values.items()},
+        "gain": {key: summary(table[:, 0] - table[:, 1], patients) for key, table in outcome.values.items()},
+        "validation": {key: round(value, 5) for key, value in outcome.validation.items()},
+        "seconds": round(outcome.seconds, 1),
+    }
+
+
+def strongest(rows: Sequence[Mapping[str, Any]], figure: str) -> Mapping[str, Any] | None:
+    """The attack that is best in a figure on the validation images; None where none has it."""
+    able = [row for row in rows if figure in row.get("validation", {}) and row["figures"].get(figure)]
+    return max(able, key=lambda row: row["validation"][figure]) if able else None
+
+
+def key_holder(trial: Round, space: CodeSpace) -> NDArray[np.float64]:
+    """(n,) PSNR of what a key holder opens of the images under attack."""
+    found = []
+    for target in trial.targets:
+        code, seen = target.case.published.code, target.case.published.observation
+        if code is None:
+            raise ValueError("a mechanism without codes has nothing to open")
+        picture = space.true_picture(code, seen.bucket)
+        found.append(figures_of(Guess(picture), target.case, in_place=True)["psnr"])
+    return np.array(found)
+
+
+def mean_picture(trial: Round) -> dict[str, NDArray[np.float64]]:
+    """(n,) of each figure for the mean of the attacker's own pictures: a guess that looks at no package."""
+    picture = trial.means[None]
+    rows = [
+        figures_of(Guess(picture), target.case, in_place=True) | picture_errors(picture, target.case.subject.picture)
+        for target in trial.targets
+    ]
+    return {key: np.array([row[key] for row in rows]) for key in rows[0]}
+
+
+def public_code_bits(observation: Observation) -> int:
+    """Bits of public code maps as a release stores those of `obfuscated` (`AmbiguatedCode.to_bytes`)."""
+    maps = tuple(CodeMap(shown.cells, shown.positions, shown.values) for shown in observation.maps)
+    return 8 * len(entropy.pack(SparseCode(maps, b"")))
+
+
+def sources_of(attacks: Sequence[str], mechanisms: Sequence[str]) -> list[str]:
+    """What is measured where these modules of medveil.attacks attack what those publish."""
+    roots = [f"attacks/{name}.py" for name in (*attacks, *mechanisms)]
+    rooms = ("attacks", "networks", "protection")
+    return sorted({*closure(roots, rooms, without=("attacks/registry.py",)), *JUDGED, *PRIMIS})
+
+
+class Kept:
+    """Rows that were finished, in a folder: an interrupted run goes on where it stopped.
+
+    Args:
+        folder: where; None keeps nothing.
+        settings: what every row depends on. The sources of the benchmark are added.
+    """
+
+    def __init__(self, folder: Path | None, sources: Sequence[str], settings: object) -> None:
+        digest = source_digest(sources)[:16]
+        self._folder = folder / f"{digest}-{abs(_stable(repr(settings))):x}" if folder is not None else None
+
+    def row(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """The row of this name, made if it is not there."""
+        print(f"  {name}", flush=True)
+        path = self._folder / f"{name}.json" if self._folder is not None else None
+        if path is not None and path.is_file():
+            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return found
+        found = make()
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            part.write_text(json.dumps(found), encoding="utf-8")
+            part.replace(path)
+        return found
+
+
+def sizes_asked(parser: argparse.ArgumentParser, usual: Sizes) -> tuple[Sizes, argparse.Namespace]:
+    """Sizes and options from the command line."""
+    parser.add_argument("--save", action="store_true", help="write the JSON of this benchmark into evidence/")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep finished rows here, and go on from them")
+    for name in ("side", "own", "tested", "steps", "batch", "width", "threads"):
+        parser.add_argument(f"--{name}", type=int, default=getattr(usual, name), metavar="N")
+    asked = parser.parse_args()
+    chosen = {name: getattr(asked, name) for name in ("side", "own", "tested", "steps", "batch", "width", "threads")}
+    return Sizes(**chosen), asked
+
+
+def _stable(text: str) -> int:
+    import zlib
+
+    return zlib.crc32(text.encode())
+
+
+def _remembered(attack: Attack, trial: Round) -> Callable[[Observation], Guess]:
+    """The attacker, who attempts every observation once."""
+    attacker: Attacker = attack.learn(trial.knowledge)
+    known: dict[int, Guess] = {}
+
+    def attempt(observation: Observation) -> Guess:
+        if id(observation) not in known:
+            known[id(observation)] = attacker.attempt(observation)
+        return known[id(observation)]
+
+    return attempt
+
+
+def _drawn(fold: str, limit: int, generator: np.random.Generator) -> list[Radiograph]:
+    images = radiographs(fold)
+    numbers = {name: place for place, name in enumerate(sorted({image.patient for image in images}))}
+    chosen = drawn_by_patient([numbers[image.patient] for image in images], limit, generator, several=0.0)
+    return [images[place] for place in chosen]
+
+
+def _source(image: Radiograph) -> str:
+    return image.path.stem.partition("_")[0]
+
+
+def _subject(number: int, image: Radiograph, patient: int, stratum: int, side: int) -> Subject:
+    pixels = grey(image.path)
+    reduced = picture_image(working_picture(pixels, Bucket.of(*pixels.shape), Window(), side))
+    return Subject(number, patient, stratum, reduced, reduced.pixels.astype(np.float32))

@@ -1,0 +1,141 @@
+"""CLUB view: public bits against what a key holder and the strongest attacker get, for all levels and budgets.
+
+Small on purpose: few images and attackers that train little or nothing. `encrypted` and `sealed` codes are counted with
+every byte that is public; `obfuscated` ones by their public code, without the encrypted list of what is true.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.attacking import (
+    SEED,
+    Bench,
+    Kept,
+    Sizes,
+    attack_round,
+    key_holder,
+    mean_picture,
+    public_code_bits,
+    sizes_asked,
+    sources_of,
+    strongest,
+    summary,
+    told,
+)
+from benchmarks.provenance import record, save
+from medveil.attacks.codespace import CodeSpace
+from medveil.attacks.controls import SPARSITY, Setup, reference_decoys, working_image
+from medveil.attacks.mechanism import Mechanism
+from medveil.attacks.protections import Beside, Encrypted, Obfuscated, Sealed
+from medveil.audit.protocol import Round
+from medveil.audit.running import fixed_threads
+from medveil.codecs.primis import PrimisCodec, shipped_weights
+from medveil.codecs.registry import get_codec
+from medveil.protection.sealing import public_bytes
+
+QUALITIES = (36, 40, 44)
+SPARSITIES = (4, 8, 16)
+ATTACKS = ("naive-decode", "value-threshold", "likelihood-ratio", "code-decoder")
+SIZES = Sizes(own=60, tested=40, steps=150)
+SOURCES = (*sources_of(("thresholds", "likelihood", "code_decoder"), ("controls",)), "codecs/lapped.py")
+_ALL = 256
+
+
+def lapped(quality: int, setup: Setup, *, fixed: bool) -> CodeSpace:
+    """Codec lapped at a quality, on working pictures."""
+    codec = get_codec("lapped")
+    profile = codec.profile(quality_centidb=100 * quality, sparsity=None, deep=0)
+    return CodeSpace(codec, profile, fixed=fixed, working=setup.working)
+
+
+def primis(sparsity: int, setup: Setup, *, fixed: bool) -> CodeSpace:
+    """Codec primis at a sparsity, on working pictures."""
+    codec = PrimisCodec(shipped_weights(sparsity))
+    return CodeSpace(
+        codec, codec.profile(quality_centidb=0, sparsity=sparsity, deep=0), fixed=fixed, working=setup.working
+    )
+
+
+def points(setup: Setup) -> Iterator[tuple[str, str, str, Mechanism]]:
+    """(series, budget, name of the row, mechanism) of each point of the plot."""
+    shelf, beside, image = setup.shelf, Beside(), working_image
+    for quality in QUALITIES:
+        one = f"quality {quality}"
+        yield "sealed, lapped", one, f"sealed-q{quality}", Sealed(
+            lapped(quality, setup, fixed=True), shelf, beside, image)  # fmt: skip
+        yield "encrypted, lapped", one, f"encrypted-q{quality}", Encrypted(
+            lapped(quality, setup, fixed=False), shelf, beside, image)  # fmt: skip
+    for sparsity in SPARSITIES:
+        one, free = f"S = {sparsity}", primis(sparsity, setup, fixed=False)
+        yield "sealed, primis", one, f"sealed-s{sparsity}", Sealed(
+            primis(sparsity, setup, fixed=True), shelf, beside, image)  # fmt: skip
+        yield "obfuscated, S_n = S_x", one, f"obfuscated-s{sparsity}", Obfuscated(free, shelf, beside, image)
+        yield "obfuscated, all empty cells", one, f"obfuscated-all-s{sparsity}", Obfuscated(
+            free, shelf, beside, image, _ALL)  # fmt: skip
+    yield "published decoys", f"S = {SPARSITY}", "reference-decoys", reference_decoys().make(setup)
+
+
+def public_bits(trial: Round) -> float:
+    """Bits of what is public of a code, mean over the images under attack."""
+    mechanism, space = trial.knowledge.mechanism, trial.knowledge.mechanism.space
+    assert space is not None
+    seen = [target.case.published.observation for target in trial.targets]
+    if isinstance(mechanism, Sealed):
+        return float(np.mean([8 * sum(map(public_bytes, space.compositions(each.bucket))) for each in seen]))
+    if isinstance(mechanism, Encrypted):
+        return float(np.mean([8 * len(each.stream) for each in seen]))
+    return float(np.mean([public_code_bits(each) for each in seen]))
+
+
+def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
+    """All points."""
+    bench = Bench.of(sizes)
+    kept = Kept(keep, SOURCES, (sizes, SEED))
+
+    def point(series: str, budget: str, name: str, mechanism: Mechanism) -> dict[str, Any]:
+        trial = bench.round_of(mechanism, name)
+        attacks = [told(attack_round(each, trial), bench.patients) for each in ATTACKS]
+        best, space = strongest(attacks, "psnr"), mechanism.space
+        assert space is not None
+        return {
+            "series": series, "budget": budget, "public_bpp": round(public_bits(trial) / sizes.side**2, 5),
+            "key_holder_psnr": summary(key_holder(trial, space), bench.patients),
+            "mean_picture_psnr": summary(mean_picture(trial)["psnr"], bench.patients),
+            "strongest": best["attack"] if best is not None else None, "attacks": attacks,
+        }  # fmt: skip
+
+    rows = [kept.row(each[2], lambda e=each: point(*e)) for each in points(bench.setup)]
+    return {"side": sizes.side, "threads": sizes.threads, "steps": sizes.steps, "counts": bench.counts(),
+            "points": rows}  # fmt: skip
+
+
+def run(sizes: Sizes = SIZES, keep: Path | None = None) -> dict[str, Any]:
+    """The evidence of this benchmark."""
+    start = time.monotonic()
+    with fixed_threads(sizes.threads):
+        results = measure(sizes, keep)
+    seconds, images = time.monotonic() - start, results["counts"]["tested"]
+    return record("club", sources=SOURCES, seconds=seconds, images=images, seed=SEED, results=results)
+
+
+def main() -> None:
+    """Print the points; with --save also write the evidence."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.club", description=__doc__)
+    sizes, asked = sizes_asked(parser, SIZES)
+    evidence = run(sizes, asked.keep)
+    if asked.save:
+        save(evidence)
+    from benchmarks.tables import text_of
+
+    print(text_of(evidence))
+
+
+if __name__ == "__main__":
+    main()

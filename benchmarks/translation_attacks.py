@@ -1,0 +1,113 @@
+"""PRIMIS, Table 4: networks that make the original of what a stranger sees: decoys, a seal, the code itself.
+
+U-Net, V-Net, conditional GAN and CycleGAN start from the stranger's picture, `code-decoder` from the public code.
+Beside each the same attacker given another package, and for all the mean of the attacker's own pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.attacking import (
+    SEED,
+    Bench,
+    Kept,
+    Sizes,
+    attack_round,
+    mean_picture,
+    sizes_asked,
+    sources_of,
+    summary,
+    told,
+)
+from benchmarks.noisy_images import NoisyImages
+from benchmarks.provenance import record, save
+from medveil.attacks.controls import (
+    SPARSITY,
+    Setup,
+    control_named,
+    matched_decoys,
+    primis_space,
+    reference_decoys,
+    working_image,
+)
+from medveil.attacks.mechanism import Mechanism
+from medveil.attacks.protections import Beside, Sealed
+from medveil.audit.running import fixed_threads
+
+NETWORKS = ("unet", "vnet", "cgan", "cyclegan")
+ATTACKS = (*NETWORKS, "code-decoder")
+SOURCES = sources_of(("translation", "code_decoder"), ("controls",))
+FIGURES = ("mae", "me", "rmse", "psnr", "ssim")
+
+
+def noisy_images(setup: Setup) -> Mechanism:
+    """The published law, seen through the reference's own guess without a key."""
+    whole = reference_decoys().make(setup)
+    assert whole.space is not None
+    return NoisyImages(whole.space, setup.shelf, working_image)
+
+
+def sealed(setup: Setup) -> Mechanism:
+    """Level `sealed`."""
+    return Sealed(primis_space(setup.working, fixed=True), setup.shelf, Beside(), working_image)
+
+
+MECHANISMS: dict[str, tuple[str, Callable[[Setup], Mechanism]]] = {
+    "noisy-images": ("published decoys, the reference's noisy images", noisy_images),
+    "reference-decoys": ("published decoys, whole public code", lambda setup: reference_decoys().make(setup)),
+    "matched-decoys": ("matched decoys, S_n = S_x", lambda setup: matched_decoys(1).make(setup)),
+    "matched-decoys-all": ("matched decoys, all empty cells", lambda setup: matched_decoys(None).make(setup)),
+    "sealed": ("sealed", sealed),
+    "unprotected": ("the code itself", lambda setup: control_named("unprotected").make(setup)),
+}
+"""Name -> words, and how images are published."""
+
+
+def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
+    """All rows: every attack on every mechanism."""
+    bench = Bench.of(sizes)
+    kept = Kept(keep, SOURCES, (sizes, SEED))
+    rows = []
+    mean: dict[str, Any] = {}
+    for name, (words, make) in MECHANISMS.items():
+        found: dict[str, Any] = {"name": name, "words": words}
+        trial = bench.round_of(make(bench.setup), name)
+        found["attacks"] = [
+            kept.row(f"{name}-{attack}", lambda a=attack, t=trial: told(attack_round(a, t), bench.patients))
+            for attack in ATTACKS
+        ]
+        mean = {key: summary(values, bench.patients) for key, values in mean_picture(trial).items()}
+        rows.append(found)
+    return {"sparsity": SPARSITY, "side": sizes.side, "threads": sizes.threads, "steps": sizes.steps,
+            "batch": sizes.batch, "counts": bench.counts(), "mean_picture": mean, "mechanisms": rows}  # fmt: skip
+
+
+def run(sizes: Sizes | None = None, keep: Path | None = None) -> dict[str, Any]:
+    """The evidence of this benchmark."""
+    sizes = sizes or Sizes()
+    start = time.monotonic()
+    with fixed_threads(sizes.threads):
+        results = measure(sizes, keep)
+    seconds, images = time.monotonic() - start, results["counts"]["tested"]
+    return record("translation_attacks", sources=SOURCES, seconds=seconds, images=images, seed=SEED, results=results)
+
+
+def main() -> None:
+    """Print what was found; with --save also write the evidence."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.translation_attacks", description=__doc__)
+    sizes, asked = sizes_asked(parser, Sizes())
+    evidence = run(sizes, asked.keep)
+    if asked.save:
+        save(evidence)
+    from benchmarks.tables import text_of
+
+    print(text_of(evidence))
+
+
+if __name__ == "__main__":
+    main()
