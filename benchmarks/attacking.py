@@ -268,11 +268,19 @@ def public_code_bits(observation: Observation) -> int:
     return 8 * len(entropy.pack(SparseCode(maps, b"")))
 
 
-def sources_of(attacks: Sequence[str], mechanisms: Sequence[str]) -> list[str]:
-    """What is measured where these modules of medveil.attacks attack what those publish."""
-    roots = [f"attacks/{name}.py" for name in (*attacks, *mechanisms)]
-    rooms = ("attacks", "networks", "protection")
-    return sorted({*closure(roots, rooms, without=("attacks/registry.py",)), *JUDGED, *PRIMIS})
+PUBLISHED = (
+    *(f"attacks/controls.py::{name}" for name in ("decoy_curve", "matched_decoys", "primis_space", "reference_decoys")),
+    *(f"attacks/weak_codes.py::{name}" for name in ("ReferenceDecoys", "Unprotected")),
+)
+"""What is attacked, beside the levels of a release; further controls in the same files don't make figures old."""
+
+
+def sources_of(attacks: Sequence[str]) -> list[str]:
+    """What is measured where these modules of medveil.attacks attack releases, `PUBLISHED` and unprotected codes."""
+    roots = [f"attacks/{name}.py" for name in (*attacks, "protections")]
+    left_out = ("registry", "controls", "weak_codes", "weak_lengths", "weak_pictures")
+    found = closure(roots, ("attacks", "networks", "protection"), without=[f"attacks/{name}.py" for name in left_out])
+    return sorted({*found, *PUBLISHED, *JUDGED, *PRIMIS})
 
 
 class Kept:

@@ -44,7 +44,7 @@ QUALITIES = (36, 40, 44)
 SPARSITIES = (4, 8, 16)
 ATTACKS = ("naive-decode", "value-threshold", "likelihood-ratio", "code-decoder")
 SIZES = Sizes(own=60, tested=40, steps=150)
-SOURCES = (*sources_of(("thresholds", "likelihood", "code_decoder"), ("controls",)), "codecs/lapped.py")
+SOURCES = (*sources_of(("thresholds", "likelihood", "code_decoder")), "codecs/lapped.py")
 _ALL = 256
 
 

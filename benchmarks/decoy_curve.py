@@ -38,10 +38,7 @@ from medveil.audit.running import fixed_threads
 
 REFERENCE_ATTACKS = ("value-threshold", "naive-decode", "likelihood-ratio", "support-network")
 MATCHED_ATTACKS = ("naive-decode", "likelihood-ratio", "support-network", "code-decoder", "unet")
-SOURCES = sources_of(
-    ("thresholds", "likelihood", "support_network", "code_decoder", "translation"),
-    ("controls",),
-)
+SOURCES = sources_of(("thresholds", "likelihood", "support_network", "code_decoder", "translation"))
 
 
 def support_of_values(trial: Round) -> dict[str, float]:

@@ -41,7 +41,7 @@ from medveil.audit.running import fixed_threads
 
 NETWORKS = ("unet", "vnet", "cgan", "cyclegan")
 ATTACKS = (*NETWORKS, "code-decoder")
-SOURCES = sources_of(("translation", "code_decoder"), ("controls",))
+SOURCES = sources_of(("translation", "code_decoder"))
 FIGURES = ("mae", "me", "rmse", "psnr", "ssim")
 
 

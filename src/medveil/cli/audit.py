@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -62,6 +63,7 @@ def audit(
     The report says what was found, what was not, and whether this audit would have found a leak.
     """
     with session("audit", as_json=json, quiet=quiet) as run:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch when it loads: threads that wait don't spin
         need_packages()
         from medveil.audit.gate import passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
