@@ -1,6 +1,6 @@
 """The audit of a release of the test fold, at each protection level: what `medveil audit` finds, as evidence.
 
-`audit_sealed`, `audit_encrypted` and `audit_obfuscated` are this, each with its level. The attacker's own images are of
+`audit_sealed` and `audit_encrypted` are this, each with its level. The attacker's own images are of
 the train and val folds. A release that is there can be given; else one is made in a temporary folder.
 """
 
@@ -23,13 +23,12 @@ from medveil.audit.running import audit_release
 from medveil.keys.identity import generate
 from medveil.keys.openers import Opener, load_opener
 
-LEVELS = ("sealed", "encrypted", "obfuscated")
+LEVELS = ("sealed", "encrypted")
 THREADS = 1  # two audits side by side are faster on two cores than one after the other with two threads
 SEED = 0
 _PROTECTION = {
     "sealed": ("protection/sealing.py", "protection/support.py", "codecs/nulls.py"),
     "encrypted": ("protection/encrypting.py", "protection/padding.py"),
-    "obfuscated": ("protection/ambiguation.py", "protection/encrypting.py"),
 }
 _JUDGING = (
     "cells", "conclusion", "controlling", "drawing", "merging", "outcome", "pairing", "presets", "protocol", "scoring",

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.table import Bar, Collected, Table, results_of
 
 Results = Mapping[str, Any]
-LEVELS = ("sealed", "encrypted", "obfuscated")
+LEVELS = ("sealed", "encrypted")
 _UNITS = {"psnr": "dB", "ssim": "SSIM", "support_auc": "support AUC", "linkage_auc": "linkage AUC"}
 _DIGITS = {"psnr": 2, "ssim": 4, "support_auc": 3, "linkage_auc": 3}
 

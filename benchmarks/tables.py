@@ -12,7 +12,7 @@ from benchmarks.table import Collected, Evidence, Table, results_of
 NAMES = (
     "rate_fidelity", "performance", "depth16", "primis_fidelity", "exact_bytes", "granting", "two_image_game",
     "fidelity_table", "decoy_curve", "translation_attacks", "club", "audit_sealed", "audit_encrypted",
-    "audit_obfuscated", "audit_repeat",
+    "audit_repeat",
 )  # fmt: skip
 CAMPAIGNS = ("crash_safety", "fuzzing")
 """Searches for faults: what they did not find on one commit says little of the next one. Their tables name the commit;

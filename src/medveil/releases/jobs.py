@@ -201,13 +201,20 @@ def _check_quality(measured: Fidelity, limits: Limits) -> None:
 
 
 def worker_pool(workers: int, initializer: Callable[..., None], *initargs: object) -> ProcessPoolExecutor:
-    """Worker processes; freshly started ones where torch is loaded here.
+    """Worker processes; freshly started ones of one thread each where torch is loaded here.
 
     A process that is forked off one in which torch has computed waits for ever at its first computation: the threads of
-    the parent's OpenMP pool don't come along.
+    the parent's OpenMP pool don't come along. And workers with a thread for each core keep each other from working.
     """
-    context = multiprocessing.get_context("spawn") if "torch" in sys.modules else None
-    return ProcessPoolExecutor(workers, context, initializer, initargs)
+    if "torch" not in sys.modules:
+        return ProcessPoolExecutor(workers, None, initializer, initargs)
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_alone, (initializer, *initargs))
+
+
+def _begin_alone(initializer: Callable[..., None], *initargs: object) -> None:
+    """Begin a worker whose torch, not loaded yet, will compute in one thread."""
+    os.environ["OMP_NUM_THREADS"] = "1"
+    initializer(*initargs)
 
 
 def end_with_parent(parent: int) -> None:
