@@ -18,6 +18,7 @@ from medveil.attacks.controls import (
 from medveil.attacks.mechanism import Mechanism
 from medveil.attacks.observation import Observation, Published, Subject
 from medveil.attacks.pictures import Window, picture_image, working_picture
+from medveil.attacks.registry import all_attacks
 from medveil.attacks.shelf import CodeShelf
 from medveil.attacks.weak_codes import SeededDecoys, SeededStream, seeded_words
 from medveil.attacks.weak_pictures import LinearEncoding, WeightedMixing
@@ -92,17 +93,27 @@ def test_a_control_is_repeatable_and_opens_where_there_is_a_key(name: str) -> No
 
 def test_controls_are_the_documented_ones() -> None:
     names = [each.name for each in all_controls(release=True)]
-    assert len(names) == len(set(names)) == 18
+    assert len(names) == len(set(names)) == 20
     assert [each.name for each in all_controls() if not each.positive] == ["random-codes", "shuffled-identities"]
     assert [each.name for each in all_controls() if each.shuffled] == ["shuffled-identities"]
     assert {each.name for each in all_controls(release=True) if each.release} == {
-        "unprotected@release", "identity-permutation@release", "revealed-10@release",
+        "unprotected@release", "identity-permutation@release", "unmasked-levels@release", "revealed-10@release",
     }  # fmt: skip
     assert {each.name for each in all_controls() if not each.must} == {"revealed-0.1", "revealed-1"}
     assert all(each.expected for each in all_controls(release=True) if each.positive)
     assert "20 bits" in control_named("seeded-decoys", seed_bits=20).title
     with pytest.raises(UsageError):
         control_named("decoys")
+
+
+def test_attacks_and_controls_agree_on_who_breaks_what() -> None:
+    """Of a point of a curve nothing is expected: attacks do not name it, or name it as one that must be broken."""
+    controls = all_controls(release=True)
+    for attack in all_attacks():
+        assert len(set(attack.beats)) == len(attack.beats)
+        assert set(attack.beats) == {each.name for each in controls if each.must and attack.name in each.expected}
+    names = {attack.name for attack in all_attacks()}
+    assert all(set(each.expected) <= names for each in controls)
 
 
 def test_no_reference_decoy_is_as_low_as_a_true_negative_value() -> None:
@@ -185,6 +196,18 @@ def test_one_key_for_all_gives_the_xor_of_the_level_streams_away() -> None:
     assert one.code is not None
     assert same_code(opened, one.code)
     assert one.observation.commitments == two.observation.commitments
+
+
+def test_with_levels_in_the_clear_the_stream_begins_with_the_side_bytes() -> None:
+    for name in ("unmasked-levels", "unmasked-levels@release"):
+        found, masked = published(name), published(name.replace("unmasked-levels", "identity-permutation"))
+        assert found.code is not None
+        side = found.code.side
+        assert found.observation.stream[1:].startswith(side) or found.observation.stream[2:].startswith(side)
+        assert side not in masked.observation.stream
+        for shown, true in zip(found.observation.maps, found.code.maps, strict=True):
+            if 20 < len(true.positions) < shown.cells // 2:
+                assert not np.isin(true.positions, shown.positions).all()
 
 
 def test_content_shows_in_the_number_of_entries_only_where_it_should() -> None:

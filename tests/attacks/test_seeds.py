@@ -10,9 +10,9 @@ from tests.attacks.toy_patients import SIDE, Toy, cases, knowledge, subjects
 from medveil.attacks.codespace import CodeSpace
 from medveil.attacks.controls import primis_space
 from medveil.attacks.guessable_keys import candidates, fitting, kinds, release_kinds
-from medveil.attacks.observation import Case, Observation
+from medveil.attacks.observation import Case, Observation, Shown
 from medveil.attacks.protections import Obfuscated, Sealed
-from medveil.attacks.seeded_decoys import DecoyTable, find_seed, probes_of, recover
+from medveil.attacks.seeded_decoys import DecoyTable, find_seed, first_probes, probes_of, recover
 from medveil.attacks.seeds import SeedEnumeration
 from medveil.attacks.shelf import CodeShelf
 from medveil.attacks.weak_codes import SeededDecoys
@@ -57,6 +57,26 @@ def test_no_seed_is_found_in_decoys_of_a_good_generator(seeded, shelf):
     table = DecoyTable.learn(own[:7], mechanism.space.vector_length)
     for case in own[7:]:
         assert find_seed(probes_of(table, 0, case.published.observation.maps[0]), BITS) is None
+
+
+@pytest.mark.filterwarnings("error")
+def test_maps_without_entries_before_the_first_are_passed_over(shelf):
+    """Small codes of codec lapped use nothing of their first maps."""
+    codec = get_codec("lapped")
+    space = CodeSpace(codec, codec.profile(quality_centidb=3400, sparsity=None, deep=0), fixed=False, working=SIDE)
+    mechanism = SeededDecoys(space, shelf, bits=BITS)
+    published = cases(mechanism, PEOPLE)
+    attacker = SeedEnumeration().learn(knowledge(mechanism, published[:7], seen=published[7:], seed_bits=BITS))
+    assert all(attacker.attempt(case.published.observation).picture is not None for case in published[7:9])
+    empty = Shown(40, np.zeros(0, np.int64), np.zeros(0, np.int32))
+    table = attacker._table
+    shown = published[8].published.observation.maps
+    assert not all(len(each.positions) for each in shown)
+    number = next(number for number, each in enumerate(shown) if len(each.positions))
+    probes = first_probes(table, shown)
+    before = sum(each.cells for each in shown[:number])
+    assert np.array_equal(probes.cells - before, probes_of(table, number, shown[number]).cells)
+    assert first_probes(table, (empty,) * len(shown)) is None
 
 
 def test_where_nothing_is_a_decoy_nothing_is_enumerated(seeded):

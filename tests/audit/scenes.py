@@ -47,7 +47,7 @@ def use(monkeypatch, attacks, controls=("random-codes",), **changed):
     monkeypatch.setattr("medveil.audit.controlling.all_controls", lambda **_: chosen)
 
 
-def shared_images(root, owner, patients=6, images=2, tiers=(), outside=0, side=64):
+def shared_images(root, owner, patients=6, images=2, tiers=(), outside=0, side=64, codec="lapped"):
     """A folder of originals with their manifest, and the release of the first patients; the rest is outside."""
     rows = []
     for patient in range(patients + outside):
@@ -60,7 +60,7 @@ def shared_images(root, owner, patients=6, images=2, tiers=(), outside=0, side=6
             rows.append((name, f"patient {patient}", "north" if patient % 2 else "south", "PA"))
     with (root / "data" / "manifest.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("image", "patient_id", "source", "view"), *rows])
-    settings = ShareSettings(tiers=tuple(Tier(tier) for tier in tiers), jobs=1)
+    settings = ShareSettings(codec=codec, tiers=tuple(Tier(tier) for tier in tiers), jobs=1)
     share([root / "data" / "shared"], root / "release", settings, owner=owner)
     return root
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -66,8 +67,10 @@ def _missed() -> ControlResult:
 def test_a_missed_control_makes_it_too_weak(verdict: Verdict) -> None:
     conclusion, told = conclude([_attack("unet", verdict)], [_CAUGHT, _missed(), _QUIET])
     assert conclusion is Verdict.TOO_WEAK
-    assert "two-time-pad" in told[0]
-    assert "Nearest came UNET with +0.20 dB" in told[0]
+    place = int(verdict is Verdict.BROKEN)  # what was found is told first
+    assert "two-time-pad" in told[place]
+    assert "Nearest came UNET with +0.20 dB" in told[place]
+    assert ("UNET (unet) breaks the release" in told[0]) is (verdict is Verdict.BROKEN)
 
 
 def test_a_hole_is_told_even_where_a_control_failed() -> None:
@@ -78,7 +81,7 @@ def test_a_hole_is_told_even_where_a_control_failed() -> None:
 def test_finding_what_is_not_there_makes_it_too_weak() -> None:
     conclusion, told = conclude([_WON], [_CAUGHT, control_result("random-codes", "random codes", False, [_WON])])
     assert conclusion is Verdict.TOO_WEAK
-    assert "Random codes (random-codes) leaks nothing, and yet likelihood-ratio found" in told[0]
+    assert "Random codes (random-codes) leaks nothing, and yet likelihood-ratio found" in told[1]
 
 
 @pytest.mark.parametrize("controls", [(), (_QUIET,), (control_result("revealed-1", "", True, [_LOST], must=False),)])
@@ -99,6 +102,38 @@ def test_the_sentences_have_the_numbers() -> None:
     assert "+2.40 to +2.60 dB, corrected p 0.0025, 30 patients" in told
     assert "up to +0.77 dB cannot be ruled out (margin 0.30 dB); +0.90 dB would have been seen" in told
     assert "Within the margins: 1 attack (picture, PSNR: at most +0.25 dB (margin 0.30 dB), +0.40 dB would" in told
+
+
+@pytest.mark.parametrize("verdict", [Verdict.NO_EVIDENCE, Verdict.INCONCLUSIVE])
+def test_who_chooses_the_attacks_does_not_choose_the_answer(verdict: Verdict) -> None:
+    attacks = [_attack("likelihood-ratio", verdict)]
+    conclusion, told = conclude(attacks, [_CAUGHT, _QUIET], left_out=("side-channels", "unet"))
+    assert conclusion is Verdict.INCONCLUSIVE
+    assert "Not asked for, so that nothing can be ruled out: side-channels and unet." in told
+    assert conclude([_WON], [_CAUGHT], left_out=("unet",))[0] is Verdict.BROKEN
+
+
+def test_a_failed_attack_is_not_one_that_makes_no_sense() -> None:
+    quiet = _attack("likelihood-ratio", Verdict.NO_EVIDENCE)
+    failed = AttackResult("unet", "UNET", "release", (), None, refusal="MemoryError: it needs more memory")
+    assert conclude([quiet, _attack("seeds", None)], [_CAUGHT])[0] is Verdict.NO_EVIDENCE
+    conclusion, told = conclude([quiet, failed], [_CAUGHT])
+    assert conclusion is Verdict.INCONCLUSIVE
+    assert "Failed while running, so that nothing can be ruled out: unet (MemoryError: it needs more memory)." in told
+    assert not any("makes no sense" in line or "Could not be run" in line for line in told)
+
+
+def test_an_attack_that_did_not_run_on_all_images_rules_nothing_out() -> None:
+    partial = replace(_attack("likelihood-ratio", Verdict.NO_EVIDENCE), extra={"rounds_refused": 1.0})
+    conclusion, told = conclude([partial], [_CAUGHT])
+    assert conclusion is Verdict.INCONCLUSIVE
+    assert "Not run on all images, so that nothing can be ruled out: likelihood-ratio." in told
+
+
+def test_a_control_that_nobody_could_attack_is_not_called_missed_by_attacks() -> None:
+    told = conclude([_WON], [control_result("matched-decoys", "matched decoys", True, [_attack("unet", None)])])[1]
+    assert any("leaks, and no attack could be run on it: a leak" in line for line in told)
+    assert not any("0 attacks" in line for line in told)
 
 
 def test_an_undecided_attack_without_bounds_says_so() -> None:

@@ -22,7 +22,8 @@ class Named:
 
 
 ATTACKS = (
-    Named("value-threshold", 1), Named("naive-decode", 1), Named("likelihood-ratio", 2), Named("support-network", 3),
+    Named("value-threshold", 1), Named("plain-stream", 1), Named("naive-decode", 1),
+    Named("likelihood-ratio", 2), Named("support-network", 3),
     Named("code-decoder", 4), Named("unet", 5), Named("vnet", 5), Named("cgan", 5), Named("cyclegan", 5),
     Named("intersection", 6), Named("seed-enumeration", 7), Named("side-channels", 8), Named("linkage-code", 9),
     Named("linkage-picture", 9), Named("wrong-key", 10),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.audit.invented import attack, audit, measured
+from tests.audit.invented import attack, attacks, audit, measured
 
 from medveil.audit.gate import passed_thresholds, read_gate
 from medveil.audit.outcome import Verdict
@@ -31,7 +31,7 @@ def test_a_release_within_all_thresholds_passes(gate):
         psnr = 38
         rmse = 4.0
     """
-    assert passed_thresholds(gate(text), audit(Verdict.INCONCLUSIVE)) == ()
+    assert passed_thresholds(gate(text), audit(Verdict.INCONCLUSIVE, attacks=attacks(broken=False))) == ()
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,30 @@ def test_a_release_within_all_thresholds_passes(gate):
 def test_each_threshold_that_is_passed_is_told(gate, text, sentence):
     found = passed_thresholds(gate(text), audit(attacks=audit().attacks[:4]))
     assert found == (sentence,)
+
+
+def test_a_failed_control_does_not_let_a_broken_release_through(gate):
+    weak = audit(Verdict.TOO_WEAK)
+    found = passed_thresholds(gate('[audit]\nconclusion = ["no-evidence", "too-weak"]'), weak)
+    assert found == ("the release was broken by code-decoder",)
+    assert passed_thresholds(gate('[audit]\nconclusion = ["broken", "too-weak"]'), weak) == ()
+    quiet = audit(Verdict.TOO_WEAK, attacks=attacks(broken=False))
+    assert passed_thresholds(gate('[audit]\nconclusion = ["too-weak"]'), quiet) == ()
+
+
+@pytest.mark.parametrize(("preset", "passes"), [("quick", False), ("standard", True), ("paper", True), (None, False)])
+def test_a_gate_can_ask_for_a_preset(gate, preset, passes):
+    found = passed_thresholds(gate("[audit]\npreset = 'standard'"), audit(settings={"preset": preset}))
+    assert (found == ()) is passes
+    assert passes or found == (f"the preset is {preset}; the gate asks for standard at least",)
+
+
+def test_a_gate_can_ask_for_all_attacks(gate):
+    wants = gate("[audit]\nattacks = 'all'")
+    assert passed_thresholds(wants, audit(settings={"left_out": []})) == ()
+    found = passed_thresholds(wants, audit(settings={"left_out": ["unet", "vnet"]}))
+    assert found == ("these attacks were not asked for, and the gate wants all of them: unet, vnet",)
+    assert len(passed_thresholds(wants, audit(settings={}))) == 1
 
 
 def test_what_no_attack_measured_does_not_pass(gate):
@@ -74,6 +98,13 @@ def test_a_figure_that_is_no_number_does_not_pass(gate):
         ("[audit]\nverdicts = ['too-weak']", "not a list of some of"),
         ("[attacks]\npsnr = true", "psnr in .attacks. of the gate is not a number"),
         ("[attacks]\npsnr = nan", "is not a number"),
+        ("[attacks]\npsnr = inf", "is not a number, or one that nothing could pass"),
+        (f"[attacks]\npsnr = 1{'0' * 400}", "is not a number, or one that nothing could pass"),
+        ("", "has no threshold"),
+        ("[audit]\n[fidelity.diagnostic]\n", "has no threshold"),
+        ("[audit]\npreset = 'best'", "preset in .audit. of the gate is not one of quick, standard, paper"),
+        ("[audit]\npreset = 3", "preset in .audit. of the gate is not one of"),
+        ("[audit]\nattacks = ['unet']", "attacks in .audit. of the gate is not one of all"),
         ("attacks = 3", "is not a table"),
         ("psnr", "is not TOML"),
     ],

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
 
 import numpy as np
 import pytest
+from tests.audit.invented import audit
 
-from medveil.audit.keeping import bytes_of, sample_of
+from medveil.audit.keeping import bytes_of, check_out, finish, keeping, report_folder, sample_of
 from medveil.audit.outcome import Example, Pairs, Sample
+from medveil.audit.schema import canonical, record_of
+from medveil.errors import MedveilError, TargetExistsError, UsageError
+from medveil.releases.state import MARK
 
 
 def test_a_sample_comes_back_as_it_was():
@@ -46,3 +52,124 @@ def test_a_refusal_comes_back_as_it_was():
 def test_pickles_are_refused():
     with pytest.raises(ValueError, match=r"[Pp]ickle"):
         sample_of(pickle.dumps({"plain": b""}))
+
+
+_SETTINGS = {"preset": "tiny", "seed": 0}
+
+
+def a_report(folder):
+    """The files of an audit, as `write_report` leaves them."""
+    (folder / "figures").mkdir(parents=True)
+    (folder / "figures" / "advantage.svg").write_text("<svg/>")
+    (folder / "report.html").write_text("<html>")
+    (folder / "report.json").write_bytes(canonical(record_of(audit())))
+    return folder
+
+
+def checked(tmp_path, **changed):
+    values = {"out": tmp_path / "audit", "release": tmp_path / "release", "originals": tmp_path / "data"} | changed
+    return check_out(*values.values(), force=True)
+
+
+def test_force_takes_an_audit_for_one(tmp_path):
+    a_report(tmp_path / "audit")
+    assert checked(tmp_path) == (tmp_path / "audit").resolve()
+
+
+@pytest.mark.parametrize("name", ["signed.pdf", "figures/thesis.svg", "figures/strip-a/notes.svg", ".hidden"])
+def test_force_does_not_replace_what_others_have_put_beside_an_audit(tmp_path, name):
+    mine = a_report(tmp_path / "audit") / name
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(TargetExistsError, match="not an audit, or not only one"):
+        checked(tmp_path)
+    assert mine.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", "no JSON", '{"schema": 1}', '{"schema": 1, "release": {}, "tests": 4}']
+)
+def test_force_does_not_replace_the_reports_of_other_programs(tmp_path, content):
+    (a_report(tmp_path / "audit") / "report.json").write_text(content)
+    with pytest.raises(TargetExistsError, match="not an audit"):
+        checked(tmp_path)
+
+
+def test_links_are_not_what_an_audit_writes(tmp_path):
+    a_report(tmp_path / "audit")
+    elsewhere = tmp_path / "elsewhere"
+    (tmp_path / "audit" / "figures").rename(elsewhere)
+    (tmp_path / "audit" / "figures").symlink_to(elsewhere)
+    with pytest.raises(TargetExistsError, match="not an audit"):
+        checked(tmp_path)
+
+
+@pytest.mark.parametrize("asked", [{}, {"force": True}, {"resume": True}])
+def test_the_unfinished_work_of_a_share_is_left_alone(tmp_path, asked):
+    package = tmp_path / "audit.partial" / "packages" / "ab" / "one.mveil"
+    package.parent.mkdir(parents=True)
+    package.write_bytes(b"hours of work")
+    (tmp_path / "audit.partial" / MARK).touch()
+    asked = {"force": False, "resume": False} | asked
+    with pytest.raises(TargetExistsError, match="unfinished work of another command"), kept(tmp_path, **asked):
+        pass
+    assert package.read_bytes() == b"hours of work"
+
+
+def kept(tmp_path, *, resume=False, force=False):
+    return keeping(tmp_path / "audit", _SETTINGS, resume=resume, force=force)
+
+
+@pytest.mark.parametrize("asked", [{"force": True}, {"resume": True}])
+def test_the_former_audit_stays_until_there_is_another(tmp_path, asked, monkeypatch):
+    """Killed between the two renamings, and then run again by one of the two ways that are proposed."""
+    former = a_report(tmp_path / "audit")
+    replace = os.replace
+
+    def killed(source, target):
+        if str(source).endswith("report"):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with kept(tmp_path) as keeper:
+        (report_folder(keeper) / "report.html").write_text("new")
+        monkeypatch.setattr(os, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            finish(keeper, former)
+    monkeypatch.undo()
+    assert not former.exists()
+    with pytest.raises(TargetExistsError, match="interrupted audit is there"), kept(tmp_path):
+        pass
+    with kept(tmp_path, **asked) as keeper:
+        assert former.exists() is ("force" in asked)
+        assert (keeper.folder / ".former").exists() is ("resume" in asked)
+        (report_folder(keeper) / "report.html").write_text("newer")
+        finish(keeper, former)
+    assert [path.name for path in former.iterdir()] == ["report.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["audit"]
+
+
+def test_what_the_system_refuses_is_said_of_the_audit_and_names_resume(tmp_path):
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with (
+        pytest.raises(MedveilError, match="the audit could not read or write a file: No space") as caught,
+        kept(tmp_path),
+    ):
+        raise full
+    assert "--resume" in caught.value.hint
+    assert "release" not in caught.value.message
+
+
+def test_messages_of_the_staging_folder_speak_of_the_audit(tmp_path):
+    with kept(tmp_path) as keeper:
+        (keeper.folder / "units" / "one.npz").write_bytes(b"unit")
+        with pytest.raises(TargetExistsError, match="another command works on this audit"), kept(tmp_path):
+            pass
+    (tmp_path / "mine.partial").mkdir()
+    (tmp_path / "mine.partial" / "thesis.txt").write_text("mine")
+    mine = keeping(tmp_path / "mine", _SETTINGS, resume=False, force=True)
+    with pytest.raises(TargetExistsError, match=r"the folder <audit>[.]partial"), mine:
+        pass
+    named = keeping(tmp_path / "x.partial", _SETTINGS, resume=False, force=False)
+    with pytest.raises(UsageError, match="an audit cannot have a name"), named:
+        pass

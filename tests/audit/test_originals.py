@@ -89,6 +89,14 @@ def test_a_file_of_that_name_and_another_size_is_not_the_original(data, match):
     assert found.counts["originals_of_another_size"] == 1
 
 
+def test_a_changed_original_is_compared_to_the_pixel(data, match):
+    """One that was cut a little since falls into the same size class, and would end the audit at its end."""
+    Picture.fromarray(picture(3, 63, 61)).save(data / "shared" / "p0-0.png")
+    found = match(data / "shared")
+    assert len(found.holdings) == 11
+    assert found.counts["originals_of_another_size"] == 1
+
+
 def test_missing_originals_are_counted(data, match):
     for path in list((data / "shared").iterdir())[:5]:
         path.unlink()

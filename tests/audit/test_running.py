@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 
 import pytest
+from PIL import Image as Picture
 from tests.audit.scenes import Blind, Knowing, Noise, use
+from tests.pictures import picture
 
+from medveil.audit.keeping import check_out
 from medveil.audit.outcome import Verdict
 from medveil.audit.running import audit_release
+from medveil.audit.wording import answer
 from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
 from medveil.keys.identity import generate
 
@@ -64,6 +69,42 @@ def test_the_whole_road(run, scene, tmp_path, monkeypatch):
     assert {path.name for path in out.iterdir()} == {"report.html", "report.json"}
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in out.rglob("*") if path.is_file())
     assert [path.name for path in tmp_path.iterdir()] == ["audit"]
+
+
+def test_nothing_in_a_real_report_names_a_patient_or_a_file(scene, auditor, shelf, tmp_path, monkeypatch):
+    """The other tests write a report without its page and its figures."""
+    use(monkeypatch, [Noise("noise")])
+    monkeypatch.setattr("medveil.audit.subjecting.CodeShelf", lambda: shelf)
+    audit_release(
+        scene / "release", identity=auditor, originals=scene / "data", manifest=scene / "data" / "manifest.csv",
+        out=tmp_path / "audit", preset="tiny", threads=1,
+    )  # fmt: skip
+    files = [path for path in (tmp_path / "audit").rglob("*") if path.is_file()]
+    assert len([path for path in files if path.parent.name == "figures"]) >= 4
+    assert b"<!DOCTYPE html>" in (tmp_path / "audit" / "report.html").read_bytes()
+    for path in files:
+        content = path.name.encode() + path.read_bytes()
+        for name in (b"p0-0", b"patient 0", b"north", str(tmp_path).encode(), str(scene).encode()):
+            assert name not in content, path.name
+    assert check_out(tmp_path / "audit", scene / "release", scene / "data", force=True)
+
+
+def test_attacks_that_were_not_asked_for_are_named(run, monkeypatch):
+    use(monkeypatch, [Noise("noise"), Blind("blind")])
+    audit = run(attacks=("noise",))
+    assert audit.settings["left_out"] == ["blind"]
+    assert "Not asked for, so that nothing can be ruled out: blind." in audit.beside
+
+
+def test_packages_that_could_not_be_attacked_are_told(run, scene, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise")])
+    data = shutil.copytree(scene / "data", tmp_path / "data")
+    Picture.fromarray(picture(3, 63, 61)).save(data / "shared" / "p0-0.png")
+    (data / "shared" / "p1-0.png").unlink()
+    audit = run(originals=data, manifest=data / "manifest.csv")
+    assert (audit.data["packages"], audit.data["packages_with_original"]) == (12, 10)
+    assert any("have another size now" in line and line.endswith(": 1 package.") for line in audit.beside)
+    assert "Only 10 of 12 packages of images were compared with their originals." in answer(audit)
 
 
 def test_nothing_in_a_report_names_a_patient_or_a_file(run, tmp_path, monkeypatch):
@@ -177,10 +218,13 @@ def test_a_refused_attack_is_told_and_programming_errors_are_not_hidden(run, tmp
         Noise("noise"), Knowing("unfit", why="it makes no sense"), Knowing("large", fails=MemoryError()),
         Knowing("bad", fails=IntegrityError("a broken code")),
     ])  # fmt: skip
-    refused = {result.name: result.refusal for result in run().attacks if result.verdict is None}
+    found = run()
+    refused = {result.name: result.refusal for result in found.attacks if result.verdict is None}
     assert refused["unfit"] == "it makes no sense"
     assert refused["large"].startswith("MemoryError")
     assert refused["bad"] == "IntegrityError: a broken code"
+    assert {result.name for result in found.attacks if result.failed} == {"large", "bad"}
+    assert any(line.startswith("Failed while running") and "large" in line for line in found.beside)
     use(monkeypatch, [Knowing("wrong", fails=ZeroDivisionError())])
     with pytest.raises(ZeroDivisionError):
         run(out=tmp_path / "other")

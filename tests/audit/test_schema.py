@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 import pytest
-from tests.audit.invented import attack, audit, control, measured
+from tests.audit.invented import attack, attacks, audit, control, measured
 
-from medveil.audit.outcome import Verdict
+from medveil.audit.outcome import FormCheck, Verdict
 from medveil.audit.schema import canonical, expected_of, leading, ranked, record_of, revealed_percent, sensitivity
 
 _NUMBER = (int, float, type(None))
@@ -55,6 +55,19 @@ def test_follows_the_contract(conclusion):
     report = written(conclusion=conclusion)
     follows_contract(report)
     assert report["conclusion"] == conclusion.value
+
+
+@pytest.mark.parametrize("conclusion", list(Verdict))
+def test_what_broke_the_release_is_named_whatever_the_conclusion_is(conclusion):
+    assert written(conclusion=conclusion)["broken_by"] == ["code-decoder"]
+    checks = (FormCheck("salts-differ", "Salts", "two alike", False), FormCheck("names", "Names", "sound", True))
+    assert written(conclusion=conclusion, attacks=attacks(broken=False), checks=checks)["broken_by"] == ["salts-differ"]
+
+
+def test_a_failed_attack_is_told_from_a_refused_one():
+    failed = attack("vnet", refusal="MemoryError: it needs more memory than there is")
+    refused = written(attacks=(attack("unet", refusal="no code to see"), failed))["refused"]
+    assert {each["name"]: each["failed"] for each in refused} == {"unet": False, "vnet": True}
 
 
 def test_checker_can_fail():

@@ -103,6 +103,33 @@ def test_who_ignores_what_is_given_shows_nothing_and_could_have_shown_nothing() 
     assert math.isinf(measured.smallest_visible)
 
 
+@pytest.mark.parametrize(("patients", "verdict"), [(19, Verdict.INCONCLUSIVE), (20, Verdict.NO_EVIDENCE)])
+@pytest.mark.parametrize("value", [0.61, 1 / 3])
+def test_who_always_says_the_same_rules_something_out_with_twenty_patients(
+    patients: int, verdict: Verdict, value: float
+) -> None:
+    measured = _only(_sample({"ssim": np.full((patients, 2), value)}, np.arange(patients)))
+    assert measured.verdict is verdict
+    assert math.isinf(measured.upper) is (verdict is Verdict.INCONCLUSIVE)
+    spread = np.stack([0.6 + 1e-4 * (np.arange(12) % 3 - 1), np.full(12, 0.6)], axis=1)
+    assert _only(_sample({"ssim": spread}, np.arange(12))).verdict is Verdict.NO_EVIDENCE
+
+
+def test_scores_that_are_all_equal_rule_nothing_out_with_few_patients() -> None:
+    generator = np.random.default_rng(8)
+    for patients, verdict in ((12, Verdict.INCONCLUSIVE), (24, Verdict.NO_EVIDENCE)):
+        pairs = _pairs(generator, patients, 0)
+        level = Pairs(np.zeros_like(pairs.score), pairs.same, pairs.patients)
+        assert _only(_sample({}, np.arange(2 * patients) // 2, level)).verdict is verdict
+
+
+@pytest.mark.parametrize(("silent", "verdict"), [(4, Verdict.NO_EVIDENCE), (5, Verdict.INCONCLUSIVE)])
+def test_nine_of_ten_images_have_a_value_before_anything_is_ruled_out(silent: int, verdict: Verdict) -> None:
+    values = np.stack([16 + 0.05 * (np.arange(40) % 3 - 1.0), np.full(40, 16.0)], axis=1)
+    values[:silent] = np.nan
+    assert _only(_sample({"psnr": values}, np.arange(40))).verdict is verdict
+
+
 def test_silence_where_it_would_show_rules_nothing_out() -> None:
     sample = _noisy(np.random.default_rng(5), 60)
     values = np.array(sample.values["psnr"])

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
-from tests.audit.invented import attack, audit, control, measured
+from tests.audit.invented import attack, attacks, audit, control, measured
 
-from medveil.audit.outcome import Verdict
+from medveil.audit.outcome import FormCheck, Verdict
 from medveil.audit.wording import (
     amount,
     answer,
     chance,
     duration,
     grounds,
+    headline,
     interval,
     listed,
     measured_risk,
@@ -95,13 +97,75 @@ def test_answer_without_attacks():
 
 def test_risk_is_never_called_low_where_it_was_not_measured():
     assert measured_risk(audit()).startswith("Not de-identified")
-    assert "not measured" in measured_risk(audit(Verdict.TOO_WEAK))
+    assert "not measured" in measured_risk(audit(Verdict.TOO_WEAK, attacks=attacks(broken=False)))
     assert "not measured" in measured_risk(audit(Verdict.INCONCLUSIVE, attacks=()))
     told = measured_risk(audit(Verdict.NO_EVIDENCE, attacks=(attack("unet", measured()),)))
     assert told == (
         "De-identified for those without a key by medveil, protection level sealed; measured risk against 1 attack by "
         "somebody without a key: strongest advantage +0.05 dB (picture, PSNR; 95 % interval −0.05 to +0.15 dB)."
     )
+
+
+@pytest.mark.parametrize("conclusion", list(Verdict))
+def test_what_was_broken_is_never_called_de_identified(conclusion):
+    told = measured_risk(audit(conclusion))
+    assert told.startswith("Not de-identified: ")
+    assert "broken by code-decoder" in told
+
+
+def test_a_failed_check_of_the_form_is_not_de_identified():
+    failed = (FormCheck("salts-differ", "Salts", "two alike", False),)
+    for conclusion in (Verdict.BROKEN, Verdict.TOO_WEAK):
+        told = measured_risk(audit(conclusion, attacks=(attack("unet", measured()),), checks=failed))
+        assert told.startswith("Not de-identified: ")
+        assert "broken by salts-differ" in told
+
+
+@pytest.mark.parametrize("conclusion", [Verdict.INCONCLUSIVE, Verdict.TOO_WEAK])
+def test_what_was_not_concluded_is_no_claim(conclusion):
+    told = measured_risk(audit(conclusion, attacks=attacks(broken=False)))
+    assert not re.search(r"^(not )?de-identified", told, re.IGNORECASE)
+    assert told.startswith("Risk against 5 attacks")
+
+
+def test_a_failed_control_does_not_swallow_what_broke_the_release():
+    told = headline(audit(Verdict.TOO_WEAK))
+    assert told.startswith("Too weak to conclude, and yet broken by code-decoder: ")
+    assert answer(audit(Verdict.TOO_WEAK)).startswith(told)
+    assert headline(audit(Verdict.TOO_WEAK, attacks=attacks(broken=False))).startswith("Too weak to conclude: ")
+    wrong = control("random-codes", attack("unet", measured("psnr", 2.0, verdict=Verdict.BROKEN)), positive=False)
+    doubted = answer(audit(Verdict.TOO_WEAK, controls=(wrong,)))
+    assert "may not be there" in doubted
+    assert "what they found is there" not in doubted
+
+
+def test_how_much_of_a_release_was_looked_at_stands_in_the_first_paragraph():
+    data = {"packages": 40, "images": 14, "packages_with_original": 14}
+    told = answer(audit(Verdict.NO_EVIDENCE, attacks=(attack("unet", measured()),), data=data))
+    assert "Only 14 of 40 packages of images were attacked." in told
+    assert "Only 14 of 40 packages of images were compared with their originals." in told
+    data = {"packages": 40, "images": 36, "packages_with_original": 40}
+    assert "packages of images" not in answer(audit(Verdict.NO_EVIDENCE, data=data))
+
+
+def test_grounds_name_what_failed():
+    failed = attack("unet", refusal="MemoryError: it needs more memory than there is")
+    told = grounds(audit(attacks=(attack("vnet", measured()), failed)))
+    assert "0 attacks made no sense here" in told[0]
+    assert told[1] == "Failed while running, and so rule out nothing: unet."
+
+
+def test_no_correction_over_several_controls_is_claimed():
+    told = " ".join(grounds(audit()))
+    assert "corrected for the number of tests on the release (Holm)" in told
+    assert "Each control is a family of tests of its own" in told
+
+
+def test_rare_leaks_may_have_gone_unseen():
+    told = " ".join(not_shown(audit(attacks=(attack("unet", measured(patients=60)),))))
+    assert "with 60 patients, a leak in fewer than about 1 in 20 of them may have gone unseen" in told
+    assert "the mean stays within the margin, that counts as no evidence" in told
+    assert "Rare leaks" not in " ".join(not_shown(audit(attacks=())))
 
 
 def test_grounds_count_controls_but_not_the_weak_end_of_the_curve():
@@ -114,7 +178,7 @@ def test_grounds_count_controls_but_not_the_weak_end_of_the_curve():
 def test_what_is_not_shown_begins_with_the_smallest_visible_leak():
     assert "one below +0.050 (picture, SSIM)" in not_shown(audit())[0]
     sure = audit(attacks=(attack("unet", measured()),))
-    assert "may have gone unseen" not in " ".join(not_shown(sure))
+    assert "Small leaks" not in " ".join(not_shown(sure))
 
 
 @pytest.mark.parametrize("conclusion", list(Verdict))

@@ -57,6 +57,8 @@ def test_result_as_json(asked):
     assert record["verdicts"]["code-decoder"] == "broken"
     assert "intersection" not in record["verdicts"]
     assert record["failed_controls"] == ["seeded-decoys"]
+    assert record["broken_by"] == ["code-decoder"]
+    assert "broken by code-decoder" in _audit().out.splitlines()[0]
 
 
 def test_what_is_asked_for_arrives(asked, shared_desk):

@@ -32,11 +32,21 @@ def test_rows_become_records(tmp_path: Path) -> None:
         ("image,fold\na.png,train\n", "patient_id"),
         ("name,patient_id\na.png,p\n", "patient_id and one of"),
         ("image,patient_id,fold\na.png,p,train\nb.png,p,test\n", "two folds"),
+        ("image,patient_id\na\0b.png,p\n", "path that no file can have"),
+        ("image,patient_id\na.png,p\nb.png,\n", "row without a patient"),
+        ("image,patient_id\na.png,p\nb.png,  \n", "row without a patient"),
+        ("image,patient_id\na.png,p\nb.png\n", "row without a patient"),
+        ("image,patient_id\na.png,p\n./a.png,q\n", "one image under two patients"),
     ],
 )
 def test_manifests_that_make_no_sense_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         read_manifest(write(tmp_path, text))
+
+
+def test_a_patient_has_one_name_whatever_spaces_stand_around_it(tmp_path: Path) -> None:
+    found = read_manifest(write(tmp_path, "image,patient_id\na.png,p\nb.png,p \na.png, p\n"))
+    assert {record.patient for record in found} == {"p"}
 
 
 def test_a_missing_manifest_is_refused_without_naming_it(tmp_path: Path) -> None:

@@ -92,7 +92,8 @@ class Attack(Protocol):
         knows: what the attacker knows and has.
         needs: what must be there for it to make sense.
         cost: what it costs, in words: "seconds", "minutes, trains a network".
-        beats: names of the controls that it is expected to break.
+        beats: names of the controls that it is expected to break, what it breaks most easily first: all that must be
+            broken and expect it.
         family: number 1 … 10 in the list of attacks of the documentation.
     """
 

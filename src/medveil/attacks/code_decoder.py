@@ -107,7 +107,10 @@ class LearnedDecoder:
     knows = "codec, protection and parameters; own images, and what was published of them"
     needs = "own images"
     cost = "a minute, trains a network"
-    beats = ("matched-decoys", "unprotected", "identity-permutation", "revealed-10", "weighted-mixing")
+    beats = (
+        "matched-decoys", "unprotected", "identity-permutation", "revealed-10", "weighted-mixing", "two-time-pad",
+        "unprotected@release", "identity-permutation@release",
+    )  # fmt: skip
     family = 4
 
     def refusal(self, knowledge: Knowledge) -> str:

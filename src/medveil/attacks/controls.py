@@ -18,6 +18,7 @@ from medveil.attacks.weak_codes import (
     RevealedCells,
     SeededDecoys,
     TwoTimePad,
+    UnmaskedLevels,
     Unprotected,
 )
 from medveil.attacks.weak_lengths import ContentWeight, UnpaddedLengths
@@ -66,7 +67,7 @@ class Control:
         title: a few words for a report.
         positive: whether it has to be broken; else nothing may be found.
         must: whether the audit is too weak where it does not come out so; else it is a point of a curve.
-        expected: names of attacks that are expected to break it.
+        expected: names of attacks that are expected to break it; of a point of a curve, those that are to try.
         make: the mechanism.
         shuffled: the audit gives the images other patients' numbers, at random.
         release: it works on the release's own codec and on original images; else on working pictures.
@@ -216,7 +217,7 @@ _SEES_ALL = ("naive-decode", "code-decoder", "unet", "vnet", "cgan", "cyclegan",
 _SIMPLE = (
     Control(
         "two-time-pad", "sealed, one key for all packages", True, True,
-        ("wrong-key", "code-decoder", "linkage-code"),
+        ("wrong-key", "code-decoder"),
         lambda setup: TwoTimePad(primis_space(setup.working, fixed=True), setup.shelf, setup.secret, working_image),
     ),
     Control(
@@ -245,6 +246,10 @@ _SIMPLE = (
             primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image
         ),
     ),
+    Control(
+        "unmasked-levels", "sealed, the level stream not masked", True, True, ("plain-stream",),
+        lambda setup: UnmaskedLevels(primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image),
+    ),
 )  # fmt: skip
 _NEGATIVE = (
     Control("random-codes", "uniformly random codes, nothing of the image", False, True, (), _random_codes),
@@ -254,16 +259,22 @@ _NEGATIVE = (
 )
 # A sealed code of codec `lapped` is of little use without its secret side bytes, even in the clear: the thresholds in
 # them say which cell is which coefficient. So the code in the clear is one of free length, whose thresholds are public;
-# and where only the permutation is missing, or cells are told, nobody has to succeed.
+# where only the permutation is missing, its cells are found and not its picture; and where some are told, nobody has to
+# succeed.
 _ON_RELEASE = (
     Control(
         f"unprotected{RELEASE}", "the code itself, the release's codec", True, True, _SEES_ALL,
         lambda setup: Unprotected(_with_fixed(_release_space(setup), fixed=False), setup.shelf), release=True,
     ),
     Control(
-        f"identity-permutation{RELEASE}", "sealed, the permutation left out, the release's codec", True, False,
+        f"identity-permutation{RELEASE}", "sealed, the permutation left out, the release's codec", True, True,
         ("naive-decode", "code-decoder"),
         lambda setup: IdentityPermutation(_with_fixed(_release_space(setup), fixed=True), setup.shelf), release=True,
+    ),
+    Control(
+        f"unmasked-levels{RELEASE}", "sealed, the level stream not masked, the release's codec", True, True,
+        ("plain-stream",),
+        lambda setup: UnmaskedLevels(_with_fixed(_release_space(setup), fixed=True), setup.shelf), release=True,
     ),
     Control(
         f"revealed-10{RELEASE}", "sealed, 10 % of the true entries told, the release's codec", True, False,

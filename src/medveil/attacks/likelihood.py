@@ -55,7 +55,7 @@ class LikelihoodRatio:
     knows = "codec, protection and parameters; own images with codes and keys"
     needs = "public code maps"
     cost = "seconds"
-    beats = ("reference-decoys", "matched-decoys", "revealed-10", "unprotected")
+    beats = ("reference-decoys", "matched-decoys")
     family = 2
 
     def refusal(self, knowledge: Knowledge) -> str:

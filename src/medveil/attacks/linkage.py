@@ -134,7 +134,7 @@ class LinkageCode:
     knows = "the public code; own images with patients, published in the same way"
     needs = "own patients with two images"
     cost = "seconds"
-    beats = ("two-time-pad", "linear-encoding")
+    beats = ("linear-encoding",)
     family = 9
 
     def refusal(self, knowledge: Knowledge) -> str:
@@ -186,7 +186,7 @@ class LinkagePicture:
     knows = "the public code and codec; own images with patients"
     needs = "own patients with two images, and something to make a picture of"
     cost = "a minute"
-    beats = ("unprotected", "weighted-mixing")
+    beats = ("unprotected", "weighted-mixing", "unprotected@release")
     family = 9
 
     def refusal(self, knowledge: Knowledge) -> str:

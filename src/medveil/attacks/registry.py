@@ -14,6 +14,7 @@ from medveil.errors import MissingDependencyError, UsageError
 _ENTRY_POINTS = "medveil.attacks"
 _MODULES = (
     "thresholds",
+    "plain_streams",
     "likelihood",
     "support_network",
     "code_decoder",

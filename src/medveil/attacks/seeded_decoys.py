@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,6 +145,20 @@ class Probes:
         small = words < self.limits
         gains = np.log(self.small / self.chance), np.log((1 - self.small) / (1 - self.chance))
         return np.asarray(np.where(small, gains[0], gains[1]).sum(1), np.float64)
+
+
+def first_probes(table: DecoyTable, maps: Sequence[Shown]) -> Probes | None:
+    """The surest cells of the first map that shows any; None where none does.
+
+    A map without entries takes a word for each of its cells, and draws no decoys: the next map's words come after.
+    """
+    before = 0
+    for number, shown in enumerate(maps):
+        if len(shown.positions):
+            probes = probes_of(table, number, shown)
+            return replace(probes, cells=probes.cells + before)
+        before += shown.cells
+    return None
 
 
 def probes_of(table: DecoyTable, number: int, shown: Shown) -> Probes:

@@ -11,7 +11,7 @@ from medveil.attacks.guessable_keys import candidates, fitting
 from medveil.attacks.mechanism import Mechanism
 from medveil.attacks.observation import Case, Observation, Picture, Shown
 from medveil.attacks.registry import register_attack
-from medveil.attacks.seeded_decoys import DecoyTable, find_seed, probes_of, recover
+from medveil.attacks.seeded_decoys import DecoyTable, find_seed, first_probes, recover
 from medveil.attacks.views import own_size
 from medveil.attacks.wrong_keys import Fallback, opened, support_scores
 from medveil.codecs.code import SparseCode
@@ -64,7 +64,8 @@ class SeedAttacker:
         space, table = self._mechanism.space, self._table
         if space is None or table is None or self._correction is None:
             return None
-        seed = find_seed(probes_of(table, 0, observation.maps[0]), self._bits)
+        probes = first_probes(table, observation.maps)
+        seed = find_seed(probes, self._bits) if probes is not None else None
         if seed is None:
             return None
         maps = recover(observation, seed, table)

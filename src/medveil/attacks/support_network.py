@@ -185,7 +185,7 @@ class SupportInference:
     knows = "codec, protection and parameters; own images with codes and keys"
     needs = "public code maps"
     cost = "a minute, trains a network"
-    beats = ("reference-decoys", "matched-decoys", "unprotected", "identity-permutation")
+    beats = ("matched-decoys", "identity-permutation")
     family = 3
 
     def refusal(self, knowledge: Knowledge) -> str:

@@ -106,7 +106,7 @@ class ValueThreshold:
     knows = "codec and decoder"
     needs = "public code maps"
     cost = "seconds"
-    beats = ("reference-decoys", "unprotected", "identity-permutation")
+    beats = ("reference-decoys",)
     family = 1
 
     def refusal(self, knowledge: Knowledge) -> str:
@@ -159,7 +159,9 @@ class NaiveDecode:
     knows = "codec and decoder"
     needs = "public code maps, or encoded pixels"
     cost = "seconds"
-    beats = ("matched-decoys", "unprotected", "identity-permutation")
+    beats = (
+        "matched-decoys", "unprotected", "identity-permutation", "unprotected@release", "identity-permutation@release",
+    )  # fmt: skip
     family = 1
 
     def refusal(self, knowledge: Knowledge) -> str:

@@ -66,7 +66,7 @@ class _Family:
     family: ClassVar[int] = 5
     knows = "the public codec and the mechanism; own images with their packages; no key under attack"
     needs = "public codes, encodings or bytes to make a picture of, and some own images"
-    beats: tuple[str, ...] = ("unprotected", "matched-decoys")
+    beats: tuple[str, ...] = ("unprotected", "unprotected@release")
 
     def refusal(self, knowledge: Knowledge) -> str:
         if len(knowledge.own) < _LEAST_OWN:
@@ -131,6 +131,7 @@ class UNetAttack(_Paired):
     name = "unet"
     title = "U-Net from the stranger's picture to the original"
     cost = "tens of seconds, trains a network"
+    beats = ("unprotected", "matched-decoys", "unprotected@release")
 
 
 @register_attack("vnet")
@@ -187,7 +188,6 @@ class CycleGanAttack(_Family):
     title = "CycleGAN, learned without pairs"
     knows = "the public codec and the mechanism; own images, and packages of others whose originals are not used"
     cost = "about a minute, trains four networks"
-    beats = ("unprotected",)
 
     def learn(self, knowledge: Knowledge) -> Attacker:
         darkroom, effort, seed = darkroom_of(knowledge), knowledge.effort, self._seed(knowledge)

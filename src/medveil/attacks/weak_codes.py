@@ -253,6 +253,33 @@ class _InPlace(Keystream):
         return np.arange(cells)
 
 
+class UnmaskedLevels(Sealed):
+    """`sealed`, with permuted places and masked signs, but the level stream in the clear.
+
+    Stands for: a seal of which one mask is left out, or is all zeros by mistake; and for formats that encrypt
+    coefficients and leave their headers. No deviation: `sealing.seal_with` with another stream.
+    """
+
+    name = "unmasked-levels"
+
+    def seal(self, code: SparseCode, shape: Composition, key: bytes) -> PublicCode:
+        return seal_with(code, shape, lambda label: _LevelsInTheClear(key, label))
+
+    def unseal(self, public: PublicCode, shape: Composition, key: bytes) -> SparseCode:
+        return unseal_with(public, shape, lambda label: _LevelsInTheClear(key, label))
+
+
+class _LevelsInTheClear(Keystream):
+    """A keystream that masks no level stream."""
+
+    def __init__(self, key: bytes, label: str) -> None:
+        super().__init__(key, label)
+        self._clear = label == "levels"
+
+    def bytes(self, count: int) -> bytes:
+        return bytes(count) if self._clear else super().bytes(count)
+
+
 class RevealedCells(Sealed):
     """`sealed`, where the attacker is told some of the true entries: cell, sign and level.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from medveil.audit.outcome import AttackResult, ControlResult, Measured, Verdict
+from medveil.audit.outcome import AttackResult, ControlResult, FormCheck, Measured, Verdict
 from medveil.audit.wording import METRIC_NAMES, amount, interval, listed, plural
 
 
@@ -28,39 +28,51 @@ def control_result(
     return ControlResult(name, title, positive, tuple(attacks), by, ok)
 
 
-def conclude(attacks: Sequence[AttackResult], controls: Sequence[ControlResult]) -> tuple[Verdict, tuple[str, ...]]:
+def conclude(
+    attacks: Sequence[AttackResult], controls: Sequence[ControlResult], left_out: Sequence[str] = (),
+    checks: Sequence[FormCheck] = (),
+) -> tuple[Verdict, tuple[str, ...]]:  # fmt: skip
     """The conclusion of an audit, and the sentences that say what led there.
 
     *too-weak* whenever a control did not come out as it must: one that leaks was not broken, or one that does not leak
     was. The sentences still say what was found: a failed control is no excuse for a hole. Also when nothing was broken
     and no control was either: an audit that has found nothing anywhere has not shown that it can find anything, and one
-    in which no attack ran has looked for nothing. Else *broken* if any attack is, *no-evidence* if all that ran are,
-    else *inconclusive*.
+    in which no attack ran has looked for nothing. Else *broken* if any attack is, or if the form of the release
+    fails a check; *no-evidence* if all that ran are; else *inconclusive*. Never *no-evidence* where an attack was left
+    out, failed, or did not run in every round: whoever chooses the attacks would choose the answer.
 
     Args:
         attacks: on the release, those that refused too.
         controls: all that were run.
+        left_out: names of attacks that were not asked for.
+        checks: of the form of the release.
     """
     ran = [attack for attack in attacks if attack.verdict is not None]
     broken = [attack for attack in ran if attack.verdict is Verdict.BROKEN]
     open_ = [attack for attack in ran if attack.verdict is Verdict.INCONCLUSIVE]
-    weak = _weakness(ran, broken, controls)
+    failed = [check for check in checks if not (check.ok or check.of_copy)]
+    weak = _weakness(ran, bool(broken or failed), controls)
     if weak:
         verdict = Verdict.TOO_WEAK
-    elif broken:
+    elif broken or failed:
         verdict = Verdict.BROKEN
     else:
-        verdict = Verdict.INCONCLUSIVE if open_ else Verdict.NO_EVIDENCE
-    told = [*weak, *map(_found, broken), *map(_left_open, open_)]
+        incomplete = left_out or any(attack.failed or attack.partial for attack in attacks)
+        verdict = Verdict.INCONCLUSIVE if open_ or incomplete else Verdict.NO_EVIDENCE
+    told = [
+        *map(_found, broken),
+        *map(_malformed, failed),
+        *weak,
+        *map(_left_open, open_),
+        *_unfinished(attacks, left_out),
+    ]
     quiet = [attack for attack in ran if attack.verdict is Verdict.NO_EVIDENCE]
     if quiet:
         told.append(_ruled_out(quiet))
     return verdict, (*told, *_not_covered(attacks, ran, controls))
 
 
-def _weakness(
-    ran: Sequence[AttackResult], broken: Sequence[AttackResult], controls: Sequence[ControlResult]
-) -> list[str]:
+def _weakness(ran: Sequence[AttackResult], broken: bool, controls: Sequence[ControlResult]) -> list[str]:
     told = []
     for control in controls:
         if control.ok:
@@ -72,10 +84,10 @@ def _weakness(
             )
         else:
             told.append(
-                f"{_capital(control.title)} ({control.name}) leaks, and none of {_tried(control)} found it: a leak of "
+                f"{_capital(control.title)} ({control.name}) leaks, and {_tried(control)}: a leak of "
                 f"this kind in the release would have been missed.{_nearest(control)}"
             )
-    if not ran:
+    if not ran and not broken:
         told.append("No attack could be run on the release: nothing was looked for.")
     elif not broken and not any(control.positive and control.by for control in controls):
         told.append("No control that leaks was broken: whether this audit can find anything is not known.")
@@ -83,7 +95,8 @@ def _weakness(
 
 
 def _tried(control: ControlResult) -> str:
-    return plural(sum(attack.verdict is not None for attack in control.attacks), "attack")
+    tried = sum(attack.verdict is not None for attack in control.attacks)
+    return f"none of {plural(tried, 'attack')} found it" if tried else "no attack could be run on it"
 
 
 def _nearest(control: ControlResult) -> str:
@@ -104,6 +117,11 @@ def _found(attack: AttackResult) -> str:
         if one.verdict is Verdict.BROKEN
     ]
     return f"{attack.title} ({attack.name}) breaks the release: {listed(gains)}."
+
+
+def _malformed(check: FormCheck) -> str:
+    """What is wrong with the form of the release."""
+    return f"The form of the release fails a check ({check.name}). {check.title}: {check.found}"
 
 
 def _left_open(attack: AttackResult) -> str:
@@ -146,12 +164,26 @@ def _ruled_out(quiet: Sequence[AttackResult]) -> str:
     return f"Within the margins: {plural(len(quiet), 'attack')} ({'; '.join(told)})."
 
 
+def _unfinished(attacks: Sequence[AttackResult], left_out: Sequence[str]) -> list[str]:
+    """What keeps an audit from saying that there is no evidence, whatever the attacks that ran found."""
+    told = []
+    if left_out:
+        told.append(f"Not asked for, so that nothing can be ruled out: {listed(list(left_out))}.")
+    failed = [f"{attack.name} ({attack.refusal.rstrip('.')})" for attack in attacks if attack.failed]
+    if failed:
+        told.append(f"Failed while running, so that nothing can be ruled out: {'; '.join(failed)}.")
+    partial = [attack.name for attack in attacks if attack.partial]
+    if partial:
+        told.append(f"Not run on all images, so that nothing can be ruled out: {listed(partial)}.")
+    return told
+
+
 def _not_covered(
     attacks: Sequence[AttackResult], ran: Sequence[AttackResult], controls: Sequence[ControlResult]
 ) -> list[str]:
     """What was not looked for, or by attackers that have not shown that they can see."""
     told = []
-    refused = [f"{attack.name} ({attack.refusal.rstrip('.')})" for attack in attacks if attack.verdict is None]
+    refused = [f"{attack.name} ({attack.refusal.rstrip('.')})" for attack in attacks if _refused(attack)]
     if refused:
         told.append(f"Could not be run on the release, so nothing is said of them: {'; '.join(refused)}.")
     positive = [control for control in controls if control.positive]
@@ -163,6 +195,10 @@ def _not_covered(
     if missed:
         told.append(f"Controls that leak little and were not seen, as they need not be: {listed(missed)}.")
     return told
+
+
+def _refused(attack: AttackResult) -> bool:
+    return attack.verdict is None and not attack.failed
 
 
 def _gain(one: Measured) -> str:

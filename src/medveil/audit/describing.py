@@ -12,6 +12,7 @@ from medveil.attacks.attack import Attack
 from medveil.audit.merging import partners_of
 from medveil.audit.outcome import Sample
 from medveil.audit.subjecting import Subjected
+from medveil.audit.wording import plural
 from medveil.releases.release import Release
 
 _PACKAGES = ("medveil", "numpy", "scipy", "scikit-learn", "torch", "monai")
@@ -48,11 +49,12 @@ def settings_of(subjected: Subjected, attacks: Sequence[Attack], threads: int) -
     }
 
 
-def told_settings(settings: Mapping[str, Any], *, chosen: bool) -> dict[str, Any]:
+def told_settings(settings: Mapping[str, Any], *, chosen: bool, left_out: Sequence[str] = ()) -> dict[str, Any]:
     """The same for a report: without the digest of the images, which would tell whoever has them that they are these.
 
     Args:
         chosen: whether the user named the attacks.
+        left_out: names of those that there are and that were not asked for.
     """
     preset = {name: value for name, value in settings["preset"].items() if name not in ("name", "purpose")}
     return {
@@ -61,6 +63,7 @@ def told_settings(settings: Mapping[str, Any], *, chosen: bool) -> dict[str, Any
         "threads": settings["threads"],
         "attacks": settings["attacks"],
         "chosen": chosen,
+        "left_out": list(left_out),
         "limits": preset,
         **settings["version"],
     }
@@ -73,6 +76,7 @@ def data_facts(subjected: Subjected, samples: Sequence[Sample]) -> dict[str, Any
     tested = [subject for plan in first for subject in plan.tested]
     return {
         "images": len(tested),
+        "packages": material.counts.get("packages", 0),
         "patients": len({subject.patient for subject in tested}),
         "patients_with_several": _several([subject.patient for subject in tested]),
         "strata": len({subject.stratum for subject in tested}),
@@ -104,6 +108,15 @@ def cautions(subjected: Subjected) -> tuple[str, ...]:
     lost = material.counts.get("packages_without_original", 0)
     if lost:
         told.append(f"{lost} packages were not attacked, since their originals are not among those that were given.")
+    closed = material.counts.get("packages_closed_to_key", 0)
+    if closed:
+        told.append(f"Not attacked, since this key does not say whose they are: {plural(closed, 'package')}.")
+    other = material.counts.get("originals_of_another_size", 0)
+    if other:
+        told.append(
+            "Not attacked, since their originals have another size now, and so have changed since they were shared: "
+            f"{plural(other, 'package')}."
+        )
     if material.counts.get("matched_by_path_only"):
         told.append("Some originals were found by their path alone: their files have changed since they were shared.")
     if material.counts.get("mixed_depths"):

@@ -3,6 +3,8 @@
     [audit]
     conclusion = ["no-evidence", "inconclusive"]   # conclusions that are let through
     verdicts = ["no-evidence", "inconclusive"]     # the same for every single attack
+    preset = "standard"                            # this one at least
+    attacks = "all"                                # none was left out
 
     [attacks]                                      # the strongest attack must stay at or below
     psnr = 20.0                                    # dB of its picture, the mean over the images
@@ -18,7 +20,10 @@
     psnr = 38.0                                    # at least: psnr, ssim, ms_ssim
     rmse = 4.0                                     # at most: rmse, mae, me (without its sign)
 
-Everything is optional. What the audit could not measure does not pass: a threshold on it counts as passed over.
+Everything is optional, but an empty gate is refused. Without `conclusion` every conclusion is let through, that of an
+audit which is too weak to conclude as well. With it, an attack that broke the release counts as passed over, whatever
+controls make of the conclusion, unless "broken" is among those let through. What the audit could not measure does not
+pass: a threshold on it counts as passed over.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from medveil.audit.outcome import METRICS, AttackResult, Audit, TierFidelity, Verdict
+from medveil.audit.schema import broken_by
 from medveil.errors import IntegrityError, UsageError
 from medveil.files.reading import read_regular
 from medveil.keys.tiers import Tier
@@ -41,7 +47,10 @@ _AUDIT = {
     "conclusion": tuple(verdict.value for verdict in Verdict),
     "verdicts": tuple(verdict.value for verdict in Verdict if verdict is not Verdict.TOO_WEAK),
 }
+_PRESETS = ("quick", "standard", "paper")
+_WORDS = {"preset": _PRESETS, "attacks": ("all",)}
 _MAX_BYTES = 1 << 16
+_MOST = 1e6  # no figure comes near; NaN is not within it either
 
 
 @dataclass(frozen=True)
@@ -50,11 +59,13 @@ class Gate:
 
     Attributes:
         audit: for `conclusion` and `verdicts`, those that are let through.
+        asked: `preset`, the least one, and `attacks`, "all"; where the gate has them.
         attacks: metric, or metric_advantage, to the most that is let through.
         fidelity: tier to metric to the least, or most, that is let through.
     """
 
     audit: Mapping[str, tuple[str, ...]]
+    asked: Mapping[str, str]
     attacks: Mapping[str, float]
     fidelity: Mapping[str, Mapping[str, float]]
 
@@ -70,11 +81,14 @@ def read_gate(path: Path) -> Gate:
         raise UsageError(f"the gate is not TOML: {error}") from None
     _check_keys(value, ("audit", "attacks", "fidelity"), "the gate")
     tables = {name: _table(value.get(name, {}), f"[{name}]") for name in ("audit", "attacks", "fidelity")}
-    _check_keys(tables["audit"], _AUDIT, "[audit]")
+    _check_keys(tables["audit"], (*_AUDIT, *_WORDS), "[audit]")
     _check_keys(tables["attacks"], _ATTACKS, "[attacks]")
     _check_keys(tables["fidelity"], [tier.value for tier in Tier], "[fidelity]")
+    if not any(tables[name] for name in ("audit", "attacks")) and not any(tables["fidelity"].values()):
+        raise UsageError("the gate has no threshold, so that everything would go through it")
     return Gate(
-        {key: _verdicts(key, names) for key, names in tables["audit"].items()},
+        {key: _verdicts(key, names) for key, names in tables["audit"].items() if key in _AUDIT},
+        {key: _word(key, word) for key, word in tables["audit"].items() if key in _WORDS},
         _numbers(tables["attacks"], "[attacks]"),
         {tier: _fidelity(tier, table) for tier, table in tables["fidelity"].items()},
     )
@@ -85,6 +99,7 @@ def passed_thresholds(gate: Gate, audit: Audit) -> tuple[str, ...]:
     found = []
     if "conclusion" in gate.audit and audit.conclusion.value not in gate.audit["conclusion"]:
         found.append(f"the conclusion is {audit.conclusion.value}")
+    found += _broken(gate, audit) + _asked(gate, audit)
     if "verdicts" in gate.audit:
         for attack in audit.attacks:
             if attack.verdict is not None and attack.verdict.value not in gate.audit["verdicts"]:
@@ -95,6 +110,28 @@ def passed_thresholds(gate: Gate, audit: Audit) -> tuple[str, ...]:
     for tier, limits in gate.fidelity.items():
         found += _too_far(tier, limits, measured.get(tier))
     return tuple(found)
+
+
+def _broken(gate: Gate, audit: Audit) -> list[str]:
+    """Attacks that broke the release, unless the gate lets "broken" through or has said it of the conclusion."""
+    names, allowed = broken_by(audit), gate.audit.get("conclusion")
+    if not names or allowed is None or Verdict.BROKEN.value in allowed or audit.conclusion is Verdict.BROKEN:
+        return []
+    return [f"the release was broken by {', '.join(names)}"]
+
+
+def _asked(gate: Gate, audit: Audit) -> list[str]:
+    found = []
+    least, preset = gate.asked.get("preset"), audit.settings.get("preset")
+    if least is not None and preset not in _PRESETS[_PRESETS.index(least) :]:
+        found.append(f"the preset is {preset}; the gate asks for {least} at least")
+    if "attacks" in gate.asked:
+        left_out = audit.settings.get("left_out")
+        if left_out is None:
+            found.append("it is not known whether all attacks were asked for, and the gate wants all of them")
+        elif left_out:
+            found.append(f"these attacks were not asked for, and the gate wants all of them: {', '.join(left_out)}")
+    return found
 
 
 def _too_strong(key: str, limit: float, attacks: tuple[AttackResult, ...]) -> list[str]:
@@ -148,9 +185,15 @@ def _check_keys(table: Mapping[str, Any], allowed: Iterable[str], where: str) ->
 
 def _numbers(table: Mapping[str, Any], where: str) -> dict[str, float]:
     for key, value in table.items():
-        if type(value) not in (int, float) or value != value:
-            raise UsageError(f"{key} in {where} of the gate is not a number")
+        if type(value) not in (int, float) or not _MOST >= value >= -_MOST:
+            raise UsageError(f"{key} in {where} of the gate is not a number, or one that nothing could pass")
     return {key: float(value) for key, value in table.items()}
+
+
+def _word(key: str, value: Any) -> str:
+    if value not in _WORDS[key]:
+        raise UsageError(f"{key} in [audit] of the gate is not one of {', '.join(_WORDS[key])}")
+    return str(value)
 
 
 def _verdicts(key: str, value: Any) -> tuple[str, ...]:

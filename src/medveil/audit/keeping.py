@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.audit.outcome import Example, Pairs, Sample
-from medveil.audit.report import HTML, JSON
+from medveil.audit.report import FIGURES, HTML, JSON, OWN_FIGURE
+from medveil.audit.schema import is_record
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.files.atomic import (
     empty_folder,
@@ -33,9 +34,13 @@ from medveil.files.atomic import (
 )
 from medveil.files.reading import read_regular
 from medveil.releases.staging import clear, held, refuse_inside_release, staging_of
+from medveil.releases.state import MARK
 
 _SETTINGS, _UNITS, _REPORT, _FORMER = "settings.json", "units", "report", ".former"
+_STAGED = {MARK, _SETTINGS, _UNITS, _REPORT, _FORMER}
+_TEMPORARY = ".tmp"
 _MAX_UNIT = 1 << 30
+_MAX_REPORT = 1 << 28
 _MAX_SETTINGS = 1 << 20
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
@@ -86,11 +91,33 @@ def check_out(out: Path, release: Path, originals: Path, *, force: bool) -> Path
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not force:
             raise TargetExistsError("the output folder holds files", hint="name a new folder, or --force to replace it")
-        if not (out / JSON).is_file() or not (out / HTML).is_file():
+        if not _is_audit(out):
             raise TargetExistsError(
-                "the output is there and is not an audit, so that --force does not replace it", hint="name a new folder"
+                "the output is there and is not an audit, or not only one, so that --force does not replace it",
+                hint="name a new folder, or move what is not the audit's out of it",
             )
     return out
+
+
+def _is_audit(folder: Path) -> bool:
+    """Whether a folder holds the files of an audit, and nothing else."""
+    entries = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
+    figures = entries.pop(FIGURES, None)
+    if set(entries) != {HTML, JSON} or not all(_is_plain(path) for path in entries.values()):
+        return False
+    if figures is not None:
+        if figures.is_symlink() or not figures.is_dir():
+            return False
+        if not all(_is_plain(path) and OWN_FIGURE.fullmatch(path.name) for path in figures.iterdir()):
+            return False
+    try:
+        return is_record(json.loads(read_regular(folder / JSON, limit=_MAX_REPORT, what="report")))
+    except (MedveilError, OSError, ValueError, RecursionError):
+        return False
+
+
+def _is_plain(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 @contextmanager
@@ -104,23 +131,35 @@ def keeping(out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool
         force: begin anew where something is there.
 
     Raises:
-        TargetExistsError: an interrupted audit is there and neither was asked for, or somebody else's folder.
+        TargetExistsError: an interrupted audit is there and neither was asked for, or somebody else's folder, or one in
+            which another command works.
         UsageError: it was begun with other settings, release, images or versions.
     """
-    partial = staging_of(out)
-    try:
-        with held(partial):
+    partial = staging_of(out, "an audit")
+    with held(partial, "audit"):
+        _refuse_others(partial)
+        try:
             os.chmod(partial, _PRIVATE_FOLDER)
-            _begin(partial, settings, resume=resume, force=force)
+            _begin(partial, out, settings, resume=resume, force=force)
             yield Keeper(partial, settings)
-    except OSError as error:
-        raise MedveilError(
-            f"the audit cannot be written: {error.strerror or type(error).__name__}",
-            hint="see to space and permissions, and run the same command with --resume",
-        ) from None
+        except OSError as error:
+            raise MedveilError(
+                f"the audit could not read or write a file: {error.strerror or type(error).__name__}",
+                hint="see to space and permissions, and run the same command with --resume",
+            ) from None
 
 
-def _begin(partial: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> None:
+def _refuse_others(partial: Path) -> None:
+    """A release grows in a folder of that name too: nothing of it may be taken for an audit's, and removed."""
+    others = {path.name for path in partial.iterdir() if path.suffix != _TEMPORARY} - _STAGED
+    if others:
+        raise TargetExistsError(
+            "the folder <audit>.partial holds unfinished work of another command, as of an interrupted share",
+            hint="finish that first, or choose another output; nothing was touched",
+        )
+
+
+def _begin(partial: Path, out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> None:
     path = partial / _SETTINGS
     wanted = _canonical(settings)
     if path.exists():
@@ -135,11 +174,20 @@ def _begin(partial: Path, settings: Mapping[str, Any], *, resume: bool, force: b
             raise TargetExistsError(
                 "an interrupted audit is there", hint="--resume goes on with it, --force begins anew"
             )
-        if not resume:
-            clear(partial)
+    if not resume:
+        _restore_former(partial, out)
+        clear(partial)
     make_folder(partial / _UNITS)
     os.chmod(partial / _UNITS, _PRIVATE_FOLDER)
     write_bytes(path, wanted, mode=_PRIVATE_FILE, overwrite=True)
+
+
+def _restore_former(partial: Path, out: Path) -> None:
+    """An audit that was about to be replaced, when that was interrupted, stays until there is another."""
+    former = partial / _FORMER
+    if former.is_dir() and not (out.exists() and (out.is_file() or any(out.iterdir()))):
+        os.replace(former, out)
+        flush_folders({out.parent, partial})
 
 
 def _different(begun: bytes, settings: Mapping[str, Any]) -> list[str]:
@@ -168,6 +216,9 @@ def finish(keeper: Keeper, out: Path) -> None:
     former = keeper.folder / _FORMER
     flush_tree(report)
     if out.exists():
+        if former.exists():  # of an interrupted replacement that came to its end otherwise
+            empty_folder(former)
+            remove_empty_folders(former)
         os.replace(out, former)
     os.replace(report, out)
     flush_folders({out.parent, keeper.folder})

@@ -103,12 +103,13 @@ class _File:
 
 @dataclass(frozen=True)
 class _Match:
-    """A package, its size class, and the file that it was made of."""
+    """A package, its size class, and the file that it was made of, which may have changed since."""
 
     entry: PackageEntry
     place: float
     bucket: Bucket
     file: _File
+    changed: bool
 
 
 def owner_ring(release: Release, identity: Opener) -> KeyRing:
@@ -166,7 +167,7 @@ def gather(
     images = _read_all(chosen, counts, tick)
     for index, match in enumerate(matched):
         image = images[index]
-        if image is not None and Bucket.of(*image.pixels.shape) != match.bucket:  # a file of that name, and no more
+        if image is not None and not _of_one_size(release, ring, match, image):  # a file of that name, and no more
             images[index] = None
             counts["originals_of_another_size"] += 1
     window = _window([image for image in images if image is not None])
@@ -185,6 +186,18 @@ def gather(
         tuple(holdings), tuple(outside), window, manifest is not None, lengths, dict(counts),
         _digest(release, chosen, subjects),
     )  # fmt: skip
+
+
+def _of_one_size(release: Release, ring: KeyRing, match: _Match, image: Image) -> bool:
+    """Whether a package holds an image of this size. Only a file that has changed since is compared to the pixel."""
+    if Bucket.of(*image.pixels.shape) != match.bucket:
+        return False
+    if not match.changed:
+        return True
+    opened = release.open_package(match.entry, ring, release.codec(ring))
+    return (
+        opened is not None and isinstance(opened.content, Image) and opened.content.pixels.shape == image.pixels.shape
+    )
 
 
 def _files(
@@ -240,8 +253,9 @@ def _matched(
         if original is None:
             counts["packages_without_original"] += 1
             continue
-        counts["matched_by_path_only"] += original.sha256 != origin.sha256
-        found.append(_Match(entry, number / max(len(entries) - 1, 1), package.header.bucket, original))
+        changed = original.sha256 != origin.sha256
+        counts["matched_by_path_only"] += changed
+        found.append(_Match(entry, number / max(len(entries) - 1, 1), package.header.bucket, original, changed))
     return found
 
 

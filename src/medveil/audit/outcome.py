@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from medveil.attacks.observation import Picture
 
 METRICS = ("psnr", "ssim", "support_auc", "linkage_auc")
+ROUNDS_REFUSED = "rounds_refused"
+"""The extra figure that counts the rounds in which an attack could not be run."""
+_FAILURE = re.compile(r"[A-Za-z]+Error: ")
 
 
 class Verdict(StrEnum):
@@ -61,7 +65,8 @@ class Sample:
         pairs: of linkage, or None.
         extra: further figures, name to number (top-1, gallery size …).
         examples: a few images for the report.
-        refusal: why the attack makes no sense here; then everything else is empty.
+        refusal: why the attack makes no sense here, or, after the name of an error, why it failed while it ran; then
+            everything else is empty.
         seconds: that it took.
     """
 
@@ -86,7 +91,8 @@ class Measured:
         attacker, baseline: means over the images: with the package, and with another package (linkage: 0.5).
         advantage: attacker less baseline.
         ci: two-sided 95 % interval of the advantage, patient bootstrap.
-        upper: one-sided 95 % upper bound of the advantage, Holm-corrected over all tests of the report.
+        upper: one-sided 95 % upper bound of the advantage, Holm-corrected over all tests on the release, or on one
+            control: each of them is a family of its own.
         p: one-sided, against no advantage, by permutation, Holm-corrected likewise.
         margin: the largest advantage that counts as none.
         smallest_visible: the smallest advantage that this audit would have seen with 80 % power.
@@ -115,7 +121,7 @@ class AttackResult:
     """One attack on one mechanism, judged.
 
     Attributes:
-        verdict: None where the attack was refused.
+        verdict: None where the attack was refused, or failed.
         pairs: of linkage, for its curve; or None.
         Others as in `Sample`.
     """
@@ -130,6 +136,16 @@ class AttackResult:
     refusal: str = ""
     seconds: float = 0.0
     pairs: Pairs | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was begun and ended with an error: that is no answer, where a refusal is one."""
+        return self.verdict is None and _FAILURE.match(self.refusal) is not None
+
+    @property
+    def partial(self) -> bool:
+        """Whether it ran, but not in every round, so that some images were not attacked."""
+        return self.verdict is not None and self.extra.get(ROUNDS_REFUSED, 0.0) > 0
 
 
 @dataclass(frozen=True)
@@ -182,16 +198,38 @@ class TierFidelity:
 
 
 @dataclass(frozen=True)
+class FormCheck:
+    """One check of the form of a release.
+
+    Attributes:
+        name, title: of the check.
+        found: what was found, in numbers; no name of an image, a file or a patient.
+        ok: whether that is as it must be.
+        of_copy: it tells of this copy of the folder and not of the release: worth a look, and no leak by itself.
+    """
+
+    name: str
+    title: str
+    found: str
+    ok: bool
+    of_copy: bool = False
+
+
+@dataclass(frozen=True)
 class Audit:
     """Everything that a report says.
 
     Attributes:
         release: what everybody can read of the release: id, protection, codec, quality, tiers, packages, bytes.
-        settings: preset, seed, attacks, effort, versions, threads.
+        settings: preset, seed, attacks, those left out, effort, versions, threads.
         data: counts of images, patients, strata, folds, own images.
-        sensitivity: control name (share of revealed cells) to the attack's advantage per metric; the audit's own curve.
+        fidelity: of each tier.
+        attacks, controls: judged.
+        tasks: further measurements, as they come.
+        conclusion: of the whole.
         beside: why the conclusion is what it is, a sentence a line.
         seconds: of the whole audit.
+        checks: of the form of the release.
     """
 
     release: Mapping[str, Any]
@@ -204,3 +242,4 @@ class Audit:
     conclusion: Verdict
     beside: tuple[str, ...]
     seconds: float
+    checks: tuple[FormCheck, ...] = ()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HTML, JSON, FIGURES = "report.html", "report.json", "figures"
 _TEMPLATE = "report.html.j2"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
-_OWN_FIGURE = re.compile(r"(advantage|linkage|matrix|sensitivity|fidelity-.+|strip-.+|worst-.+)\.(svg|png)")
+OWN_FIGURE = re.compile(r"(advantage|linkage|matrix|sensitivity|fidelity-.+|strip-.+|worst-.+)\.(svg|png)")
 _LIKE_PUBLISHED = ("matched-decoys", "reference-decoys")
 
 
@@ -49,7 +49,7 @@ def write_report(audit: Audit, folder: Path, *, pictures: bool = True) -> None:
         for place in (folder, figures):
             make_folder(place)
             os.chmod(place, _PRIVATE_FOLDER)
-        remove_all(path for path in sorted(figures.iterdir()) if _OWN_FIGURE.fullmatch(path.name))
+        remove_all(path for path in sorted(figures.iterdir()) if OWN_FIGURE.fullmatch(path.name))
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "input/output error"
         raise MedveilError(f"the report's folder could not be prepared: {reason}") from None
@@ -121,7 +121,7 @@ def _environment() -> Any:
     }
     environment.globals |= {
         name: getattr(wording, name)
-        for name in ("question", "answer", "measured_risk", "grounds", "not_shown", "repeat_command", "HEADLINES")
+        for name in ("question", "answer", "measured_risk", "grounds", "not_shown", "repeat_command")
     }
     return environment
 

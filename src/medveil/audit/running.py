@@ -12,7 +12,8 @@ from typing import Any
 
 from medveil.attacks.attack import Attack
 from medveil.attacks.controls import Control
-from medveil.attacks.registry import chosen_attacks
+from medveil.attacks.registry import attack_names, chosen_attacks
+from medveil.audit.checks import form_checks
 from medveil.audit.conclusion import conclude, control_result
 from medveil.audit.controlling import CHEAP, bench_of, chosen_controls, chosen_pairs, control_round, of_control
 from medveil.audit.describing import cautions, data_facts, public_facts, settings_of, told_settings
@@ -82,8 +83,10 @@ def audit_release(
         told.begin("reading the release and the originals")
         subjected = subject_release(release, identity, originals, manifest, spent, seed, out=out, tick=told.tick)
         settings = settings_of(subjected, chosen, count)
+        left_out = tuple(name for name in attack_names() if name not in {attack.name for attack in chosen})
+        shown = told_settings(settings, chosen=bool(attacks), left_out=left_out)
         with keeping(out, settings, resume=resume, force=force) as keeper:
-            audit = _audit(subjected, chosen, keeper, told, told_settings(settings, chosen=bool(attacks)), start)
+            audit = _audit(subjected, identity, chosen, keeper, told, shown, start)
             told.begin("writing the report")
             write_report(audit, report_folder(keeper), pictures=pictures)
             finish(keeper, out)
@@ -110,8 +113,8 @@ def fixed_threads(threads: int) -> Iterator[int]:
 
 
 def _audit(
-    subjected: Subjected, attacks: Sequence[Attack], keeper: Keeper, told: Progress, settings: Mapping[str, Any],
-    start: float,
+    subjected: Subjected, identity: Opener, attacks: Sequence[Attack], keeper: Keeper, told: Progress,
+    settings: Mapping[str, Any], start: float,
 ) -> Audit:  # fmt: skip
     preset, seed = subjected.preset, subjected.seed
     controls = chosen_controls(attacks, preset)
@@ -120,11 +123,14 @@ def _audit(
     on_release = _on_release(subjected, attacks, keeper, told)
     on_controls = _on_controls(subjected, pairs, keeper, told)
     tiers = _fidelity(subjected, told)
+    since = told.begin("checks of the form")
+    checks = form_checks(subjected.release, identity)
+    told.end(since)
     told.begin("judging")
     titles = {attack.name: attack.title for attack in attacks}
 
     def judgement(samples: Sequence[Sample], *names: str) -> tuple[AttackResult, ...]:
-        """Many tests at once are a matter of one question: what of the release, and what of each control."""
+        """Many tests at once are a matter of one question: the release, and each control, are families of their own."""
         bare = [without_partners(sample) for sample in samples]
         return judge(bare, titles, Judging(resamples=preset.resamples), generator_of(seed, "judging", *names))
 
@@ -133,10 +139,10 @@ def _audit(
         _judged(control, judgement([each for each in on_controls if each.mechanism == control.name], control.name))
         for control in controls
     )
-    conclusion, beside = conclude(against, judged)
+    conclusion, beside = conclude(against, judged, settings["left_out"], checks)
     return Audit(
         public_facts(subjected.release), settings, data_facts(subjected, on_release), tiers, against, judged, (),
-        conclusion, (*beside, *cautions(subjected)), time.perf_counter() - start,
+        conclusion, (*beside, *cautions(subjected)), time.perf_counter() - start, checks,
     )  # fmt: skip
 
 
@@ -220,7 +226,7 @@ def _weights(subjected: Subjected, attacks: Sequence[Attack], pairs: Sequence[tu
     for control, attack in pairs:
         found += [_PUBLISHING * lighter] * (control.name != former) + [_weight(attack) * lighter]
         former = control.name
-    return found + [_QUICK for _ in subjected.release.manifest.tiers]
+    return [*found, *(_QUICK for _ in subjected.release.manifest.tiers), _QUICK]
 
 
 def _weight(attack: Attack) -> float:

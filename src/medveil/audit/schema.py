@@ -22,6 +22,7 @@ SIGNIFICANT_DIGITS = 6
 POOLING = "all pixels of all opened images of the tier, as working pictures, in one histogram"
 
 _SEVERITY = {Verdict.BROKEN: 3, Verdict.TOO_WEAK: 2, Verdict.INCONCLUSIVE: 1, Verdict.NO_EVIDENCE: 0}
+_OWN_KEYS = ("schema", "release", "settings", "data", "attacks", "controls", "conclusion", "because")
 _CURVE = "revealed-"
 _MUST_BREAK = 10.0
 
@@ -36,16 +37,25 @@ def record_of(audit: Audit) -> dict[str, Any]:
         "attacks": [_attack(result) for result in ranked(audit.attacks)],
         "refused": _refused(audit.attacks),
         "controls": [_control(control) for control in audit.controls],
+        "checks": [asdict(check) for check in audit.checks],
         "matrix": {control.name: matrix_column(control.attacks) for control in audit.controls},
         "sensitivity": sensitivity(audit.controls),
         "fidelity": [_fidelity(tier) for tier in audit.fidelity],
         "tasks": [dict(task) for task in audit.tasks],
         "conclusion": audit.conclusion.value,
+        "broken_by": list(broken_by(audit)),
         "because": list(audit.beside),
         "seconds": audit.seconds,
     }
     plain = _plain(record)
     return dict(plain)
+
+
+def is_record(value: Any) -> bool:
+    """Whether a value that was read is that of a report.json: of this schema or an earlier one."""
+    if not isinstance(value, dict) or not set(_OWN_KEYS) <= set(value):
+        return False
+    return type(value["schema"]) is int and 1 <= value["schema"] <= SCHEMA
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
@@ -62,6 +72,12 @@ def ranked(results: Iterable[AttackResult]) -> list[AttackResult]:
     """The attacks that were run, strongest first; equals stay in their order."""
     ran = [result for result in results if result.verdict is not None]
     return sorted(ran, key=_strength, reverse=True)
+
+
+def broken_by(audit: Audit) -> tuple[str, ...]:
+    """What broke the release, strongest first, whatever the controls say and the conclusion is; then failed checks."""
+    broken = (result.name for result in ranked(audit.attacks) if result.verdict is Verdict.BROKEN)
+    return (*broken, *(check.name for check in audit.checks if not (check.ok or check.of_copy)))
 
 
 def sensitivity(controls: Iterable[ControlResult]) -> list[dict[str, Any]]:
@@ -144,7 +160,13 @@ def _attack(result: AttackResult) -> dict[str, Any]:
 
 def _refused(results: Iterable[AttackResult]) -> list[dict[str, Any]]:
     return [
-        {"name": result.name, "title": result.title, "level": result.mechanism, "reason": result.refusal}
+        {
+            "name": result.name,
+            "title": result.title,
+            "level": result.mechanism,
+            "reason": result.refusal,
+            "failed": result.failed,
+        }
         for result in results
         if result.verdict is None
     ]

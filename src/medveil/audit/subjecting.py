@@ -72,7 +72,7 @@ def subject_release(
     ring = owner_ring(release, identity)
     codec = release.codec(ring)
     limits = Limits(max(preset.tested_images, preset.fidelity_images) + preset.own_images, preset.own_images)
-    skip = (release.folder, out, staging_of(out))
+    skip = (release.folder, out, staging_of(out, "an audit"))
     material = gather(
         release, ring, originals, manifest, skip=skip, limits=limits, working=preset.effort.working, seed=seed,
         tick=tick,

@@ -20,7 +20,12 @@ PSNR_CAP = 100.0
 LEAST_PATIENTS = 5
 """With fewer nothing is concluded, whatever the numbers say."""
 
+LEAST_ALIKE = 20
+"""Patients at least to rule anything out where all differences are equal: that all of five show nothing leaves room for
+much that shows in one patient of three."""
+
 _PER_IMAGE = ("psnr", "ssim", "support_auc")
+_NO_SPREAD = 1e-12  # below what rounding makes of equal numbers
 _DRAWS_KEPT = 1 << 23
 _PAIR_DRAWS = 1 << 25
 
@@ -49,7 +54,7 @@ class Judging:
     alpha_broken: float = 0.01
     alpha_bound: float = 0.05
     power: float = 0.8
-    coverage: float = 0.5
+    coverage: float = 0.9
     resamples: int = 2000
 
 
@@ -85,6 +90,11 @@ class _Test:
         return float(self.draws.std()) * math.sqrt((self.freedom + 1) / self.freedom)
 
     @property
+    def few(self) -> bool:
+        """Whether so few patients carry it that nothing is ruled out, whatever the spread says."""
+        return self.patients < (LEAST_PATIENTS if self.error > _NO_SPREAD else LEAST_ALIKE)
+
+    @property
     def freedom(self) -> float:
         """Degrees of freedom; a half where there is hardly more than one patient, which rules out next to nothing."""
         return max(self.effective - 1, 0.5)
@@ -94,7 +104,7 @@ class _Test:
 
         The percentile sees skewness, but never beyond the patients there are; the t bound knows that few are few.
         """
-        if self.patients < LEAST_PATIENTS:
+        if self.few:
             return math.inf
         from scipy.stats import t
 
@@ -105,12 +115,12 @@ class _Test:
 
     def p_beyond(self, margin: float) -> float:
         """p of "the advantage is above the margin", matching `upper`: at most a level where that bound is within."""
-        if self.patients < LEAST_PATIENTS:
+        if self.few:
             return 1.0
         from scipy.stats import t
 
         share = float(np.mean(self.draws > margin))
-        if self.error == 0:
+        if self.error <= _NO_SPREAD:
             return share
         return max(share, float(t.cdf((self.advantage - margin) / self.error, self.freedom)))
 
@@ -120,7 +130,7 @@ class _Test:
         None could where all sign flips together are too few for the level, where the attacker answered the same to
         every package and so had no way of showing anything, or where it would be more than an AUC or SSIM can have.
         """
-        if self.error == 0 or self.patients < LEAST_PATIENTS or 0.5**self.patients > level:
+        if self.error <= _NO_SPREAD or self.patients < LEAST_PATIENTS or 0.5**self.patients > level:
             return math.inf
         from scipy.stats import t
 
@@ -131,19 +141,19 @@ class _Test:
 def judge(
     samples: Sequence[Sample], titles: Mapping[str, str], settings: Judging, generator: np.random.Generator
 ) -> tuple[AttackResult, ...]:
-    """Judge every metric of every sample, corrected over all of them together.
+    """Judge every metric of every sample, corrected over all of them together: they are one family of tests.
 
     *broken*: Holm-adjusted one-sided p (sign flips of whole patients) below `alpha_broken`. Else *no-evidence*: the
-    one-sided upper bound of the advantage at Holm's level is within the margin, at least 5 patients carry it, at least
-    the share `coverage` of the images has a value, and, for an AUC, it does not lie below ½ by more than the margin
-    either (whoever turns such a score round wins). Else *inconclusive*. An attack is broken if any metric is,
-    no-evidence if all are, else inconclusive; None where it was refused.
+    one-sided upper bound of the advantage at Holm's level is within the margin, at least 5 patients carry it, 20 where
+    all differences are equal, at least the share `coverage` of the images has a value, and, for an AUC, it does not lie
+    below ½ by more than the margin either (whoever turns such a score round wins). Else *inconclusive*. An attack is
+    broken if any metric is, no-evidence if all are, else inconclusive; None where it was refused.
 
-    The advantage is a mean over images. An advantage that only a few patients have, none of whom is in the sample, is
-    beyond any such bound.
+    The advantage is a mean over images. An advantage that only a few patients have is beyond any such bound where none
+    of them is in the sample, and within the margin where they are few enough.
 
     Args:
-        samples: all that the report tells of, controls too.
+        samples: of one question: all attacks on the release, or on one control.
         titles: attack name to title; its name where there is none.
         settings: margins and levels.
         generator: of all draws; the same one gives the same result.
@@ -180,7 +190,7 @@ def judge(
 
 
 class _Bootstrap:
-    """Draws for all tests of a report: as many as their number needs, shared by tests with as many patients."""
+    """Draws for all tests of a family: as many as their number needs, shared by tests with as many patients."""
 
     def __init__(self, settings: Judging, tests: int, generator: np.random.Generator) -> None:
         # The least p after Holm is tests/(flips + 1): a quarter of what has to be passed. Ten draws beyond each bound.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medveil.audit.outcome import AttackResult, Audit, Measured, Verdict
-from medveil.audit.schema import expected_of, leading, ranked
+from medveil.audit.schema import broken_by, expected_of, leading, ranked
 
 NOT_MEASURED = "not measured"
 
@@ -36,6 +36,7 @@ HEADLINES = {
     Verdict.INCONCLUSIVE: "Inconclusive: this audit neither found a leak nor could rule one out.",
     Verdict.TOO_WEAK: "Too weak to conclude: this audit did not pass its own controls.",
 }
+_MOST_OF_IT = 0.9
 _ADVICE = {
     Verdict.BROKEN: "Treat what was found as readable by everybody who holds the release folder.",
     Verdict.NO_EVIDENCE: "That is a statement about these attacks on these images, not a proof.",
@@ -122,16 +123,28 @@ def question(audit: Audit) -> str:
     )
 
 
+def headline(audit: Audit) -> str:
+    """The conclusion in one sentence. What broke the release is told in it even where a control failed."""
+    found = broken_by(audit)
+    if audit.conclusion is not Verdict.TOO_WEAK or not found:
+        return HEADLINES[audit.conclusion]
+    return (
+        f"Too weak to conclude, and yet broken by {listed(found)}: this audit did not pass its own controls, and an "
+        "attacker without a key gets something out of this release."
+    )
+
+
 def answer(audit: Audit) -> str:
     """The answer, in one paragraph."""
     attacks = ranked(audit.attacks)
     counts = {verdict: [a for a in attacks if a.verdict is verdict] for verdict in Verdict}
-    parts = [HEADLINES[audit.conclusion]]
+    parts = [headline(audit), *_part_of_it(audit)]
     if not attacks:
         parts.append("No attack could be run on the release.")
     elif audit.conclusion is Verdict.BROKEN:
         broken = counts[Verdict.BROKEN]
         parts.append(f"{len(broken)} of {plural(len(attacks), 'attack')} succeeded.")
+        parts += _form(audit)
     else:
         parts.append(_tally(len(attacks), counts))
     if audit.conclusion is Verdict.TOO_WEAK:
@@ -139,12 +152,36 @@ def answer(audit: Audit) -> str:
         if failed:
             parts.append(f"Controls that did not come out as they must: {listed(failed)}.")
         if counts[Verdict.BROKEN]:
-            parts.append("The attacks that succeeded did so all the same: what they found is there.")
+            parts.append(_despite(audit))
     strongest = next(((a, lead) for a in attacks if (lead := leading(a)) is not None), None)
     if strongest is not None:
         parts.append(f"The strongest: {measured_sentence(*strongest)}")
     parts.append(_ADVICE[audit.conclusion])
     return " ".join(parts)
+
+
+def _form(audit: Audit) -> list[str]:
+    """A sentence where the form of the release fails a check."""
+    failed = [check.name for check in audit.checks if not (check.ok or check.of_copy)]
+    return [f"Checks of the form that it fails: {listed(failed)}."] if failed else []
+
+
+def _despite(audit: Audit) -> str:
+    """What a failed control means for what was found."""
+    if any(not control.ok and not control.positive for control in audit.controls):
+        return "What was found in this release may not be there, since something was found where there is nothing."
+    return "The attacks that succeeded did so all the same: what they found is there."
+
+
+def _part_of_it(audit: Audit) -> list[str]:
+    """A sentence where much of the release was not looked at."""
+    told = []
+    packages = audit.data.get("packages")
+    for name, what in (("images", "attacked"), ("packages_with_original", "compared with their originals")):
+        count = audit.data.get(name)
+        if isinstance(packages, int) and isinstance(count, int) and count < _MOST_OF_IT * packages:
+            told.append(f"Only {count} of {packages} packages of images were {what}.")
+    return told
 
 
 def _tally(total: int, counts: Mapping[Verdict, Sequence[AttackResult]]) -> str:
@@ -157,38 +194,50 @@ def _tally(total: int, counts: Mapping[Verdict, Sequence[AttackResult]]) -> str:
 
 
 def measured_risk(audit: Audit) -> str:
-    """The one sentence about risk that this report supports."""
+    """The one sentence about risk that this report supports. Where it supports none it makes no claim."""
     level = str(audit.release.get("protection", "unknown"))
     attacks = ranked(audit.attacks)
     lead = next((found for found in map(leading, attacks) if found is not None), None)
     against = f"against {plural(len(attacks), 'attack')} by somebody without a key"
-    state = "Not de-identified" if audit.conclusion is Verdict.BROKEN else "De-identified"
-    start = f"{state} for those without a key by medveil, protection level {level}; "
-    if audit.conclusion is Verdict.TOO_WEAK:
-        return start + f"risk {against}: not measured, since this audit is too weak to conclude."
-    if lead is None:
-        return start + f"risk {against}: not measured."
-    gain = amount(lead.metric, lead.advantage, signed=True)
-    name = METRIC_NAMES.get(lead.metric, lead.metric)
-    within = f"95 % interval {interval(lead.metric, lead.ci)}"
-    return start + f"measured risk {against}: strongest advantage {gain} ({name}; {within})."
+    found = broken_by(audit)
+    if audit.conclusion is Verdict.TOO_WEAK and not found:
+        return f"Risk {against}: not measured, since this audit is too weak to conclude."
+    strongest = "not measured"
+    if lead is not None:
+        gain = amount(lead.metric, lead.advantage, signed=True)
+        name = METRIC_NAMES.get(lead.metric, lead.metric)
+        strongest = f"strongest advantage {gain} ({name}; 95 % interval {interval(lead.metric, lead.ci)})"
+    if found or audit.conclusion is Verdict.BROKEN:
+        by = f" It was broken by {listed(found)}." if found else ""
+        return f"Not de-identified: release of medveil, protection level {level}.{by} Risk {against}: {strongest}."
+    if audit.conclusion is Verdict.INCONCLUSIVE:
+        return f"Risk {against}: {strongest}. This audit does not say whether the release is de-identified."
+    return (
+        f"De-identified for those without a key by medveil, protection level {level}; measured risk {against}: "
+        f"{strongest}."
+    )
 
 
 def grounds(audit: Audit) -> list[str]:
     """What the answer rests on."""
     attacks = ranked(audit.attacks)
-    patients = max((m.patients for a in attacks for m in a.measured), default=0)
+    failed = [attack.name for attack in audit.attacks if attack.failed]
+    refused = len(audit.attacks) - len(attacks) - len(failed)
+    patients = _most_patients(audit)
     images = max((m.images for a in attacks for m in a.measured), default=0)
     positive = [control for control in audit.controls if expected_of(control) == "broken"]
     negative = [control for control in audit.controls if not control.positive]
     told = [
         f"{plural(len(attacks), 'attack')} on up to {plural(images, 'image')} of {plural(patients, 'patient')}; "
-        f"{plural(len(audit.attacks) - len(attacks), 'attack')} made no sense here, for the reasons given below.",
+        f"{plural(refused, 'attack')} made no sense here, for the reasons given below.",
         "The attacker learned from images of other patients, and was chosen on further ones. Each attack is compared "
         "with itself, given another package with the same visible header: what it gets then is “no information”.",
         "Intervals are bootstrapped over patients, not images; upper bounds and p-values are corrected for the number "
-        "of tests in this report (Holm).",
+        "of tests on the release (Holm). Each control is a family of tests of its own: nothing is corrected for there "
+        "being several of them.",
     ]
+    if failed:
+        told.insert(1, f"Failed while running, and so rule out nothing: {listed(failed)}.")
     if audit.controls:
         good = sum(control.ok for control in positive)
         quiet = sum(control.ok for control in negative)
@@ -198,12 +247,23 @@ def grounds(audit: Audit) -> list[str]:
         )
     else:
         told.append("No control was run: whether this audit would have found a leak is not known.")
+    if audit.checks:
+        told.append(
+            f"{plural(len(audit.checks), 'check')} of the form of this very release: values that must not repeat, "
+            "bytes that must look random, sealed codes in pairs, lengths, names, times, added files, and keys that "
+            "must not fit."
+        )
     return told
+
+
+def _most_patients(audit: Audit) -> int:
+    return max((m.patients for a in ranked(audit.attacks) for m in a.measured), default=0)
 
 
 def not_shown(audit: Audit) -> list[str]:
     """What the answer does not show."""
     told = [
+        *_rare(audit),
         "That nobody can do better. Attacks get better; an attack that is not in the table was not tried.",
         "Anything about people who hold a key: who opens an image sees all of it, and can pass it on. "
         "Text burned into a picture stays in it.",
@@ -221,6 +281,19 @@ def not_shown(audit: Audit) -> list[str]:
         seen = f"one below {size}" if math.isfinite(least.smallest_visible) else "one of any size"
         told.insert(0, f"Small leaks: in the least sensitive test, {seen} ({name}) may have gone unseen.")
     return told
+
+
+def _rare(audit: Audit) -> list[str]:
+    """What a mean over few patients cannot show: of n without a leak, at 95 % certainty, up to 3/n have one."""
+    patients = _most_patients(audit)
+    if not patients:
+        return []
+    seen = max(round(patients / 3), 1)
+    return [
+        f"Rare leaks: with {plural(patients, 'patient')}, a leak in fewer than about 1 in {seen} of them may have gone "
+        "unseen, however large it is. Advantages are means over all images: where a few patients are wholly readable "
+        "and the mean stays within the margin, that counts as no evidence here."
+    ]
 
 
 def repeat_command(settings: Mapping[str, Any]) -> str:

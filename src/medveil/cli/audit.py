@@ -125,14 +125,14 @@ class Stages:
 
 
 def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
-    from medveil.audit.schema import leading, ranked
-    from medveil.audit.wording import HEADLINES, VERDICT_WORDS, measured_sentence
+    from medveil.audit.schema import broken_by, leading, ranked
+    from medveil.audit.wording import VERDICT_WORDS, headline, measured_sentence
 
     if pictures:
         run.warn("the report holds pictures of patients: keep it as you keep the images")
     for sentence in passed:
         run.warn(f"gate: {sentence}")
-    lines = [HEADLINES[found.conclusion]]
+    lines = [headline(found)]
     for result in ranked(found.attacks):
         lead = leading(result)
         told = measured_sentence(result, lead) if lead is not None else f"{result.title}: nothing to measure."
@@ -148,6 +148,7 @@ def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool)
         done=len([result for result in found.attacks if result.verdict is not None]),
         ok=not passed,
         conclusion=found.conclusion.value,
+        broken_by=list(broken_by(found)),
         verdicts={result.name: result.verdict.value for result in found.attacks if result.verdict is not None},
         failed_controls=failed,
         gate=list(passed),

@@ -34,7 +34,8 @@ def read_manifest(path: Path) -> tuple[Record, ...]:
     """Read a CSV with a column for the image (image, path, file or filename), `patient_id`, and maybe `fold`.
 
     Raises:
-        UsageError: no such file, a column is missing, or one patient is in two folds.
+        UsageError: no such file, a column is missing, a row names no patient or a path that no file can have, one image
+            has two patients, or one patient is in two folds.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
@@ -50,6 +51,7 @@ def read_manifest(path: Path) -> tuple[Record, ...]:
             hint="a manifest is a CSV file with one row an image",
         )
     records = tuple(_record_of(row, row[column], path.parent) for row in rows if row[column])
+    _check_patients(records)
     _check_folds(records)
     return records
 
@@ -57,7 +59,23 @@ def read_manifest(path: Path) -> tuple[Record, ...]:
 def _record_of(row: dict[str, str], image: str, folder: Path) -> Record:
     fold = (row.get("fold") or "").strip().lower()
     stratum = ((row.get("source") or "").strip(), (row.get("view") or "").strip())
-    return Record((folder / image).resolve(), row["patient_id"], fold, stratum, image)
+    try:
+        path = (folder / image).resolve()
+    except (ValueError, OSError, RuntimeError):
+        raise UsageError("the manifest has a path that no file can have") from None
+    return Record(path, (row["patient_id"] or "").strip(), fold, stratum, image)
+
+
+def _check_patients(records: tuple[Record, ...]) -> None:
+    """Images of nobody would all count as one patient's, and of two names the last one would count."""
+    patients: dict[Path, str] = {}
+    for record in records:
+        if not record.patient:
+            raise UsageError(
+                "the manifest has a row without a patient", hint="fill in patient_id, or leave the row out"
+            )
+        if patients.setdefault(record.path, record.patient) != record.patient:
+            raise UsageError("the manifest has one image under two patients")
 
 
 def _check_folds(records: tuple[Record, ...]) -> None:

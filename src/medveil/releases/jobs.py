@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from medveil.errors import InputError, MedveilError, QualityError, UnreadableInputError, UnsupportedInputError
@@ -207,8 +208,9 @@ def worker_pool(workers: int, initializer: Callable[..., None], *initargs: objec
     the parent's OpenMP pool don't come along. And workers with a thread for each core keep each other from working.
     """
     if "torch" not in sys.modules:
-        return ProcessPoolExecutor(workers, None, initializer, initargs)
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _begin_alone, (initializer, *initargs))
+        return ProcessPoolExecutor(workers, initializer=partial(initializer, *initargs))
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(workers, spawn, initializer=partial(_begin_alone, initializer, *initargs))
 
 
 def _begin_alone(initializer: Callable[..., None], *initargs: object) -> None:

@@ -36,11 +36,11 @@ OriginKey = tuple[str, bytes, bool]  # path, sha256, and whether it is an attach
 Origins = dict[OriginKey, PackageEntry]
 
 
-def staging_of(out: Path) -> Path:
-    """The staging folder of a release folder. Raises UsageError for a release that has the name of another's."""
+def staging_of(out: Path, what: str = "a release") -> Path:
+    """The staging folder of a release folder, or of an audit. Raises UsageError where it has the name of another's."""
     if out.name.lower().endswith(_SUFFIX):
         raise UsageError(
-            f"a release cannot have a name that ends with {_SUFFIX}: medveil works in folders of such names",
+            f"{what} cannot have a name that ends with {_SUFFIX}: medveil works in folders of such names",
             hint="give it another name",
         )
     return out.with_name(f"{out.name}{_SUFFIX}")
@@ -59,21 +59,25 @@ def refuse_inside_release(path: Path) -> None:
 
 
 @contextmanager
-def held(staging: Path) -> Iterator[None]:
+def held(staging: Path, what: str = "release") -> Iterator[None]:
     """Keep the staging folder for this process; it is made where there is none, and removed if no file stays in it.
+
+    Args:
+        staging: the folder.
+        what: grows there, for messages.
 
     Raises:
         TargetExistsError: the folder is somebody's own, or another command works in it.
         UsageError: the release lies on another file system than the staging folder.
         MedveilError: the system refused to write (disk full, no permission …).
     """
-    _check_one_file_system(staging)
+    _check_one_file_system(staging, what)
     try:
         make_folder(staging.parent)
-        with _locked(lock_of(staging)):
+        with _locked(lock_of(staging), what):
             if staging.is_symlink() or (staging.exists() and not _is_ours(staging)):
                 raise TargetExistsError(
-                    "the folder <release>.partial that medveil works in is there already and was not made by it",
+                    f"the folder <{what}>.partial that medveil works in is there already and was not made by it",
                     hint="move that folder away, or choose another output; nothing was touched",
                 )
             try:
@@ -83,7 +87,7 @@ def held(staging: Path) -> Iterator[None]:
             finally:
                 _tidy(staging)
     except OSError as error:
-        raise refused(error) from None
+        raise refused(error, what) from None
 
 
 def _set_mark(staging: Path) -> None:
@@ -92,14 +96,14 @@ def _set_mark(staging: Path) -> None:
     flush_folders([staging])
 
 
-def _check_one_file_system(staging: Path) -> None:
+def _check_one_file_system(staging: Path, what: str) -> None:
     """Raises UsageError where the renaming from the staging folder to the release could not work."""
     release = staging.with_name(staging.name.removesuffix(_SUFFIX))
     for folder in (release, staging):
         if _device_of(folder) not in (None, _device_of(folder.parent)):
             raise UsageError(
-                "the release, or its .partial folder, lies on another file system than the folder that holds it",
-                hint="a release that is a mount point cannot be changed: use a folder below it; nothing was touched",
+                f"the {what}, or its .partial folder, lies on another file system than the folder that holds it",
+                hint="a folder that is a mount point cannot be changed: use a folder below it; nothing was touched",
             )
 
 
@@ -111,9 +115,9 @@ def _device_of(folder: Path) -> int | None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path, what: str) -> Iterator[None]:
     """Hold the lock file, which is made, and removed at the end: only by who got the lock, and while it is held."""
-    descriptor = _lock_file(path)
+    descriptor = _lock_file(path, what)
     try:
         yield
     finally:
@@ -127,7 +131,7 @@ def _locked(path: Path) -> Iterator[None]:
                 remove_all([path])
 
 
-def _lock_file(path: Path) -> int:
+def _lock_file(path: Path, what: str) -> int:
     """A locked descriptor of the file that has that name: who had it before may have removed the one that was opened.
 
     A lock file is empty; one that holds something is somebody's own.
@@ -138,7 +142,7 @@ def _lock_file(path: Path) -> int:
             state = os.fstat(descriptor)
             if not stat.S_ISREG(state.st_mode) or state.st_size:
                 raise TargetExistsError(
-                    "the file <release>.partial.lock is there and was not made by medveil",
+                    f"the file <{what}>.partial.lock is there and was not made by medveil",
                     hint="move that file away; nothing was touched",
                 )
             if not _lock(descriptor):
@@ -150,7 +154,7 @@ def _lock_file(path: Path) -> int:
             if descriptor >= 0:
                 os.close(descriptor)
     raise TargetExistsError(
-        "another command works on this release, or its processes are still ending", hint="wait for it to end"
+        f"another command works on this {what}, or its processes are still ending", hint="wait for it to end"
     )
 
 
@@ -261,10 +265,10 @@ def check_whole(folder: Path, entries: list[PackageEntry]) -> None:
             )
 
 
-def refused(error: OSError) -> MedveilError:
-    """What the system said when a release was to be written."""
+def refused(error: OSError, what: str = "release") -> MedveilError:
+    """What the system said when a release was to be written, or an audit."""
     return MedveilError(
-        f"the release cannot be written: {error.strerror or type(error).__name__}",
+        f"the {what} cannot be written: {error.strerror or type(error).__name__}",
         hint="see to space and permissions, and run the same command again; it continues where it stopped",
     )
 

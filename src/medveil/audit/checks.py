@@ -1,0 +1,268 @@
+"""Checks of the form of a release: what no attack looks at, because a sound release has nothing there to learn.
+
+Attacks train on packages that the attacker made herself. A fault that only the real packages have, such as a key, a
+salt or a keystream that was used twice, or a section that was never encrypted, is looked for here: by counting and
+comparing, in seconds. Nothing is drawn by chance.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from medveil.attacks.refused_keys import refused_keys
+from medveil.audit.coincidences import Coincidence, Group, equal_levels, shown_cells
+from medveil.audit.evenness import Evenness
+from medveil.audit.outcome import FormCheck
+from medveil.audit.wording import listed, plural
+from medveil.codecs.code import Bucket, Codec, Composition
+from medveil.errors import IntegrityError
+from medveil.keys.openers import Opener
+from medveil.keys.tiers import Section
+from medveil.protection.encrypting import TAG_BYTES
+from medveil.protection.sealing import PublicCode, public_bytes
+from medveil.releases import state as states
+from medveil.releases.manifest import RECORD, SIGNATURE, Manifest, PackageEntry
+from medveil.releases.package import Package, PackageHeader, parse_header
+from medveil.releases.release import Release
+from medveil.releases.stored import load_package
+from medveil.releases.unpacking import composition_of
+
+_SAMPLED = 500  # packages whose bytes are all looked at
+_PAIRED_BYTES = 8 << 20  # of sealed codes that are compared in pairs
+_HEAD = 8192  # bytes of a package in which its header ends
+_BLOCK = 16
+_LEAST_STEP = 64  # of the lengths n -> n + max(16, n // 32) in docs/format.md
+_CODES = (Section.PREVIEW, Section.CODE)
+_KEYS = (
+    "key-not-granted", "key-of-diagnostic-tier", "key-of-preview-tier", "key-without-identity", "key-derived-upwards",
+    "key-of-other-epoch", "link-the-wrong-way", "key-of-other-package", "key-guessable",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Form:
+    """What is read of every package: its header, and how each section begins."""
+
+    header: PackageHeader
+    beginnings: tuple[bytes, ...]
+
+
+@dataclass
+class _Shapes:
+    """Compositions of sealed codes, computed once a size class."""
+
+    manifest: Manifest
+    codec: Codec
+    known: dict[tuple[Section, Bucket], Composition] = field(default_factory=dict)
+
+    def of(self, section: Section, bucket: Bucket) -> Composition | None:
+        """None for a section that is no sealed code."""
+        if section not in _CODES or self.manifest.protection != "sealed":
+            return None
+        if (section, bucket) not in self.known:
+            self.known[section, bucket] = composition_of(section, self.manifest.profile, bucket, self.codec)
+        return self.known[section, bucket]
+
+
+def form_checks(release: Release, identity: Opener) -> tuple[FormCheck, ...]:
+    """All checks on a release.
+
+    Args:
+        release: nothing is written to it.
+        identity: somebody who opens all of it; her keys are tried where they must not fit.
+
+    Raises:
+        IntegrityError: a package is damaged or missing.
+        NoFittingKeyError: the identity opens nothing.
+    """
+    manifest = release.manifest
+    shapes = _Shapes(manifest, release.codec(release.access_of(identity).ring))
+    forms = [_form(release.folder, entry) for entry in manifest.packages]
+    return (
+        _fresh(forms, manifest),
+        *_bytes_and_pairs(release, forms, shapes),
+        *_folder(release, forms),
+        *_lengths(forms, shapes),
+        *_refused(release.folder, identity),
+    )
+
+
+def _form(folder: Path, entry: PackageEntry) -> _Form:
+    try:
+        with (folder / entry.path).open("rb") as file:
+            header, start = parse_header(file.read(_HEAD))
+            beginnings = []
+            for _, length in header.sections:
+                file.seek(start)
+                beginnings.append(file.read(min(_BLOCK, length)))
+                start += length
+    except OSError:
+        raise IntegrityError(f"package {entry.package.hex()} cannot be read") from None
+    return _Form(header, tuple(beginnings))
+
+
+def _fresh(forms: Sequence[_Form], manifest: Manifest) -> FormCheck:
+    """Nothing repeats that was to be drawn or derived anew."""
+    blocks = [
+        block
+        for form in forms
+        for (section, _), block in zip(form.header.sections, form.beginnings, strict=True)
+        if len(block) == _BLOCK and not _in_the_clear(section, manifest)
+    ]
+    kinds = {
+        "package ids": _repeated(form.header.package for form in forms),
+        "salts": _repeated(form.header.salt for form in forms),
+        "key commitments": _repeated(one for entry in manifest.packages for one in entry.commitments),
+        "first blocks of sections": _repeated(blocks),
+    }
+    told = [f"{count} of {total} {name}" for name, (count, total) in kinds.items()]
+    sound = all(not count for count, _ in kinds.values())
+    return FormCheck("nothing-repeats", "Nothing repeats between packages", f"Not unique: {listed(told)}.", sound)
+
+
+def _repeated(values: Iterable[bytes]) -> tuple[int, int]:
+    """How many values are there more than once, and of how many."""
+    counts = Counter(values)
+    return sum(count for count in counts.values() if count > 1), counts.total()
+
+
+def _in_the_clear(section: Section, manifest: Manifest) -> bool:
+    """The ambiguated code is public by design."""
+    return section is Section.CODE and manifest.protection == "obfuscated"
+
+
+def _bytes_and_pairs(release: Release, forms: Sequence[_Form], shapes: _Shapes) -> list[FormCheck]:
+    """Uniform bytes of each kind of section, ids and salts; and sealed codes in pairs."""
+    manifest = release.manifest
+    kinds: dict[str, Evenness] = defaultdict(Evenness)
+    groups: dict[tuple[Section, Bucket], Group] = defaultdict(Group)
+    for form in forms:
+        kinds["package ids"].take(form.header.package)
+        kinds["salts"].take(form.header.salt)
+    compared = 0
+    for index in _evenly(len(forms), _SAMPLED):
+        package = load_package(release.folder, manifest.packages[index], manifest)
+        for section, data in package.sections.items():
+            composition = shapes.of(section, package.header.bucket)
+            if _in_the_clear(section, manifest):
+                continue
+            if composition is None:
+                kinds[f"{section.value} sections"].take(data)
+            elif len(data) == public_bytes(composition) and compared < _PAIRED_BYTES:
+                compared += len(data)
+                code = _public(package, section, composition)
+                kinds[f"{section.value} sections, signs and levels"].take(_masked(code))
+                groups[section, package.header.bucket].take(code)
+    found = [_even(name, kind) for name, kind in kinds.items()]
+    return found + (_pairs(list(groups.values())) if groups else [])
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    return sorted({int(index) for index in np.linspace(0, count - 1, min(count, most))}) if count else []
+
+
+def _public(package: Package, section: Section, composition: Composition) -> PublicCode:
+    return PublicCode.from_bytes(package.sections[section], composition)
+
+
+def _masked(code: PublicCode) -> bytes:
+    """The part that is uniform as bytes: whole bytes of masked signs, and levels. Supports are a code of their own."""
+    signs = np.concatenate([np.empty(0, bool), *(each.signs for each in code.maps)])
+    return np.packbits(signs[: len(signs) // 8 * 8]).tobytes() + code.levels
+
+
+def _even(name: str, kind: Evenness) -> FormCheck:
+    words, sound = kind.verdict()
+    return FormCheck(f"uniform-{name.split(',')[0].replace(' ', '-')}", f"Uniform bytes: {name}", f"{words}.", sound)
+
+
+def _pairs(groups: Sequence[Group]) -> list[FormCheck]:
+    cells, levels = Coincidence(), Coincidence()
+    for group in groups:
+        cells, levels = cells + shown_cells(group), levels + equal_levels(group)
+    return [
+        FormCheck("permutations-differ", "Cells that two sealed codes both show", f"{cells.words}.", cells.ok),
+        FormCheck("streams-differ", "Equal bytes of two masked level streams", f"{levels.words}.", levels.ok),
+    ]
+
+
+def _folder(release: Release, forms: Sequence[_Form]) -> list[FormCheck]:
+    """Order, names, times, and files that nothing names."""
+    folder, manifest = release.folder, release.manifest
+    state = states.load(folder)
+    ids = [entry.package for entry in manifest.packages]
+    wrong = sum(form.header.package != package for form, package in zip(forms, ids, strict=True))
+    order = FormCheck(
+        "order-and-names", "Order and names follow the random ids",
+        f"{plural(len(ids), 'package')}, {'in' if ids == sorted(ids) else 'not in'} the order of their ids; "
+        f"{wrong} under another name.", ids == sorted(ids) and not wrong,
+    )  # fmt: skip
+    named = {RECORD, SIGNATURE, *(entry.path for entry in manifest.packages), *state.files()}
+    named |= {entry.path for entry in state.ledger.entries}
+    files = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    beside = [name for path in files if (name := path.relative_to(folder).as_posix()) not in named]
+    left = state.leftovers()
+    foreign = sum(name not in left for name in beside)
+    added = FormCheck(
+        "no-other-files", "No file in the folder that the release does not name",
+        f"{plural(len(files), 'file')}; {foreign} that nothing names, {len(beside) - foreign} left by an interrupted "
+        "change.", not beside, of_copy=True,
+    )  # fmt: skip
+    times = len({path.lstat().st_mtime_ns for path in files})
+    told = f"{plural(len(files), 'file')}, {plural(times, 'distinct time')}"
+    if times > 1:
+        told += "; a copy that was made without keeping the times looks so too"
+    return [order, added, FormCheck("file-times", "All files have one time", f"{told}.", times <= 1, of_copy=True)]
+
+
+def _lengths(forms: Sequence[_Form], shapes: _Shapes) -> list[FormCheck]:
+    """Lengths are those of the padding; how many there are in a size class tells packages apart, and is told."""
+    lengths: dict[Section, dict[Bucket, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for form in forms:
+        for section, length in form.header.sections:
+            lengths[section][form.header.bucket].append(length)
+    checks = []
+    for section, classes in lengths.items():
+        off = sum(
+            not _allowed(section, bucket, length, shapes) for bucket, every in classes.items() for length in every
+        )
+        different, members = max((len(set(every)), len(every)) for every in classes.values())
+        told = f"{plural(different, 'distinct length')} among {plural(members, 'package')} of one size class"
+        if different > 1:
+            told += ": lengths tell packages apart"
+        told += f"; {off} of no length that padding gives." if not _in_the_clear(section, shapes.manifest) else "."
+        checks.append(FormCheck(f"lengths-{section.value}", f"Lengths: {section.value} section", _first(told), not off))
+    return checks
+
+
+def _allowed(section: Section, bucket: Bucket, length: int, shapes: _Shapes) -> bool:
+    if _in_the_clear(section, shapes.manifest):
+        return True
+    composition = shapes.of(section, bucket)
+    if composition is not None:
+        return length == public_bytes(composition)
+    grids = {Section.IMAGE: shapes.manifest.grids[0], Section.IDENTITY: shapes.manifest.grids[1]}
+    if section in grids:
+        return length > 0 and length % max(grids[section], 1) == 0
+    step = _LEAST_STEP
+    while step < length - TAG_BYTES:
+        step += max(16, step // 32)
+    return step == length - TAG_BYTES
+
+
+def _refused(folder: Path, identity: Opener) -> list[FormCheck]:
+    """Keys that somebody holds, where they must not fit."""
+    rows = refused_keys(folder, identity)
+    return [
+        FormCheck(name, _first(what), f"{_first(found)}.", not found.startswith("OPENED"))
+        for name, (what, found) in zip(_KEYS, rows, strict=True)
+    ]
+
+
+def _first(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,151 @@
+"""Bytes that nothing protects are read; what is protected says nothing; no bytes whatever break the reader."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.attacks.toy_patients import SIDE, Toy, cases, knowledge, subjects
+
+from medveil.attacks import protections
+from medveil.attacks.codespace import CodeSpace
+from medveil.attacks.observation import Observation
+from medveil.attacks.pictures import picture_image
+from medveil.attacks.plain_streams import PlainStream
+from medveil.attacks.protections import Encrypted, Obfuscated, Sealed
+from medveil.attacks.shelf import CodeShelf
+from medveil.attacks.weak_codes import IdentityPermutation, UnmaskedLevels, Unprotected
+from medveil.codecs.code import Bucket
+from medveil.codecs.registry import get_codec
+from medveil.protection.sealing import seal_with
+
+OWN = 8
+
+
+def _people():
+    """Patients whose images are not all equally bright."""
+    found = []
+    for each in subjects(6):
+        picture = (each.picture * 0.5 + 15 * (each.patient * 5 % 9)).astype(np.float32)
+        found.append(replace(each, picture=picture, image=picture_image(picture)))
+    return found
+
+
+PEOPLE = _people()
+MEAN = np.mean([subject.picture for subject in PEOPLE[:OWN]], axis=0)
+
+
+class Nothing:
+    """A stream that moves and masks nothing."""
+
+    word_bits = 64
+
+    def bytes(self, count):
+        return bytes(count)
+
+    def words(self, count):
+        return np.zeros(count, np.uint64)
+
+    def permutation(self, cells):
+        return np.arange(cells)
+
+
+class AllOff(IdentityPermutation):
+    """A seal without permutation and masks."""
+
+    def seal(self, code, shape, key):
+        return seal_with(code, shape, lambda label: Nothing())
+
+
+@pytest.fixture(scope="module")
+def shelf():
+    return CodeShelf()
+
+
+def space(name, *, fixed=True, preview=False):
+    codec = get_codec(name)
+    quality, sparsity = (3400, None) if name == "lapped" else (0, 16)
+    profile = codec.profile(quality_centidb=quality, sparsity=sparsity, deep=0)
+    return CodeSpace(codec, profile, fixed=fixed, preview=preview, working=SIDE)
+
+
+def learned(mechanism):
+    published = cases(mechanism, PEOPLE)
+    seen = published[OWN:]
+    return PlainStream().learn(knowledge(mechanism, published[:OWN], seen=seen)), seen
+
+
+def gains(mechanism):
+    """(guesses, cases, mean squared errors as shares of those of the mean picture)."""
+    attacker, seen = learned(mechanism)
+    guesses = [attacker.attempt(case.published.observation) for case in seen]
+    shares = [
+        float(np.mean((guess.picture - case.subject.picture) ** 2) / np.mean((MEAN - case.subject.picture) ** 2))
+        for guess, case in zip(guesses, seen, strict=True)
+    ]
+    return guesses, seen, shares
+
+
+@pytest.mark.parametrize(("name", "preview"), [("lapped", False), ("lapped", True), ("primis", False)])
+def test_side_bytes_in_the_clear_are_seen_although_the_permutation_holds(shelf, name, preview):
+    guesses, _, shares = gains(UnmaskedLevels(space(name, preview=preview), shelf))
+    assert np.mean(shares) < (0.8 if name == "lapped" else 0.95)
+    assert max(np.abs(guess.picture - guesses[0].picture).max() for guess in guesses) > 1
+
+
+@pytest.mark.parametrize("name", ["lapped", "primis"])
+def test_without_permutation_and_masks_the_whole_code_is_read(shelf, name):
+    guesses, seen, shares = gains(AllOff(space(name), shelf))
+    assert max(shares) < 0.1
+    for guess, case in zip(guesses, seen, strict=True):
+        for scores, true in zip(guess.support, case.published.code.maps, strict=True):
+            assert np.array_equal(np.flatnonzero(scores), true.positions)
+
+
+@pytest.mark.parametrize("name", ["lapped", "primis"])
+@pytest.mark.parametrize("level", [Sealed, Encrypted, Obfuscated])
+def test_what_is_protected_leaves_the_mean_picture(shelf, name, level):
+    guesses, _, _ = gains(level(space(name, fixed=level is Sealed), shelf))
+    for guess in guesses:
+        assert np.allclose(guess.picture, MEAN, atol=1e-3)
+        assert not any(each.any() for each in guess.support or ())
+
+
+@pytest.mark.parametrize("encrypt", [
+    lambda plain, key, aad: plain + b"sixteen bytes-16", lambda plain, key, aad: b"sixteen bytes-16" + plain,
+    lambda plain, key, aad: plain,
+])  # fmt: skip
+@pytest.mark.parametrize(("level", "preview"), [(Encrypted, False), (Encrypted, True), (Obfuscated, False)])
+def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt, monkeypatch):
+    monkeypatch.setattr(protections, "encrypt", encrypt)
+    _, _, shares = gains(level(space("lapped", fixed=False, preview=preview), shelf))
+    assert max(shares) < 0.1
+
+
+@pytest.mark.parametrize("name", ["lapped", "primis"])
+@pytest.mark.parametrize("level", [UnmaskedLevels, Encrypted, Obfuscated])
+def test_no_bytes_break_it(shelf, name, level):
+    preview = name == "lapped" and level is not Obfuscated
+    attacker, seen = learned(level(space(name, fixed=level is UnmaskedLevels, preview=preview), shelf))
+    observation, generator = seen[0].published.observation, np.random.default_rng(5)
+    whole = observation.stream
+    streams = [generator.bytes(count) for count in (*range(0, 40, 3), 200, len(whole), 2 * len(whole))]
+    streams += [whole[:count] for count in range(0, len(whole), 1 + len(whole) // 10)]
+    streams += [bytes(300), b"\xff" * 300, b"\x80" * 300]
+    for at in generator.integers(0, min(len(whole), 60), 15):
+        streams.append(whole[:at] + generator.bytes(1) + whole[at + 1 :])
+    for stream in streams:
+        guess = attacker.attempt(replace(observation, stream=stream))
+        assert guess.picture.shape == (SIDE, SIDE)
+        assert np.isfinite(guess.picture).all()
+    attacker.attempt(replace(observation, lengths=()))
+    attacker.attempt(replace(observation, maps=()))
+    attacker.attempt(replace(observation, maps=observation.maps[:1], bucket=Bucket(128, 64)))
+
+
+def test_it_needs_a_codec_and_bytes(shelf):
+    show = Toy(lambda subject, generator: Observation(Bucket(64, 64), stream=b"x"))
+    assert "without a public codec" in PlainStream().refusal(knowledge(show, cases(show, PEOPLE)))
+    for mechanism, what in ((Unprotected(space("lapped"), shelf), "no bytes"), (Sealed(space("lapped"), shelf), "")):
+        published = cases(mechanism, PEOPLE[:3])
+        assert what in PlainStream().refusal(knowledge(mechanism, published, seen=published))
+        assert bool(what) == bool(PlainStream().refusal(knowledge(mechanism, published, seen=published)))

@@ -1,0 +1,236 @@
+"""Checks of the form: sound releases pass all of them, and every planted fault fails the check that is made for it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image as Picture
+from tests.audit.invented import audit
+from tests.pictures import picture
+
+from medveil.audit.checks import form_checks
+from medveil.audit.coincidences import Group, equal_levels, shown_cells
+from medveil.audit.conclusion import conclude
+from medveil.audit.evenness import Evenness, chance_of
+from medveil.audit.outcome import FormCheck, Verdict
+from medveil.audit.schema import broken_by, record_of
+from medveil.audit.wording import answer
+from medveil.keys.tiers import KeyRing, Tier
+from medveil.protection.encrypting import TAG_BYTES
+from medveil.protection.keystream import Keystream
+from medveil.protection.sealing import PublicCode, PublicMap
+from medveil.releases import packing
+from medveil.releases.release import Release
+from medveil.releases.settings import ShareSettings
+from medveil.releases.sharing import share
+
+
+@pytest.fixture(scope="module")
+def coded():
+    """Codes that were computed before: the same images are shared by every test."""
+    return {}
+
+
+@pytest.fixture
+def shared(tmp_path, auditor, monkeypatch, coded):
+    """Share images, two of each patient, to check the form of the release; few keys are guessed."""
+    monkeypatch.setattr("medveil.attacks.refused_keys.release_kinds", lambda *_: ())
+    monkeypatch.setattr("medveil.attacks.refused_keys._GUESSES", 300)
+
+    encode = packing._encode
+
+    def once(image, bucket, plan, codec):
+        wanted = image.pixels.tobytes(), plan.profile, plan.protection, plan.tiers
+        if wanted not in coded:
+            coded[wanted] = encode(image, bucket, plan, codec)
+        return coded[wanted]
+
+    monkeypatch.setattr(packing, "_encode", once)
+
+    def run(images=8, **settings):
+        for number in range(images):
+            path = tmp_path / "data" / f"p{number // 2}-{number % 2}.png"
+            path.parent.mkdir(exist_ok=True)
+            Picture.fromarray(picture(number, 64, 64)).save(path)
+        share([tmp_path / "data"], tmp_path / "release", ShareSettings(jobs=1, **settings), owner=auditor)
+        return Checked(tmp_path / "release", auditor)
+
+    return run
+
+
+class Checked:
+    """A release on disk that is checked when it is asked for."""
+
+    def __init__(self, folder, owner):
+        self.folder, self.owner = folder, owner
+
+    def checks(self):
+        return {check.name: check for check in form_checks(Release(self.folder), self.owner)}
+
+    def failed(self):
+        return {name for name, check in self.checks().items() if not check.ok}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"tiers": tuple(Tier)}, {"protection": "encrypted"}, {"protection": "obfuscated"}],
+    ids=["sealed", "encrypted", "obfuscated"],
+)
+def test_a_sound_release_passes(shared, settings):
+    checks = shared(4, **settings).checks()
+    assert [check for check in checks.values() if not check.ok] == []
+    assert {"nothing-repeats", "uniform-image-sections", "file-times", "lengths-code", "key-guessable"} <= set(checks)
+    assert ("streams-differ" in checks) == (settings.get("protection") is None)
+
+
+def test_lengths_that_tell_packages_apart_are_told(shared):
+    found = shared(protection="encrypted").checks()["lengths-code"].found
+    assert "among 8 packages of one size class: lengths tell packages apart; 0 of no length" in found
+
+
+def test_one_key_for_all_packages_is_found(shared, monkeypatch):
+    key_of = KeyRing.find
+
+    def same(ring, place):
+        return key_of(ring, replace(place, package=bytes(16), salt=bytes(16)))
+
+    monkeypatch.setattr(KeyRing, "find", same)
+    monkeypatch.setattr(KeyRing, "key", same)
+    assert {"nothing-repeats", "permutations-differ", "streams-differ", "key-of-other-package"} <= shared().failed()
+
+
+def test_one_keystream_for_all_packages_is_found(shared, monkeypatch):
+    monkeypatch.setattr("medveil.protection.sealing.Keystream", lambda _, label: Keystream(bytes(32), label))
+    assert {"permutations-differ", "streams-differ"} == shared().failed()
+
+
+def test_a_constant_stream_is_found(shared, monkeypatch):
+    monkeypatch.setattr(Keystream, "bytes", lambda self, wanted: bytes(wanted))
+    failed = shared().failed()
+    assert "uniform-code-sections" in failed
+    assert "permutations-differ" not in failed
+
+
+def test_a_permutation_that_is_left_out_is_found(shared, monkeypatch):
+    monkeypatch.setattr(Keystream, "permutation", lambda self, cells: np.arange(cells))
+    assert shared().failed() == {"permutations-differ"}
+
+
+def _drawing(monkeypatch, names, salts):
+    """Ids and salts of packages, which are drawn in turn, come from these functions of the package's number."""
+    number = count()
+
+    def drawn(length):
+        turn = next(number)
+        return (salts if turn % 2 else names)(turn // 2)[:length]
+
+    monkeypatch.setattr("medveil.releases.packing.secrets", SimpleNamespace(token_bytes=drawn))
+
+
+def test_a_salt_that_is_the_patients_is_found(shared, monkeypatch):
+    _drawing(
+        monkeypatch, lambda _: secrets.token_bytes(16), lambda n: hashlib.sha256(b"patient %d" % (n // 2)).digest()
+    )
+    checked = shared()
+    assert "nothing-repeats" in checked.failed()
+    assert "8 of 8 salts" in checked.checks()["nothing-repeats"].found
+
+
+def test_names_that_tell_are_found(shared, monkeypatch):
+    _drawing(monkeypatch, lambda n: b"patient-%08d" % n, lambda _: secrets.token_bytes(16))
+    assert shared().failed() == {"uniform-package-ids"}
+
+
+def test_sections_that_are_not_encrypted_are_found(shared, monkeypatch):
+    monkeypatch.setattr("medveil.protection.encrypting.encrypt", lambda data, *_: data + bytes(TAG_BYTES))
+    monkeypatch.setattr("medveil.protection.encrypting.decrypt", lambda data, *_: data[:-TAG_BYTES])
+    failed = shared(4, tiers=(Tier.EXACT, Tier.DIAGNOSTIC)).failed()
+    assert {"uniform-image-sections", "uniform-identity-sections", "uniform-exact-sections"} <= failed
+    assert "uniform-code-sections" not in failed
+
+
+def test_lengths_without_padding_are_found(shared, monkeypatch):
+    monkeypatch.setattr("medveil.protection.padding.to_steps", lambda record: record + b"\x80")
+    failed = shared(protection="encrypted").failed()
+    assert failed == {"lengths-code"}
+
+
+def test_what_the_folder_tells_is_found(shared):
+    checked = shared()
+    package = next(checked.folder.glob("packages/*/*.mveil"))
+    os.utime(package, (1, 1))
+    assert checked.failed() == {"file-times"}
+    (checked.folder / "list of patients.csv").touch()
+    os.utime(checked.folder / "list of patients.csv", (1, 1))
+    assert checked.failed() == {"file-times", "no-other-files"}
+    assert "list" not in checked.checks()["no-other-files"].found.replace("listed", "")
+
+
+def test_uniform_bytes_are_hardly_ever_called_uneven():
+    generator = np.random.default_rng(3)
+    for size in (1, 12, 200, 3000, 100_000):
+        counts = [np.bincount(generator.integers(0, 256, size), minlength=256) for _ in range(200)]
+        assert min(chance_of(each) for each in counts) > 1e-5
+
+
+def test_what_compresses_is_found_though_its_bytes_are_uniform():
+    kind = Evenness()
+    for _ in range(12):
+        kind.take(bytes(np.random.default_rng(5).permutation(np.arange(256, dtype=np.uint8).repeat(8))))
+    words, sound = kind.verdict()
+    assert not sound
+    assert "compression saves 9" in words
+
+
+def _sealed(generator, cells=5000, entries=1500, length=600):
+    positions = np.sort(generator.choice(cells, entries, replace=False))
+    return PublicCode((PublicMap(cells, positions, np.ones(entries, bool)),), generator.bytes(length))
+
+
+def test_one_repeated_pair_among_many_is_found():
+    generator = np.random.default_rng(1)
+    group, other = Group(), Group()
+    codes = [_sealed(generator) for _ in range(40)]
+    for code in codes:
+        group.take(code)
+        other.take(code)
+    assert shown_cells(group).ok
+    assert equal_levels(group).ok
+    other.take(codes[7])
+    assert not shown_cells(other).ok
+    assert not equal_levels(other).ok
+
+
+def test_few_cells_in_common_are_no_alarm():
+    generator = np.random.default_rng(2)
+    for _ in range(200):
+        group = Group()
+        for _ in range(6):
+            group.take(_sealed(generator, cells=400, entries=6, length=3))
+        assert shown_cells(group).ok
+        assert equal_levels(group).ok
+
+
+def test_a_failed_check_breaks_the_release_and_is_told():
+    bad = FormCheck("nothing-repeats", "Nothing repeats", "Not unique: 4 of 4 salts.", False)
+    good = FormCheck("file-times", "All files have one time", "4 files, 4 distinct times.", False, of_copy=True)
+    whole = audit(checks=(good, bad))
+    conclusion, told = conclude((), (), (), (good, bad))
+    assert conclusion is Verdict.BROKEN
+    assert "nothing-repeats" in told[0]
+    assert "4 of 4 salts" in told[0]
+    assert not any("file-times" in text for text in told)
+    assert conclude((), (), (), (good,))[0] is Verdict.TOO_WEAK
+    assert record_of(whole)["checks"][1] == {
+        "name": "nothing-repeats", "title": "Nothing repeats", "found": "Not unique: 4 of 4 salts.", "ok": False,
+        "of_copy": False,
+    }  # fmt: skip
+    assert broken_by(whole)[-1] == "nothing-repeats"
+    assert "Checks of the form that it fails: nothing-repeats." in answer(whole)
