@@ -29,7 +29,6 @@ from benchmarks.provenance import record, save
 from medveil.attacks.controls import (
     SPARSITY,
     Setup,
-    control_named,
     matched_decoys,
     primis_space,
     reference_decoys,
@@ -61,9 +60,7 @@ MECHANISMS: dict[str, tuple[str, Callable[[Setup], Mechanism]]] = {
     "noisy-images": ("published decoys, the reference's noisy images", noisy_images),
     "reference-decoys": ("published decoys, whole public code", lambda setup: reference_decoys().make(setup)),
     "matched-decoys": ("matched decoys, S_n = S_x", lambda setup: matched_decoys(1).make(setup)),
-    "matched-decoys-all": ("matched decoys, all empty cells", lambda setup: matched_decoys(None).make(setup)),
     "sealed": ("sealed", sealed),
-    "unprotected": ("the code itself", lambda setup: control_named("unprotected").make(setup)),
 }
 """Name -> words, and how images are published."""
 

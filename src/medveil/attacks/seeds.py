@@ -139,7 +139,7 @@ class SeedEnumeration:
     title = "all seeds of a guessable generator"
     knows = "the public code, the commitments, and how programs draw random numbers"
     needs = "decoys in their places, or key commitments"
-    cost = "seconds; a minute a package at 32 bits"
+    cost = "seconds; some minutes a package at 32 bits"
     beats = ("seeded-decoys",)
     family = 7
 
