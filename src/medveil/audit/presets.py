@@ -59,7 +59,7 @@ _PRESETS = (
         effort=Effort(working=128, steps=200, batch=8, width=8, seed_bits=16, targets=400),
         control_effort=Effort(working=128, steps=100, batch=8, width=8, seed_bits=16, targets=400),
         folds=3, validation=0.15, own_images=250, tested_images=400, control_own=120, control_tested=100,
-        fidelity_images=300, resamples=5000, repeats=1, all_controls=True,
+        fidelity_images=300, resamples=5000, repeats=1, all_controls=False,
     ),
     Preset(
         "paper", "the published protocol (batch 30, 256 pixels, 70/10/20); meant for a GPU",
