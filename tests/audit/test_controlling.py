@@ -69,6 +69,15 @@ def test_the_bench_takes_few_images_of_many_patients():
     assert Counter(Counter(each.patient for each in bench.plan.tested).values()) == {3: 4}
 
 
+def test_what_leaks_little_is_attacked_in_many_patients():
+    subjects = [subject(2 * p + i, p) for p in range(60) for i in range(2)]
+    few, many = (bench_of(subjects, None, CodeShelf(), preset(), 0, many=many) for many in (False, True))
+    assert len(few.plan.tested) == 6
+    assert len(many.plan.tested) == 18
+    assert len(many.setup.pool) > 2 * len(few.setup.pool)
+    assert {control.name for control in all_controls() if control.many} == {"content-weight", "unpadded-lengths"}
+
+
 def test_few_attacks_are_held_against_the_controls_that_they_must_break():
     chosen = chosen_controls([Named("wrong-key", 10)], preset())
     assert [control.name for control in chosen] == ["two-time-pad", "random-codes", "shuffled-identities"]

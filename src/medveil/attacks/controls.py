@@ -71,6 +71,7 @@ class Control:
         make: the mechanism.
         shuffled: the audit gives the images other patients' numbers, at random.
         release: it works on the release's own codec and on original images; else on working pictures.
+        many: it leaks so little an image that it takes many patients to see it.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Control:
     make: Callable[[Setup], Mechanism] = field(repr=False)
     shuffled: bool = False
     release: bool = False
+    many: bool = False
 
 
 def working_image(subject: Subject) -> Image:
@@ -224,11 +226,12 @@ _SIMPLE = (
         "content-weight", "sealed, with as many entries as the image needs", True, True, ("side-channels",),
         lambda setup: ContentWeight(
             primis_space(setup.working, fixed=True, step=_COARSE_STEP), setup.shelf, image_of=working_image
-        ),
+        ), many=True,
     ),
     Control(
         "unpadded-lengths", "encrypted, as long as the compressed image", True, True, ("side-channels",),
         lambda setup: UnpaddedLengths(primis_space(setup.working, fixed=False), setup.shelf, image_of=working_image),
+        many=True,
     ),
     Control(
         "linear-encoding", "a secret linear map of patches in random order (NeuraCrypt-like)", True, True,

@@ -27,6 +27,7 @@ LINKING = frozenset({8, 9})
 """Families of attacks that say whose a package is: all that can fail where patients are mixed up."""
 MOST_OF_ONE = 3
 """Images of one patient under attack in a control: linkage is judged by how many patients there are."""
+MANY = 3
 _SHUFFLES = 200
 
 
@@ -48,8 +49,9 @@ class Bench:
 
 
 def bench_of(
-    subjects: Sequence[Subject], space: CodeSpace | None, shelf: CodeShelf, preset: Preset, seed: int
-) -> Bench:
+    subjects: Sequence[Subject], space: CodeSpace | None, shelf: CodeShelf, preset: Preset, seed: int, *,
+    many: bool = False,
+) -> Bench:  # fmt: skip
     """Deal images into those under attack and the attacker's own.
 
     Patients with several images are taken first: linkage is judged by them.
@@ -58,12 +60,14 @@ def bench_of(
         subjects: all images of the audit.
         space: the release's own codec, for controls on it.
         shelf: where codes are kept.
+        many: three times as many images, for controls that leak little an image and cost little.
     """
-    wanted = min(preset.control_tested, len(subjects) // 2)
+    times = MANY if many else 1
+    wanted = min(preset.control_tested * times, len(subjects) // 2)
     tested = some_by_patient(subjects, wanted, generator_of(seed, "control tested"), several=1.0, most=MOST_OF_ONE)
     patients = {each.patient for each in tested}
     others = [each for each in subjects if each.patient not in patients]
-    plan = plan_round("controls", others, tested, preset.control_own, preset.validation, seed)
+    plan = plan_round("controls", others, tested, preset.control_own * times, preset.validation, seed)
     pool = tuple(each.picture for each in (*plan.own, *plan.validation))
     setup = Setup(preset.effort.working, shelf, simulated_key(seed, "control secret"), pool, space)
     return Bench(plan, setup, preset, seed)

@@ -158,13 +158,18 @@ def _on_release(subjected: Subjected, attacks: Sequence[Attack], keeper: Keeper,
 def _on_controls(
     subjected: Subjected, pairs: Sequence[tuple[Control, Attack]], keeper: Keeper, told: Progress
 ) -> list[Sample]:
-    bench = bench_of(subjected.subjects, subjected.mechanism.space, subjected.shelf, subjected.preset, subjected.seed)
+    benches = [
+        bench_of(
+            subjected.subjects, subjected.mechanism.space, subjected.shelf, subjected.preset, subjected.seed, many=many
+        )
+        for many in (False, True)
+    ]
     attacks: dict[str, list[Attack]] = {}
     for control, attack in pairs:
         attacks.setdefault(control.name, []).append(attack)
     found = []
     for control in {control.name: control for control, _ in pairs}.values():
-        publish = partial(control_round, bench, control, told.tick)
+        publish = partial(control_round, benches[control.many], control, told.tick)
         samples = _units(f"control {control.name}", publish, attacks[control.name], keeper, told)
         found += [of_control(control, sample) for sample in samples]
     return found
