@@ -29,13 +29,10 @@ from benchmarks.provenance import record, save
 from medveil.attacks.controls import (
     SPARSITY,
     Setup,
-    matched_decoys,
-    primis_space,
     reference_decoys,
     working_image,
 )
 from medveil.attacks.mechanism import Mechanism
-from medveil.attacks.protections import Beside, Sealed
 from medveil.audit.running import fixed_threads
 
 NETWORKS = ("unet", "vnet", "cgan", "cyclegan")
@@ -51,16 +48,9 @@ def noisy_images(setup: Setup) -> Mechanism:
     return NoisyImages(whole.space, setup.shelf, working_image)
 
 
-def sealed(setup: Setup) -> Mechanism:
-    """Level `sealed`."""
-    return Sealed(primis_space(setup.working, fixed=True), setup.shelf, Beside(), working_image)
-
-
 MECHANISMS: dict[str, tuple[str, Callable[[Setup], Mechanism]]] = {
     "noisy-images": ("published decoys, the reference's noisy images", noisy_images),
     "reference-decoys": ("published decoys, whole public code", lambda setup: reference_decoys().make(setup)),
-    "matched-decoys": ("matched decoys, S_n = S_x", lambda setup: matched_decoys(1).make(setup)),
-    "sealed": ("sealed", sealed),
 }
 """Name -> words, and how images are published."""
 
