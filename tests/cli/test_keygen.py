@@ -132,6 +132,12 @@ def test_a_passphrase_typed_twice(here: Path) -> None:
     assert code == 0, shown
     assert "Passphrase of the key:" in shown
     assert PASSPHRASE not in shown
+    assert (here / "a.key").read_bytes().startswith(b"age-encryption.org/v1\n-> scrypt ")
+
+
+def test_the_typed_passphrase_opens_the_key(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("medveil.cli.passphrase._typed", lambda prompt: PASSPHRASE)
+    assert run("keygen", "-o", "a.key", "--passphrase").code == 0
     assert Identity.load(here / "a.key", ask=lambda: PASSPHRASE).hybrid
 
 

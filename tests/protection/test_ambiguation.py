@@ -11,6 +11,7 @@ from medveil.codecs.code import CodeMap, SparseCode
 from medveil.errors import IntegrityError
 from medveil.protection.ambiguation import AmbiguatedCode, _write_map, ambiguate, purify
 from medveil.protection.enumerative import decode_subsets, encode_subsets
+from medveil.protection.keystream import Keystream
 
 SameCode = Callable[[SparseCode, SparseCode], bool]
 
@@ -105,7 +106,7 @@ def test_the_support_costs_within_two_percent_of_the_enumerative_code(true_ones:
 
 def test_the_level_of_a_decoy_says_nothing() -> None:
     true = vectors(3000, 64, 6)
-    public, _ = ambiguate(SparseCode((true,), b""), 64, 6)
+    public, _ = ambiguate(SparseCode((true,), b""), 64, 6, Keystream(bytes(32), "decoys"))
     shown = public.code.maps[0]
     truth = entry_mask(shown, true)
     assert set(shown.levels[~truth].tolist()) <= set(true.levels.tolist())
