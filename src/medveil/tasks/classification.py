@@ -1,0 +1,250 @@
+"""Task `classification`: what disease a picture shows, trained and tested on every set of pictures.
+
+PRIMIS, section on classification and Table 2. The paper states neither network nor size nor optimiser; here it is a
+DenseNet-121 from MONAI unless another one is named, and every figure has an interval.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from medveil.metrics.non_inferiority import compare
+from medveil.metrics.resampling import patient_draws
+from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
+from medveil.tasks.classifying import BATCH, Recipe, class_log_odds, learn_classes, picture_stack
+from medveil.tasks.gallery import ORIGINAL, TaskImage
+from medveil.tasks.outcome import Baseline, Curve, MatrixCell, Question, TaskResult
+from medveil.tasks.questions import LEAST_PATIENTS, Asked, Group, groups
+from medveil.tasks.registry import register_task
+from medveil.tasks.simple_guesses import guess_by_group, guess_by_size
+from medveil.tasks.splitting import Split, has_folds, splits
+from medveil.tasks.task import Assignment
+
+_Numbers = NDArray[np.int64]
+_Floats = NDArray[np.float64]
+_Runs = Mapping[tuple[str, str], Sequence[RunOdds]]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """A group with its images, classes and splits.
+
+    Attributes:
+        group: what is asked.
+        images: of the group.
+        targets: (n,) class of each.
+        split: one a run.
+        shared: whether all runs test the same images, so that they differ by their seed alone.
+    """
+
+    group: Group
+    images: tuple[TaskImage, ...]
+    targets: _Numbers
+    split: tuple[Split, ...]
+    shared: bool
+
+
+@register_task("classification")
+class Classification:
+    """See `medveil.tasks.task.Task`."""
+
+    name = "classification"
+    title = "Telling diseases apart"
+    needs = (
+        "a manifest with patient_id and label, and, where it has them, source, view and fold; "
+        f"{LEAST_PATIENTS} patients of each class"
+    )
+    measures = (
+        "AUC, accuracy, sensitivity and specificity, trained and tested on every set; baselines of view, data set and "
+        "size; non-inferiority to the originals"
+    )
+    cost = "sets × runs × images × epochs × 0.03 s on one thread at 128 pixels with DenseNet-121"
+
+    def parts(self, assignment: Assignment) -> int:
+        gallery = assignment.gallery
+        return sum(len(gallery.sets) * len(ready.split) for ready in _ready(assignment))
+
+    def run(self, assignment: Assignment) -> TaskResult:
+        start = time.perf_counter()
+        recipe = recipe_of(assignment)
+        ready = _ready(assignment)
+        if not ready:
+            return TaskResult(self.name, self.title, refusal=_refusal(assignment.gallery.images))
+        questions: list[Question] = []
+        for each in ready:
+            questions += _questions(each, _matrix(each, assignment, recipe), assignment)
+        settings = {
+            **asdict(recipe), "batch": BATCH, "optimiser": "Adam, weight decay 1e-4, cosine",
+            "runs": assignment.effort.seeds, "resamples": assignment.effort.resamples, "margin": assignment.margin,
+            "splits": "folds of the manifest" if all(each.shared for each in ready) else "patient-wise folds, by hash",
+        }  # fmt: skip
+        return TaskResult(
+            self.name, self.title, settings, tuple(questions), notes=_notes(ready),
+            seconds=time.perf_counter() - start,
+        )  # fmt: skip
+
+
+def recipe_of(assignment: Assignment) -> Recipe:
+    """How this assignment's classifiers are trained."""
+    effort = assignment.effort
+    return Recipe(effort.classifier, effort.classify_side, effort.classify_epochs)
+
+
+def _ready(assignment: Assignment) -> tuple[_Ready, ...]:
+    """Groups whose every class is learned and tested in every run."""
+    images = assignment.gallery.images
+    found = []
+    for group in groups(images):
+        members = tuple(images[index] for index in group.members)
+        targets = np.array([group.classes.index(image.label) for image in members], np.int64)
+        split = splits(members, assignment.effort.seeds, assignment.seed)
+        every = set(range(len(group.classes)))
+        if all(set(targets[part].tolist()) == every for run in split for part in (run.train, run.test)):
+            found.append(_Ready(group, members, targets, split, has_folds(members)))
+    return tuple(found)
+
+
+def _refusal(images: Sequence[TaskImage]) -> str:
+    labelled = [image for image in images if image.label]
+    if not labelled:
+        return "The manifest names no class: it needs a column label, such as normal or pneumonia."
+    return (
+        f"No data set has two classes of at least {LEAST_PATIENTS} patients each, both to learn from and to test on: "
+        f"there are {len(labelled)} images with a label, of {len({image.patient for image in labelled})} patients."
+    )
+
+
+def _matrix(ready: _Ready, assignment: Assignment, recipe: Recipe) -> _Runs:
+    """Train on every set, once a run, and test on every set."""
+    gallery = assignment.gallery
+    found: dict[tuple[str, str], Sequence[RunOdds]] = {}
+    stacks: dict[str, Tensor] = {}
+
+    def stack(name: str) -> Tensor:
+        if name not in stacks:
+            pictures = []
+            for image in ready.images:
+                pictures.append(gallery.picture(name, image.number))
+                assignment.tick()
+            stacks[name] = picture_stack(pictures, recipe.side)
+        return stacks[name]
+
+    for train in gallery.sets:
+        tested: dict[str, list[RunOdds]] = {name: [] for name in gallery.sets}
+        for number, run in enumerate(ready.split, 1):
+            assignment.tell(f"classification, {ready.group.name}: {train}, run {number} of {len(ready.split)}")
+            unit = ("classification", repr(recipe), ready.group.name, *ready.group.classes, train, f"seed {run.seed}")
+            arrays = assignment.keep.find(*unit)
+            if arrays is None or not set(map(_odds, gallery.sets)) <= set(arrays):
+                network = learn_classes(
+                    stack(train)[run.train], ready.targets[run.train], len(ready.group.classes), recipe, run.seed,
+                    assignment.tick,
+                )  # fmt: skip
+                arrays = {_odds(name): class_log_odds(network, stack(name)[run.test]) for name in gallery.sets}
+                chosen = class_log_odds(network, stack(train)[run.validation]) if len(run.validation) else None
+                arrays["validation"] = np.zeros((0, len(ready.group.classes))) if chosen is None else chosen
+                assignment.keep.keep(arrays, *unit)
+            for name in gallery.sets:
+                tested[name].append(RunOdds(run.test, arrays[_odds(name)], run.validation, arrays["validation"]))
+        found |= {(train, name): tuple(runs) for name, runs in tested.items()}
+    return found
+
+
+def _odds(name: str) -> str:
+    return f"odds {name}"
+
+
+def _questions(ready: _Ready, matrix: _Runs, assignment: Assignment) -> list[Question]:
+    """Every question of a group, scored in every cell with the same resampled patients."""
+    generator = np.random.default_rng([assignment.seed, len(ready.images)])
+    patients = np.unique([image.patient for image in ready.images], return_inverse=True)[1]
+    resamples = assignment.effort.resamples
+    weights = patient_draws(int(patients.max()) + 1, resamples, generator)[:, patients]
+    count = len(ready.split)
+    names = assignment.gallery.sets
+    equal = np.ones((resamples, count))
+    drawn = {name: patient_draws(count, resamples, generator).astype(np.float64) for name in names}
+    runs_of = drawn if ready.shared else dict.fromkeys(names, equal)
+    guesses = _guesses(ready, assignment)
+    return [_question(asked, ready, matrix, weights, runs_of, guesses, assignment) for asked in ready.group.asked]
+
+
+def _question(
+    asked: Asked, ready: _Ready, matrix: _Runs, weights: NDArray[np.float32], runs_of: Mapping[str, _Floats],
+    guesses: Sequence[tuple[str, str, Sequence[RunOdds]]], assignment: Assignment,
+) -> Question:  # fmt: skip
+    group = ready.group
+
+    def score(runs: Sequence[RunOdds]) -> Scored:
+        return scored(asked, group.classes, ready.targets, runs, weights)
+
+    scores = {place: score(runs) for place, runs in matrix.items()}
+    reference = scores[ORIGINAL, ORIGINAL]
+    before = mean_draws(reference, runs_of[ORIGINAL])
+    cells = []
+    for (train, test), found in scores.items():
+        cell = MatrixCell(train, test, estimates(found, runs_of[train]))
+        if (train, test) != (ORIGINAL, ORIGINAL):
+            difference = float(np.nanmean(found.runs[:, 0]) - np.nanmean(reference.runs[:, 0]))
+            cell = replace(
+                cell, compared=compare(difference, mean_draws(found, runs_of[train]) - before, assignment.margin)
+            )
+        cells.append(cell)
+    still = np.ones_like(runs_of[ORIGINAL])
+    baselines = tuple(Baseline(name, title, estimates(score(runs), still)["auc"]) for name, title, runs in guesses)
+    classes = asked.negative + asked.positive or group.classes
+    tested = np.unique(np.concatenate([run.test for run in ready.split]))
+    shown = [index for index in tested if ready.images[index].label in classes]
+    return Question(
+        f"{group.name}/{asked.name}", f"{group.name}: {asked.title}",
+        {name: sum(ready.images[index].label == name for index in shown) for name in classes},
+        len(shown), len({ready.images[index].patient for index in shown}), "auc", tuple(cells), baselines,
+        asked.caution, _curves(asked, ready, matrix, guesses) if asked.positive else (),
+    )  # fmt: skip
+
+
+def _curves(
+    asked: Asked, ready: _Ready, matrix: _Runs, guesses: Sequence[tuple[str, str, Sequence[RunOdds]]]
+) -> tuple[Curve, ...]:
+    lines = [(train, runs) for (train, test), runs in matrix.items() if train == test]
+    lines += [(f"{title}, no picture", runs) for _, title, runs in guesses]
+    return tuple(Curve(name, *curve(asked, ready.group.classes, ready.targets, runs)) for name, runs in lines)
+
+
+def _guesses(ready: _Ready, assignment: Assignment) -> list[tuple[str, str, Sequence[RunOdds]]]:
+    """Baselines that see no picture: of view and of data set where there are several, and of size."""
+    views = [image.view for image in ready.images]
+    sources = [image.source for image in ready.images]
+    shapes = [assignment.gallery.picture(ORIGINAL, image.number).shape for image in ready.images]
+    count = len(ready.group.classes)
+    found: list[tuple[str, str, Sequence[RunOdds]]] = []
+    for name, title, kinds in (("view", "view alone", views), ("source", "data set alone", sources)):
+        if len(set(kinds)) > 1:
+            found.append((name, title, [
+                RunOdds(run.test, guess_by_group(kinds, ready.targets, count, run.train, run.test), run.validation,
+                       guess_by_group(kinds, ready.targets, count, run.train, run.validation)) for run in ready.split
+            ]))  # fmt: skip
+    if len(set(shapes)) > 1:
+        sizes = np.array(shapes, np.float64)
+        found.append(("size", "height and width alone", [
+            RunOdds(run.test, guess_by_size(sizes, ready.targets, count, run.train, run.test), run.validation,
+                   guess_by_size(sizes, ready.targets, count, run.train, run.validation)) for run in ready.split
+        ]))  # fmt: skip
+    return found
+
+
+def _notes(ready: Sequence[_Ready]) -> tuple[str, ...]:
+    told = [
+        "One network a data set and run; its classes answer every question of that data set, others left out.",
+        "Intervals are of resampled patients"
+        + (" and seeds." if any(each.shared for each in ready) else "; each patient is tested in one run."),
+    ]
+    if any(asked.caution for each in ready for asked in each.group.asked):
+        told.append("Questions across data sets are confounded: see their cautions.")
+    return tuple(told)

@@ -1,0 +1,145 @@
+"""Task `radiomics`: whether the texture features of the lungs come out the same from opened images.
+
+PRIMIS, section on radiomics and its heat map: 93 features, 64 bins, 1 × 1 mm. The paper does not state its form of the
+ICC; here it is ICC(3,1), consistency, with ICC(2,1), agreement, beside it: a shift that is the same in all images
+lowers only the second. A fixed number of bins hides a scaling of the grey values, so a fixed width stands beside it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.errors import UsageError
+from medveil.tasks.features.discretise import Bins, Width
+from medveil.tasks.features.resampling import resampled
+from medveil.tasks.features.table import NAMES, features
+from medveil.tasks.gallery import ORIGINAL, TaskImage
+from medveil.tasks.outcome import FeatureAgreement, TaskResult
+from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE, compare
+from medveil.tasks.registry import register_task
+from medveil.tasks.task import Assignment
+
+LEAST_PATIENTS = 20
+"""Patients that an ICC is measured on, at least: with fewer its interval says nothing."""
+DISCRETISATIONS: dict[str, Bins | Width] = {"64 bins": Bins(64), "width 25": Width(25.0)}
+"""Of grey values of 8 bits."""
+_Floats = NDArray[np.float64]
+
+
+@register_task("radiomics")
+class Radiomics:
+    """See `medveil.tasks.task.Task`."""
+
+    name = "radiomics"
+    title = "Texture features of the lungs"
+    needs = f"lung masks, named in the manifest's column mask, of at least {LEAST_PATIENTS} patients"
+    measures = (
+        "for 93 features the relative error against the original, ICC(3,1) and ICC(2,1) with intervals, and how many "
+        f"have a lower bound above {EXCELLENT_ABOVE}"
+    )
+    cost = "sets × images × 0.1 s, and the opening of each image"
+
+    def parts(self, assignment: Assignment) -> int:
+        return len(assignment.gallery.sets) if _patients(_chosen(assignment)) >= LEAST_PATIENTS else 0
+
+    def run(self, assignment: Assignment) -> TaskResult:
+        start = time.perf_counter()
+        chosen = _chosen(assignment)
+        if _patients(chosen) < LEAST_PATIENTS:
+            return TaskResult(self.name, self.title, refusal=(
+                f"There are lung masks of {_patients(chosen)} patients and at least {LEAST_PATIENTS} are needed: the "
+                "manifest names them in a column mask."
+            ))  # fmt: skip
+        tables = {}
+        for name in assignment.gallery.sets:
+            assignment.tell(f"radiomics: {name}")
+            tables[name] = _tables(name, chosen, assignment)
+        usable = np.all([np.isfinite(table).all(axis=(1, 2)) for table in tables.values()], axis=0)
+        kept = [image for image, usable_one in zip(chosen, usable, strict=True) if usable_one]
+        if _patients(kept) < LEAST_PATIENTS:
+            return TaskResult(self.name, self.title, refusal=(
+                f"The masks of {len(chosen) - len(kept)} of {len(chosen)} images hold too few pixels for texture."
+            ))  # fmt: skip
+        agreements = [
+            _agreement(name, way, number, tables[ORIGINAL][usable], tables[name][usable], kept)
+            for name in assignment.gallery.sets if name != ORIGINAL
+            for number, way in enumerate(DISCRETISATIONS)
+        ]  # fmt: skip
+        settings = {
+            "features": len(NAMES), "discretisations": list(DISCRETISATIONS), "icc": "ICC(3,1); ICC(2,1) beside it",
+            "resampled": "to 1 × 1 mm where spacing is known", "excellent_above": EXCELLENT_ABOVE,
+        }  # fmt: skip
+        return TaskResult(
+            self.name, self.title, settings, agreements=tuple(agreements), notes=_notes(chosen, kept),
+            seconds=time.perf_counter() - start,
+        )  # fmt: skip
+
+
+def _chosen(assignment: Assignment) -> list[TaskImage]:
+    """Masked images, at most as many as may be measured, in an order that is the same each time."""
+    masked = [image for image in assignment.gallery.images if image.masked]
+    if len(masked) <= assignment.effort.radiomics_images:
+        return masked
+    order = np.random.default_rng([assignment.seed, 93]).permutation(len(masked))
+    return [masked[index] for index in sorted(order[: assignment.effort.radiomics_images])]
+
+
+def _patients(images: Sequence[TaskImage]) -> int:
+    return len({image.patient for image in images})
+
+
+def _tables(name: str, chosen: Sequence[TaskImage], assignment: Assignment) -> _Floats:
+    """(n, discretisations, 93) features of each image in a set; NaN where a mask is too small for them."""
+    unit = ("radiomics", name, *DISCRETISATIONS, *(str(image.number) for image in chosen))
+    arrays = assignment.keep.find(*unit)
+    if arrays is None:
+        rows = []
+        for image in chosen:
+            rows.append(_measured(name, image, assignment))
+            assignment.tick()
+        arrays = {"features": np.stack(rows)}
+        assignment.keep.keep(arrays, *unit)
+    found: _Floats = arrays["features"]
+    return found
+
+
+def _measured(name: str, image: TaskImage, assignment: Assignment) -> _Floats:
+    picture = assignment.gallery.picture(name, image.number).astype(np.float64)
+    picture, mask = resampled(picture, assignment.gallery.mask(image.number), image.spacing)
+    try:
+        return np.stack([features(picture, mask, way) for way in DISCRETISATIONS.values()])
+    except UsageError:
+        return np.full((len(DISCRETISATIONS), len(NAMES)), np.nan)
+
+
+def _agreement(
+    name: str, way: str, number: int, original: _Floats, opened: _Floats, images: Sequence[TaskImage]
+) -> FeatureAgreement:
+    patients = np.array([image.patient for image in images])
+    found = compare(original[:, number], opened[:, number], patients)
+    figures = {
+        "mean_re": found.mean_re, "median_are": found.median_are, "left_out": found.left_out.astype(np.float64),
+        **{f"{form}{end}": getattr(found.icc, f"{form}{end}") for form in ("icc21", "icc31")
+           for end in ("", "_low", "_high")},
+    }  # fmt: skip
+    return FeatureAgreement(
+        name, way, found.images, found.patients, found.names, found.mean_are, found.icc.icc31, found.icc.icc31_low,
+        figures, {group.value: count for group, count in found.counts()["icc31"].items()},
+    )  # fmt: skip
+
+
+def _notes(chosen: Sequence[TaskImage], kept: Sequence[TaskImage]) -> tuple[str, ...]:
+    told = [
+        "ICC(3,1) does not see a shift that is the same in all images, as when grain is lost everywhere; ICC(2,1) "
+        "does, and with two measurements its interval is wide. Read both.",
+        "ICCs are of the first image of each patient, relative errors of all images.",
+    ]
+    if any(image.spacing is None for image in kept):
+        told.append("Images without a spacing were not resampled: their features are of pixels, not of millimetres.")
+    if len(kept) < len(chosen):
+        told.append(f"Left out, since their masks hold too few pixels: {len(chosen) - len(kept)} images.")
+    return tuple(told)
