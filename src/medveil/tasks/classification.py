@@ -52,7 +52,11 @@ class _Ready:
 
 @register_task("classification")
 class Classification:
-    """See `medveil.tasks.task.Task`."""
+    """See `medveil.tasks.task.Task`.
+
+    Args:
+        only: groups whose name begins so; all where empty.
+    """
 
     name = "classification"
     title = "Telling diseases apart"
@@ -66,14 +70,16 @@ class Classification:
     )
     cost = "sets × runs × images × epochs × 0.03 s on one thread at 128 pixels with DenseNet-121"
 
+    def __init__(self, only: str = "") -> None:
+        self.only = only
+
     def parts(self, assignment: Assignment) -> int:
-        gallery = assignment.gallery
-        return sum(len(gallery.sets) * len(ready.split) for ready in _ready(assignment))
+        return sum(len(assignment.training_sets) * len(ready.split) for ready in _ready(assignment, self.only))
 
     def run(self, assignment: Assignment) -> TaskResult:
         start = time.perf_counter()
         recipe = recipe_of(assignment)
-        ready = _ready(assignment)
+        ready = _ready(assignment, self.only)
         if not ready:
             return TaskResult(self.name, self.title, refusal=_refusal(assignment.gallery.images))
         questions: list[Question] = []
@@ -96,11 +102,13 @@ def recipe_of(assignment: Assignment) -> Recipe:
     return Recipe(effort.classifier, effort.classify_side, effort.classify_epochs)
 
 
-def _ready(assignment: Assignment) -> tuple[_Ready, ...]:
+def _ready(assignment: Assignment, only: str) -> tuple[_Ready, ...]:
     """Groups whose every class is learned and tested in every run."""
     images = assignment.gallery.images
     found = []
     for group in groups(images):
+        if not group.name.startswith(only):
+            continue
         members = tuple(images[index] for index in group.members)
         targets = np.array([group.classes.index(image.label) for image in members], np.int64)
         split = splits(members, assignment.effort.seeds, assignment.seed)
@@ -135,7 +143,7 @@ def _matrix(ready: _Ready, assignment: Assignment, recipe: Recipe) -> _Runs:
             stacks[name] = picture_stack(pictures, recipe.side)
         return stacks[name]
 
-    for train in gallery.sets:
+    for train in assignment.training_sets:
         tested: dict[str, list[RunOdds]] = {name: [] for name in gallery.sets}
         for number, run in enumerate(ready.split, 1):
             assignment.tell(f"classification, {ready.group.name}: {train}, run {number} of {len(ready.split)}")

@@ -69,6 +69,7 @@ class Assignment:
         effort: what it may spend.
         seed: of everything that is drawn.
         margin: of non-inferiority, in AUC and Dice.
+        learned: names of the sets that networks learn from, the original first; all of them where empty.
         keep: where finished parts go.
         tell: called with a few words when a part begins.
         tick: called now and then.
@@ -78,9 +79,15 @@ class Assignment:
     effort: TaskEffort
     seed: int = 0
     margin: float = 0.02
+    learned: tuple[str, ...] = ()
     keep: Keep = field(default_factory=NoKeep)
     tell: Callable[[str], None] = lambda _: None
     tick: Callable[[], None] = lambda: None
+
+    @property
+    def training_sets(self) -> tuple[str, ...]:
+        """Names of the sets that networks learn from."""
+        return self.learned or self.gallery.sets
 
 
 class Task(Protocol):

@@ -1,0 +1,318 @@
+"""Segmentation: ellipses are learned, other people's masks are not, and an interrupted matrix goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("monai")
+
+from medveil.errors import UsageError  # noqa: E402
+from medveil.metrics.non_inferiority import Standing  # noqa: E402
+from medveil.metrics.overlap import MEASURES, overlap  # noqa: E402
+from medveil.networks import segmenters  # noqa: E402
+from medveil.networks.segmenters import Segmenter  # noqa: E402
+from medveil.tasks.gallery import ORIGINAL, Gallery, TaskImage  # noqa: E402
+from medveil.tasks.outcome import TaskResult  # noqa: E402
+from medveil.tasks.segment_scoring import cells_of, chance_of  # noqa: E402
+from medveil.tasks.segmentation import Segmentation  # noqa: E402
+from medveil.tasks.segmenting import Recipe, goal_of, learn_region, plate_of, region_found, varied  # noqa: E402
+from medveil.tasks.task import Arrays, Assignment, TaskEffort  # noqa: E402
+
+SHAPE = (44, 36)
+LIGHT = "light"  # one of its own, so that a training takes a second
+EFFORT = TaskEffort(
+    seeds=2, classifier="densenet121", segmenter=LIGHT, classify_side=32, segment_side=32, classify_epochs=1,
+    segment_epochs=24, resamples=200, radiomics_images=10,
+)  # fmt: skip
+
+
+def ellipses(seed: int) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    top, left = generator.uniform(14, 28), generator.uniform(8, 14)
+    apart, height, width = generator.uniform(12, 15), generator.uniform(7, 11), generator.uniform(3.5, 5.5)
+    return np.logical_or.reduce([
+        ((rows - top) / height) ** 2 + ((columns - place) / width) ** 2 < 1 for place in (left, left + apart)
+    ])  # fmt: skip
+
+
+def chest(seed: int) -> np.ndarray:
+    generator = np.random.default_rng(seed + 10_000)
+    picture = np.where(ellipses(seed), 60.0, 150.0) + generator.normal(0, 12, SHAPE)
+    return np.clip(picture + generator.normal(0, 15), 0, 255).astype(np.float32)
+
+
+def blurred(seed: int) -> np.ndarray:
+    picture = chest(seed)
+    return ((picture + np.roll(picture, 1, 0) + np.roll(picture, 1, 1)) / 3).astype(np.float32)
+
+
+def gallery(
+    count: int = 48, mask_of: Callable[[int], int] = lambda number: number, masked: int | None = None,
+    opened: Callable[[int], np.ndarray] | None = blurred, fold: bool = True, sources: int = 1,
+) -> Gallery:  # fmt: skip
+    folds = ("train", "train", "train", "val", "test") if fold else ("",)
+    images = [
+        TaskImage(
+            number, number // 2, source=f"s{number // 2 % sources}", fold=folds[number // 2 % len(folds)],
+            masked=masked is None or number < masked,
+        )
+        for number in range(count)
+    ]  # fmt: skip
+    sets = {ORIGINAL: chest} | ({"opened": opened} if opened is not None else {})
+    return Gallery(images, sets, lambda number: ellipses(mask_of(number)))
+
+
+class Shelf:
+    """Keeps in memory, and refuses after so many parts."""
+
+    def __init__(self, room: int = 1000) -> None:
+        self.parts: dict[tuple[str, ...], Arrays] = {}
+        self.room = room
+
+    def find(self, *unit: str) -> Arrays | None:
+        return self.parts.get(unit)
+
+    def keep(self, arrays: Arrays, *unit: str) -> None:
+        if len(self.parts) >= self.room:
+            raise InterruptedError
+        assert all(isinstance(array, np.ndarray) and array.dtype != object for array in arrays.values())
+        self.parts[unit] = dict(arrays)
+
+
+class Looked(Shelf):
+    """Tells what was looked for first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.units: list[tuple[str, ...]] = []
+
+    def find(self, *unit: str) -> Arrays | None:
+        self.units.append(unit)
+        raise InterruptedError
+
+
+def done(**changes: object) -> TaskResult:
+    return Segmentation().run(Assignment(**({"gallery": gallery(), "effort": EFFORT} | changes)))  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _light() -> Iterator[None]:
+    from monai.networks.nets.unet import UNet
+
+    def build() -> Segmenter:
+        return Segmenter(UNet(2, 1, 1, [8, 16, 32], [2, 2], norm="BATCH"), 4)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(segmenters._BUILDERS, LIGHT, build)
+        yield
+
+
+@pytest.fixture(scope="module")
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture(scope="module")
+def result(shelf: Shelf) -> TaskResult:
+    return done(keep=shelf)
+
+
+def test_lungs_are_found_in_both_sets(result: TaskResult) -> None:
+    (question,) = result.questions
+    assert (question.name, question.metric, question.images, question.patients) == ("lungs", "dice", 8, 4)
+    assert [(cell.train, cell.test) for cell in question.cells] == [
+        (ORIGINAL, ORIGINAL), (ORIGINAL, "opened"), ("opened", ORIGINAL), ("opened", "opened"),
+    ]  # fmt: skip
+    for cell in question.cells:
+        assert tuple(cell.values) == MEASURES
+        dice = cell.values["dice"]
+        assert dice.ci[0] <= dice.mean <= dice.ci[1]
+    assert question.cell(ORIGINAL, ORIGINAL).values["dice"].mean > 0.85
+    assert question.cell("opened", "opened").values["dice"].mean > 0.8
+    assert question.cell(ORIGINAL, ORIGINAL).compared is None
+    assert question.cell("opened", "opened").compared is not None
+    assert result.settings["distances"] == "pixels"
+
+
+def test_masks_of_others_are_not_learned(result: TaskResult) -> None:
+    with_others = done(
+        gallery=gallery(mask_of=lambda number: 5000 - number, opened=None), effort=replace(EFFORT, seeds=1)
+    )
+    lost = with_others.questions[0].cell(ORIGINAL, ORIGINAL).values["dice"].mean
+    assert lost < result.questions[0].cell(ORIGINAL, ORIGINAL).values["dice"].mean - 0.15
+
+
+def test_a_set_that_shows_nothing_is_inferior() -> None:
+    noise = gallery(opened=lambda number: np.random.default_rng(number).normal(100, 9, SHAPE).astype("f4"))
+    even = done(gallery=noise, effort=replace(EFFORT, seeds=1, segment_epochs=12))
+    cell = even.questions[0].cell("opened", "opened")
+    assert cell.compared is not None
+    assert cell.compared.standing is Standing.INFERIOR
+    assert cell.compared.difference < -0.1
+
+
+def test_overlays_are_the_ranked_images_of_the_first_run(result: TaskResult) -> None:
+    assert [(shown.set_name, shown.rank) for shown in result.overlays] == [
+        (ORIGINAL, "best"), (ORIGINAL, "median"), (ORIGINAL, "worst"), ("opened", "median"), ("opened", "worst"),
+    ]  # fmt: skip
+    best, median, worst = result.overlays[:3]
+    assert best.value >= median.value >= worst.value
+    for shown in result.overlays:
+        assert np.array_equal(shown.truth, ellipses(shown.number))
+        assert np.array_equal(shown.picture, (chest if shown.set_name == ORIGINAL else blurred)(shown.number))
+        assert shown.value == pytest.approx(overlap(shown.truth, shown.found).dice)
+
+
+def same(one: TaskResult, other: TaskResult) -> bool:
+    masks = [
+        np.array_equal(a.found, b.found) and a.number == b.number
+        for a, b in zip(one.overlays, other.overlays, strict=True)
+    ]
+    return one.questions == other.questions and all(masks)
+
+
+def test_an_interrupted_matrix_goes_on_with_the_same_result(result: TaskResult, shelf: Shelf) -> None:
+    assert len(shelf.parts) == Segmentation().parts(Assignment(gallery(), EFFORT)) == 4
+    kept = Shelf(room=3)
+    kept.parts = dict(list(shelf.parts.items())[:3])
+    with pytest.raises(InterruptedError):
+        done(keep=kept)
+    assert len(kept.parts) == 3
+    kept.room = 1000
+    told: list[str] = []
+    assert same(result, done(keep=kept, tell=told.append))
+    assert set(kept.parts) == set(shelf.parts)
+    assert told == [f"segmentation: {name}, run {run} of 2" for name in (ORIGINAL, "opened") for run in (1, 2)]
+
+
+def test_other_settings_find_nothing_that_was_kept(shelf: Shelf, result: TaskResult) -> None:
+    assert same(result, done(keep=shelf))
+    for changes in ({"seed": 9}, {"effort": replace(EFFORT, segment_epochs=23)}, {"gallery": gallery(46)}):
+        looked = Looked()
+        with pytest.raises(InterruptedError):
+            done(**({"keep": looked} | changes))
+        assert looked.units[0] not in shelf.parts
+
+
+def test_without_folds_each_patient_is_tested_once() -> None:
+    effort = replace(EFFORT, segment_epochs=1, seeds=3)
+    found = done(gallery=gallery(24, fold=False, opened=None), effort=effort)
+    assert (found.questions[0].images, found.questions[0].patients) == (24, 12)
+
+
+def test_sources_are_scored_apart_where_there_are_several() -> None:
+    effort = replace(EFFORT, segment_epochs=1)
+    found = done(gallery=gallery(84, fold=False, opened=None, sources=2), effort=effort)
+    assert [(question.name, question.images) for question in found.questions] == [
+        ("lungs", 84),
+        ("s0/lungs", 42),
+        ("s1/lungs", 42),
+    ]
+
+
+@pytest.mark.parametrize("masked", [0, 5])
+def test_too_few_masks_are_refused_in_words(masked: int) -> None:
+    found = done(gallery=gallery(masked=masked))
+    assert not found.questions
+    assert f"there are {masked} images with a lung mask" in found.refusal
+    assert "column mask" in found.refusal
+    assert Segmentation().parts(Assignment(gallery(masked=masked), EFFORT)) == 0
+
+
+def test_a_mask_of_another_size_is_told() -> None:
+    plain = gallery()
+    wrong = Gallery(plain.images, {ORIGINAL: chest}, lambda number: ellipses(number)[1:])
+    with pytest.raises(UsageError, match="43 × 36 pixels, the image 44 × 36"):
+        done(gallery=wrong)
+
+
+def test_distances_are_in_mm_only_where_all_spacings_are_known(result: TaskResult) -> None:
+    effort = replace(EFFORT, segment_epochs=2, seeds=1)
+    plain = gallery(opened=None)
+    spaced = [replace(image, spacing=(2.0, 2.0)) for image in plain.images]
+    found = {}
+    for name, images in {"none": plain.images, "all": spaced, "one less": [*spaced[1:], plain.images[0]]}.items():
+        run = done(gallery=Gallery(images, {ORIGINAL: chest}, ellipses), effort=effort)
+        found[name] = (run.settings["distances"], run.questions[0].cells[0].values["hausdorff"].mean)
+    assert found["all"] == ("mm", pytest.approx(2 * found["none"][1]))
+    assert found["one less"][0] == found["none"][0] == "pixels"
+
+
+def test_a_network_that_learns_nothing_is_tried_again_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dead(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(()))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 0 * x + 0 * self.weight - 1
+
+    monkeypatch.setattr("medveil.tasks.segmenting.build_segmenter", lambda _: Dead())
+    found = done(effort=replace(EFFORT, segment_epochs=1, seeds=1))
+    assert any("learned nothing: 1 on original, 1 on opened" in note for note in found.notes)
+    assert found.questions[0].cell(ORIGINAL, ORIGINAL).values["dice"].mean == 0
+
+
+def test_cells_are_means_over_runs_then_images() -> None:
+    values = np.zeros((2, 3, len(MEASURES)))
+    values[:, :, 0] = [[0.9, 0.8, 0.7], [0.7, 0.8, 0.9]]
+    worse = values.copy()
+    worse[:, :, 0] -= 0.1
+    measured = {("original", "original"): values, ("original", "opened"): worse}
+    chance = chance_of(np.array([0, 0, 1]), ["original"], 2, 500, np.random.default_rng(0))
+    same_cell, other = cells_of(measured, chance, 0.02)
+    assert same_cell.values["dice"].mean == pytest.approx(0.8)
+    assert same_cell.values["dice"].sd == pytest.approx(0)
+    assert other.compared is not None
+    assert other.compared.difference == pytest.approx(-0.1)
+    assert other.compared.ci == pytest.approx((-0.1, -0.1))  # the same patients and runs for both
+    assert other.compared.standing is Standing.INFERIOR
+
+
+def test_area_averages_keep_what_a_picture_holds() -> None:
+    picture = np.random.default_rng(0).uniform(0, 255, (70, 50)).astype(np.float32)
+    mask = picture > 99
+    for side in (32, 35, 96):
+        assert float(goal_of(mask, side).mean()) == pytest.approx(mask.mean(), abs=1e-5)
+    halves = goal_of(mask, 25)[0, 0, :, 0].numpy()
+    assert halves[0] == pytest.approx((mask[:2, :2].sum() + 0.8 * mask[2, :2].sum()) / 5.6, abs=1e-5)
+    plate = plate_of(picture, 32)
+    assert float(plate.mean()) == pytest.approx(0, abs=1e-4)
+    assert float(plate.std()) == pytest.approx(1, abs=1e-2)
+
+
+def test_picture_and_mask_are_varied_alike() -> None:
+    goals = torch.cat([goal_of(ellipses(number), 32) for number in range(4)])
+    pictures, moved = varied(goals.clone(), goals, np.random.default_rng(1))
+    assert not torch.allclose(moved, goals, atol=0.1)
+    for picture, goal in zip(pictures, moved, strict=True):
+        assert np.corrcoef(picture.flatten(), goal.flatten())[0, 1] == pytest.approx(1, abs=1e-4)
+
+
+def test_what_is_found_lies_where_it_is() -> None:
+    class Bright(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return 9 * (x - (x.max() + x.min()) / 2)
+
+    mask = ellipses(3)
+    plate = plate_of(mask.astype(np.float32), 40)
+    (found,) = region_found(Bright(), plate, [SHAPE])
+    assert overlap(mask, found).dice > 0.95
+
+
+def test_training_is_repeatable_and_leaves_torch_as_it_was() -> None:
+    plates = tuple(torch.cat([make(number) for number in range(8)]) for make in (
+        lambda number: plate_of(chest(number), 32), lambda number: goal_of(ellipses(number), 32)
+    ))  # fmt: skip
+    before = torch.random.get_rng_state()
+    first, second, other = (learn_region(plates, None, Recipe(LIGHT, 32, 2), seed) for seed in (1, 1, 2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    weights = [torch.cat([w.flatten() for w in one.network.parameters()]) for one in (first, second, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
