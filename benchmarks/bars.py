@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from benchmarks import attack_tables, audit_tables, key_tables
+from benchmarks import attack_tables, audit_tables, key_tables, task_tables, utility_tables
 from benchmarks.table import Bar, Collected
 
 _QUALITY = 40
@@ -23,6 +23,8 @@ def bars(collected: Collected) -> list[Bar]:
         **key_tables.BARS,
         **attack_tables.BARS,
         **audit_tables.BARS,
+        **task_tables.BARS,
+        **utility_tables.BARS,
     }
     found = []
     for name, make in makers.items():

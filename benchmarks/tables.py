@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks import attack_tables, audit_tables, key_tables
+from benchmarks import attack_tables, audit_tables, key_tables, task_tables, utility_tables
 from benchmarks.bars import bars
 from benchmarks.table import Collected, Evidence, Table, results_of
 
 NAMES = (
     "rate_fidelity", "performance", "depth16", "primis_fidelity", "exact_bytes", "granting", "two_image_game",
     "fidelity_table", "decoy_curve", "translation_attacks", "club", "audit_sealed", "audit_encrypted",
-    "audit_repeat",
+    "audit_repeat", "utility_classification", "utility_segmentation", "utility_radiomics", "training_throughput",
 )  # fmt: skip
 CAMPAIGNS = ("crash_safety", "fuzzing")
 """Searches for faults: what they did not find on one commit says little of the next one. Their tables name the commit;
@@ -271,5 +271,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Collected], Table]]] = {
     **key_tables.TABLES,
     **attack_tables.TABLES,
     **audit_tables.TABLES,
+    **task_tables.TABLES,
+    **utility_tables.TABLES,
 }
 """Name of a table in the documents -> the benchmarks that it needs, and what makes it."""

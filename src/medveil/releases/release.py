@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from medveil.codecs.code import Codec
 from medveil.errors import IntegrityError
@@ -23,6 +24,11 @@ from medveil.releases.stored import load_package
 from medveil.releases.unpacking import Attachment
 from medveil.releases.verifying import VerifyResult, check_signer, verify
 from medveil.releases.weights import codec_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from medveil.training.opened import OpenedImages
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,45 @@ class Release:
             opened = self.open_package(entry, ring, codec)
             if opened is not None and isinstance(opened.content, Image):
                 yield opened.content
+
+    def dataset(
+        self, identity: Opener | str | Path, *, labels: str | Path | None = None, target: str = "label",
+        tier: Tier = Tier.EXACT, size: int | tuple[int, int] | None = None,
+        transform: Callable[[Tensor], Any] | None = None, scaling: str = "range", cache_bytes: int = 1 << 30,
+    ) -> OpenedImages:  # fmt: skip
+        """The images that `identity` may open as a torch data set: opened in memory, in DataLoader workers too.
+
+        Item i is `(image, target)` with labels, else `image`: see `medveil.training.opened.OpenedImages`.
+
+        Args:
+            identity: who opens, or its key file, which must not be under a passphrase.
+            labels: a CSV file with a header. The column `package`, `image`, `path`, `file`, `filename` or `original`
+                names the image: by its path, as `medveil list` shows it, for an identity that sees names, or by the id
+                of its package for every identity. With a column `patient_id`, `.patients` and `.split()` work. Images
+                without a label are left out; `.labels` has their number, and that of rows of no image. Without a file,
+                all images are in.
+            target: the column that is learned; its values, sorted, are the classes.
+            tier: open at this tier where the identity may open a better one.
+            size: (height, width), or both in one number: images are resized to it, bilinear with antialiasing; their
+                aspect ratio changes. A batch needs images of one size, from here or from `transform`.
+            transform: applied to each image, float32 (1, height, width), in the worker. One that is random must draw
+                from torch, whose seed differs in each worker.
+            scaling: `range` for 0 … 1 over the range of the image's depth, `modality` for units such as HU.
+            cache_bytes: how much of the opened pixels is kept in memory; 0 for nothing. 1 GiB is 5000 images of
+                448 x 448 at 8 bits. Shared by all workers on Linux, for each of them elsewhere.
+
+        Raises:
+            NoFittingKeyError: the release was not granted to the identity.
+            UsageError: it opens no image, or the labels file has no row of any; a value that is not allowed.
+            IntegrityError: a package was changed. Later on also from the DataLoader.
+            MissingDependencyError: torch is not installed.
+        """
+        from medveil.releases.dataset import make_dataset
+
+        return make_dataset(
+            self, identity, labels, target=target, tier=tier, size=size, transform=transform, scaling=scaling,
+            cache_bytes=cache_bytes,
+        )  # fmt: skip
 
     def open_package(self, entry: PackageEntry, ring: KeyRing, codec: Codec) -> Opened | None:
         """One package; None where the ring does not open it."""

@@ -1,0 +1,175 @@
+"""The images of a release as a data set to train on, opened in memory, one by one, where they are needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medveil.codecs.code import Codec
+from medveil.errors import IntegrityError, MedveilError, MissingDependencyError, UsageError
+from medveil.images.image import Image
+from medveil.keys.openers import Opener, load_opener
+from medveil.keys.tiers import KeyRing, Section, Tier
+from medveil.releases import state as states
+from medveil.releases import unpacking
+from medveil.releases.labels import PATIENT_COLUMN, Named, matched, read_rows
+from medveil.releases.manifest import Manifest, PackageEntry
+from medveil.releases.release import Release, open_package
+from medveil.releases.stored import load_package
+from medveil.releases.weights import codec_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from medveil.training.opened import Labels, OpenedImages
+
+
+@dataclass
+class ReleaseImages:
+    """Images of a release by number, with the keys that open them; `Release.dataset` hands it to worker processes.
+
+    Attributes:
+        folder: the release, absolute.
+        manifest: its manifest, without packages.
+        entries: the packages that are images, in the order of the data set.
+        ring: the keys.
+        head: digest of the state in which the release was opened.
+    """
+
+    folder: Path
+    manifest: Manifest
+    entries: tuple[PackageEntry, ...]
+    ring: KeyRing = field(repr=False)
+    head: bytes
+    _codec: Codec | None = field(repr=False, default=None)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def open(self, number: int) -> Image:
+        """One image, its bytes compared with what the owner signed.
+
+        Raises:
+            IntegrityError: the package was changed, removed, or is damaged, or the release is of another state now.
+        """
+        try:
+            return self._open(self.entries[number])
+        except IntegrityError as error:
+            raise self._changed() or error from None
+        except (MemoryError, ArithmeticError, ValueError, TypeError, LookupError, RecursionError) as error:
+            raise IntegrityError(f"a package makes no sense ({type(error).__name__})") from None
+
+    def _open(self, entry: PackageEntry) -> Image:
+        if self._codec is None:
+            self._codec = codec_of(self.folder, self.manifest, self.ring)
+        opened = open_package(self.folder, self.manifest, entry, self.ring, self._codec)
+        if opened is None or not isinstance(opened.content, Image):
+            raise IntegrityError("a package does not hold the image that it held before")
+        return opened.content
+
+    def _changed(self) -> IntegrityError | None:
+        """What to say where the owner has changed the release since it was opened; None where she has not."""
+        try:
+            if states.load(self.folder).ledger.digests[-1] == self.head:
+                return None
+        except (MedveilError, OSError):
+            return None
+        return IntegrityError(
+            "the release was changed by its owner since this data set was made, and the package is not as it was",
+            hint="make the data set again",
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_codec": None}  # each process loads its own
+
+
+def make_dataset(
+    release: Release, identity: Opener | str | Path, labels: str | Path | None, *, target: str, tier: Tier,
+    size: int | tuple[int, int] | None, transform: Callable[[Tensor], Any] | None, scaling: str, cache_bytes: int,
+) -> OpenedImages:  # fmt: skip
+    """See `Release.dataset`."""
+    try:
+        from medveil.training.opened import OpenedImages
+    except ImportError as error:
+        if error.name and error.name.partition(".")[0] == "torch":
+            raise MissingDependencyError(
+                "a data set to train on needs torch", hint="pip install 'medveil[train]'"
+            ) from None
+        raise
+    opener = load_opener(Path(identity)) if isinstance(identity, str | Path) else identity
+    ring = release.access_of(opener).ring
+    rows = read_rows(Path(labels), target) if labels is not None else None
+    entries, named = _images(release, ring, paths=rows is not None)
+    if not entries:
+        raise UsageError("this key opens no image of the release")
+    described: Labels | None = None
+    if rows is not None:
+        chosen, described = _labelled(*rows, named, target)
+        entries, named = [entries[place] for place in chosen], [named[place] for place in chosen]
+    source = ReleaseImages(
+        Path(os.path.abspath(release.folder)), replace(release.manifest, packages=()), tuple(entries),
+        ring.lowered(tier), release.ledger.digests[-1],
+    )  # fmt: skip
+    return OpenedImages(
+        source, [one.package for one in named], described, size=(size, size) if isinstance(size, int) else size,
+        transform=transform, scaling=scaling, cache_bytes=cache_bytes,
+    )  # fmt: skip
+
+
+def _images(release: Release, ring: KeyRing, *, paths: bool) -> tuple[list[PackageEntry], list[Named]]:
+    """The packages that are images and that the ring opens, with their paths where they are wanted and it sees them.
+
+    Every package is read and compared with the manifest, so that damage shows before a training has begun.
+    """
+    entries, named = [], []
+    for entry in release.manifest.packages:
+        if ring.packages is not None and entry.package not in ring.packages:
+            continue
+        package = load_package(release.folder, entry, release.manifest)
+        if Section.ATTACHMENT in package.sections or ring.find(package.header.place(Section.IMAGE)) is None:
+            continue
+        path = ""
+        if paths and unpacking.sees_identity(package, ring):
+            unpacking.check_commitments(package, entry, ring)
+            path = unpacking.open_identity(package, ring)[0].path
+        entries.append(entry)
+        named.append(Named(entry.package.hex(), path))
+    return entries, named
+
+
+def _labelled(
+    rows: list[dict[str, str]], column: str, images: Sequence[Named], target: str
+) -> tuple[list[int], Labels]:
+    """Which images have a label, and what the rows say of those."""
+    from medveil.training.opened import Labels
+
+    found = matched(rows, column, images)
+    known = {place: rows[number] for place, number in enumerate(found) if number is not None}
+    chosen = [place for place, row in known.items() if row[target]]
+    if not chosen:
+        sees = any(image.path for image in images)
+        raise UsageError(
+            f"none of the {len(rows)} rows of the labels file gives a label to an image that this key opens",
+            hint="its column "
+            + (f"{column!r} names paths as `medveil list` shows them, or package ids" if sees else
+               f"{column!r} must name package ids: this key does not see paths. Somebody who does can replace them"),
+        )  # fmt: skip
+    classes = sorted({known[place][target] for place in chosen})
+    numbers = {name: number for number, name in enumerate(classes)}
+    patients = tuple(known[place].get(PATIENT_COLUMN, "") for place in chosen)
+    if any(patients) and not all(patients):
+        raise UsageError(
+            f"{patients.count('')} labelled images have a row without a patient",
+            hint=f"fill in {PATIENT_COLUMN}, or leave the column out",
+        )
+    return chosen, Labels(
+        targets=tuple(numbers[known[place][target]] for place in chosen),
+        classes=tuple(classes),
+        rows=tuple(known[place] for place in chosen),
+        patients=patients if all(patients) else (),
+        unlabelled=len(images) - len(chosen),
+        unknown_rows=len(rows) - len(known),
+    )
