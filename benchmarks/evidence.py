@@ -6,7 +6,7 @@ import argparse
 import importlib
 import importlib.util
 
-from benchmarks import club_plot, documents, plot
+from benchmarks import club_plot, documents, plot, utility_plot
 from benchmarks.provenance import load, save
 from benchmarks.tables import CAMPAIGNS, NAMES
 
@@ -31,7 +31,7 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.tables:
         regenerate(asked.only or list(NAMES))
-    for name, drawing in (("rate_fidelity", plot), ("club", club_plot)):
+    for name, drawing in (("rate_fidelity", plot), ("club", club_plot), ("utility_radiomics", utility_plot)):
         found = load(name)
         if found is not None:
             drawing.draw(found)
