@@ -21,7 +21,8 @@ from medveil.tasks.radiomics import Radiomics
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 from medveil.tasks.task import Assignment, NoKeep, TaskEffort
 
-SOURCES = sorted({*CODECS, *closure(("tasks/radiomics.py",), ("tasks", "metrics"))})
+COMPARED = ("tasks/radiomics_compare.py", "tasks/features/table.py", "tasks/features/resampling.py")
+SOURCES = sorted({*CODECS, "tasks/radiomics.py", *closure(COMPARED, ("tasks", "metrics"))})
 EFFORT = TaskEffort(
     seeds=5, classifier="densenet121", segmenter="unet", classify_side=128, segment_side=128, classify_epochs=1,
     segment_epochs=1, resamples=1, radiomics_images=100_000,

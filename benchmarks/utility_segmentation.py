@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.provenance import closure, record, save
+from benchmarks.provenance import record, save
 from benchmarks.utility import CODECS, QUALITIES, SEED, FolderKeep, asked, gallery_of, rounded, rows, telling
 from medveil.audit.running import fixed_threads
 from medveil.tasks.segmentation import Segmentation
@@ -23,7 +23,10 @@ TRAINED = (
     *CODECS,
 )  # fmt: skip
 """What the figures of one network depend on."""
-SOURCES = sorted({*TRAINED, *closure(("tasks/segmentation.py",), ("tasks", "metrics"))})
+JUDGED = (
+    "metrics/non_inferiority.py", "metrics/resampling.py", "tasks/segment_scoring.py", "tasks/segmentation.py",
+)  # fmt: skip
+SOURCES = sorted({*TRAINED, *JUDGED})
 EFFORT = TaskEffort(
     seeds=5, classifier="densenet121", segmenter="unet", classify_side=128, segment_side=128, classify_epochs=1,
     segment_epochs=10, resamples=5000, radiomics_images=1,

@@ -15,7 +15,7 @@ from tests.pictures import picture
 
 _COMMANDS = (
     "keygen", "share", "verify", "inspect", "list", "open", "grant", "grants", "revoke", "rotate", "ledger",
-    "audit", "attacks", "train", "info", "demo",
+    "audit", "attacks", "tasks", "train", "info", "demo",
 )  # fmt: skip
 _PAGES = ("README.md", *(f"docs/{name}.md" for name in ("start", "how-to", "concepts", "reference", "limits")))
 

@@ -90,7 +90,7 @@ def test_a_figure_that_is_no_number_does_not_pass(gate):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[attack]\npsnr = 3", "unknown key 'attack'; allowed are audit, attacks, fidelity"),
+        ("[attack]\npsnr = 3", "unknown key 'attack'; allowed are audit, attacks, fidelity, tasks"),
         ("[attacks]\nsnr = 3", "unknown key 'snr'; allowed are psnr, ssim"),
         ("[fidelity.best]\npsnr = 3", "unknown key 'best'; allowed are exact, diagnostic, preview"),
         ("[fidelity.exact]\nlpips = 3", "unknown key 'lpips'"),

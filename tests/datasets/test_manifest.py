@@ -91,3 +91,14 @@ def test_without_a_manifest_every_image_is_a_patient() -> None:
     assert len(split.train) + len(split.validation) == 30
     assert split_images([Path("/d/1.png")], None, seed=0).train == (Path("/d/1.png"),)
     assert split_images([], None, seed=0).train == ()
+
+
+def test_labels_masks_and_views_are_read_without_spaces(tmp_path: Path) -> None:
+    (found, bare) = read_manifest(
+        write(tmp_path, "image,patient_id,label,mask,source,view\na.png,p, normal , m/a.png , nih ,PA\nb.png,q,,,,\n")
+    )
+    assert (found.label, found.mask, found.written_mask) == ("normal", (tmp_path / "m" / "a.png").resolve(), "m/a.png")
+    assert (found.source, found.view, found.stratum) == ("nih", "PA", ("nih", "PA"))
+    assert (bare.label, bare.mask, bare.source) == ("", None, "")
+    with pytest.raises(UsageError, match="path that no file can have"):
+        read_manifest(write(tmp_path, "image,patient_id,mask\na.png,p,m\0.png\n"))

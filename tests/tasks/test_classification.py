@@ -14,13 +14,13 @@ from medveil.errors import UsageError
 from medveil.metrics.non_inferiority import Standing, compare
 from medveil.metrics.resampled_auc import auc_draws
 from medveil.networks.classifiers import build_classifier, classifier_names
-from medveil.tasks.classification import Classification
+from medveil.tasks.classification import Classification, _questions, _Ready
 from medveil.tasks.classification_scores import RunOdds, scored
 from medveil.tasks.gallery import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.outcome import TaskResult
-from medveil.tasks.questions import Asked, groups
+from medveil.tasks.questions import Asked, Group, groups
 from medveil.tasks.simple_guesses import guess_by_group, guess_by_size
-from medveil.tasks.splitting import splits
+from medveil.tasks.splitting import Split, splits
 from medveil.tasks.task import Arrays, Assignment, TaskEffort
 
 _EFFORT = TaskEffort(
@@ -132,6 +132,31 @@ def test_non_inferiority_needs_the_whole_bound() -> None:
     assert compare(0.0, np.full(3, np.nan), 0.02).standing is Standing.INCONCLUSIVE
     with pytest.raises(ValueError, match="above 0"):
         compare(0.0, draws, 0.0)
+
+
+def test_few_patients_or_a_network_that_learned_nothing_decide_nothing() -> None:
+    odds = np.random.default_rng(1).normal(size=(100, 2))
+    for labels, good in (
+        (["normal", "ill"] * 50, True),
+        (["normal", "ill"] * 50, False),
+        (["normal"] * 85 + ["ill"] * 15, True),
+    ):
+        images = _images(labels)
+        black = {name: lambda _: np.zeros((8, 8), np.float32) for name in (ORIGINAL, "coarse")}
+        gallery = Gallery(images, black, _nothing)
+        group = Group("ward", tuple(range(100)), ("normal", "ill"), (Asked("a", "a", ("normal",), ("ill",)),))
+        targets = np.array([int(label == "ill") for label in labels])
+        split = (Split(np.arange(0), np.arange(0), np.arange(100), 0),)
+        said = odds + (9 * np.eye(2)[targets] if good else 0)
+        run = RunOdds(np.arange(100), said, np.arange(0), np.zeros((0, 2)))
+        ready = _Ready(group, tuple(images), targets, split, False)
+        matrix = {(ORIGINAL, ORIGINAL): [run], ("coarse", "coarse"): [run]}
+        (question,) = _questions(ready, matrix, Assignment(gallery, _EFFORT))
+        compared = question.cell("coarse", "coarse").compared
+        assert compared is not None
+        decided = good and labels.count("ill") == 50
+        assert compared.standing is (Standing.NON_INFERIOR if decided else Standing.INCONCLUSIVE)
+        assert ("Not decided" in question.caution) is not decided
 
 
 def test_an_unknown_network_is_refused_with_the_nearest() -> None:

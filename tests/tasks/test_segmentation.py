@@ -149,7 +149,7 @@ def test_masks_of_others_are_not_learned(result: TaskResult) -> None:
 
 
 def test_a_set_that_shows_nothing_is_inferior() -> None:
-    noise = gallery(opened=lambda number: np.random.default_rng(number).normal(100, 9, SHAPE).astype("f4"))
+    noise = gallery(opened=lambda number: np.random.default_rng(number).normal(100, 9, SHAPE).astype("f4"), fold=False)
     even = done(gallery=noise, effort=replace(EFFORT, seeds=1, segment_epochs=12))
     cell = even.questions[0].cell("opened", "opened")
     assert cell.compared is not None
@@ -260,12 +260,12 @@ def test_a_network_that_learns_nothing_is_tried_again_and_told(monkeypatch: pyte
 
 
 def test_cells_are_means_over_runs_then_images() -> None:
-    values = np.zeros((2, 3, len(MEASURES)))
-    values[:, :, 0] = [[0.9, 0.8, 0.7], [0.7, 0.8, 0.9]]
+    values = np.zeros((2, 24, len(MEASURES)))
+    values[:, :, 0] = [[0.9, 0.8, 0.7] * 8, [0.7, 0.8, 0.9] * 8]
     worse = values.copy()
     worse[:, :, 0] -= 0.1
     measured = {("original", "original"): values, ("original", "opened"): worse}
-    chance = chance_of(np.array([0, 0, 1]), ["original"], 2, 500, np.random.default_rng(0))
+    chance = chance_of(np.arange(24), ["original"], 2, 500, np.random.default_rng(0))
     same_cell, other = cells_of(measured, chance, 0.02)
     assert same_cell.values["dice"].mean == pytest.approx(0.8)
     assert same_cell.values["dice"].sd == pytest.approx(0)
@@ -273,6 +273,16 @@ def test_cells_are_means_over_runs_then_images() -> None:
     assert other.compared.difference == pytest.approx(-0.1)
     assert other.compared.ci == pytest.approx((-0.1, -0.1))  # the same patients and runs for both
     assert other.compared.standing is Standing.INFERIOR
+
+
+@pytest.mark.parametrize(("patients", "dice"), [(19, 0.9), (24, 0.4)])
+def test_few_patients_or_poor_originals_decide_nothing(patients: int, dice: float) -> None:
+    values = np.full((1, 24, len(MEASURES)), dice)
+    chance = chance_of(np.arange(24) % patients, ["original"], 1, 200, np.random.default_rng(0))
+    same = {("original", "original"): values, ("original", "opened"): values}
+    compared = cells_of(same, chance, 0.02)[1].compared
+    assert compared is not None
+    assert compared.standing is Standing.INCONCLUSIVE
 
 
 def test_area_averages_keep_what_a_picture_holds() -> None:

@@ -15,6 +15,7 @@ from medveil.audit.subjecting import Subjected
 from medveil.audit.wording import plural
 from medveil.releases.release import Release
 
+_OF_TASKS = ("tasks", "compare", "networks", "task effort")
 _PACKAGES = ("medveil", "numpy", "scipy", "scikit-learn", "torch", "monai")
 
 
@@ -65,6 +66,7 @@ def told_settings(settings: Mapping[str, Any], *, chosen: bool, left_out: Sequen
         "chosen": chosen,
         "left_out": list(left_out),
         "limits": preset,
+        **{name.replace(" ", "_"): settings[name] for name in _OF_TASKS if name in settings},
         **settings["version"],
     }
 

@@ -54,6 +54,7 @@ _STYLE = {
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "path.simplify": False,
+    "text.parse_math": False,  # a class may be called "$5"
 }
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from medveil.attacks.registry import chosen_attacks
+from medveil.audit.asking import asked_attacks
 from medveil.audit.controlling import chosen_controls
 from medveil.audit.keeping import check_out
 from medveil.audit.presets import find_preset
 from medveil.audit.subjecting import subject_release
+from medveil.audit.task_work import asked_work, work_of
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.releases.release import Release
@@ -27,6 +29,9 @@ class Forecast:
         rounds: how many attackers are trained, each on other patients.
         attacks, controls: names of what would be run.
         preset, purpose: name, and what it is for and how long it takes.
+        tasks: for each its name, title, number of long parts, and why it cannot be done where that is known.
+        sets: name and words of each set of images that tasks see.
+        found: counts of the images for tasks.
     """
 
     packages: int
@@ -38,30 +43,42 @@ class Forecast:
     controls: tuple[str, ...]
     preset: str
     purpose: str
+    tasks: tuple[Mapping[str, Any], ...] = ()
+    sets: tuple[tuple[str, str], ...] = ()
+    found: Mapping[str, Any] = field(default_factory=dict)
 
 
 def forecast(
     folder: Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None, preset: str,
-    attacks: Sequence[str], force: bool, seed: int, owner: Recipient | None, tick: Callable[[], None] = lambda: None,
+    attacks: Sequence[str], force: bool, seed: int, owner: Recipient | None, tasks: Sequence[str] = (),
+    compare: Sequence[str] = (), networks: Sequence[str] = (), tick: Callable[[], None] = lambda: None,
 ) -> Forecast:  # fmt: skip
     """Read the release and the originals, and say what `audit_release` would do with these arguments.
 
     Raises:
         As `audit_release`, for everything that can be known without running an attack.
     """
-    chosen, spent = chosen_attacks(attacks), find_preset(preset)
+    spent = find_preset(preset)
+    chosen, asked = asked_attacks(attacks), asked_work(tasks, compare, networks, spent)
     out = check_out(out, folder, originals, force=force)
     release = Release(folder, owner=owner)
-    subjected = subject_release(release, identity, originals, manifest, spent, seed, out=out, tick=tick)
+    subjected = subject_release(
+        release, identity, originals, manifest, spent, seed, out=out, attacked=bool(chosen), task_images=asked.images,
+        tick=tick,
+    )  # fmt: skip
+    work = work_of(asked, subjected, tick)
     tested = {subject.number: subject.patient for plan in subjected.plans for subject in plan.tested}
     return Forecast(
         packages=len(release),
         tested=len(tested),
         patients=len(set(tested.values())),
-        own=min(len(plan.own) + len(plan.validation) for plan in subjected.plans),
+        own=min((len(plan.own) + len(plan.validation) for plan in subjected.plans), default=0),
         rounds=len(subjected.plans),
         attacks=tuple(attack.name for attack in chosen),
-        controls=tuple(control.name for control in chosen_controls(chosen, spent)),
+        controls=tuple(control.name for control in chosen_controls(chosen, spent) if chosen),
         preset=spent.name,
         purpose=spent.purpose,
+        tasks=tuple(work.forecast()),
+        sets=tuple((one.name, one.title) for one in work.tasking.sets) if work.tasking is not None else (),
+        found=work.tasking.found if work.tasking is not None else {},
     )

@@ -20,22 +20,31 @@
     psnr = 38.0                                    # at least: psnr, ssim, ms_ssim
     rmse = 4.0                                     # at most: rmse, mae, me (without its sign)
 
+    [tasks.classification]                         # a task; of its questions each
+    max_loss = 0.02                                # lower bound of the difference to originals is above its negative
+    tiers = ["diagnostic"]                         # held against it; without, all tiers of the release
+
+    [tasks.radiomics]
+    min_excellent = 0.9                            # share of texture features, for each way to make grey levels
+
 Everything is optional, but an empty gate is refused. Without `conclusion` every conclusion is let through, that of an
 audit which is too weak to conclude as well. With it, an attack that broke the release counts as passed over, whatever
 controls make of the conclusion, unless "broken" is among those let through. What the audit could not measure does not
-pass: a threshold on it counts as passed over.
+pass: a threshold on it counts as passed over. So does any word on conclusion or verdicts where no attack was asked for.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from medveil.audit.asking import was_attacked
 from medveil.audit.outcome import METRICS, AttackResult, Audit, TierFidelity, Verdict
 from medveil.audit.schema import broken_by
+from medveil.audit.task_gate import TaskLimits, task_limits, too_much_lost
 from medveil.errors import IntegrityError, UsageError
 from medveil.files.reading import read_regular
 from medveil.keys.tiers import Tier
@@ -47,6 +56,7 @@ _AUDIT = {
     "conclusion": tuple(verdict.value for verdict in Verdict),
     "verdicts": tuple(verdict.value for verdict in Verdict if verdict is not Verdict.TOO_WEAK),
 }
+_TABLES = ("audit", "attacks", "fidelity", "tasks")
 _PRESETS = ("quick", "standard", "paper")
 _WORDS = {"preset": _PRESETS, "attacks": ("all",)}
 _MAX_BYTES = 1 << 16
@@ -62,12 +72,14 @@ class Gate:
         asked: `preset`, the least one, and `attacks`, "all"; where the gate has them.
         attacks: metric, or metric_advantage, to the most that is let through.
         fidelity: tier to metric to the least, or most, that is let through.
+        tasks: task to its thresholds.
     """
 
     audit: Mapping[str, tuple[str, ...]]
     asked: Mapping[str, str]
     attacks: Mapping[str, float]
     fidelity: Mapping[str, Mapping[str, float]]
+    tasks: Mapping[str, TaskLimits] = field(default_factory=dict)
 
 
 def read_gate(path: Path) -> Gate:
@@ -79,18 +91,20 @@ def read_gate(path: Path) -> Gate:
         raise UsageError(f"the gate cannot be read: {type(error).__name__}", hint="name a TOML file") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the gate is not TOML: {error}") from None
-    _check_keys(value, ("audit", "attacks", "fidelity"), "the gate")
-    tables = {name: _table(value.get(name, {}), f"[{name}]") for name in ("audit", "attacks", "fidelity")}
+    _check_keys(value, _TABLES, "the gate")
+    tables = {name: _table(value.get(name, {}), f"[{name}]") for name in _TABLES}
     _check_keys(tables["audit"], (*_AUDIT, *_WORDS), "[audit]")
     _check_keys(tables["attacks"], _ATTACKS, "[attacks]")
     _check_keys(tables["fidelity"], [tier.value for tier in Tier], "[fidelity]")
-    if not any(tables[name] for name in ("audit", "attacks")) and not any(tables["fidelity"].values()):
+    tasks = {name: task_limits(name, _table(table, f"[tasks.{name}]")) for name, table in tables["tasks"].items()}
+    if not any(tables[name] for name in ("audit", "attacks")) and not any((*tables["fidelity"].values(), *tasks)):
         raise UsageError("the gate has no threshold, so that everything would go through it")
     return Gate(
         {key: _verdicts(key, names) for key, names in tables["audit"].items() if key in _AUDIT},
         {key: _word(key, word) for key, word in tables["audit"].items() if key in _WORDS},
         _numbers(tables["attacks"], "[attacks]"),
         {tier: _fidelity(tier, table) for tier, table in tables["fidelity"].items()},
+        tasks,
     )
 
 
@@ -100,6 +114,8 @@ def passed_thresholds(gate: Gate, audit: Audit) -> tuple[str, ...]:
     if "conclusion" in gate.audit and audit.conclusion.value not in gate.audit["conclusion"]:
         found.append(f"the conclusion is {audit.conclusion.value}")
     found += _broken(gate, audit) + _asked(gate, audit)
+    if gate.audit and not was_attacked(audit.settings.get("attacks")):
+        found.append("no attack was asked for, and the gate has a say on what attacks find")
     if "verdicts" in gate.audit:
         for attack in audit.attacks:
             if attack.verdict is not None and attack.verdict.value not in gate.audit["verdicts"]:
@@ -109,7 +125,7 @@ def passed_thresholds(gate: Gate, audit: Audit) -> tuple[str, ...]:
     measured = {tier.tier: tier for tier in audit.fidelity}
     for tier, limits in gate.fidelity.items():
         found += _too_far(tier, limits, measured.get(tier))
-    return tuple(found)
+    return (*found, *too_much_lost(gate.tasks, audit))
 
 
 def _broken(gate: Gate, audit: Audit) -> list[str]:

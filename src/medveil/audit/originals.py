@@ -1,6 +1,7 @@
 """Originals: which package is which image, who is in it, and which images are the attacker's own.
 
-Only numbers leave this module: of images, patients and strata, in an order that says nothing. Names stay here.
+Only numbers leave this module: of images, patients and strata, in an order that says nothing. Names stay here. What
+tasks need besides, such as labels, are names of classes and not of people.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from medveil.attacks.observation import Subject
 from medveil.attacks.pictures import Window, working_picture
+from medveil.audit.annotations import Annotation, annotation_of
 from medveil.audit.drawing import drawn_by_patient, generator_of
 from medveil.codecs.code import Bucket
 from medveil.datasets.manifest import Record, read_manifest
@@ -62,7 +64,9 @@ class Material:
         patients_known: whether a manifest says who is who; else every image counts as a patient of its own.
         file_bytes: length of the original file of a subject, by its number.
         counts: what was found, for the report.
-        digest: of all that went in.
+        digest: of all that went in, but for what only tasks see.
+        tasked: packages for tasks, each with a row in the manifest; in part those of `holdings`.
+        annotations: of their subjects, by number.
     """
 
     holdings: tuple[Holding, ...]
@@ -72,14 +76,17 @@ class Material:
     file_bytes: Mapping[int, int] = field(repr=False)
     counts: Mapping[str, int]
     digest: bytes = field(repr=False)
+    tasked: tuple[Holding, ...] = ()
+    annotations: Mapping[int, Annotation] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many images are read at most: of those in the release, and of others."""
+    """How many images are read at most: of those in the release, of others, and of those in the release for tasks."""
 
     shared: int
     outside: int
+    tasks: int = 0
 
 
 @dataclass(frozen=True)
@@ -161,31 +168,59 @@ def gather(
     if manifest is not None:
         counts["packages_unlisted_in_manifest"] = sum(match.file.record is None for match in matched)
     others = _outside(files, matched, listed=manifest is not None, counts=counts)
-    matched = _drawn(matched, lambda match: match.file.patient, limits.shared, seed, "shared")
+    every = matched
+    matched = _drawn(every, lambda match: match.file.patient, limits.shared, seed, "shared")
     others = _drawn(others, lambda file: file.patient, limits.outside, seed, "outside")
+    tasked = _for_tasks(every, matched, limits.tasks, seed)
+    attacked_packages = {match.entry.package for match in matched}
+    further = [match for match in tasked if match.entry.package not in attacked_packages]
     chosen = [match.file for match in matched] + others
+    attacked = len(chosen)
+    chosen += [match.file for match in further]
     images = _read_all(chosen, counts, tick)
-    for index, match in enumerate(matched):
+    for index, match in [*enumerate(matched), *enumerate(further, attacked)]:
         image = images[index]
         if image is not None and not _of_one_size(release, ring, match, image):  # a file of that name, and no more
             images[index] = None
             counts["originals_of_another_size"] += 1
-    window = _window([image for image in images if image is not None])
+    window = _window([image for image in images[:attacked] if image is not None])
     subjects = _subjects(chosen, images, window, working)
-    holdings = [
-        Holding(match.entry, match.place, subject)
-        for match, subject in zip(matched, subjects[: len(matched)], strict=True)
-        if subject is not None
-    ]
+    every_holding = _holdings([*matched, *further], [*subjects[: len(matched)], *subjects[attacked:]])
+    holdings = [holding for holding in every_holding if holding.subject.number < attacked]
     if not holdings:
         raise UsageError("none of the originals can be read as an image")
-    outside = [subject for subject in subjects[len(matched) :] if subject is not None]
-    counts["mixed_depths"] = int(len({image.bits_stored > 8 for image in images if image is not None}) > 1)
+    outside = [subject for subject in subjects[len(matched) : attacked] if subject is not None]
+    counts["mixed_depths"] = int(len({image.bits_stored > 8 for image in images[:attacked] if image is not None}) > 1)
     lengths = {subject.number: chosen[subject.number].bytes for subject in subjects if subject is not None}
+    packages = {match.entry.package for match in tasked}
+    named = {number: file.record for number, file in enumerate(chosen) if file.record is not None}
     return Material(
         tuple(holdings), tuple(outside), window, manifest is not None, lengths, dict(counts),
-        _digest(release, chosen, subjects),
+        _digest(release, chosen[:attacked], subjects[:attacked]),
+        tuple(holding for holding in every_holding if holding.entry.package in packages),
+        {number: annotation_of(record, originals) for number, record in named.items()},
     )  # fmt: skip
+
+
+def _for_tasks(every: Sequence[_Match], attacked: Sequence[_Match], limit: int, seed: int) -> list[_Match]:
+    """Packages for tasks: of those with a row in the manifest first the ones that are attacked, then others."""
+    if not limit:
+        return []
+    packages = {match.entry.package for match in attacked}
+    found: list[_Match] = []
+    for there, purpose in ((True, "tasks"), (False, "further")):
+        part = [m for m in every if m.file.record is not None and (m.entry.package in packages) is there]
+        room = limit - len(found)
+        found += _drawn(part, lambda match: match.file.patient, room, seed, purpose) if room > 0 else []
+    return found
+
+
+def _holdings(matched: Sequence[_Match], subjects: Sequence[Subject | None]) -> list[Holding]:
+    return [
+        Holding(match.entry, match.place, subject)
+        for match, subject in zip(matched, subjects, strict=True)
+        if subject is not None
+    ]
 
 
 def _of_one_size(release: Release, ring: KeyRing, match: _Match, image: Image) -> bool:
@@ -255,6 +290,7 @@ def _matched(
             continue
         changed = original.sha256 != origin.sha256
         counts["matched_by_path_only"] += changed
+        counts["packages_matched"] += 1
         found.append(_Match(entry, number / max(len(entries) - 1, 1), package.header.bucket, original, changed))
     return found
 

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medveil.audit import published, wording
+from medveil.audit.asking import was_attacked
 from medveil.audit.outcome import Audit, Verdict
 from medveil.audit.schema import canonical, record_of
+from medveil.audit.task_tables import task_sections
+from medveil.audit.task_words import image_sentences, loss_table
+from medveil.audit.tasked import results_of
 from medveil.errors import MedveilError, MissingDependencyError
 from medveil.files.atomic import make_folder, remove_all, write_bytes
 
@@ -21,7 +25,9 @@ if TYPE_CHECKING:
 HTML, JSON, FIGURES = "report.html", "report.json", "figures"
 _TEMPLATE = "report.html.j2"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
-OWN_FIGURE = re.compile(r"(advantage|linkage|matrix|sensitivity|fidelity-.+|strip-.+|worst-.+)\.(svg|png)")
+OWN_FIGURE = re.compile(
+    r"(advantage|linkage|matrix|sensitivity|fidelity-.+|strip-.+|worst-.+|loss|roc-.+|texture|contours-.+)\.(svg|png)"
+)
 _LIKE_PUBLISHED = ("matched-decoys", "reference-decoys")
 
 
@@ -78,6 +84,11 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
         strips=[drawing for drawing in drawings if drawing.attack],
         histograms=[drawing for drawing in drawings if drawing.name.startswith("fidelity-")],
         worst=[drawing for drawing in drawings if drawing.name.startswith("worst-")],
+        contours=[drawing for drawing in drawings if drawing.name.startswith("contours-")],
+        attacked=was_attacked(audit.settings.get("attacks")),
+        loss=loss_table(audit, record),
+        seen=image_sentences(record["data"].get("tasks", {})),
+        tasks=task_sections(record),
         pictures=pictures and any(drawing.patients for drawing in drawings),
         fidelity=_fidelity_rows(audit),
         translated=_translated_rows(record),
@@ -90,8 +101,12 @@ def _drawings(audit: Audit, *, pictures: bool) -> tuple[Drawing, ...]:
     try:
         from medveil.audit.figures import charts
         from medveil.audit.strips import strips
+        from medveil.audit.task_figures import task_charts
+        from medveil.audit.task_strips import task_strips
 
-        return charts(audit) + (strips(audit) if pictures else ())
+        results = results_of(audit)
+        drawn = charts(audit) + task_charts(results)
+        return drawn + strips(audit) + task_strips(results) if pictures else drawn
     except ImportError as error:
         raise _missing(error) from None
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from medveil.attacks.attack import Attack
 from medveil.attacks.controls import Control
-from medveil.attacks.registry import attack_names, chosen_attacks
+from medveil.attacks.registry import attack_names
+from medveil.audit.asking import asked_attacks, unattacked
 from medveil.audit.checks import form_checks
 from medveil.audit.conclusion import conclude, control_result
 from medveil.audit.controlling import CHEAP, bench_of, chosen_controls, chosen_pairs, control_round, of_control
@@ -29,6 +30,9 @@ from medveil.audit.protocol import Round
 from medveil.audit.report import write_report
 from medveil.audit.scoring import run_attack
 from medveil.audit.subjecting import Subjected, subject_release
+from medveil.audit.task_schema import task_record
+from medveil.audit.task_work import Work, asked_work, work_of
+from medveil.audit.tasked import TaskedAudit
 from medveil.audit.verdicts import Judging, judge
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
@@ -42,9 +46,11 @@ def audit_release(
     folder: str | Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None = None,
     preset: str = "quick", attacks: Sequence[str] = (), gate: Path | None = None, resume: bool = False,
     force: bool = False, seed: int = 0, owner: Recipient | None = None, threads: int = 0, pictures: bool = True,
+    tasks: Sequence[str] = (), compare: Sequence[str] = (), networks: Sequence[str] = (),
     progress: Report | None = None,
 ) -> Audit:  # fmt: skip
-    """Attack a release as somebody without a key would, and write the report into the folder `out` (0700).
+    """Attack a release as somebody without a key would, do tasks on opened images, and write the report into the
+    folder `out` (0700).
 
     Neither the release nor the originals are written to. What is finished is kept in `<out>.partial` until all is.
 
@@ -55,7 +61,7 @@ def audit_release(
         out: where the report goes.
         manifest: CSV that names the patient of each image; without one every image counts as a patient of its own.
         preset: quick, standard or paper.
-        attacks: names; none for all.
+        attacks: names; empty for all, and the one name "none" for no attack: then nothing is concluded.
         gate: thresholds; only read here, so that a wrong one is known at the start. See `gate.passed_thresholds`.
         resume: go on with an interrupted audit of the same settings.
         force: replace an audit that is there, and begin anew where one was interrupted.
@@ -63,17 +69,21 @@ def audit_release(
         owner: as of `Release`.
         threads: processor threads; 0 for one a core.
         pictures: whether the report may show pictures of patients.
+        tasks: names; empty for no task.
+        compare: further codecs for tasks, see `recoding.recodings`.
+        networks: other networks for tasks, see `task_work.with_networks`.
         progress: called as (done, total, text).
 
     Raises:
-        UsageError: an unknown preset, attack or gate key; nothing to audit; `resume` with other settings.
+        UsageError: an unknown preset, attack, task, codec or gate key; nothing to audit; `resume` with other settings.
         NoFittingKeyError: the key does not open the release, or not whose the images are.
         IntegrityError: the release is damaged.
         TargetExistsError: see `keeping.check_out` and `keeping.keeping`.
         MissingDependencyError: a package that audits need is not installed.
     """
     start = time.perf_counter()
-    chosen, spent = chosen_attacks(attacks), find_preset(preset)
+    spent = find_preset(preset)
+    chosen, asked = asked_attacks(attacks), asked_work(tasks, compare, networks, spent)
     if gate is not None:
         read_gate(gate)
     out = check_out(out, Path(folder), originals, force=force)
@@ -81,12 +91,16 @@ def audit_release(
     release = Release(folder, owner=owner)
     with fixed_threads(threads) as count:
         told.begin("reading the release and the originals")
-        subjected = subject_release(release, identity, originals, manifest, spent, seed, out=out, tick=told.tick)
-        settings = settings_of(subjected, chosen, count)
+        subjected = subject_release(
+            release, identity, originals, manifest, spent, seed, out=out, attacked=bool(chosen),
+            task_images=asked.images, tick=told.tick,
+        )  # fmt: skip
+        work = work_of(asked, subjected, told.tick)
+        settings = {**settings_of(subjected, chosen, count), **work.settings}
         left_out = tuple(name for name in attack_names() if name not in {attack.name for attack in chosen})
         shown = told_settings(settings, chosen=bool(attacks), left_out=left_out)
         with keeping(out, settings, resume=resume, force=force) as keeper:
-            audit = _audit(subjected, identity, chosen, keeper, told, shown, start)
+            audit = _audit(subjected, identity, chosen, work, keeper, told, shown, start)
             told.begin("writing the report")
             write_report(audit, report_folder(keeper), pictures=pictures)
             finish(keeper, out)
@@ -113,19 +127,20 @@ def fixed_threads(threads: int) -> Iterator[int]:
 
 
 def _audit(
-    subjected: Subjected, identity: Opener, attacks: Sequence[Attack], keeper: Keeper, told: Progress,
+    subjected: Subjected, identity: Opener, attacks: Sequence[Attack], work: Work, keeper: Keeper, told: Progress,
     settings: Mapping[str, Any], start: float,
 ) -> Audit:  # fmt: skip
     preset, seed = subjected.preset, subjected.seed
-    controls = chosen_controls(attacks, preset)
+    controls = chosen_controls(attacks, preset) if attacks else ()
     pairs = chosen_pairs(controls, attacks, thorough=preset.all_controls)
-    told.plan(_weights(subjected, attacks, pairs))
+    told.plan([*_weights(subjected, attacks, pairs), *(_NETWORK for _ in range(work.parts()))])
     on_release = _on_release(subjected, attacks, keeper, told)
     on_controls = _on_controls(subjected, pairs, keeper, told)
     tiers = _fidelity(subjected, told)
     since = told.begin("checks of the form")
     checks = form_checks(subjected.release, identity)
     told.end(since)
+    sets, tasks = work.facts(keeper, told), work.done(keeper, told)
     told.begin("judging")
     titles = {attack.name: attack.title for attack in attacks}
 
@@ -139,10 +154,11 @@ def _audit(
         _judged(control, judgement([each for each in on_controls if each.mechanism == control.name], control.name))
         for control in controls
     )
-    conclusion, beside = conclude(against, judged, settings["left_out"], checks)
-    return Audit(
-        public_facts(subjected.release), settings, data_facts(subjected, on_release), tiers, against, judged, (),
-        conclusion, (*beside, *cautions(subjected)), time.perf_counter() - start, checks,
+    conclusion, beside = conclude(against, judged, settings["left_out"], checks) if attacks else unattacked(checks)
+    return TaskedAudit(
+        public_facts(subjected.release), settings, {**data_facts(subjected, on_release), **sets}, tiers, against,
+        judged, tuple(map(task_record, tasks)), conclusion, (*beside, *cautions(subjected)),
+        time.perf_counter() - start, checks, tasks,
     )  # fmt: skip
 
 

@@ -63,15 +63,21 @@ class Subjected:
 
 def subject_release(
     release: Release, identity: Opener, originals: Path, manifest: Path | None, preset: Preset, seed: int, *,
-    out: Path, tick: Callable[[], None] = lambda: None,
+    out: Path, attacked: bool = True, task_images: int = 0, tick: Callable[[], None] = lambda: None,
 ) -> Subjected:  # fmt: skip
     """Read what an audit needs and plan its rounds.
 
-    Args and raises: as `medveil.audit.running.audit_release`. The folder `out` is passed over among the originals.
+    Args:
+        out: the folder that the report goes to is passed over among the originals.
+        attacked: whether there are attacks at all; without, no round is planned.
+        task_images: most images that tasks see.
+        Others and raises: as `medveil.audit.running.audit_release`.
     """
     ring = owner_ring(release, identity)
     codec = release.codec(ring)
-    limits = Limits(max(preset.tested_images, preset.fidelity_images) + preset.own_images, preset.own_images)
+    limits = Limits(
+        max(preset.tested_images, preset.fidelity_images) + preset.own_images, preset.own_images, task_images
+    )
     skip = (release.folder, out, staging_of(out, "an audit"))
     material = gather(
         release, ring, originals, manifest, skip=skip, limits=limits, working=preset.effort.working, seed=seed,
@@ -84,5 +90,6 @@ def subject_release(
         release.manifest, codec, window=material.window, working=preset.effort.working, shelf=shelf,
         file_bytes=(lambda subject: lengths[subject.number]) if Section.FILE in first.sections else None,
     )  # fmt: skip
-    plans = plan_rounds([holding.subject for holding in material.holdings], material.outside, preset, seed)
+    holdings = [holding.subject for holding in material.holdings]
+    plans = plan_rounds(holdings, material.outside, preset, seed) if attacked else ()
     return Subjected(release, ring, codec, material, mechanism, shelf, plans, preset, seed)

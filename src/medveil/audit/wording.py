@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medveil.audit.asking import NO_ATTACK, was_attacked
 from medveil.audit.outcome import AttackResult, Audit, Measured, Verdict
 from medveil.audit.schema import broken_by, expected_of, leading, ranked
 
@@ -36,6 +37,8 @@ HEADLINES = {
     Verdict.INCONCLUSIVE: "Inconclusive: this audit neither found a leak nor could rule one out.",
     Verdict.TOO_WEAK: "Too weak to conclude: this audit did not pass its own controls.",
 }
+UNATTACKED = "Not attacked: this audit says nothing of what somebody without a key gets out of this release."
+BROKEN_UNATTACKED = "Broken in its form, and not attacked: what else somebody without a key gets is not said."
 _MOST_OF_IT = 0.9
 _ADVICE = {
     Verdict.BROKEN: "Treat what was found as readable by everybody who holds the release folder.",
@@ -115,6 +118,11 @@ def measured_sentence(result: AttackResult, measured: Measured) -> str:
 def question(audit: Audit) -> str:
     """What was asked."""
     level = str(audit.release.get("protection", "unknown"))
+    if not was_attacked(audit.settings.get("attacks")):
+        return (
+            f"What can be done with the images that recipients open from a release of protection level {level}? What "
+            "somebody without a key gets was not asked."
+        )
     return (
         f"Somebody holds the whole release (protection level {level}), the program, the public codec and images of "
         "her own with which to train, but no key. Does she learn anything of an image from its package that she would "
@@ -126,6 +134,8 @@ def question(audit: Audit) -> str:
 def headline(audit: Audit) -> str:
     """The conclusion in one sentence. What broke the release is told in it even where a control failed."""
     found = broken_by(audit)
+    if not was_attacked(audit.settings.get("attacks")):
+        return BROKEN_UNATTACKED if found else UNATTACKED
     if audit.conclusion is not Verdict.TOO_WEAK or not found:
         return HEADLINES[audit.conclusion]
     return (
@@ -137,6 +147,8 @@ def headline(audit: Audit) -> str:
 def answer(audit: Audit) -> str:
     """The answer, in one paragraph."""
     attacks = ranked(audit.attacks)
+    if not was_attacked(audit.settings.get("attacks")):
+        return " ".join([headline(audit), *_form(audit)])
     counts = {verdict: [a for a in attacks if a.verdict is verdict] for verdict in Verdict}
     parts = [headline(audit), *_part_of_it(audit)]
     if not attacks:
@@ -197,6 +209,8 @@ def measured_risk(audit: Audit) -> str:
     """The one sentence about risk that this report supports. Where it supports none it makes no claim."""
     level = str(audit.release.get("protection", "unknown"))
     attacks = ranked(audit.attacks)
+    if not was_attacked(audit.settings.get("attacks")) and not broken_by(audit):
+        return "Risk: not measured. This audit does not say whether the release is de-identified."
     lead = next((found for found in map(leading, attacks) if found is not None), None)
     against = f"against {plural(len(attacks), 'attack')} by somebody without a key"
     found = broken_by(audit)
@@ -220,6 +234,8 @@ def measured_risk(audit: Audit) -> str:
 
 def grounds(audit: Audit) -> list[str]:
     """What the answer rests on."""
+    if not was_attacked(audit.settings.get("attacks")):
+        return ["No attack was run, and no control.", *_checks_told(audit)]
     attacks = ranked(audit.attacks)
     failed = [attack.name for attack in audit.attacks if attack.failed]
     refused = len(audit.attacks) - len(attacks) - len(failed)
@@ -247,13 +263,17 @@ def grounds(audit: Audit) -> list[str]:
         )
     else:
         told.append("No control was run: whether this audit would have found a leak is not known.")
-    if audit.checks:
-        told.append(
-            f"{plural(len(audit.checks), 'check')} of the form of this very release: values that must not repeat, "
-            "bytes that must look random, sealed codes in pairs, lengths, names, times, added files, and keys that "
-            "must not fit."
-        )
-    return told
+    return [*told, *_checks_told(audit)]
+
+
+def _checks_told(audit: Audit) -> list[str]:
+    if not audit.checks:
+        return []
+    return [
+        f"{plural(len(audit.checks), 'check')} of the form of this very release: values that must not repeat, "
+        "bytes that must look random, sealed codes in pairs, lengths, names, times, added files, and keys that "
+        "must not fit."
+    ]
 
 
 def _most_patients(audit: Audit) -> int:
@@ -271,8 +291,11 @@ def not_shown(audit: Audit) -> list[str]:
         "Anything about the machines, the passphrases and the people who handle the keys, or about timing.",
         "Anything about what everybody can see by design: number of images, size classes, settings, the day, the "
         "owner's public key.",
-        "Whether the quality of what recipients open is enough for a purpose.",
+        "Whether the quality of what recipients open is enough for a purpose"
+        + (" beyond the tasks above." if audit.tasks else "."),
     ]
+    if not was_attacked(audit.settings.get("attacks")):
+        told[0] = "What somebody without a key gets: no attack was asked for."
     wide = [m for a in ranked(audit.attacks) for m in a.measured if m.verdict is Verdict.INCONCLUSIVE]
     if wide:
         least = max(wide, key=lambda m: m.smallest_visible / m.margin if m.margin > 0 else 0.0)
@@ -305,6 +328,9 @@ def repeat_command(settings: Mapping[str, Any]) -> str:
     if settings.get("threads"):
         parts.append(f"--jobs {settings['threads']}")
     chosen = settings.get("attacks")
-    if isinstance(chosen, list | tuple) and chosen and settings.get("chosen", True):
-        parts.append(f"--attacks {','.join(str(name) for name in chosen)}")
+    if isinstance(chosen, list | tuple) and settings.get("chosen", bool(chosen)):
+        parts.append(f"--attacks {','.join(str(name) for name in chosen) or NO_ATTACK}")
+    for name in ("tasks", "compare", "networks"):
+        if settings.get(name):
+            parts.append(f"--{name} {','.join(str(one) for one in settings[name])}")
     return " ".join(parts)

@@ -12,7 +12,7 @@ import typer
 
 from medveil.cli.options import DryRun, Force, Json, Key, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import Session, session
-from medveil.errors import MissingDependencyError, ThresholdPassedError
+from medveil.errors import InputError, MissingDependencyError, ThresholdPassedError
 
 if TYPE_CHECKING:
     from medveil.audit.forecast import Forecast
@@ -40,7 +40,23 @@ def audit(
         str, typer.Option("--preset", metavar="NAME", help="How much to spend: quick, standard or paper.")
     ] = "quick",
     attacks: Annotated[
-        str, typer.Option("--attacks", metavar="NAMES", help="Only these, such as unet,linkage-code. Default: all.")
+        str,
+        typer.Option(
+            "--attacks", metavar="NAMES", help="Only these, such as unet,linkage-code, or none. Default: all."
+        ),
+    ] = "",
+    tasks: Annotated[
+        str,
+        typer.Option("--tasks", metavar="NAMES", help="Tasks to do on opened images; medveil tasks lists them."),
+    ] = "",
+    compare: Annotated[
+        str,
+        typer.Option(
+            "--compare", metavar="LIST", help="Codecs for tasks to compare with, such as primis:16,lapped:36."
+        ),
+    ] = "",
+    networks: Annotated[
+        str, typer.Option("--networks", metavar="NAMES", help="Networks for tasks, such as resnet18,unet-wide.")
     ] = "",
     gate: Annotated[
         Path | None, typer.Option("--gate", metavar="TOML", help="Thresholds; exit code 13 when one is passed.")
@@ -61,6 +77,7 @@ def audit(
 
     You need the originals, to compare with, and a key that may see which package is which.
     The report says what was found, what was not, and whether this audit would have found a leak.
+    With --tasks it says beside that what opened images are still good for.
     """
     with session("audit", as_json=json, quiet=quiet) as run:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch when it loads: threads that wait don't spin
@@ -68,10 +85,11 @@ def audit(
         from medveil.audit.gate import passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
         from medveil.audit.running import audit_release
+        from medveil.audit.task_words import failed_names
         from medveil.cli.owner import opener_of, recipient_of
 
         find_preset(preset)
-        names = tuple(name.strip() for name in attacks.split(",") if name.strip())
+        names, work, others, built = (_names(text) for text in (attacks, tasks, compare, networks))
         thresholds = read_gate(gate) if gate is not None else None
         identity, founder = opener_of(run, key), recipient_of(owner)
         if dry_run:
@@ -79,19 +97,26 @@ def audit(
 
             expected = forecast(
                 release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset,
-                attacks=names, force=force, seed=seed, owner=founder,
+                attacks=names, force=force, seed=seed, owner=founder, tasks=work, compare=others, networks=built,
             )  # fmt: skip
             _print_forecast(run, expected)
             return
         found = audit_release(
             release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset, attacks=names,
             gate=gate, resume=resume, force=force, seed=seed, owner=founder, threads=jobs, pictures=pictures,
-            progress=Stages(run),
+            tasks=work, compare=others, networks=built, progress=Stages(run),
         )  # fmt: skip
         passed = passed_thresholds(thresholds, found) if thresholds is not None else ()
         _print(run, found, passed, pictures=pictures)
         if passed:
             raise typer.Exit(ThresholdPassedError.exit_code)
+        if failed_names(found):
+            raise typer.Exit(InputError.exit_code)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """ "a, b" -> ("a", "b")."""
+    return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
 def need_packages() -> None:
@@ -125,7 +150,9 @@ class Stages:
 
 
 def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
+    from medveil.audit.asking import was_attacked
     from medveil.audit.schema import broken_by, leading, ranked
+    from medveil.audit.task_words import failed_names, task_lines, task_results
     from medveil.audit.wording import VERDICT_WORDS, headline, measured_sentence
 
     if pictures:
@@ -139,18 +166,22 @@ def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool)
         lines.append(f"{VERDICT_WORDS[result.verdict or found.conclusion]:13}{told}")
     failed = [control.name for control in found.controls if not control.ok]
     good = len(found.controls) - len(failed)
-    lines.append(
-        f"controls: {good} of {len(found.controls)} as expected" + (f"; not {', '.join(failed)}" if failed else "")
-    )
+    if was_attacked(found.settings.get("attacks")):
+        lines.append(
+            f"controls: {good} of {len(found.controls)} as expected" + (f"; not {', '.join(failed)}" if failed else "")
+        )
+    lines += task_lines(found)
+    failed_tasks = failed_names(found)
     lines.append(f"the whole of it is in {_REPORT}, in the folder that you named")
     run.result(
         lines,
         done=len([result for result in found.attacks if result.verdict is not None]),
-        ok=not passed,
+        ok=not passed and not failed_tasks,
         conclusion=found.conclusion.value,
         broken_by=list(broken_by(found)),
         verdicts={result.name: result.verdict.value for result in found.attacks if result.verdict is not None},
         failed_controls=failed,
+        tasks=task_results(found),
         gate=list(passed),
     )
 
@@ -158,14 +189,18 @@ def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool)
 def _print_forecast(run: Session, expected: Forecast) -> None:
     from medveil.cli.sizes import plural
 
+    attacked = [
+        f"would attack {plural(expected.tested, 'image')} of {plural(expected.patients, 'patient')}, "
+        f"of {plural(expected.packages, 'package')} in the release",
+        f"the attacker would learn from {plural(expected.own, 'image')} of her own in each of "
+        f"{plural(expected.rounds, 'round')}",
+        f"attacks: {', '.join(expected.attacks)}",
+        f"controls: {', '.join(expected.controls)}",
+    ]
     run.result(
         [
-            f"would attack {plural(expected.tested, 'image')} of {plural(expected.patients, 'patient')}, "
-            f"of {plural(expected.packages, 'package')} in the release",
-            f"the attacker would learn from {plural(expected.own, 'image')} of her own in each of "
-            f"{plural(expected.rounds, 'round')}",
-            f"attacks: {', '.join(expected.attacks)}",
-            f"controls: {', '.join(expected.controls)}",
+            *(attacked if expected.attacks else ["would attack nothing, and conclude nothing"]),
+            *_task_forecast(expected),
             f"preset {expected.preset}: {expected.purpose}",
             "nothing was written",
         ],
@@ -179,5 +214,25 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
         controls=list(expected.controls),
         preset=expected.preset,
         expected=expected.purpose,
+        tasks=[dict(task) for task in expected.tasks],
+        sets=[{"name": name, "title": title} for name, title in expected.sets],
+        task_images=dict(expected.found),
         dry_run=True,
     )
+
+
+def _task_forecast(expected: Forecast) -> list[str]:
+    from medveil.cli.sizes import plural
+
+    if not expected.tasks:
+        return []
+    found = expected.found
+    lines = [
+        f"tasks would see {plural(found['images'], 'image')} of {plural(found['patients'], 'patient')}: "
+        f"{found['labelled']} with a label, {found['masked']} with a mask",
+        *(f"  set {name}: {title}" for name, title in expected.sets),
+    ]
+    for task in expected.tasks:
+        words = f"not possible: {task['refused']}" if task["refused"] else plural(task["parts"], "part")
+        lines.append(f"  task {task['name']}: {words}")
+    return lines

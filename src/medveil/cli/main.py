@@ -19,6 +19,7 @@ from medveil.cli import (
     listing,
     opening,
     share,
+    tasks,
     training,
     verify,
 )
@@ -68,6 +69,7 @@ app.command("rotate")(granting.rotate)
 app.command("ledger")(ledger.ledger)
 app.command("audit")(audit.audit)
 app.command("attacks")(attacks.attacks)
+app.command("tasks")(tasks.tasks)
 app.command("train")(training.train)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)

@@ -1,4 +1,4 @@
-"""Reading a manifest: which patient an image belongs to, and which fold the patient is in."""
+"""Reading a manifest: which patient an image belongs to, which fold the patient is in, its label and its mask."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class Record:
         fold: train, val, test, or empty where the manifest has no such column.
         stratum: data set and view, the columns `source` and `view`; empty where there are none.
         written: the image's path as the manifest writes it.
+        label: its class, the column `label`; empty where there is none.
+        mask: its mask, absolute, from the column `mask`; None where there is none.
+        written_mask: the mask's path as the manifest writes it.
     """
 
     path: Path
@@ -28,10 +31,24 @@ class Record:
     fold: str
     stratum: tuple[str, str] = field(default=("", ""), compare=False)
     written: str = field(default="", compare=False)
+    label: str = field(default="", compare=False)
+    mask: Path | None = field(default=None, compare=False)
+    written_mask: str = field(default="", compare=False)
+
+    @property
+    def source(self) -> str:
+        """The data set that it comes from."""
+        return self.stratum[0]
+
+    @property
+    def view(self) -> str:
+        """Its projection."""
+        return self.stratum[1]
 
 
 def read_manifest(path: Path) -> tuple[Record, ...]:
-    """Read a CSV with a column for the image (image, path, file or filename), `patient_id`, and maybe `fold`.
+    """Read a CSV with a column for the image (image, path, file or filename), `patient_id`, and maybe `fold`, `source`,
+    `view`, `label` and `mask`. Paths are relative to the manifest.
 
     Raises:
         UsageError: no such file, a column is missing, a row names no patient or a path that no file can have, one image
@@ -59,11 +76,13 @@ def read_manifest(path: Path) -> tuple[Record, ...]:
 def _record_of(row: dict[str, str], image: str, folder: Path) -> Record:
     fold = (row.get("fold") or "").strip().lower()
     stratum = ((row.get("source") or "").strip(), (row.get("view") or "").strip())
+    label, mask = ((row.get(column) or "").strip() for column in ("label", "mask"))
     try:
         path = (folder / image).resolve()
+        outline = (folder / mask).resolve() if mask else None
     except (ValueError, OSError, RuntimeError):
         raise UsageError("the manifest has a path that no file can have") from None
-    return Record(path, (row["patient_id"] or "").strip(), fold, stratum, image)
+    return Record(path, (row["patient_id"] or "").strip(), fold, stratum, image, label, outline, mask)
 
 
 def _check_patients(records: tuple[Record, ...]) -> None:

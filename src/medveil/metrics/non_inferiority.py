@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+_KNOWN = 0.95
+"""Share of draws that have to have a value, for a bound to be told: some have no patient of one class."""
 
 
 class Standing(StrEnum):
@@ -52,7 +55,7 @@ def compare(difference: float, draws: NDArray[np.float64], margin: float) -> Com
     if not margin > 0:
         raise ValueError(f"a margin of {margin}; it has to be above 0")
     known = draws[np.isfinite(draws)]
-    if not len(known) or not np.isfinite(difference):
+    if len(known) < _KNOWN * len(draws) or not len(known) or not np.isfinite(difference):
         nothing = float("nan")
         return Compared(difference, (nothing, nothing), nothing, nothing, margin, Standing.INCONCLUSIVE)
     low, lower, upper, high = (float(found) for found in np.quantile(known, (0.025, 0.05, 0.95, 0.975)))
@@ -62,3 +65,17 @@ def compare(difference: float, draws: NDArray[np.float64], margin: float) -> Com
     elif upper < -margin:
         standing = Standing.INFERIOR
     return Compared(float(difference), (low, high), lower, upper, margin, standing)
+
+
+LEAST_PATIENTS = 20
+"""Tested patients, of each side where there are two, below which nothing is decided: resamples of a few patients who
+all did well differ little, and that is no certainty."""
+
+
+def undecided(compared: Compared | None) -> Compared | None:
+    """The same difference, with nothing concluded from it.
+
+    For where too few were tested, or where the reference itself learned nothing, so that what is as good as nothing
+    would pass for non-inferior.
+    """
+    return None if compared is None else replace(compared, standing=Standing.INCONCLUSIVE)

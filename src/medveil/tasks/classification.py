@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medveil.metrics.non_inferiority import compare
+from medveil.metrics.non_inferiority import LEAST_PATIENTS as LEAST_TESTED
+from medveil.metrics.non_inferiority import compare, undecided
 from medveil.metrics.resampling import patient_draws
 from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
 from medveil.tasks.classifying import BATCH, Recipe, class_log_odds, learn_classes, picture_stack
@@ -171,9 +172,11 @@ def _odds(name: str) -> str:
 def _questions(ready: _Ready, matrix: _Runs, assignment: Assignment) -> list[Question]:
     """Every question of a group, scored in every cell with the same resampled patients."""
     generator = np.random.default_rng([assignment.seed, len(ready.images)])
-    patients = np.unique([image.patient for image in ready.images], return_inverse=True)[1]
     resamples = assignment.effort.resamples
-    weights = patient_draws(int(patients.max()) + 1, resamples, generator)[:, patients]
+    tested = _tested(ready)
+    patients = np.unique([ready.images[index].patient for index in tested], return_inverse=True)[1]
+    weights = np.zeros((resamples, len(ready.images)), np.float32)
+    weights[:, tested] = patient_draws(int(patients.max()) + 1, resamples, generator)[:, patients]
     count = len(ready.split)
     names = assignment.gallery.sets
     equal = np.ones((resamples, count))
@@ -207,14 +210,35 @@ def _question(
     still = np.ones_like(runs_of[ORIGINAL])
     baselines = tuple(Baseline(name, title, estimates(score(runs), still)["auc"]) for name, title, runs in guesses)
     classes = asked.negative + asked.positive or group.classes
-    tested = np.unique(np.concatenate([run.test for run in ready.split]))
-    shown = [index for index in tested if ready.images[index].label in classes]
+    shown = [index for index in _tested(ready) if ready.images[index].label in classes]
+    doubt = _doubt(asked, ready, shown, cells[0])
+    if doubt:
+        cells = [replace(cell, compared=undecided(cell.compared)) for cell in cells]
     return Question(
         f"{group.name}/{asked.name}", f"{group.name}: {asked.title}",
         {name: sum(ready.images[index].label == name for index in shown) for name in classes},
         len(shown), len({ready.images[index].patient for index in shown}), "auc", tuple(cells), baselines,
-        asked.caution, _curves(asked, ready, matrix, guesses) if asked.positive else (),
+        " ".join(words for words in (asked.caution, doubt) if words),
+        _curves(asked, ready, matrix, guesses) if asked.positive else (),
     )  # fmt: skip
+
+
+def _tested(ready: _Ready) -> _Numbers:
+    """Indices of all images that any run tests."""
+    return np.unique(np.concatenate([run.test for run in ready.split]))
+
+
+def _doubt(asked: Asked, ready: _Ready, shown: Sequence[int], raw: MatrixCell) -> str:
+    """Why nothing is concluded on non-inferiority; empty where something may be."""
+    sides = (asked.negative, asked.positive) if asked.positive else [(name,) for name in ready.group.classes]
+    fewest = min(
+        len({ready.images[index].patient for index in shown if ready.images[index].label in side}) for side in sides
+    )
+    if fewest < LEAST_TESTED:
+        return f"Not decided: {fewest} patients of one side were tested, and at least {LEAST_TESTED} are needed."
+    if not raw.values["auc"].ci[0] > 0.5:
+        return "Not decided: the networks learned nothing from originals that chance does not explain."
+    return ""
 
 
 def _curves(

@@ -108,9 +108,9 @@ def _across(images: Sequence[TaskImage], found: Sequence[Group], least: int) -> 
     groups_across = []
     for label in alone:
         members = (*largest.members, *(i for i, image in enumerate(images) if image.label == label))
-        sources = sorted({images[i].source for i in members if images[i].label == label})
+        sources = _told_sources([images[i] for i in members if images[i].label == label], least)
         caution = (
-            f"Confounded: {_said(label)} comes from {', '.join(sources)} and the rest from {largest.name}, so that a "
+            f"Confounded: {_said(label)} comes from {sources} and the rest from {largest.name}, so that a "
             "network may tell the data sets apart and not the disease. Read it beside the baselines of source and view."
         )
         asked = [
@@ -126,6 +126,15 @@ def _across(images: Sequence[TaskImage], found: Sequence[Group], least: int) -> 
         classes = tuple(sorted((*largest.classes, label), key=lambda name: (name != _NORMAL, name)))
         groups_across.append(Group(f"across data sets, {_said(label)}", tuple(sorted(members)), classes, tuple(asked)))
     return tuple(groups_across)
+
+
+def _told_sources(images: Sequence[TaskImage], least: int) -> str:
+    """Names of the data sets with enough patients; a smaller one may be named after somebody."""
+    whose: dict[str, set[int]] = {}
+    for image in images:
+        whose.setdefault(image.source, set()).add(image.patient)
+    named = sorted(name for name, patients in whose.items() if name and len(patients) >= least)
+    return ", ".join([*named, *(["others"] if len(named) < len(whose) else [])])
 
 
 def _said(label: str) -> str:

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.metrics.non_inferiority import compare
+from medveil.metrics.non_inferiority import LEAST_PATIENTS, compare, undecided
 from medveil.metrics.overlap import MEASURES
 from medveil.metrics.resampling import interval, patient_draws
 from medveil.tasks.gallery import ORIGINAL
 from medveil.tasks.outcome import Estimate, MatrixCell
 
 DECIDING = "dice"
+LEAST_DICE = 0.5
+"""Mean Dice on originals below which nothing is concluded: what is as bad as that would pass for non-inferior."""
 _LEVEL = 0.95
 _Floats = NDArray[np.float64]
 
@@ -27,10 +29,12 @@ class Chance:
     """Resampled patients and runs, the same for all cells, so that differences are paired.
 
     Attributes:
+        patients: how many there are.
         images: (resamples, images) how often each image counts.
         runs: name of a training set to (resamples, runs), how often each of its networks counts.
     """
 
+    patients: int
     images: NDArray[np.float32]
     runs: Mapping[str, NDArray[np.float32]]
 
@@ -50,8 +54,9 @@ def chance_of(
         generator: draws.
     """
     whose = np.unique(patients, return_inverse=True)[1]
-    images = patient_draws(int(whose.max()) + 1, resamples, generator)[:, whose]
-    return Chance(images, {name: patient_draws(runs, resamples, generator) for name in sets})
+    count = int(whose.max()) + 1
+    images = patient_draws(count, resamples, generator)[:, whose]
+    return Chance(count, images, {name: patient_draws(runs, resamples, generator) for name in sets})
 
 
 def cells_of(measured: Measured, chance: Chance, margin: float) -> tuple[MatrixCell, ...]:
@@ -65,6 +70,7 @@ def cells_of(measured: Measured, chance: Chance, margin: float) -> tuple[MatrixC
     dice = MEASURES.index(DECIDING)
     reference = measured[ORIGINAL, ORIGINAL]
     before = _means(reference[:, :, dice : dice + 1], chance, ORIGINAL)[:, 0]
+    decided = chance.patients >= LEAST_PATIENTS and float(reference[:, :, dice].mean()) >= LEAST_DICE
     cells = []
     for (train, test), values in measured.items():
         draws = _means(values, chance, train)
@@ -81,6 +87,7 @@ def cells_of(measured: Measured, chance: Chance, margin: float) -> tuple[MatrixC
         if (train, test) != (ORIGINAL, ORIGINAL):
             difference = float(values[:, :, dice].mean() - reference[:, :, dice].mean())
             compared = compare(difference, draws[:, dice] - before, margin)
+            compared = compared if decided else undecided(compared)
         cells.append(MatrixCell(train, test, estimates, compared))
     return tuple(cells)
 

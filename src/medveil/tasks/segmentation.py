@@ -41,7 +41,7 @@ from medveil.tasks.task import Arrays, Assignment
 LEAST_PATIENTS = 4
 LEAST_TRAINED = 4
 LEAST_OF_SOURCE = 20
-"""Tested images of one source from which on it is scored apart."""
+"""Tested patients of one source from which on it is scored apart."""
 
 _FEW_PATIENTS = 20
 _Floats = NDArray[np.float64]
@@ -230,7 +230,7 @@ def _digest(lungs: _Lungs, run: Split) -> str:
 def _questions(lungs: _Lungs, trained: dict[str, list[Arrays]]) -> tuple[Question, ...]:
     """All data sets together, and each apart where there are several."""
     tested = np.unique(np.concatenate([run.test for run in lungs.split]))
-    sources = Counter(lungs.images[index].source for index in tested)
+    sources = Counter(source for source, _ in {(lungs.images[i].source, lungs.images[i].patient) for i in tested})
     several = len({image.source for image in lungs.images}) > 1
     questions = [_question(lungs, trained, tested, "lungs", "Lungs")]
     for source in sorted(sources):
@@ -302,7 +302,10 @@ def _notes(lungs: _Lungs, trained: dict[str, list[Arrays]]) -> tuple[str, ...]:
             notes.append(f"Networks that {what}: {told}.")
     tested = {lungs.images[index].patient for run in lungs.split for index in run.test}
     if len(tested) < _FEW_PATIENTS:
-        notes.append(f"Masks of {len(tested)} patients were tested: intervals from so few are too narrow.")
+        notes.append(
+            f"Masks of {len(tested)} patients were tested: intervals from so few are too narrow, and nothing is "
+            "decided."
+        )
     if not all(len(run.validation) for run in lungs.split):
         notes.append("No images to choose networks with: those of the last step are used.")
     return tuple(notes)
