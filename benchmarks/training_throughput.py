@@ -29,8 +29,8 @@ from benchmarks.rate_fidelity import CODEC_SOURCES
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 SEED = 0
-ROUNDS = 5
-EPOCHS = 4  # of a round; the first one is cold
+ROUNDS = 3
+EPOCHS = 3  # of a round; the first one is cold
 TRAINING_EPOCHS = 20
 """A training of so many epochs is reckoned from the first epoch and the later ones."""
 WORKERS = 2

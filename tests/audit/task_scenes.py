@@ -125,7 +125,7 @@ def cell(train, test, value=0.9, loss=0.0, metric="auc"):
     generator = np.random.default_rng(len(train + test))
     compared = None
     if (train, test) != (ORIGINAL, ORIGINAL):
-        compared = compare(-loss, -loss + 0.005 * generator.standard_normal(400), 0.02)
+        compared = compare(-loss, -loss + 0.005 * generator.standard_normal(400), 0.02, 200)
     value = value - loss
     return MatrixCell(train, test, {metric: Estimate(value, 0.01, (value - 0.02, value + 0.02))}, compared)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from medveil.errors import UsageError
-from medveil.metrics.non_inferiority import Standing, compare
+from medveil.metrics.non_inferiority import Standing, compare, run_draws, training_chance
 from medveil.metrics.resampled_auc import auc_draws
 from medveil.networks.classifiers import build_classifier, classifier_names
 from medveil.tasks.classification import Classification, _questions, _Ready
@@ -126,12 +126,33 @@ def test_what_sees_no_picture_finds_what_the_view_tells() -> None:
 
 def test_non_inferiority_needs_the_whole_bound() -> None:
     draws = np.random.default_rng(0).normal(-0.005, 0.005, 4000)
-    assert compare(-0.005, draws, 0.02).standing is Standing.NON_INFERIOR
-    assert compare(-0.005, draws, 0.01).standing is Standing.INCONCLUSIVE
-    assert compare(-0.05, draws - 0.045, 0.02).standing is Standing.INFERIOR
-    assert compare(0.0, np.full(3, np.nan), 0.02).standing is Standing.INCONCLUSIVE
+    assert compare(-0.005, draws, 0.02, 60).standing is Standing.NON_INFERIOR
+    assert compare(-0.005, draws, 0.01, 60).standing is Standing.INCONCLUSIVE
+    assert compare(-0.05, draws - 0.045, 0.02, 60).standing is Standing.INFERIOR
+    assert compare(0.0, np.full(3, np.nan), 0.02, 60).standing is Standing.INCONCLUSIVE
+    assert compare(0.0, np.array([0.0] * 9 + [np.nan]), 0.02, 60).standing is Standing.INCONCLUSIVE
     with pytest.raises(ValueError, match="above 0"):
-        compare(0.0, draws, 0.0)
+        compare(0.0, draws, 0.0, 60)
+
+
+def test_drawn_runs_vary_as_new_ones_would() -> None:
+    weights = run_draws(5, 20_000, np.random.default_rng(0))
+    assert np.allclose(weights.sum(axis=1), 5)
+    values = np.array([0.1, 0.4, 0.5, 0.7, 0.9])
+    assert (weights @ values / 5).std() == pytest.approx(values.std(ddof=1) / np.sqrt(5), rel=0.03)
+    assert training_chance(values) == pytest.approx(values.std(ddof=1) / np.sqrt(5))
+    assert training_chance(np.array([0.3])) == 0
+    assert (run_draws(1, 3, np.random.default_rng(0)) == 1).all()
+
+
+def test_draws_that_never_differ_are_no_certainty() -> None:
+    still = np.zeros(1000)
+    assert compare(0.0, still, 0.02, 19).standing is Standing.INCONCLUSIVE
+    assert np.isnan(compare(0.0, still, 0.02, 19).lower)
+    assert compare(0.0, still, 0.02, 20).lower < -0.02
+    assert compare(0.0, still, 0.02, 60).standing is Standing.NON_INFERIOR
+    few, many = compare(0.0, still, 0.02, 30), compare(0.0, still, 0.02, 300)
+    assert few.lower < many.lower < 0 < many.upper < few.upper
 
 
 def test_few_patients_or_a_network_that_learned_nothing_decide_nothing() -> None:
@@ -219,7 +240,7 @@ def test_goes_on_after_a_break() -> None:
     assert question.cell(ORIGINAL, ORIGINAL).compared is None
     assert question.cell("coarse", "coarse").compared is not None
     whole = _run(_gallery(shown=True), _Memory())
-    assert whole.questions[0].cells == question.cells
+    assert repr(whole.questions[0].cells) == repr(question.cells)
 
 
 @pytest.mark.parametrize("shown", [True, False])

@@ -99,8 +99,9 @@ def _plain(text: str) -> str:
 
 
 def _read_mask(path: Path) -> Mask:
-    """More than half of the range of stored values is inside."""
+    """Of two values the larger one is inside, as of masks of 0 and 1; else more than half of the range of the depth."""
     image = read(path)
-    low, high = image.value_range
-    inside: Mask = image.pixels.astype(np.float64) > (low + high) / 2
+    values = np.unique(image.pixels)
+    low, high = (values[0], values[-1]) if len(values) == 2 else image.value_range
+    inside: Mask = image.pixels.astype(np.float64) > (float(low) + float(high)) / 2
     return inside

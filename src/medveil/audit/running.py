@@ -30,6 +30,7 @@ from medveil.audit.protocol import Round
 from medveil.audit.report import write_report
 from medveil.audit.scoring import run_attack
 from medveil.audit.subjecting import Subjected, subject_release
+from medveil.audit.task_gate import check_asked
 from medveil.audit.task_schema import task_record
 from medveil.audit.task_work import Work, asked_work, work_of
 from medveil.audit.tasked import TaskedAudit
@@ -85,7 +86,7 @@ def audit_release(
     spent = find_preset(preset)
     chosen, asked = asked_attacks(attacks), asked_work(tasks, compare, networks, spent)
     if gate is not None:
-        read_gate(gate)
+        check_asked(read_gate(gate).tasks, [task.name for task in asked.tasks])
     out = check_out(out, Path(folder), originals, force=force)
     told = Progress(progress)
     release = Release(folder, owner=owner)

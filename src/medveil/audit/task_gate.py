@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from medveil.keys.tiers import Tier
 from medveil.tasks.outcome import FeatureAgreement, Question, TaskResult
 
 _KEYS = ("max_loss", "min_excellent", "tiers")
+_TEXTURE = "radiomics"
+_BUILT_IN = ("classification", "segmentation", _TEXTURE)
 _TIERS = tuple(tier.value for tier in Tier)
 
 
@@ -47,6 +49,19 @@ def task_limits(name: str, table: Mapping[str, Any]) -> TaskLimits:
     if not isinstance(tiers, list) or any(tier not in _TIERS for tier in tiers) or (not tiers and "tiers" in table):
         raise UsageError(f"tiers in {where} of the gate is not a list of some of {', '.join(_TIERS)}")
     return TaskLimits(limits[0], limits[1], tuple(tiers))
+
+
+def check_asked(limits: Mapping[str, TaskLimits], asked: Sequence[str]) -> None:
+    """Whether every task that a gate holds against something is done. Raises UsageError where one is not."""
+    for name, limit in limits.items():
+        if name not in asked:
+            raise UsageError(
+                f"the gate has thresholds for the task {name[:40]!r}, which was not asked for",
+                hint="name it with --tasks, or correct the gate",
+            )
+        kind = "max_loss" if name == _TEXTURE else "min_excellent"
+        if name in _BUILT_IN and (limit.max_loss if name == _TEXTURE else limit.min_excellent) is not None:
+            raise UsageError(f"{kind} in [tasks.{name}] of the gate means nothing for this task")
 
 
 def too_much_lost(limits: Mapping[str, TaskLimits], audit: Audit) -> list[str]:

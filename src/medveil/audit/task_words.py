@@ -30,7 +30,7 @@ METRIC_WORDS = {
 }
 _MASKS = {
     "masks_of_another_size": "have another size than their image",
-    "masks_unreadable": "cannot be read",
+    "masks_unreadable": "cannot be read as a grey picture of 8 to 16 bits",
     "masks_without_area": "are empty",
 }
 _STANDINGS = {

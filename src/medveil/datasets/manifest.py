@@ -56,9 +56,12 @@ def read_manifest(path: Path) -> tuple[Record, ...]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
-            rows = list(csv.DictReader(handle))
+            reader = csv.DictReader(handle)
+            header, rows = list(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"the manifest cannot be read: {type(error).__name__}") from error
+    if len(set(header)) < len(header):
+        raise UsageError("the manifest has two columns of one name", hint="rename one, or take it out")
     if not rows:
         raise UsageError("the manifest has no rows")
     column = next((name for name in _PATH_COLUMNS if name in rows[0]), None)

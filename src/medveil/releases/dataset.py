@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from multiprocessing.context import get_spawning_popen
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,10 @@ class ReleaseImages:
         )
 
     def __getstate__(self) -> dict[str, Any]:
+        if get_spawning_popen() is None:
+            raise UsageError(
+                "what opens a release holds its keys, and is not pickled or copied but for a worker process"
+            )
         return {**self.__dict__, "_codec": None}  # each process loads its own
 
 
@@ -99,6 +104,10 @@ def make_dataset(
                 "a data set to train on needs torch", hint="pip install 'medveil[train]'"
             ) from None
         raise
+    if tier not in list(Tier):
+        raise UsageError(f"tier is one of {', '.join(Tier)}", hint="such as medveil.Tier.DIAGNOSTIC")
+    tier = Tier(tier)
+    sides = (size, size) if isinstance(size, int | float) else tuple(size) if isinstance(size, list | tuple) else size
     opener = load_opener(Path(identity)) if isinstance(identity, str | Path) else identity
     ring = release.access_of(opener).ring
     rows = read_rows(Path(labels), target) if labels is not None else None
@@ -114,7 +123,7 @@ def make_dataset(
         ring.lowered(tier), release.ledger.digests[-1],
     )  # fmt: skip
     return OpenedImages(
-        source, [one.package for one in named], described, size=(size, size) if isinstance(size, int) else size,
+        source, [one.package for one in named], described, size=sides,  # type: ignore[arg-type]
         transform=transform, scaling=scaling, cache_bytes=cache_bytes,
     )  # fmt: skip
 

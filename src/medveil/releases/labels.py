@@ -30,12 +30,15 @@ def read_rows(path: Path, target: str) -> tuple[list[dict[str, str]], str]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
+            reader = csv.DictReader(handle, restval="")
+            header = [(name or "").strip() for name in reader.fieldnames or ()]
             rows = [
-                {name.strip(): (value or "").strip() for name, value in row.items() if isinstance(name, str)}
-                for row in csv.DictReader(handle, restval="")
+                {name.strip(): _cell(value) for name, value in row.items() if isinstance(name, str)} for row in reader
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"the labels file cannot be read: {type(error).__name__}") from None
+    if len(set(header)) < len(header):
+        raise UsageError("the labels file has two columns of one name", hint="rename one, or take it out")
     if not rows:
         raise UsageError("the labels file has no rows", hint="it is a CSV file with a header and one row an image")
     column = next((name for name in IMAGE_COLUMNS if name in rows[0]), None)
@@ -47,6 +50,11 @@ def read_rows(path: Path, target: str) -> tuple[list[dict[str, str]], str]:
     if target not in rows[0]:
         raise UsageError(f"the labels file has no column {target!r}", hint='name another one: target="…"')
     return rows, column
+
+
+def _cell(value: str | None) -> str:
+    """Without control characters and without spaces around."""
+    return "".join(sign if sign.isprintable() else " " for sign in value or "").strip()
 
 
 def matched(rows: Sequence[Mapping[str, str]], column: str, images: Sequence[Named]) -> list[int | None]:

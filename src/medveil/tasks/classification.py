@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medveil.metrics.non_inferiority import LEAST_PATIENTS as LEAST_TESTED
-from medveil.metrics.non_inferiority import compare, undecided
+from medveil.metrics.non_inferiority import compare, run_draws, training_chance, undecided
 from medveil.metrics.resampling import patient_draws
 from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
 from medveil.tasks.classifying import BATCH, Recipe, class_log_odds, learn_classes, picture_stack
@@ -84,8 +84,9 @@ class Classification:
         if not ready:
             return TaskResult(self.name, self.title, refusal=_refusal(assignment.gallery.images))
         questions: list[Question] = []
-        for each in ready:
-            questions += _questions(each, _matrix(each, assignment, recipe), assignment)
+        for number, each in enumerate(ready, 1):
+            place = f"data set {number} of {len(ready)}"
+            questions += _questions(each, _matrix(each, place, assignment, recipe), assignment)
         settings = {
             **asdict(recipe), "batch": BATCH, "optimiser": "Adam, weight decay 1e-4, cosine",
             "runs": assignment.effort.seeds, "resamples": assignment.effort.resamples, "margin": assignment.margin,
@@ -129,8 +130,8 @@ def _refusal(images: Sequence[TaskImage]) -> str:
     )
 
 
-def _matrix(ready: _Ready, assignment: Assignment, recipe: Recipe) -> _Runs:
-    """Train on every set, once a run, and test on every set."""
+def _matrix(ready: _Ready, place: str, assignment: Assignment, recipe: Recipe) -> _Runs:
+    """Train on every set, once a run, and test on every set; `place` says which data set it is, by number."""
     gallery = assignment.gallery
     found: dict[tuple[str, str], Sequence[RunOdds]] = {}
     stacks: dict[str, Tensor] = {}
@@ -147,7 +148,7 @@ def _matrix(ready: _Ready, assignment: Assignment, recipe: Recipe) -> _Runs:
     for train in assignment.training_sets:
         tested: dict[str, list[RunOdds]] = {name: [] for name in gallery.sets}
         for number, run in enumerate(ready.split, 1):
-            assignment.tell(f"classification, {ready.group.name}: {train}, run {number} of {len(ready.split)}")
+            assignment.tell(f"classification, {place}: {train}, run {number} of {len(ready.split)}")
             unit = ("classification", repr(recipe), ready.group.name, *ready.group.classes, train, f"seed {run.seed}")
             arrays = assignment.keep.find(*unit)
             if arrays is None or not set(map(_odds, gallery.sets)) <= set(arrays):
@@ -180,7 +181,7 @@ def _questions(ready: _Ready, matrix: _Runs, assignment: Assignment) -> list[Que
     count = len(ready.split)
     names = assignment.gallery.sets
     equal = np.ones((resamples, count))
-    drawn = {name: patient_draws(count, resamples, generator).astype(np.float64) for name in names}
+    drawn = {name: run_draws(count, resamples, generator) for name in names}
     runs_of = drawn if ready.shared else dict.fromkeys(names, equal)
     guesses = _guesses(ready, assignment)
     return [_question(asked, ready, matrix, weights, runs_of, guesses, assignment) for asked in ready.group.asked]
@@ -195,6 +196,9 @@ def _question(
     def score(runs: Sequence[RunOdds]) -> Scored:
         return scored(asked, group.classes, ready.targets, runs, weights)
 
+    classes = asked.negative + asked.positive or group.classes
+    shown = [index for index in _tested(ready) if ready.images[index].label in classes]
+    fewest = _fewest(asked, ready, shown)
     scores = {place: score(runs) for place, runs in matrix.items()}
     reference = scores[ORIGINAL, ORIGINAL]
     before = mean_draws(reference, runs_of[ORIGINAL])
@@ -203,15 +207,15 @@ def _question(
         cell = MatrixCell(train, test, estimates(found, runs_of[train]))
         if (train, test) != (ORIGINAL, ORIGINAL):
             difference = float(np.nanmean(found.runs[:, 0]) - np.nanmean(reference.runs[:, 0]))
-            cell = replace(
-                cell, compared=compare(difference, mean_draws(found, runs_of[train]) - before, assignment.margin)
-            )
+            draws = mean_draws(found, runs_of[train]) - before
+            if not ready.shared and train != ORIGINAL:
+                spread = training_chance(found.runs[:, 0] - reference.runs[:, 0])
+                draws = draws + np.random.default_rng(assignment.seed).normal(0.0, spread, len(draws))
+            cell = replace(cell, compared=compare(difference, draws, assignment.margin, fewest))
         cells.append(cell)
     still = np.ones_like(runs_of[ORIGINAL])
     baselines = tuple(Baseline(name, title, estimates(score(runs), still)["auc"]) for name, title, runs in guesses)
-    classes = asked.negative + asked.positive or group.classes
-    shown = [index for index in _tested(ready) if ready.images[index].label in classes]
-    doubt = _doubt(asked, ready, shown, cells[0])
+    doubt = _doubt(fewest, cells[0])
     if doubt:
         cells = [replace(cell, compared=undecided(cell.compared)) for cell in cells]
     return Question(
@@ -228,12 +232,16 @@ def _tested(ready: _Ready) -> _Numbers:
     return np.unique(np.concatenate([run.test for run in ready.split]))
 
 
-def _doubt(asked: Asked, ready: _Ready, shown: Sequence[int], raw: MatrixCell) -> str:
-    """Why nothing is concluded on non-inferiority; empty where something may be."""
+def _fewest(asked: Asked, ready: _Ready, shown: Sequence[int]) -> int:
+    """Tested patients of the smaller side; of the smallest class where all are asked for."""
     sides = (asked.negative, asked.positive) if asked.positive else [(name,) for name in ready.group.classes]
-    fewest = min(
+    return min(
         len({ready.images[index].patient for index in shown if ready.images[index].label in side}) for side in sides
     )
+
+
+def _doubt(fewest: int, raw: MatrixCell) -> str:
+    """Why nothing is concluded on non-inferiority; empty where something may be."""
     if fewest < LEAST_TESTED:
         return f"Not decided: {fewest} patients of one side were tested, and at least {LEAST_TESTED} are needed."
     if not raw.values["auc"].ci[0] > 0.5:
@@ -275,7 +283,11 @@ def _notes(ready: Sequence[_Ready]) -> tuple[str, ...]:
     told = [
         "One network a data set and run; its classes answer every question of that data set, others left out.",
         "Intervals are of resampled patients"
-        + (" and seeds." if any(each.shared for each in ready) else "; each patient is tested in one run."),
+        + (
+            " and seeds."
+            if any(each.shared for each in ready)
+            else "; each patient is tested in one run, and differences hold the spread of the runs."
+        ),
     ]
     if any(asked.caution for each in ready for asked in each.group.asked):
         told.append("Questions across data sets are confounded: see their cautions.")

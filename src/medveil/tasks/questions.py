@@ -17,6 +17,7 @@ LEAST_PATIENTS = 20
 """Patients that a class needs to be asked for."""
 _NORMAL = "normal"
 _MOST_CLASSES = 8
+"""Of a data set; of more than that, those of most patients, and `normal`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,12 @@ def _classes(images: Sequence[TaskImage], least: int) -> tuple[str, ...]:
         if image.label:
             patients.setdefault(image.label, set()).add(image.patient)
     kept = [label for label, whose in patients.items() if len(whose) >= least]
-    return tuple(sorted(kept, key=lambda label: (label != _NORMAL, label)))[:_MOST_CLASSES]
+    most = sorted(kept, key=lambda label: (label.casefold() != _NORMAL, -len(patients[label]), label))[:_MOST_CLASSES]
+    return tuple(sorted(most, key=_normal_first))
+
+
+def _normal_first(label: str) -> tuple[bool, str]:
+    return label.casefold() != _NORMAL, label
 
 
 def _within(classes: tuple[str, ...]) -> tuple[Asked, ...]:
@@ -88,13 +94,10 @@ def _within(classes: tuple[str, ...]) -> tuple[Asked, ...]:
     if len(classes) == 2:
         return tuple(pairs)
     several = [Asked("all", f"{len(classes)} classes: {', '.join(_said(name) for name in classes)}"), *pairs]
-    if _NORMAL in classes:
-        rest = tuple(name for name in classes if name != _NORMAL)
-        several.append(
-            Asked(
-                f"{_NORMAL}-vs-rest", f"{_NORMAL} against {' or '.join(_said(name) for name in rest)}", (_NORMAL,), rest
-            )
-        )
+    if classes[0].casefold() == _NORMAL:
+        rest = classes[1:]
+        title = f"{_said(classes[0])} against {' or '.join(_said(name) for name in rest)}"
+        several.append(Asked(f"{classes[0]}-vs-rest", title, classes[:1], rest))
     return tuple(several)
 
 
@@ -117,13 +120,13 @@ def _across(images: Sequence[TaskImage], found: Sequence[Group], least: int) -> 
             Asked(f"{name}-vs-{label}", f"{_said(name)} against {_said(label)}", (name,), (label,), caution)
             for name in largest.classes
         ]
-        ill = tuple(name for name in largest.classes if name != _NORMAL)
+        ill = tuple(name for name in largest.classes if name.casefold() != _NORMAL)
         if len(ill) > 1 and len(ill) < len(largest.classes):
             asked.append(
                 Asked(f"others-vs-{label}", f"{' or '.join(_said(name) for name in ill)} against {_said(label)}",
                       ill, (label,), caution)
             )  # fmt: skip
-        classes = tuple(sorted((*largest.classes, label), key=lambda name: (name != _NORMAL, name)))
+        classes = tuple(sorted((*largest.classes, label), key=_normal_first))
         groups_across.append(Group(f"across data sets, {_said(label)}", tuple(sorted(members)), classes, tuple(asked)))
     return tuple(groups_across)
 

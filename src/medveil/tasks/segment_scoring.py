@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.metrics.non_inferiority import LEAST_PATIENTS, compare, undecided
+from medveil.metrics.non_inferiority import compare, run_draws, undecided
 from medveil.metrics.overlap import MEASURES
 from medveil.metrics.resampling import interval, patient_draws
 from medveil.tasks.gallery import ORIGINAL
@@ -36,7 +36,7 @@ class Chance:
 
     patients: int
     images: NDArray[np.float32]
-    runs: Mapping[str, NDArray[np.float32]]
+    runs: Mapping[str, _Floats]
 
 
 def chance_of(
@@ -56,21 +56,25 @@ def chance_of(
     whose = np.unique(patients, return_inverse=True)[1]
     count = int(whose.max()) + 1
     images = patient_draws(count, resamples, generator)[:, whose]
-    return Chance(count, images, {name: patient_draws(runs, resamples, generator) for name in sets})
+    return Chance(count, images, {name: run_draws(runs, resamples, generator) for name in sets})
 
 
-def cells_of(measured: Measured, chance: Chance, margin: float) -> tuple[MatrixCell, ...]:
+def cells_of(
+    measured: Measured, chance: Chance, margin: float, spread: Mapping[tuple[str, str], float] | None = None
+) -> tuple[MatrixCell, ...]:
     """The matrix: of each measure the mean over runs of each image, then mean and SD over images.
 
     Args:
         measured: every training set and test set.
         chance: what the 95 % intervals are from, by percentiles.
         margin: of non-inferiority in Dice.
+        spread: for a cell the chance of training that its draws lack, see `training_chance`; 0 where there is none.
     """
+    generator = np.random.default_rng(len(measured))
     dice = MEASURES.index(DECIDING)
     reference = measured[ORIGINAL, ORIGINAL]
     before = _means(reference[:, :, dice : dice + 1], chance, ORIGINAL)[:, 0]
-    decided = chance.patients >= LEAST_PATIENTS and float(reference[:, :, dice].mean()) >= LEAST_DICE
+    decided = float(reference[:, :, dice].mean()) >= LEAST_DICE
     cells = []
     for (train, test), values in measured.items():
         draws = _means(values, chance, train)
@@ -86,7 +90,9 @@ def cells_of(measured: Measured, chance: Chance, margin: float) -> tuple[MatrixC
         compared = None
         if (train, test) != (ORIGINAL, ORIGINAL):
             difference = float(values[:, :, dice].mean() - reference[:, :, dice].mean())
-            compared = compare(difference, draws[:, dice] - before, margin)
+            lost = draws[:, dice] - before
+            lost = lost + generator.normal(0.0, (spread or {}).get((train, test), 0.0), len(lost))
+            compared = compare(difference, lost, margin, chance.patients)
             compared = compared if decided else undecided(compared)
         cells.append(MatrixCell(train, test, estimates, compared))
     return tuple(cells)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medveil.errors import UsageError
+from medveil.metrics.non_inferiority import training_chance
 from medveil.metrics.overlap import DISTANCES, MEASURES, overlap
 from medveil.tasks.gallery import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.outcome import Overlay, Question, TaskResult
@@ -256,8 +257,24 @@ def _question(
     )  # fmt: skip
     return Question(
         name, title, {"lungs": len(members)}, len(members), len(set(patients.tolist())), DECIDING,
-        cells_of(measured, chance, assignment.margin),
+        cells_of(measured, chance, assignment.margin, _spread(lungs, trained)),
     )  # fmt: skip
+
+
+def _spread(lungs: _Lungs, trained: dict[str, list[Arrays]]) -> dict[tuple[str, str], float]:
+    """The chance of training in each cell where runs test different patients, so that they cannot be drawn."""
+    dice = MEASURES.index(DECIDING)
+
+    def means(train: str, test: str) -> _Floats:
+        return np.array([float(arrays[_key(test)][:, dice].mean()) for arrays in trained[train]])
+
+    if lungs.shared:
+        return {}
+    before = means(ORIGINAL, ORIGINAL)
+    return {
+        (train, test): training_chance(means(train, test) - before)
+        for train in trained if train != ORIGINAL for test in lungs.gallery.sets
+    }  # fmt: skip
 
 
 def _table(lungs: _Lungs, runs: Sequence[NDArray[np.generic]], members: NDArray[np.int64]) -> _Floats:
@@ -292,7 +309,11 @@ def _notes(lungs: _Lungs, trained: dict[str, list[Arrays]]) -> tuple[str, ...]:
         "false_negative_rate is missed/true, false_positive_rate added/true and false_discovery_rate added/found "
         f"pixels; {DISTANCES[-2]} and {DISTANCES[-1]} are over all pixels of the picture, and depend on its size.",
         "Intervals are of resampled patients"
-        + (" and seeds." if lungs.shared else "; each patient is tested in one run."),
+        + (
+            " and seeds."
+            if lungs.shared
+            else "; each patient is tested in one run, and differences hold the spread of the runs."
+        ),
     ]
     again = {name: sum(int(arrays["training"][1]) > 1 for arrays in runs) for name, runs in trained.items()}
     dead = {name: sum(not arrays["training"][2] for arrays in runs) for name, runs in trained.items()}

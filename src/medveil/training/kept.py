@@ -63,7 +63,7 @@ def make_cache(images: int, limit: int) -> Cache:
     if sys.platform == "linux" and hasattr(os, "memfd_create"):
         try:
             return SharedCache(images, limit)
-        except OSError:
+        except (OSError, OverflowError, ValueError):
             pass
     return PrivateCache(limit)
 

@@ -18,6 +18,8 @@ from medveil.errors import UsageError
 from medveil.images.image import Image
 from medveil.training.kept import Kept, make_cache
 
+_MOST_BYTES = 1 << 48
+_LONGEST = 1 << 16
 SCALINGS = ("range", "modality")
 
 
@@ -50,6 +52,10 @@ class Labels:
     unknown_rows: int = 0
 
 
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 class OpenedImages(Dataset[Any]):
     """Images of a sealed release for training. `medveil.Release.dataset` makes one.
 
@@ -72,21 +78,25 @@ class OpenedImages(Dataset[Any]):
 
     def __init__(
         self, source: Source, names: Sequence[str], labels: Labels | None, *, size: tuple[int, int] | None,
-        transform: Callable[[Tensor], Any] | None, scaling: str, cache_bytes: int,
+        transform: Callable[[Tensor], Any] | None, scaling: str, cache_bytes: float,
     ) -> None:  # fmt: skip
         if scaling not in SCALINGS:
             raise UsageError(f"scaling {scaling!r} is unknown; possible are {', '.join(SCALINGS)}")
-        if cache_bytes < 0:
-            raise UsageError(f"a cache of {cache_bytes} bytes is impossible; 0 keeps nothing")
-        if size is not None and min(size) < 1:
-            raise UsageError(f"images of {size[0]} x {size[1]} pixels are impossible", hint="size=(height, width)")
+        most: Any = cache_bytes  # whoever calls may give anything
+        if not isinstance(most, int | float) or not 0 <= most <= _MOST_BYTES:
+            raise UsageError("cache_bytes is a number of bytes from 0, which keeps nothing", hint="such as 1 << 30")
+        sides: Sequence[Any] | None = size  # whoever calls may give anything
+        if sides is not None and (len(sides) != 2 or not all(_whole(side) and 1 <= side <= _LONGEST for side in sides)):
+            raise UsageError(
+                f"size is a number of pixels or (height, width), each from 1 to {_LONGEST}", hint="such as size=224"
+            )
         self.labels = labels
         self._source = source
         self._names = tuple(names)
         self._size = size
         self._transform = transform
         self._scaling = scaling
-        self._cache = make_cache(len(source), cache_bytes)
+        self._cache = make_cache(len(source), int(cache_bytes))
 
     def __len__(self) -> int:
         return len(self._source)
