@@ -85,12 +85,15 @@ def audit(
         from medveil.audit.gate import passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
         from medveil.audit.running import audit_release
+        from medveil.audit.task_gate import check_asked
         from medveil.audit.task_words import failed_names
         from medveil.cli.owner import opener_of, recipient_of
 
         find_preset(preset)
         names, work, others, built = (_names(text) for text in (attacks, tasks, compare, networks))
         thresholds = read_gate(gate) if gate is not None else None
+        if thresholds is not None:
+            check_asked(thresholds.tasks, work)
         identity, founder = opener_of(run, key), recipient_of(owner)
         if dry_run:
             from medveil.audit.forecast import forecast
