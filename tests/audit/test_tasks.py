@@ -12,13 +12,14 @@ from tests.audit.scenes import Noise, use
 from tests.audit.task_scenes import Brightness, labelled_images, use_tasks
 from tests.audit.test_running import without_seconds
 
+from medveil.audit.keeping import Keeper
 from medveil.audit.outcome import Verdict
 from medveil.audit.presets import find_preset
 from medveil.audit.running import audit_release
 from medveil.audit.task_presets import budget_of
 from medveil.audit.task_work import asked_work, with_networks
 from medveil.audit.wording import answer, repeat_command
-from medveil.errors import UsageError
+from medveil.errors import MedveilError, UsageError
 from medveil.tasks.gallery import ORIGINAL
 
 
@@ -233,3 +234,46 @@ def test_networks_are_chosen_by_name() -> None:
         with_networks(effort, ["resnet18", "resnet34"])
     with pytest.raises(UsageError, match="none was asked for"):
         asked_work([], [], ["resnet18"], find_preset("quick"))
+
+
+def test_a_full_disk_loses_nothing_that_was_done(run, tmp_path, monkeypatch):
+    first, whole = Brightness(), Brightness()
+    use_tasks(monkeypatch, whole)
+    run(out=tmp_path / "whole")
+    use_tasks(monkeypatch, first)
+    kept, keep_arrays = [], Keeper.keep_arrays
+
+    def full(keeper, arrays, *unit):
+        if len(kept) == 3:
+            raise MedveilError("a file could not be written: No space left on device")
+        kept.append(unit)
+        keep_arrays(keeper, arrays, *unit)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "keep_arrays", full)
+        with pytest.raises(MedveilError, match="No space left") as caught:
+            run()
+    assert "--resume" in caught.value.hint
+    assert not (tmp_path / "audit").exists()
+    second = Brightness()
+    use_tasks(monkeypatch, second)
+    run(resume=True)
+    assert len(second.learned) < len(whole.learned)
+    assert without_seconds(tmp_path / "audit") == without_seconds(tmp_path / "whole")
+
+
+def test_rare_labels_are_not_told(run, labelled, tmp_path, monkeypatch):
+    use_tasks(monkeypatch, Brightness())
+    text = (labelled / "manifest.csv").read_text().replace("masks/", f"{labelled}/masks/")
+    text = text.replace("data/", f"{labelled}/data/").replace("normal", "Meier Anna $x", 1)
+    (tmp_path / "other.csv").write_text(text)
+    audit = run(manifest=tmp_path / "other.csv")
+    assert audit.data["tasks"]["labels_too_rare"] >= 1
+    assert "Meier" not in json.dumps(audit.data, default=str)
+
+
+def test_a_gate_for_a_task_that_was_not_asked_for_is_refused(run, tmp_path, monkeypatch):
+    use_tasks(monkeypatch, Brightness())
+    (tmp_path / "gate.toml").write_text("[tasks.brightnes]\nmax_loss = 0.02\n")
+    with pytest.raises(UsageError, match="was not asked for"):
+        run(gate=tmp_path / "gate.toml")

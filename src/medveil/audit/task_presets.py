@@ -23,7 +23,7 @@ class TaskBudget:
 
 _DENSENET, _UNET = "densenet121", "unet"
 _BUDGETS = {
-    "quick": TaskBudget(400, TaskEffort(3, _DENSENET, _UNET, 96, 96, 8.0, 4.0, 0, 60)),
+    "quick": TaskBudget(400, TaskEffort(3, _DENSENET, _UNET, 96, 96, 12.0, 16.0, 0, 60)),
     "standard": TaskBudget(2000, TaskEffort(5, _DENSENET, _UNET, 128, 128, 10.0, 10.0, 0, 300)),
     "paper": TaskBudget(100_000, TaskEffort(5, _DENSENET, _UNET, 224, 256, 60.0, 60.0, 0, 100_000)),
 }

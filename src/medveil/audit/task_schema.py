@@ -9,6 +9,7 @@ from typing import Any
 
 from medveil.metrics.non_inferiority import Compared
 from medveil.tasks.outcome import Baseline, Estimate, FeatureAgreement, MatrixCell, Question, TaskResult
+from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 
 _FAILURE = re.compile(r"[A-Za-z]+(Error|Exception): ")
 EXCELLENT = "excellent"
@@ -38,6 +39,12 @@ def failed(result: TaskResult) -> bool:
 def excellent_share(agreement: FeatureAgreement) -> float:
     """Share of all features that agree excellently; those that cannot be judged do not."""
     return agreement.groups.get(EXCELLENT, 0) / max(len(agreement.features), 1)
+
+
+def strict_share(agreement: FeatureAgreement) -> float | None:
+    """The same by agreement, ICC(2,1), which sees a shift that all images share; None where it was not measured."""
+    lower = agreement.figures.get("icc21_low")
+    return None if lower is None else float((lower > EXCELLENT_ABOVE).mean())
 
 
 def _question(question: Question) -> dict[str, Any]:
@@ -85,6 +92,7 @@ def _agreement(agreement: FeatureAgreement) -> dict[str, Any]:
         "patients": agreement.patients,
         "groups": dict(agreement.groups),
         "excellent_share": excellent_share(agreement),
+        "excellent_share_icc21": strict_share(agreement),
         "features": {
             name: {figure: float(values[place]) for figure, values in figures.items()}
             for place, name in enumerate(agreement.features)

@@ -92,6 +92,7 @@ def _texture(agreements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             "people": f"{one['images']}, {one['patients']}",
             "groups": [one["groups"].get(group, 0) for group in _GROUPS],
             "share": percent(one["excellent_share"]),
+            "strict": "–" if (strict := one.get("excellent_share_icc21")) is None else percent(strict),
         }
         for one in agreements
     ]

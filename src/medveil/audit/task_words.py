@@ -9,12 +9,13 @@ from typing import Any
 from medveil.audit.asking import was_attacked
 from medveil.audit.outcome import Audit
 from medveil.audit.schema import leading, ranked
-from medveil.audit.task_schema import excellent_share, failed
+from medveil.audit.task_schema import excellent_share, failed, strict_share
 from medveil.audit.tasked import results_of
 from medveil.audit.wording import METRIC_NAMES, NOT_MEASURED, VERDICT_WORDS, amount, plural
 from medveil.metrics.non_inferiority import Compared, Standing
 from medveil.tasks.gallery import ORIGINAL
 from medveil.tasks.outcome import Estimate, FeatureAgreement, Question, TaskResult
+from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 
 METRIC_WORDS = {
     "auc": "AUC",
@@ -90,9 +91,11 @@ def question_sentence(question: Question, name: str) -> str:
 def agreement_sentence(agreement: FeatureAgreement) -> str:
     """How many texture features agree."""
     share = excellent_share(agreement)
+    strict = strict_share(agreement)
+    beside = "" if strict is None else f"; of ICC(2,1): {percent(strict)}"
     return (
-        f"{percent(share)} of {plural(len(agreement.features), 'feature')} agree excellently "
-        f"({agreement.bins}; lower bound of ICC above 0.75; {plural(agreement.patients, 'patient')})"
+        f"{percent(share)} of {plural(len(agreement.features), 'feature')} agree excellently ({agreement.bins}; lower "
+        f"bound of ICC(3,1) above {EXCELLENT_ABOVE}{beside}; {plural(agreement.patients, 'patient')})"
     )
 
 
