@@ -185,5 +185,5 @@ def _interval(draws: _Floats) -> tuple[float, float]:
     known = draws[np.isfinite(draws)]
     if not len(known):
         return float("nan"), float("nan")
-    low, high = np.quantile(known, (0.025, 0.975))
+    low, high = np.clip(np.quantile(known, (0.025, 0.975)), 0.0, 1.0)  # drawn runs may weigh a little below 0
     return float(low), float(high)
