@@ -126,7 +126,8 @@ def test_an_error_carries_its_exit_code(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
 def test_interrupt_ends_with_130(tmp_path: Path) -> None:
     code = (
-        "import time\nfrom medveil.cli.session import session\nimport typer\n"
+        "import signal, time\nfrom medveil.cli.session import session\nimport typer\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "app = typer.Typer()\n"
         "@app.command()\ndef wait():\n    with session('wait'):\n        print('ready', flush=True)\n"
         "        time.sleep(30)\n"

@@ -7,10 +7,13 @@ import ctypes
 import hashlib
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,9 +83,11 @@ def listing(*folders):
 
 def train_watched(tmp_path, repository, release, people, method, transform):
     """Two epochs with two workers: (what they printed, what the hook logged, what the kernel saw, files changed)."""
-    places = {name: tmp_path / "watched" / name for name in ("home", "tmp", "cwd")}
+    places = {name: tmp_path / "watched" / name for name in ("home", "cwd")}
     for place in places.values():
         place.mkdir(parents=True)
+    # Workers send batches through a socket below TMPDIR, whose whole path may have 107 bytes.
+    places["tmp"] = Path(tempfile.mkdtemp(prefix="w", dir="/tmp"))
     log, key = tmp_path / "log", tmp_path / "alice.key"
     key.write_text(people["alice"].to_text())
     key.chmod(0o600)
@@ -93,11 +98,14 @@ def train_watched(tmp_path, repository, release, people, method, transform):
     folders = [release, release / "packages", *places.values()]
     before, watch = listing(release, *places.values()), Watch(folders)
     command = [sys.executable, "-m", "tests.releases.watched_training", release, key, method, log, transform]
-    done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=120, env=environment, cwd=places["cwd"]
-    )
-    assert done.returncode == 0, done.stderr
-    seen, after = watch.close(), listing(release, *places.values())
+    try:
+        done = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, timeout=120, env=environment, cwd=places["cwd"]
+        )
+        assert done.returncode == 0, done.stderr
+        seen, after = watch.close(), listing(release, *places.values())
+    finally:
+        shutil.rmtree(places["tmp"])
     events = [tuple(json.loads(line)) for line in log.read_text().splitlines()]
     changed = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     return json.loads(done.stdout), events, seen, changed
