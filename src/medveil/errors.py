@@ -84,6 +84,12 @@ class ThresholdPassedError(MedveilError):
     exit_code = 13
 
 
+class RefusedError(MedveilError):
+    """Refused for safety: nothing was read or written. The hint names the option that says it is meant."""
+
+    exit_code = 14
+
+
 class MissingDependencyError(MedveilError):
     """An optional dependency or a weights file that this request needs is not installed."""
 

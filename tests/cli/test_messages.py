@@ -19,7 +19,7 @@ from tests.cli.shell import run
 from medveil.cli.attach import spread
 from medveil.cli.session import session
 from medveil.cli.sizes import bytes_text, plural
-from medveil.errors import FormatVersionError
+from medveil.errors import FormatVersionError, MedveilError, RefusedError
 
 _NAME = "Doe-Jane-19700101.png"
 
@@ -116,11 +116,14 @@ def test_debugging_shows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ValueError("Doe^Jane")
 
 
-def test_an_error_carries_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("kind", "code"), [(FormatVersionError, 12), (RefusedError, 14)])
+def test_an_error_carries_its_exit_code(
+    capsys: pytest.CaptureFixture[str], kind: type[MedveilError], code: int
+) -> None:
     with pytest.raises(typer.Exit) as ended, session("verify", as_json=True):
-        raise FormatVersionError("too new", hint="update")
-    assert ended.value.exit_code == 12
-    assert '"class": "FormatVersionError"' in capsys.readouterr().out
+        raise kind("not so", hint="otherwise")
+    assert ended.value.exit_code == code
+    assert f'"class": "{kind.__name__}"' in capsys.readouterr().out
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX signals")
