@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.provenance import closure, source_digest
 from benchmarks.shared_images import Radiograph, grey, radiographs
 from medveil.attacks.attack import Attack, Attacker, Effort, Guess
 from medveil.attacks.codespace import CodeSpace
@@ -37,17 +36,6 @@ from medveil.metrics.resampling import bootstrap_means, interval
 
 SEED = 2024
 RESAMPLES = 2000
-JUDGED = (
-    "audit/cells.py",
-    "audit/drawing.py",
-    "audit/protocol.py",
-    "audit/scoring.py::figures_of",
-    "audit/scoring.py::picture_figures",
-    "metrics/fidelity.py",
-)
-"""What scores an attack here."""
-PRIMIS = ("codecs/primis.py", "codecs/primis_cells.py", "networks/pictures.py", "networks/primis.py::PrimisNetwork")
-"""The codec of most mechanisms here."""
 
 
 @dataclass(frozen=True)
@@ -268,32 +256,18 @@ def public_code_bits(observation: Observation) -> int:
     return 8 * len(entropy.pack(SparseCode(maps, b"")))
 
 
-PUBLISHED = (
-    *(f"attacks/controls.py::{name}" for name in ("decoy_curve", "matched_decoys", "primis_space", "reference_decoys")),
-    *(f"attacks/weak_codes.py::{name}" for name in ("ReferenceDecoys", "Unprotected")),
-)
-"""What is attacked, beside the levels of a release; further controls in the same files don't make figures old."""
-
-
-def sources_of(attacks: Sequence[str]) -> list[str]:
-    """What is measured where these modules of medveil.attacks attack releases, `PUBLISHED` and unprotected codes."""
-    roots = [f"attacks/{name}.py" for name in (*attacks, "protections")]
-    left_out = ("registry", "controls", "weak_codes", "weak_lengths", "weak_pictures")
-    found = closure(roots, ("attacks", "networks", "protection"), without=[f"attacks/{name}.py" for name in left_out])
-    return sorted({*found, *PUBLISHED, *JUDGED, *PRIMIS})
-
-
 class Kept:
     """Rows that were finished, in a folder: an interrupted run goes on where it stopped.
 
     Args:
         folder: where; None keeps nothing.
-        settings: what every row depends on. The sources of the benchmark are added.
+        name: of the benchmark.
+        settings: what every row depends on, beside the code.
+        commit: that the code is at; None, where it is at none, keeps nothing.
     """
 
-    def __init__(self, folder: Path | None, sources: Sequence[str], settings: object) -> None:
-        digest = source_digest(sources)[:16]
-        self._folder = folder / f"{digest}-{abs(_stable(repr(settings))):x}" if folder is not None else None
+    def __init__(self, folder: Path | None, name: str, settings: object, commit: str | None) -> None:
+        self._folder = folder / f"{name}-{commit[:12]}-{_stable(repr(settings)):x}" if folder and commit else None
 
     def row(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """The row of this name, made if it is not there."""

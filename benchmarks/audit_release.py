@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import medveil
-from benchmarks.provenance import closure, record, save
+from benchmarks.provenance import record, save
 from benchmarks.shared_images import radiographs, shared_folder
 from medveil.audit.report import JSON
 from medveil.audit.running import audit_release
@@ -26,31 +26,8 @@ from medveil.keys.openers import Opener, load_opener
 LEVELS = ("sealed", "encrypted")
 THREADS = 1  # two audits side by side are faster on two cores than one after the other with two threads
 SEED = 0
-_PROTECTION = {
-    "sealed": ("protection/sealing.py", "protection/support.py", "codecs/nulls.py"),
-    "encrypted": ("protection/encrypting.py", "protection/padding.py"),
-}
-_JUDGING = (
-    "cells", "conclusion", "controlling", "drawing", "merging", "outcome", "pairing", "presets", "protocol", "scoring",
-    "verdicts",
-)  # fmt: skip
-_ATTACKS = (
-    "thresholds", "likelihood", "support_network", "code_decoder", "translation", "intersection", "seeds",
-    "side_channels", "linkage", "wrong_keys", "controls",
-)  # fmt: skip
 _KEPT = ("metric", "attacker", "baseline", "advantage", "ci", "upper", "p", "margin", "smallest_visible", "worst",
          "patients", "images", "verdict")  # fmt: skip
-
-
-def sources(level: str) -> list[str]:
-    """Attacks, controls, scoring and judging, and what protects at a level; not how a report is written."""
-    roots = [f"attacks/{name}.py" for name in _ATTACKS]
-    followed = closure(roots, ("attacks", "networks"), without=("attacks/registry.py",))
-    metrics = ("fidelity", "holm", "ranking", "resampling")
-    return sorted({
-        *followed, *(f"audit/{name}.py" for name in _JUDGING), *(f"metrics/{name}.py" for name in metrics),
-        "training/descent.py", "protection/keystream.py", *_PROTECTION[level],
-    })  # fmt: skip
 
 
 def figures(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,7 +108,7 @@ def run(
     if found.release["protection"] != level:
         raise SystemExit(f"the release is {found.release['protection']}, not {level}")
     seconds, images = time.monotonic() - start, results["data"]["images"]
-    return record(f"audit_{level}", sources=sources(level), seconds=seconds, images=images, seed=SEED, results=results)
+    return record(f"audit_{level}", seconds=seconds, images=images, seed=SEED, results=results)
 
 
 class Said:

@@ -17,7 +17,7 @@ from typing import Any
 from PIL import Image as Picture
 
 import medveil
-from benchmarks.audit_release import SEED, Said, sources
+from benchmarks.audit_release import SEED, Said
 from benchmarks.provenance import machine, record, save
 from benchmarks.shared_images import radiographs
 from medveil.audit.report import JSON
@@ -27,7 +27,6 @@ from medveil.keys.identity import Identity, generate
 PRESET = "quick"
 SMALL, LARGE = (60, 128), (200, 256)
 THREADS = 2
-SOURCES = sorted({*sources("sealed"), "audit/running.py::fixed_threads", "audit/schema.py"})
 
 
 def without_seconds(value: Any) -> Any:
@@ -112,7 +111,7 @@ def run(small: tuple[int, int] = SMALL, large: tuple[int, int] = LARGE, threads:
     start = time.monotonic()
     results = measure(small, large, threads)
     seconds = time.monotonic() - start
-    return record("audit_repeat", sources=SOURCES, seconds=seconds, images=small[0] + large[0], seed=SEED,
+    return record("audit_repeat", seconds=seconds, images=small[0] + large[0], seed=SEED,
                   results=results)  # fmt: skip
 
 

@@ -24,12 +24,11 @@ from benchmarks.attacking import (
     mean_picture,
     public_code_bits,
     sizes_asked,
-    sources_of,
     strongest,
     summary,
     told,
 )
-from benchmarks.provenance import record, save
+from benchmarks.provenance import clean_commit, record, save
 from medveil.attacks.codespace import CodeSpace
 from medveil.attacks.controls import SPARSITY, Setup, reference_decoys, working_image
 from medveil.attacks.mechanism import Mechanism
@@ -44,7 +43,6 @@ QUALITIES = (36, 40, 44)
 SPARSITIES = (4, 8, 16)
 ATTACKS = ("naive-decode", "value-threshold", "likelihood-ratio", "code-decoder")
 SIZES = Sizes(own=60, tested=40, steps=150)
-SOURCES = (*sources_of(("thresholds", "likelihood", "code_decoder")), "codecs/lapped.py")
 _ALL = 256
 
 
@@ -97,7 +95,7 @@ def public_bits(trial: Round) -> float:
 def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
     """All points."""
     bench = Bench.of(sizes)
-    kept = Kept(keep, SOURCES, (sizes, SEED))
+    kept = Kept(keep, "club", (sizes, SEED), clean_commit())
 
     def point(series: str, budget: str, name: str, mechanism: Mechanism) -> dict[str, Any]:
         trial = bench.round_of(mechanism, name)
@@ -122,7 +120,7 @@ def run(sizes: Sizes = SIZES, keep: Path | None = None) -> dict[str, Any]:
     with fixed_threads(sizes.threads):
         results = measure(sizes, keep)
     seconds, images = time.monotonic() - start, results["counts"]["tested"]
-    return record("club", sources=SOURCES, seconds=seconds, images=images, seed=SEED, results=results)
+    return record("club", seconds=seconds, images=images, seed=SEED, results=results)
 
 
 def main() -> None:

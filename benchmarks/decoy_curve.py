@@ -24,12 +24,11 @@ from benchmarks.attacking import (
     mean_picture,
     public_code_bits,
     sizes_asked,
-    sources_of,
     strongest,
     summary,
     told,
 )
-from benchmarks.provenance import record, save
+from benchmarks.provenance import clean_commit, record, save
 from medveil.attacks.controls import RATIOS, SPARSITY, decoy_curve, reference_decoys
 from medveil.attacks.mechanism import Mechanism
 from medveil.attacks.thresholds import gap
@@ -38,7 +37,6 @@ from medveil.audit.running import fixed_threads
 
 REFERENCE_ATTACKS = ("value-threshold", "naive-decode", "likelihood-ratio", "support-network")
 MATCHED_ATTACKS = ("naive-decode", "likelihood-ratio", "support-network", "code-decoder", "unet")
-SOURCES = sources_of(("thresholds", "likelihood", "support_network", "code_decoder", "translation"))
 
 
 def support_of_values(trial: Round) -> dict[str, float]:
@@ -88,7 +86,7 @@ def published(trial: Round, patients: NDArray[np.int64], side: int) -> dict[str,
 def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
     """All rows."""
     bench = Bench.of(sizes)
-    kept = Kept(keep, SOURCES, (sizes, SEED))
+    kept = Kept(keep, "decoy_curve", (sizes, SEED), clean_commit())
 
     def law() -> dict[str, Any]:
         trial = bench.round_of(reference_decoys().make(bench.setup), "reference-decoys")
@@ -120,7 +118,7 @@ def run(sizes: Sizes | None = None, keep: Path | None = None) -> dict[str, Any]:
     with fixed_threads(sizes.threads):
         results = measure(sizes, keep)
     seconds, images = time.monotonic() - start, results["counts"]["tested"]
-    return record("decoy_curve", sources=SOURCES, seconds=seconds, images=images, seed=SEED, results=results)
+    return record("decoy_curve", seconds=seconds, images=images, seed=SEED, results=results)
 
 
 def main() -> None:

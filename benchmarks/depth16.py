@@ -13,7 +13,6 @@ import numpy as np
 
 from benchmarks.program import Program, release_bytes
 from benchmarks.provenance import record, save
-from benchmarks.rate_fidelity import SOURCES
 from benchmarks.rivals import AEAD_BYTES
 from benchmarks.shared_images import shared_folder
 
@@ -107,7 +106,7 @@ def run() -> dict[str, Any]:
         results = measure(Path(place))
     images = sum(one["images"] for one in results["sets"].values())
     seconds = time.monotonic() - start
-    return record("depth16", sources=SOURCES, seconds=seconds, images=images, seed=None, results=results)
+    return record("depth16", seconds=seconds, images=images, seed=None, results=results)
 
 
 def main() -> None:

@@ -20,20 +20,11 @@ import numpy as np
 
 from benchmarks import rivals
 from benchmarks.program import Program, release_bytes
-from benchmarks.provenance import closure, record, save
+from benchmarks.provenance import record, save
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 QUALITY_CENTIDB = 4000
 PROTECTIONS = ("encrypted", "sealed")
-SOURCES = (
-    *closure(
-        ("codecs/exact.py", "codecs/lapped.py", "codecs/entropy.py"),
-        ("codecs",),
-        without=("codecs/registry.py", "codecs/code.py"),  # names and types, no figures
-    ),
-    "protection/padding.py",
-    "protection/sealing.py::public_bytes",
-)
 
 
 def measure(images: Sequence[Radiograph], jobs: int) -> dict[str, Any]:
@@ -142,7 +133,7 @@ def run(jobs: int = 2, every: int = 1, fold: str = "test") -> dict[str, Any]:
     images = radiographs(fold, every=every)
     results = measure(images, jobs)
     seconds = time.monotonic() - start
-    return record("exact_bytes", sources=SOURCES, seconds=seconds, images=len(images), seed=None, results=results)
+    return record("exact_bytes", seconds=seconds, images=len(images), seed=None, results=results)
 
 
 def main() -> None:

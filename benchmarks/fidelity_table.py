@@ -29,17 +29,6 @@ CODECS = ("primis 4", "primis 8", "primis 16", "lapped 40")
 EVERY = 2
 PEAK = 255.0
 MOST_DB = 100.0
-SOURCES = (
-    "codecs/dc_plane.py",
-    "codecs/lapped.py",
-    "codecs/primis.py",
-    "codecs/primis_cells.py",
-    "metrics/fidelity.py",
-    "metrics/histograms.py::PooledCorrelation",
-    "networks/pictures.py",
-    "networks/primis.py",
-    "networks/selection.py",
-)
 
 
 def codec_of(name: str) -> tuple[Codec, Profile]:
@@ -95,7 +84,7 @@ def run(every: int = EVERY, jobs: int = 2) -> dict[str, Any]:
         rows = list(pool.map(measure, CODECS, [every] * len(CODECS)))
     results = {"fold": "test", "every": every, "rows": rows}
     seconds, images = time.monotonic() - start, rows[0]["images"]
-    return record("fidelity_table", sources=SOURCES, seconds=seconds, images=images, seed=SEED, results=results)
+    return record("fidelity_table", seconds=seconds, images=images, seed=SEED, results=results)
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.table import Bar, Collected, Table, results_of
+from benchmarks.table import Bar, Collected, Table, commit_of, results_of
 
 Results = Mapping[str, Any]
 
@@ -129,7 +129,7 @@ def crash_safety(collected: Collected) -> Table:
         problems = sum(len(each["problems"]) for each in one["outcomes"].values())
         rows.append((name, str(one["steps"]), *(str(count) for count in cases), str(problems)))
     header = ("command", "file-system steps", *kinds, "problems")
-    return Table(f"On {_commit(evidence)}", header, rows)
+    return Table(f"On {commit_of(evidence)}", header, rows)
 
 
 def crash_safety_bars(results: Results) -> Iterator[Bar]:
@@ -150,7 +150,7 @@ def fuzzing(collected: Collected) -> Table:
         for row in evidence["results"]["targets"]
     ]  # fmt: skip
     header = ("reader", "inputs", "CPU s", "largest peak, MiB", "findings")
-    return Table(f"On {_commit(evidence)}", header, rows)
+    return Table(f"On {commit_of(evidence)}", header, rows)
 
 
 def fuzzing_bars(results: Results) -> Iterator[Bar]:
@@ -164,10 +164,6 @@ def fuzzing_bars(results: Results) -> Iterator[Bar]:
         "memory of a reader of one input", "≤ 256 MiB + 16 × the pixels' bytes", "", f"{100 * share:.0f} % of that",
         share <= 1,
     )  # fmt: skip
-
-
-def _commit(evidence: Mapping[str, Any]) -> str:
-    return " ".join(word[:12] for word in evidence["commit"].split())
 
 
 BARS = {

@@ -34,17 +34,6 @@ from medveil.networks.primis import PrimisConfig, PrimisNetwork
 SPARSITIES = (4, 8, 16)
 # Rows that need a pursuit of their own are measured on every n-th image.
 SUBSET = 12
-SOURCES = (
-    "codecs/entropy.py::pack",
-    "codecs/modelfiles.py::Model",
-    "codecs/primis_cells.py",
-    "networks/bank.py",
-    "networks/bases.py",
-    "networks/pictures.py",
-    "networks/primis.py::Pursuit",
-    "networks/primis.py::PrimisNetwork",
-    "networks/selection.py",
-)
 
 
 def psnr(mse: float) -> float:
@@ -163,7 +152,6 @@ def run(every: int = 1, jobs: int = 1) -> dict[str, Any]:
     images = max(rows[0]["images"].values())
     return record(
         "primis_fidelity",
-        sources=SOURCES,
         seconds=time.monotonic() - start,
         images=images,
         seed=None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import tempfile
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks import rivals
 from benchmarks.constant_db import own_code_at
 from benchmarks.fidelity import decibels, interval, squared_error, ssim
-from benchmarks.provenance import closure, record, save, source_digest
+from benchmarks.provenance import clean_commit, record, save
 from benchmarks.rivals import Coded, Curve, Rival
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
@@ -29,26 +28,6 @@ DEFAULT_QUALITY = GOAL_DB = 40.0
 SEED = 0
 SUBSET = 4
 """The codec alone at a constant dB is searched on every fourth image: each search codes an image several times."""
-_RIVALS_DIGEST = hashlib.sha256(Path(rivals.__file__).read_bytes()).hexdigest()
-CODEC_SOURCES = tuple(
-    closure(
-        ("codecs/lapped.py", "codecs/entropy.py", "protection/sealing.py", "protection/encrypting.py"),
-        ("codecs", "protection"),
-        without=("codecs/registry.py", "codecs/code.py"),  # names and types, no figures
-    )
-)
-SOURCES = (
-    *CODEC_SOURCES,
-    "protection/padding.py",
-    "releases/identity.py::common_part",
-    "releases/identity.py::pack_identity",
-    "releases/manifest.py::Manifest",
-    "releases/package.py::PackageHeader",
-    "releases/packing.py::_assemble",
-    "releases/packing.py::_protect",
-    "releases/settings.py::choose_grids",
-    "releases/settings.py::survey",
-)
 
 
 def measure(
@@ -58,24 +37,23 @@ def measure(
     pixels = [grey(image.path) for image in images]
     patients = [image.patient for image in images]
     spent: list[float] = []
-    ours, code = _Kept(work, source_digest(SOURCES), keep, spent), _Kept(work, _RIVALS_DIGEST, keep, spent)
-    alone = _Kept(work, source_digest(CODEC_SOURCES), keep, spent)
+    kept = _Kept(work, clean_commit(), keep, spent)
     releases = []
     for quality in qualities:
         for protection in ("sealed", "encrypted"):
             make = partial(_release, images, work, protection, quality)
-            releases.append(ours.part(f"{protection}-{quality:g}", make))
-    known = {rival.name: _curves(rival, pixels, jobs, code) for rival in rivals.RIVALS}
+            releases.append(kept.part(f"{protection}-{quality:g}", make))
+    known = {rival.name: _curves(rival, pixels, jobs, kept) for rival in rivals.RIVALS}
     encrypted = [one for one in releases if one["protection"] == "encrypted"]
     matched: list[dict[str, Any]] = []
     for rival in rivals.RIVALS:
         coded = partial(_coded, rival, pixels, known[rival.name], jobs)
-        matched += code.part(f"at 40 dB, {rival.name}", coded)
+        matched += kept.part(f"at 40 dB, {rival.name}", coded)
         for one in encrypted:
             mean = f"{one['mean_db']:.4f}"
-            matched += code.part(f"{_goal(one)} ({mean} dB), {rival.name}", partial(coded, one))
-    own = alone.part("constant-dB", partial(own_code_at, images[::SUBSET], GOAL_DB, jobs))
-    losslessly = code.part("lossless", partial(rivals.lossless, pixels, jobs))
+            matched += kept.part(f"{_goal(one)} ({mean} dB), {rival.name}", partial(coded, one))
+    own = kept.part("constant-dB", partial(own_code_at, images[::SUBSET], GOAL_DB, jobs))
+    losslessly = kept.part("lossless", partial(rivals.lossless, pixels, jobs))
     total, part = (sum(image.size for image in some) for some in (pixels, pixels[::SUBSET]))
     shown = [{key: value for key, value in row.items() if key != "sizes"} for row in matched]
     return {
@@ -93,23 +71,23 @@ def measure(
 
 @dataclass(frozen=True)
 class _Kept:
-    """Finished parts of a run, read back where the caller asks for it and the code is the same.
+    """Finished parts of a run, read back where the caller asks for it and the commit is the same.
 
     Attributes:
         work: where they are.
-        digest: of the code that they depend on.
+        commit: that the code is at; parts are read back for the same one only.
         keep: whether parts of earlier runs are taken.
         spent: seconds of each part, those of earlier runs too.
     """
 
     work: Path
-    digest: str
+    commit: str | None
     keep: bool
     spent: list[float]
 
     def part(self, name: str, make: Callable[[], Any]) -> Any:
-        path = self.work / f"{name.replace('/', '-')}-{self.digest[:12]}.json"
-        if not (self.keep and path.is_file()):
+        path = self.work / f"{name.replace('/', '-')}-{(self.commit or 'uncommitted')[:12]}.json"
+        if not (self.keep and self.commit and path.is_file()):
             start = time.monotonic()
             made = make()
             seconds = round(time.monotonic() - start, 1)
@@ -283,7 +261,7 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         results = measure(images, folder, jobs or os.cpu_count() or 1, qualities, keep=work is not None)
     seconds = max(time.monotonic() - start, results.pop("seconds_of_parts"))
-    found = record("rate_fidelity", sources=SOURCES, seconds=seconds, images=len(images), seed=SEED, results=results)
+    found = record("rate_fidelity", seconds=seconds, images=len(images), seed=SEED, results=results)
     if tuple(qualities) != QUALITIES:
         found["command"] += "".join(f" --quality {quality:g}" for quality in qualities)
     return found

@@ -8,6 +8,7 @@ from typing import Any
 
 Evidence = Mapping[str, Any]
 Collected = Mapping[str, Evidence | None]
+BEFORE_COMMITS = "measured before commits were recorded"
 
 
 @dataclass(frozen=True)
@@ -66,3 +67,8 @@ def results_of(collected: Collected, name: str) -> Any:
 
 def _piped(row: Sequence[str]) -> str:
     return "| " + " | ".join(row) + " |"
+
+
+def commit_of(evidence: Evidence) -> str:
+    """The commit that was measured, short; words instead where the evidence names none that can be vouched for."""
+    return evidence["commit"][:12] if evidence["commit"] else BEFORE_COMMITS

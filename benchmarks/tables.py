@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks import attack_tables, audit_tables, key_tables, task_tables, utility_tables
 from benchmarks.bars import bars
-from benchmarks.table import Collected, Evidence, Table, results_of
+from benchmarks.table import Collected, Evidence, Table, commit_of, results_of
 
 NAMES = (
     "rate_fidelity", "performance", "depth16", "primis_fidelity", "exact_bytes", "granting", "two_image_game",
@@ -48,7 +48,7 @@ def _provenance(collected: Collected) -> Table:
             load = where.get("load_average", ["?"])[0]
             seed = "none" if evidence.get("seed") is None else str(evidence["seed"])
             machine = f"{where['cores']} cores, {where['cpu']}, {where['memory_gib']} GiB; load {load}"
-            commit = " ".join(word[:12] for word in evidence["commit"].split())
+            commit = commit_of(evidence)
             seconds = f"{evidence['seconds']:.0f}"
             rows.append((f"`{evidence['command']}`", commit, str(evidence["images"]), seed, seconds, machine))
     header = ("command", "commit", "images", "seed", "seconds", "machine, and its load at the end")

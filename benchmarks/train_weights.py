@@ -10,7 +10,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from benchmarks.provenance import _commit
+from benchmarks.provenance import clean_commit
 from benchmarks.shared_images import shared_folder
 from medveil.codecs.learning import STEPS, TrainingResult, train_codec
 from medveil.codecs.primis import WEIGHTS
@@ -66,7 +66,7 @@ def main() -> None:
             progress=report,
             level_step=STEPS[sparsity],
             data=DATA,
-            commit=_commit(),
+            commit=clean_commit() or "uncommitted",
         )
         ship(result, sparsity)
 

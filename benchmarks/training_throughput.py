@@ -25,7 +25,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.program import Program
 from benchmarks.provenance import record, save
-from benchmarks.rate_fidelity import CODEC_SOURCES
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 SEED = 0
@@ -37,15 +36,6 @@ WORKERS = 2
 BATCH = 16
 SIDES = (128, 224)
 EVERY = 4  # n-th image of the fold; as many of them as make whole batches
-SOURCES = (
-    *CODEC_SOURCES,
-    "releases/dataset.py",
-    "releases/release.py::open_package",
-    "releases/stored.py",
-    "releases/unpacking.py",
-    "training/kept.py",
-    "training/opened.py",
-)
 
 
 class PlainFiles(Dataset[Tensor]):
@@ -187,7 +177,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         results = measure(images, Path(place), rounds, epochs, sides)
     seconds = time.monotonic() - start
     return record(
-        "training_throughput", sources=SOURCES, seconds=seconds, images=len(images), seed=SEED, results=results
+        "training_throughput", seconds=seconds, images=len(images), seed=SEED, results=results
     )  # fmt: skip
 
 

@@ -20,12 +20,11 @@ from benchmarks.attacking import (
     attack_round,
     mean_picture,
     sizes_asked,
-    sources_of,
     summary,
     told,
 )
 from benchmarks.noisy_images import NoisyImages
-from benchmarks.provenance import record, save
+from benchmarks.provenance import clean_commit, record, save
 from medveil.attacks.controls import (
     SPARSITY,
     Setup,
@@ -37,7 +36,6 @@ from medveil.audit.running import fixed_threads
 
 NETWORKS = ("unet", "vnet", "cgan", "cyclegan")
 ATTACKS = (*NETWORKS, "code-decoder")
-SOURCES = sources_of(("translation", "code_decoder"))
 FIGURES = ("mae", "me", "rmse", "psnr", "ssim")
 
 
@@ -58,7 +56,7 @@ MECHANISMS: dict[str, tuple[str, Callable[[Setup], Mechanism]]] = {
 def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
     """All rows: every attack on every mechanism."""
     bench = Bench.of(sizes)
-    kept = Kept(keep, SOURCES, (sizes, SEED))
+    kept = Kept(keep, "translation_attacks", (sizes, SEED), clean_commit())
     rows = []
     mean: dict[str, Any] = {}
     for name, (words, make) in MECHANISMS.items():
@@ -81,7 +79,7 @@ def run(sizes: Sizes | None = None, keep: Path | None = None) -> dict[str, Any]:
     with fixed_threads(sizes.threads):
         results = measure(sizes, keep)
     seconds, images = time.monotonic() - start, results["counts"]["tested"]
-    return record("translation_attacks", sources=SOURCES, seconds=seconds, images=images, seed=SEED, results=results)
+    return record("translation_attacks", seconds=seconds, images=images, seed=SEED, results=results)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.provenance import closure, source_digest
+from benchmarks.provenance import clean_commit
 from benchmarks.shared_images import grey, shared_folder
 from medveil.codecs.code import Bucket, Codec, Profile
 from medveil.codecs.registry import get_codec
@@ -25,8 +25,6 @@ from medveil.tasks.gallery import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.task import Arrays, NoKeep
 
 SEED = 2024
-CODECS = closure(("codecs/lapped.py", "codecs/primis.py"), ("codecs", "networks"))
-"""What makes the pictures of every set."""
 QUALITIES = ("primis:16", "lapped:40", "primis:4", "primis:8")
 """Codec and sparsity, or quality in dB: `primis` at the step of its weights, `lapped` as a sealed release has it."""
 PRIMARY = ("lapped:40", "primis:16")
@@ -44,20 +42,19 @@ class Row:
 
 
 class FolderKeep:
-    """Finished parts in a folder, each under the digest of the code that made it.
+    """Finished parts in a folder, each under the commit that made it; where the code is at none, nothing is kept.
 
     Args:
         folder: made if need be.
-        sources: what a part depends on, as `source_digest` takes it.
     """
 
-    def __init__(self, folder: Path, sources: Sequence[str]) -> None:
+    def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._digest = folder, source_digest(sources)
+        self._folder, self._commit = folder, clean_commit()
 
     def find(self, *unit: str) -> Arrays | None:
         path = self._path(unit)
-        if not path.is_file():
+        if self._commit is None or not path.is_file():
             return None
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
@@ -65,12 +62,14 @@ class FolderKeep:
     def keep(self, arrays: Arrays, *unit: str) -> None:
         import io
 
+        if self._commit is None:
+            return
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **dict(arrays))
         write_bytes(self._path(unit), buffer.getvalue(), overwrite=True)
 
     def _path(self, unit: tuple[str, ...]) -> Path:
-        return self._folder / f"{hashlib.sha256(json.dumps([self._digest, *unit]).encode()).hexdigest()}.npz"
+        return self._folder / f"{hashlib.sha256(json.dumps([self._commit, *unit]).encode()).hexdigest()}.npz"
 
 
 def rows(sources: Sequence[str], *, fold: str = "", masked: bool = False) -> list[Row]:
@@ -101,7 +100,7 @@ def gallery_of(chosen: Sequence[Row], qualities: Sequence[str], keep: Path | Non
     """The images of these rows, as they were and at these qualities."""
     folder = shared_folder() / "cxr"
     by_number = {row.image.number: row for row in chosen}
-    kept = FolderKeep(keep, CODECS) if keep is not None else NoKeep()
+    kept = FolderKeep(keep) if keep is not None else NoKeep()
 
     def original(number: int) -> NDArray[np.float32]:
         return grey(folder / by_number[number].name).astype(np.float32)

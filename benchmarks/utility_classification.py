@@ -16,23 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import record, save
-from benchmarks.utility import CODECS, PRIMARY, QUALITIES, SEED, FolderKeep, asked, gallery_of, rounded, rows, telling
+from benchmarks.utility import PRIMARY, QUALITIES, SEED, FolderKeep, asked, gallery_of, rounded, rows, telling
 from medveil.audit.running import fixed_threads
 from medveil.tasks.classification import Classification
 from medveil.tasks.gallery import ORIGINAL
 from medveil.tasks.outcome import Question
 from medveil.tasks.task import Assignment, NoKeep, TaskEffort
-
-TRAINED = (
-    "networks/classifiers.py", "tasks/classifying.py", "tasks/splitting.py", "training/descent.py",
-    *CODECS,
-)  # fmt: skip
-"""What a trained network depends on."""
-JUDGED = (
-    "metrics/non_inferiority.py", "metrics/resampled_auc.py", "metrics/resampling.py", "tasks/classification.py",
-    "tasks/classification_scores.py", "tasks/questions.py", "tasks/simple_guesses.py",
-)  # fmt: skip
-SOURCES = sorted({*TRAINED, *JUDGED})
 
 
 @dataclass(frozen=True)
@@ -99,7 +88,7 @@ def measure(parts: Sequence[Part], keep: Path | None, start: float) -> dict[str,
         chosen = rows(part.sources)
         assignment = Assignment(
             gallery_of(chosen, part.qualities, keep), effort_of(part), SEED, learned=part.learned,
-            keep=FolderKeep(keep, TRAINED) if keep else NoKeep(), tell=telling(start),
+            keep=FolderKeep(keep) if keep else NoKeep(), tell=telling(start),
         )  # fmt: skip
         found = Classification(part.group).run(assignment)
         told_parts.append(
@@ -120,7 +109,7 @@ def run(keep: Path | None = None, threads: int = 1) -> dict[str, Any]:
         results = measure(PARTS, keep, start)
     seconds, images = time.monotonic() - start, results["images"]
     return record(
-        "utility_classification", sources=SOURCES, seconds=seconds, images=images, seed=SEED,
+        "utility_classification", seconds=seconds, images=images, seed=SEED,
         results={**results, "threads": threads},
     )  # fmt: skip
 

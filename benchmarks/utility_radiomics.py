@@ -13,16 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.provenance import closure, record, save
-from benchmarks.utility import CODECS, QUALITIES, SEED, FolderKeep, asked, gallery_of, rounded, rows, telling
+from benchmarks.provenance import record, save
+from benchmarks.utility import QUALITIES, SEED, FolderKeep, asked, gallery_of, rounded, rows, telling
 from medveil.audit.running import fixed_threads
 from medveil.tasks.outcome import FeatureAgreement
 from medveil.tasks.radiomics import Radiomics
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 from medveil.tasks.task import Assignment, NoKeep, TaskEffort
 
-COMPARED = ("tasks/radiomics_compare.py", "tasks/features/table.py", "tasks/features/resampling.py")
-SOURCES = sorted({*CODECS, "tasks/radiomics.py", *closure(COMPARED, ("tasks", "metrics"))})
 EFFORT = TaskEffort(
     seeds=5, classifier="densenet121", segmenter="unet", classify_side=128, segment_side=128, classify_epochs=1,
     segment_epochs=1, resamples=1, radiomics_images=100_000,
@@ -60,11 +58,11 @@ def run(keep: Path | None = None, threads: int = 1) -> dict[str, Any]:
     with fixed_threads(threads):
         chosen = rows(("kermany",), fold="test", masked=True)
         gallery = gallery_of(chosen, QUALITIES, keep)
-        kept = FolderKeep(keep, SOURCES) if keep else NoKeep()
+        kept = FolderKeep(keep) if keep else NoKeep()
         found = Radiomics().run(Assignment(gallery, EFFORT, SEED, keep=kept, tell=telling(start)))
     results = rounded({"sets": [told(each) for each in found.agreements], "settings": dict(found.settings)})
     seconds = time.monotonic() - start
-    return record("utility_radiomics", sources=SOURCES, seconds=seconds, images=len(chosen), seed=SEED, results=results)
+    return record("utility_radiomics", seconds=seconds, images=len(chosen), seed=SEED, results=results)
 
 
 def main() -> None:

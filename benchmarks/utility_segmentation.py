@@ -13,20 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import record, save
-from benchmarks.utility import CODECS, QUALITIES, SEED, FolderKeep, asked, gallery_of, rounded, rows, telling
+from benchmarks.utility import QUALITIES, SEED, FolderKeep, asked, gallery_of, rounded, rows, telling
 from medveil.audit.running import fixed_threads
 from medveil.tasks.segmentation import Segmentation
 from medveil.tasks.task import Assignment, NoKeep, TaskEffort
 
-TRAINED = (
-    "metrics/overlap.py", "networks/segmenters.py", "tasks/segmenting.py", "tasks/splitting.py", "training/descent.py",
-    *CODECS,
-)  # fmt: skip
-"""What the figures of one network depend on."""
-JUDGED = (
-    "metrics/non_inferiority.py", "metrics/resampling.py", "tasks/segment_scoring.py", "tasks/segmentation.py",
-)  # fmt: skip
-SOURCES = sorted({*TRAINED, *JUDGED})
 EFFORT = TaskEffort(
     seeds=5, classifier="densenet121", segmenter="unet", classify_side=128, segment_side=128, classify_epochs=1,
     segment_epochs=10, resamples=5000, radiomics_images=1,
@@ -38,7 +29,7 @@ def run(keep: Path | None = None, threads: int = 1) -> dict[str, Any]:
     start = time.monotonic()
     with fixed_threads(threads):
         chosen = rows(("kermany",), masked=True)
-        kept = FolderKeep(keep, TRAINED) if keep else NoKeep()
+        kept = FolderKeep(keep) if keep else NoKeep()
         found = Segmentation().run(
             Assignment(gallery_of(chosen, QUALITIES, keep), EFFORT, SEED, keep=kept, tell=telling(start))
         )
@@ -57,7 +48,7 @@ def run(keep: Path | None = None, threads: int = 1) -> dict[str, Any]:
     }  # fmt: skip
     seconds = time.monotonic() - start
     return record(
-        "utility_segmentation", sources=SOURCES, seconds=seconds, images=len(chosen), seed=SEED,
+        "utility_segmentation", seconds=seconds, images=len(chosen), seed=SEED,
         results=rounded(results),
     )  # fmt: skip
 

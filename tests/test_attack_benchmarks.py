@@ -48,8 +48,9 @@ def test_reports_are_compared_but_for_seconds() -> None:
     assert audit_repeat.differences(*map(audit_repeat.without_seconds, (one, other))) == ["attacks.0.psnr"]
 
 
-def test_finished_rows_are_kept_for_the_same_settings_only(tmp_path: Path) -> None:
-    sources = ["metrics/holm.py"]
-    assert attacking.Kept(tmp_path, sources, 1).row("one", lambda: {"value": 1}) == {"value": 1}
-    assert attacking.Kept(tmp_path, sources, 1).row("one", lambda: {"value": 2}) == {"value": 1}
-    assert attacking.Kept(tmp_path, sources, 2).row("one", lambda: {"value": 2}) == {"value": 2}
+def test_finished_rows_are_kept_for_the_same_settings_and_commit_only(tmp_path: Path) -> None:
+    assert attacking.Kept(tmp_path, "toy", 1, "c0ffee").row("one", lambda: {"value": 1}) == {"value": 1}
+    assert attacking.Kept(tmp_path, "toy", 1, "c0ffee").row("one", lambda: {"value": 2}) == {"value": 1}
+    assert attacking.Kept(tmp_path, "toy", 2, "c0ffee").row("one", lambda: {"value": 2}) == {"value": 2}
+    assert attacking.Kept(tmp_path, "toy", 1, "decade").row("one", lambda: {"value": 3}) == {"value": 3}
+    assert attacking.Kept(tmp_path, "toy", 1, None).row("one", lambda: {"value": 4}) == {"value": 4}

@@ -18,8 +18,8 @@ _COMMANDS = [
     "audit", "attacks", "tasks", "train", "info", "demo",
 ]  # fmt: skip
 _START_UP_SECONDS = 0.4
-_MAX_FILE = 400
-_MAX_FUNCTION = 60
+_MAX_FILE = 600
+_MAX_FUNCTION = 80
 
 
 def _sources(repository: Path) -> list[Path]:
