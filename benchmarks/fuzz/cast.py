@@ -135,7 +135,8 @@ def contents(package: Package) -> dict[str, bytes]:
 
 def write_again(image: Image) -> bytes:
     """The file that opening the image gives."""
-    return images.to_file_bytes(image, loss=images.Loss(ratio=2.0, method="MEDVEIL_LAPPED"), uid_key=UID_KEY)
+    loss = images.Loss(ratio=2.0, method="MEDVEIL_LAPPED")
+    return images.to_file_bytes(image, loss=loss, uid_key=UID_KEY, tier="diagnostic")
 
 
 def bucket_of(height: int, width: int) -> Bucket:

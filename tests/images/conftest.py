@@ -41,8 +41,9 @@ def travel():
 def write():
     """The file of an image."""
 
-    def _write(image, *, loss=None, uid_key=UID_KEY):
-        return images.to_file_bytes(image, loss=loss, uid_key=uid_key)
+    def _write(image, *, loss=None, uid_key=UID_KEY, tier=None):
+        tier = tier or ("exact" if loss is None else "diagnostic")
+        return images.to_file_bytes(image, loss=loss, uid_key=uid_key, tier=tier)
 
     return _write
 

@@ -1,5 +1,6 @@
 """Who gets which attributes of a DICOM file, and that the owner gets every one of them back."""
 
+import hmac
 import io
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from medveil.images.dicom.records import pixel_part
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
 LOSS = Loss(ratio=12.5, method="medveil-lapped")
-CHANGED_BY_LOSS = {"SOPInstanceUID", "ImageType", "SourceImageSequence", "PixelData"}
+CHANGED_BY_LOSS = {"SOPInstanceUID", "SeriesInstanceUID", "ImageType", "SourceImageSequence", "PixelData"}
+CHANGED_BY_LOSS |= {"ReferencedSeriesSequence"}
 CHANGED_BY_LOSS |= {f"LossyImageCompression{part}" for part in ("", "Ratio", "Method")}
 
 
@@ -217,9 +219,56 @@ def test_new_uids_are_stable_and_keyed(read, travel, write, ramp):
     assert one.SOPInstanceUID != two.SOPInstanceUID
     assert lossy.SOPInstanceUID != one.SOPInstanceUID
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
-        assert one[keyword].value == two[keyword].value == lossy[keyword].value != other[keyword].value
+        assert one[keyword].value == two[keyword].value != other[keyword].value
+        assert (lossy[keyword].value == one[keyword].value) == (keyword != "SeriesInstanceUID")
         assert one[keyword].value.is_valid
         assert one[keyword].value.startswith("2.25.")
+
+
+def _uid(tag, suffix=b""):
+    """A new UID as docs/format-records.md has it."""
+    digest = hmac.digest(b"u" * 32, tag + suffix, "sha256")
+    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
+
+
+@pytest.mark.parametrize("tier", ["exact", "diagnostic", "preview"])
+def test_new_uids_are_those_of_the_format(read, travel, write, ramp, tier):
+    """By tier the SOP instance, and the series of a derived image; study and frame of reference are one for all."""
+    image = travel(read(image_files.dicom(ramp())), identity=False)
+    tags = pixel_part(image.source.pixel_record).uids
+    out = _opened(write(image, loss=None if tier == "exact" else LOSS, tier=tier))
+    assert out.SOPInstanceUID == out.file_meta.MediaStorageSOPInstanceUID
+    assert out.SOPInstanceUID == _uid(tags["SOPInstanceUID"], tier.encode())
+    assert out.SeriesInstanceUID == _uid(tags["SeriesInstanceUID"], b"" if tier == "exact" else tier.encode())
+    for keyword in ("StudyInstanceUID", "FrameOfReferenceUID"):
+        assert out[keyword].value == _uid(tags[keyword])
+
+
+def test_with_identity_a_derived_image_has_a_series_of_its_own_that_names_its_source(read, travel, write, ramp):
+    earlier = pydicom.Dataset()
+    earlier.SeriesInstanceUID = "1.2.9"
+    data = image_files.dicom(ramp(), ReferencedSeriesSequence=[earlier])
+    image = travel(read(data), identity=True)
+    original, exact = _opened(data), _opened(write(image))
+    lossy, coarse = (_opened(write(image, loss=LOSS, tier=tier)) for tier in ("diagnostic", "preview"))
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID"):
+        assert exact[keyword].value == original[keyword].value
+        assert len({one[keyword].value for one in (original, lossy, coarse)}) == 3
+    for one in (lossy, coarse):
+        assert (one.StudyInstanceUID, one.FrameOfReferenceUID) == ("1.2.3.4", "1.2.3.9")
+        source, series = one.SourceImageSequence[0], one.ReferencedSeriesSequence[0]
+        assert series.SeriesInstanceUID == original.SeriesInstanceUID
+        for reference in (source, series.ReferencedInstanceSequence[0]):
+            assert reference.ReferencedSOPClassUID == original.SOPClassUID
+            assert reference.ReferencedSOPInstanceUID == original.SOPInstanceUID
+        assert one.ReferencedSeriesSequence[1].SeriesInstanceUID == "1.2.9"
+
+
+@pytest.mark.parametrize(("loss", "tier"), [(LOSS, "exact"), (None, "diagnostic")])
+def test_a_tier_that_contradicts_the_loss_is_a_mistake(read, travel, write, ramp, loss, tier):
+    image = travel(read(image_files.dicom(ramp())), identity=True)
+    with pytest.raises(ValueError, match="tier"):
+        write(image, loss=loss, tier=tier)
 
 
 def test_uids_in_the_pixel_record_are_tags(read, ramp):

@@ -98,16 +98,17 @@ def restore(
     return png.restore(pixels, bits_stored, pixel_record, identity_record, kind)
 
 
-def to_file_bytes(image: Image, *, loss: Loss | None, uid_key: bytes) -> bytes:
+def to_file_bytes(image: Image, *, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
     """A file of the kind that the image came from (JPEG: PNG), with as much of its attributes as the records hold.
 
     Args:
         image: from `read` or `restore`.
         loss: how it was compressed, None when the pixels are the original's. A lossy DICOM becomes a derived one.
-        uid_key: 32 bytes from which new DICOM UIDs come: the same for one recipient, release and tier.
+        uid_key: 32 bytes from which new DICOM UIDs come: the same for one recipient and release.
+        tier: the tier at which it was opened; it enters new UIDs, so that one UID names one content.
     """
     if image.source.kind is FileKind.DICOM:
-        return writer.write(image, loss, uid_key)
+        return writer.write(image, loss, uid_key, tier)
     if image.source.kind is FileKind.TIFF:
         return tiff.write(image)
     if image.source.kind is FileKind.NIFTI:

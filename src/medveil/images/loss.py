@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+EXACT = "exact"  # the tier whose pixels are the original's: it alone has no Loss
+
 
 @dataclass(frozen=True)
 class Loss:

@@ -184,7 +184,8 @@ def _image_file(opened: Opened, image: Image, source: _Source, entry: PackageEnt
         loss = images.Loss(ratio=max(1.0, raw / opened.code_bytes), method=f"MEDVEIL_{codec.upper()}"[:16])
     suffix = images.suffix(image)
     name = _with_suffix(opened.path, suffix) if opened.path else PurePosixPath(entry.package.hex() + suffix)
-    return _File(name, images.to_file_bytes(image, loss=loss, uid_key=source.access.uid_key), opened.tier)
+    data = images.to_file_bytes(image, loss=loss, uid_key=source.access.uid_key, tier=opened.tier)
+    return _File(name, data, opened.tier)
 
 
 _codecs: dict[tuple[Path, bytes], Codec] = {}

@@ -21,51 +21,85 @@ from medveil.images.dicom.records import (
 )
 from medveil.images.dicom.required import complete
 from medveil.images.image import Image
-from medveil.images.loss import Loss
+from medveil.images.loss import EXACT, Loss
 
 # 2.25 and a UUID is a UID root that everybody may use (PS3.5 B.2); this one names medveil as the writer.
 IMPLEMENTATION = b"2.25.207612399853207034470911293546082351117"
 _EXPLICIT = b"1.2.840.10008.1.2.1"
-_SOP_INSTANCE, _SOURCE_IMAGES = 0x00080018, 0x00082112
+_SOP_INSTANCE, _SERIES, _SOURCE_IMAGES = 0x00080018, 0x0020000E, 0x00082112
+_REFERENCED_SERIES, _REFERENCED_INSTANCES = 0x00081115, 0x0008114A
+_REFERENCED_CLASS, _REFERENCED_INSTANCE = 0x00081150, 0x00081155
 _LOSSY, _RATIO, _METHOD = 0x00282110, 0x00282112, 0x00282114
 _FROM_ORIGINAL_META = (0x00020016, 0x00020017, 0x00020018, 0x00020100, 0x00020102)
 _DEFAULT_FILL = Unused(1)
 
 
-def write(image: Image, loss: Loss | None, uid_key: bytes) -> bytes:
+def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
     """A DICOM file of the image.
 
     With an identity record it is the original data set; without one every UID is 2.25 and HMAC(uid_key, its tag),
-    and what the standard requires and the recipient may not know is empty. With a loss it is a derived image: SOP
-    Instance UID, Image Type and the attributes of lossy compression say so. The preamble is zero: it may begin another
-    format (TIFF, a program) that points into a file that is no more.
+    and what the standard requires and the recipient may not know is empty. With a loss it is a derived image: Image
+    Type and the attributes of lossy compression say so, and it has a SOP Instance UID of its own, in a series of its
+    own. The tier enters every new SOP Instance UID, so that none names the pixels of two tiers. The preamble is zero:
+    it may begin another format (TIFF, a program) that points into a file that is no more.
+
+    Raises:
+        ValueError: a loss at the exact tier, or none at another: the original's UIDs would name other pixels.
     """
+    if (loss is None) != (tier == EXACT):
+        raise ValueError(f"an image opened at the tier {tier!r} has {'no' if tier == EXACT else 'a'} loss")
     part, identity = pixel_part(image.source.pixel_record), identity_part(image.source.identity_record)
     layout = layout_of_record(part)
     elements = dict(part.elements)
+    uids = _new_uids(part, image, uid_key, tier)
     if identity is None:
-        for tag, keyword in attributes.UID_TAGS.items():
-            if keyword in part.uids or keyword != "FrameOfReferenceUID":
-                elements[tag] = _uid_element(tag, uid_key, _tag_of(part, image, keyword))
+        elements |= uids
         complete(elements)
     else:
         elements |= identity.elements
     if loss is not None:
-        _derive(elements, part, image, loss, uid_key)
+        if identity is not None:
+            _refer_to_source(elements)
+        elements |= {tag: uids[tag] for tag in (_SOP_INSTANCE, _SERIES)}
+        _derive(elements, image, loss)
     elements[PIXEL_DATA] = _pixel_data(image, layout, identity)
     return bytes(128) + b"DICM" + _meta(elements, identity) + encode(elements.values())
 
 
-def _derive(elements: dict[int, Element], part: PixelRecord, image: Image, loss: Loss, uid_key: bytes) -> None:
+def _new_uids(part: PixelRecord, image: Image, uid_key: bytes, tier: str) -> dict[int, Element]:
+    """The UIDs of an image that has not the original's: 2.25 and HMAC(uid_key, tag), or HMAC(uid_key, tag ‖ tier)."""
+    uids = {}
+    for tag, keyword in attributes.UID_TAGS.items():
+        if keyword in part.uids or keyword != "FrameOfReferenceUID":
+            of_tier = tag == _SOP_INSTANCE or (tag == _SERIES and tier != EXACT)
+            message = _tag_of(part, image, keyword) + (tier.encode() if of_tier else b"")
+            value = f"2.25.{int.from_bytes(keyed(uid_key, message), 'big')}"
+            uids[tag] = Element(tag, "UI", value.encode())
+    return uids
+
+
+def _refer_to_source(elements: dict[int, Element]) -> None:
+    """Name the original, whose UIDs these elements still have, as the source (PS3.3 C.7.6.1.1.4 and C.12.2)."""
+    sop_class, instance, series = (elements.get(tag) for tag in (attributes.SOP_CLASS, _SOP_INSTANCE, _SERIES))
+    if not sop_class or not instance:
+        return
+    reference = (
+        Element(_REFERENCED_CLASS, "UI", sop_class.value),
+        Element(_REFERENCED_INSTANCE, "UI", instance.value),
+    )
+    _put_first(elements, _SOURCE_IMAGES, reference)
+    if series:
+        instances = Element(_REFERENCED_INSTANCES, "SQ", (reference,))
+        _put_first(elements, _REFERENCED_SERIES, (instances, Element(_SERIES, "UI", series.value)))
+
+
+def _put_first(elements: dict[int, Element], tag: int, item: tuple[Element, ...]) -> None:
+    earlier = elements.get(tag)
+    elements[tag] = Element(tag, "SQ", (item, *(earlier.items if earlier else ())))
+
+
+def _derive(elements: dict[int, Element], image: Image, loss: Loss) -> None:
     """Mark the data set as one whose pixels differ from their original's (PS3.3 C.7.6.1.1.5)."""
-    original_class, original = elements.get(attributes.SOP_CLASS), elements.get(_SOP_INSTANCE)
-    if image.source.identity_record and original_class and original:
-        reference = (Element(0x00081150, "UI", original_class.value), Element(0x00081155, "UI", original.value))
-        earlier = elements.get(_SOURCE_IMAGES)
-        items = (reference, *(earlier.items if earlier else ()))
-        elements[_SOURCE_IMAGES] = Element(_SOURCE_IMAGES, "SQ", items)
-    original_tag = _tag_of(part, image, "SOPInstanceUID")
-    elements[_SOP_INSTANCE] = _uid_element(_SOP_INSTANCE, uid_key, b"derived" + original_tag)
     kinds = attributes.texts(elements.get(attributes.IMAGE_TYPE))
     _set_text(elements, attributes.IMAGE_TYPE, "CS", ["DERIVED", *(kinds[1:] or ["SECONDARY"])])
     _set_text(elements, _LOSSY, "CS", ["01"])
@@ -88,10 +122,6 @@ def _tag_of(part: PixelRecord, image: Image, keyword: str) -> bytes:
         return part.uids[keyword]
     digest = hashlib.sha256(image.source.pixel_record + image.source.identity_record)
     return keyword.encode() + digest.digest()
-
-
-def _uid_element(tag: int, uid_key: bytes, message: bytes) -> Element:
-    return Element(tag, "UI", f"2.25.{int.from_bytes(keyed(uid_key, message), 'big')}".encode())
 
 
 def _pixel_data(image: Image, layout: Layout, identity: IdentityRecord | None) -> Element:
