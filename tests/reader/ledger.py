@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from tests.reader import cbor, shapes
+from tests.reader import cbor, edwards, shapes
 from tests.reader.keys import verify
 from tests.reader.refusal import OtherFormatError, RefusedError, require
 
@@ -68,6 +68,7 @@ def read(files: list[bytes]) -> Ledger:
         if not entries:
             owners = entry["owners"]
             require(bool(owners) and len(set(owners)) == len(owners), "a ledger without owners, or one twice")
+            require(all(map(edwards.takes_signatures, owners)), "an owner for whom everybody can sign")
         signers = owners if entries else owners[:1]
         require(any(verify(owner, "medveil/v1/ledger", payload, signature) for owner in signers), "an unsigned entry")
         previous = hashlib.sha256(files[len(entries) - 1]).digest() if entries else bytes(32)

@@ -6,6 +6,9 @@ import shutil
 
 import pytest
 from tests.files.test_canonical import shared_reference_bomb
+from tests.keys.test_points import ed25519_encodings
+from tests.reader import ledger as reader
+from tests.reader.refusal import RefusedError
 from tests.releases import forgery
 from tests.releases.looks import snapshot
 
@@ -143,6 +146,17 @@ def test_two_histories_of_one_owner_are_told(tmp_path, tiered, people):
     grant(fork, Request((people["mallory"].recipient,), {}), people["owner"])
     with pytest.raises(IntegrityError, match="two histories"):
         verify(tiered)
+
+
+@pytest.mark.parametrize("raw", ed25519_encodings(), ids=bytes.hex)
+def test_a_deputy_in_whose_name_everybody_signs_is_refused(tiered, people, raw):
+    """Also where the founder herself named her: she cannot know whose key that is."""
+    owners = [people["owner"].recipient.verify_key, raw]
+    forgery.change_entry(tiered, people["owner"], 0, owners=owners)
+    with pytest.raises(IntegrityError, match="names an owner whose key is refused"):
+        verify(tiered)
+    with pytest.raises(RefusedError, match="everybody can sign"):
+        reader.read([path.read_bytes() for path in forgery.entry_paths(tiered)])
 
 
 def test_only_owners_may_sign(chain, people):

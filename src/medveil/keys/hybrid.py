@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from medveil.errors import MissingDependencyError
 from medveil.keys import agefile
+from medveil.keys.points import Curve, check_point
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives import hpke
@@ -44,7 +45,7 @@ def public_key(raw: bytes) -> hpke.MLKEM768X25519PublicKey:
     """The public key in `raw` (1216 bytes).
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or its X25519 half is a point of small order.
         MissingDependencyError: the cryptography library was built without ML-KEM.
     """
     from cryptography.hazmat.primitives import hpke
@@ -53,6 +54,7 @@ def public_key(raw: bytes) -> hpke.MLKEM768X25519PublicKey:
 
     if len(raw) != _MLKEM_PUBLIC_BYTES + _X25519_BYTES:
         raise ValueError(f"a hybrid key has {_MLKEM_PUBLIC_BYTES + _X25519_BYTES} bytes, not {len(raw)}")
+    check_point(raw[_MLKEM_PUBLIC_BYTES:], Curve.X25519)
     with _mlkem_asked_for():
         mlkem_key = MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC_BYTES])
     return hpke.MLKEM768X25519PublicKey(mlkem_key, X25519PublicKey.from_public_bytes(raw[_MLKEM_PUBLIC_BYTES:]))

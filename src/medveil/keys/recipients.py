@@ -16,6 +16,7 @@ from pathlib import Path
 from medveil.errors import KeyFileError
 from medveil.keys import bech32, certificates, hybrid, sshkeys
 from medveil.keys.keyfiles import lines_of, read_public, text_of
+from medveil.keys.points import Curve, check_point
 from medveil.keys.signatures import signature_fits
 
 SELF_CONTEXT = b"medveil/v1/recipient"
@@ -56,6 +57,14 @@ class Recipient:
     text: str
     verify_key: bytes = b""
 
+    def __post_init__(self) -> None:
+        if not self.verify_key:
+            return
+        try:
+            check_point(self.verify_key, Curve.ED25519)
+        except ValueError as error:
+            raise KeyFileError(f"the verify key is refused: {error}", hint="ask its owner for another key") from None
+
     @property
     def wrap(self) -> Wrap:
         if self.text.startswith(certificates.PREFIX):
@@ -95,8 +104,6 @@ class Recipient:
         Raises:
             KeyFileError: it is of no known kind, damaged, or too weak.
         """
-        if len(verify_key) not in (0, _VERIFY_KEY_BYTES):
-            raise KeyFileError("the verify key is damaged: it must have 32 bytes")
         text = text.strip()
         if text.startswith("age1"):
             return cls(_checked_age(text), verify_key)
@@ -147,20 +154,17 @@ def _checked_age(text: str) -> str:
         else:
             _check_x25519(bech32.decode(text, "age"))
     except ValueError as error:
-        raise KeyFileError(f"the public key is damaged: {error}", hint="ask its owner for the file again") from None
+        raise KeyFileError(
+            f"the public key is damaged or unsafe: {error}", hint="ask its owner for the file again"
+        ) from None
     return text
 
 
 def _check_x25519(raw: bytes) -> None:
     """Raises ValueError for what is no X25519 key, or one of the few that give everybody the same secret."""
-    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-
     if len(raw) != _X25519_BYTES:
         raise ValueError("another kind of age key; X25519 (age1…) and hybrid (age1pq1…) ones are taken")
-    try:
-        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(raw))
-    except ValueError:
-        raise ValueError("a point of low order") from None
+    check_point(raw, Curve.X25519)
 
 
 def _checked_verify_key(text: str, named: dict[str, str]) -> bytes:
@@ -169,7 +173,9 @@ def _checked_verify_key(text: str, named: dict[str, str]) -> bytes:
         signature = base64.b64decode(named.get("self-signature", ""), validate=True)
     except ValueError:
         verify_key, signature = b"", b""
-    if len(verify_key) != _VERIFY_KEY_BYTES or not signature_fits(verify_key, signature, SELF_CONTEXT, text.encode()):
+    if len(verify_key) == _VERIFY_KEY_BYTES:
+        Recipient(text, verify_key)  # a key that anybody can sign with is called so
+    if not signature_fits(verify_key, signature, SELF_CONTEXT, text.encode()):
         raise KeyFileError(
             "the public key file was changed: its self-signature does not fit",
             hint="ask its owner for the file again, and compare the fingerprint by telephone",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from medveil.keys.points import Curve, check_point
+
 
 def sign(signing_seed: bytes, context: bytes, message: bytes) -> bytes:
     """Signature (64 bytes) over context, a zero byte and the message. No context holds a zero byte."""
@@ -18,11 +20,12 @@ def verify_key_of(signing_seed: bytes) -> bytes:
 
 
 def signature_fits(verify_key: bytes, signature: bytes, context: bytes, message: bytes) -> bool:
-    """Whether a signature made by `sign` fits."""
+    """Whether a signature made by `sign` fits; never under a key of small order, for which anybody can make one."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
+        check_point(verify_key, Curve.ED25519)
         Ed25519PublicKey.from_public_bytes(verify_key).verify(signature, context + b"\x00" + message)
     except (InvalidSignature, ValueError):
         return False

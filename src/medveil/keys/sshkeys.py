@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from medveil.errors import KeyFileError, MissingDependencyError
 from medveil.keys.passphrases import as_bytes
+from medveil.keys.points import Curve, check_point
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.serialization.ssh import SSHPrivateKeyTypes, SSHPublicKeyTypes
@@ -25,7 +26,7 @@ def canonical_public(text: str) -> str:
     """The public key line without its comment.
 
     Raises:
-        KeyFileError: damaged, of another kind, or an RSA key of fewer than 2048 bits.
+        KeyFileError: damaged, of another kind, a point of small order, or an RSA key of fewer than 2048 bits.
     """
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_ssh_public_key
@@ -121,4 +122,9 @@ def _public_text(key: SSHPublicKeyTypes) -> str:
             f"an ssh-rsa key of {key.key_size} bits; {_MIN_RSA_BITS} to {_MAX_RSA_BITS} are asked for",
             hint="make another one: ssh-keygen -t ed25519",
         )
+    if isinstance(key, Ed25519PublicKey):
+        try:
+            check_point(key.public_bytes_raw(), Curve.ED25519)
+        except ValueError as error:
+            raise KeyFileError(f"the ssh key is refused: {error}", hint="ask its owner for another key") from None
     return key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()

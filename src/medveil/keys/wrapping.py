@@ -15,8 +15,16 @@ def wrap(data: bytes, recipient: Recipient) -> bytes:
     """`data` for one recipient: an age file, or a CMS file (DER) for a certificate.
 
     Raises:
-        KeyFileError: nothing can be wrapped for this public key.
+        KeyFileError: nothing can be wrapped for this public key: it is damaged, too weak, or of small order. It is
+            looked at here once more, since releases of former versions may name such a one in their notes.
     """
+    try:
+        Recipient.parse(recipient.text)
+    except KeyFileError as error:
+        raise KeyFileError(
+            f"nothing can be wrapped for key {recipient.fingerprint}: {error.message}",
+            hint="where a release was shared with it, medveil revoke takes it out; ask its owner for another key",
+        ) from None
     if recipient.wrap is Wrap.HYBRID:
         try:
             return hybrid.seal(data, bech32.decode(recipient.text, hybrid.RECIPIENT_PREFIX))

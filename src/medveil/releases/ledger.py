@@ -20,6 +20,7 @@ from medveil.errors import FormatVersionError, IntegrityError
 from medveil.files import canonical
 from medveil.files.reading import read_regular
 from medveil.keys.identity import Identity
+from medveil.keys.points import Curve, check_point
 from medveil.keys.recipients import Wrap
 from medveil.keys.signatures import signature_fits
 from medveil.releases.package import FORMAT
@@ -295,6 +296,7 @@ def _entry_of(record: dict[str, Any]) -> LedgerEntry:
     if not all(type(n) is int and 0 <= n < 1 << 32 for n in integers) or not _DAY.fullmatch(record["day"]):
         raise ValueError("integers or day")
     datetime.date.fromisoformat(record["day"])  # a day that there is
+    _check_owner_keys(owners)
     if type(record["notes"]) is not bytes:
         raise TypeError("notes")
     return LedgerEntry(
@@ -302,6 +304,18 @@ def _entry_of(record: dict[str, Any]) -> LedgerEntry:
         record["epoch"], record["manifest"], record["packages"], granted, withdrawn, owners, record["salt"],
         record["notes"],
     )  # fmt: skip
+
+
+def _check_owner_keys(owners: Iterable[bytes]) -> None:
+    """Raises IntegrityError for a founder or deputy in whose name anybody could sign."""
+    for key in owners:
+        try:
+            check_point(key, Curve.ED25519)
+        except ValueError as error:
+            raise IntegrityError(
+                f"the ledger names an owner whose key is refused: {error}",
+                hint="do not use the release; tell the person that you have it from",
+            ) from None
 
 
 def weakest(wraps: Iterable[Wrap]) -> Wrap | None:
