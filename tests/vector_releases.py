@@ -21,8 +21,8 @@ from medveil.images.image import Image
 from medveil.keys.identity import Identity
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
-from medveil.releases.release import Opened, Release
-from medveil.releases.unpacking import Attachment
+from medveil.releases.release import Release
+from medveil.releases.unpacking import Attachment, Opened
 
 VECTORS = Path(__file__).resolve().parent / "vectors"
 RELEASES, KEYS = VECTORS / "releases", VECTORS / "keys"

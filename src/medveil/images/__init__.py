@@ -1,7 +1,17 @@
 """Grey images at their own bit depth, read from and written to the files of the clinic and of research."""
 
 from medveil.images.image import FileKind, Image, Source
-from medveil.images.kinds import colour_profile, read, records, restore, suffix, to_file_bytes, warnings
+from medveil.images.kinds import (
+    colour_profile,
+    read,
+    read_bytes,
+    records,
+    restore,
+    same_attributes,
+    suffix,
+    to_file_bytes,
+    warnings,
+)
 from medveil.images.loss import Loss
 
 __all__ = [
@@ -11,8 +21,10 @@ __all__ = [
     "Source",
     "colour_profile",
     "read",
+    "read_bytes",
     "records",
     "restore",
+    "same_attributes",
     "suffix",
     "to_file_bytes",
     "warnings",

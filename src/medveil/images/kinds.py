@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import UnreadableInputError, UnsupportedInputError
-from medveil.images import jpeg, nifti, png, tiff
+from medveil.images import jpeg, nifti, png, record, tiff
 from medveil.images.bounds import MAX_FILE_BYTES, walled
 from medveil.images.dicom import reader, writer
 from medveil.images.dicom import records as dicom_records
 from medveil.images.image import FileKind, Image
 from medveil.images.loss import Loss
+
+_OF_THE_FILE = frozenset(["meta", "word", "compressed"])  # DICOM: file meta information, VR of the pixels, encapsulated
 
 
 def read(path: str | os.PathLike[str]) -> Image:
@@ -26,7 +28,11 @@ def read(path: str | os.PathLike[str]) -> Image:
         UnsupportedInputError: a sound file of a kind that medveil does not take.
         MissingDependencyError: reading it needs a package that is not installed.
     """
-    data = _content(Path(path))
+    return read_bytes(_content(Path(path)))
+
+
+def read_bytes(data: bytes) -> Image:
+    """As `read`, of the content of a file."""
     with walled():
         return _read(data)
 
@@ -114,6 +120,23 @@ def to_file_bytes(image: Image, *, loss: Loss | None, uid_key: bytes, tier: str)
     if image.source.kind is FileKind.NIFTI:
         return nifti.write(image)
     return png.write(image)
+
+
+def same_attributes(one: Image, other: Image) -> bool:
+    """Whether two images have the same depth, geometry, scales and other attributes, identity included.
+
+    How the very file was written (its transfer syntax, its meta information) is left out.
+    """
+    same = (one.bits_stored, one.spacing_mm, one.rescale, one.padding) == (
+        other.bits_stored, other.spacing_mm, other.rescale, other.padding,
+    )  # fmt: skip
+    return same and _attributes(one) == _attributes(other)
+
+
+def _attributes(image: Image) -> list[dict[str, object]]:
+    source = image.source
+    parts = [record.unpack(part, source.kind) if part else {} for part in (source.pixel_record, source.identity_record)]
+    return [{name: value for name, value in part.items() if name not in _OF_THE_FILE} for part in parts]
 
 
 def suffix(image: Image) -> str:

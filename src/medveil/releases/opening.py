@@ -10,15 +10,15 @@ from pathlib import Path, PurePosixPath
 from medveil.codecs.code import Codec
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, TargetExistsError
 from medveil.files.atomic import write_bytes
-from medveil.images.image import Image
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.releases.access import Access
 from medveil.releases.jobs import PARALLEL_FROM, Failure, end_with_parent, worker_pool
 from medveil.releases.manifest import Manifest, PackageEntry
-from medveil.releases.release import Opened, Release, open_package
+from medveil.releases.release import Release, open_package
 from medveil.releases.staging import refuse_inside_release
+from medveil.releases.unpacking import OpenedFile, file_of
 from medveil.releases.weights import codec_of
 
 
@@ -49,15 +49,6 @@ class OpenResult:
     damaged: bool = False
     newer: bool = False
     warning: str = ""
-
-
-@dataclass(frozen=True)
-class _File:
-    """One opened package as the file that is to be written; no data where the grant does not open it."""
-
-    name: PurePosixPath
-    data: bytes | None
-    tier: Tier | None = None
 
 
 @dataclass(frozen=True)
@@ -128,7 +119,7 @@ def open_release(
 
 def _opened(
     source: _Source, entries: tuple[PackageEntry, ...], jobs: int
-) -> Iterator[tuple[PackageEntry, _File | MedveilError]]:
+) -> Iterator[tuple[PackageEntry, OpenedFile | MedveilError | None]]:
     workers = min(jobs or os.cpu_count() or 1, len(entries))
     if workers <= 1 or len(entries) < PARALLEL_FROM:
         yield from ((entry, _open_one(source, entry)) for entry in entries)
@@ -150,42 +141,19 @@ def _begin_worker(parent: int, source: _Source) -> None:
     _sources[:] = [source]
 
 
-def _open_in_worker(entry: PackageEntry) -> _File | MedveilError:
+def _open_in_worker(entry: PackageEntry) -> OpenedFile | MedveilError | None:
     return _open_one(_sources[0], entry)
 
 
-def _open_one(source: _Source, entry: PackageEntry) -> _File | MedveilError:
-    """The file of one package, or the error that it gives."""
-
+def _open_one(source: _Source, entry: PackageEntry) -> OpenedFile | MedveilError | None:
+    """The file of one package, or the error that it gives; None where the grant does not open it."""
     try:
-        codec = _codec(source)
-        opened = open_package(source.folder, source.manifest, entry, source.access.ring, codec)
-        if opened is None:
-            return _File(PurePosixPath(entry.package.hex()), None)
-        name = opened.path or PurePosixPath(entry.package.hex())
-        if not isinstance(opened.content, Image):
-            return _File(name, opened.content.data)
-        return _image_file(opened, opened.content, source, entry)
+        opened = open_package(source.folder, source.manifest, entry, source.access.ring, _codec(source))
+        return file_of(opened, source.manifest.profile, source.access.uid_key) if opened is not None else None
     except MedveilError as error:
         return error
     except (MemoryError, ArithmeticError, ValueError, TypeError, LookupError, RecursionError) as error:
         return IntegrityError(f"a package makes no sense ({type(error).__name__})")
-
-
-def _image_file(opened: Opened, image: Image, source: _Source, entry: PackageEntry) -> _File:
-    from medveil import images
-
-    if opened.file and opened.path is not None:
-        return _File(opened.path, opened.file, opened.tier)
-    loss = None
-    if opened.tier is not Tier.EXACT:
-        raw = image.pixels.size * image.pixels.itemsize
-        codec = "lapped" if opened.tier is Tier.PREVIEW else source.manifest.profile.codec
-        loss = images.Loss(ratio=max(1.0, raw / opened.code_bytes), method=f"MEDVEIL_{codec.upper()}"[:16])
-    suffix = images.suffix(image)
-    name = _with_suffix(opened.path, suffix) if opened.path else PurePosixPath(entry.package.hex() + suffix)
-    data = images.to_file_bytes(image, loss=loss, uid_key=source.access.uid_key, tier=opened.tier)
-    return _File(name, data, opened.tier)
 
 
 _codecs: dict[tuple[Path, bytes], Codec] = {}
@@ -199,8 +167,8 @@ def _codec(source: _Source) -> Codec:
     return _codecs[place]
 
 
-def _write(file: _File, out: Path, taken: set[str], result: OpenResult, *, force: bool) -> None:
-    if file.data is None:
+def _write(file: OpenedFile | None, out: Path, taken: set[str], result: OpenResult, *, force: bool) -> None:
+    if file is None:
         result.withheld += 1
         return
     path = out / _free_name(file.name, taken)
@@ -216,12 +184,6 @@ def _write(file: _File, out: Path, taken: set[str], result: OpenResult, *, force
     result.bytes += len(file.data)
     if file.tier is not None:
         result.tiers[file.tier] = result.tiers.get(file.tier, 0) + 1
-
-
-def _with_suffix(name: PurePosixPath, suffix: str) -> PurePosixPath:
-    """The original's own name; its suffix changes only where the kind of file did (JPEG comes out as PNG)."""
-    changed = suffix == ".png" and name.suffix.lower() in {".jpg", ".jpeg", ".jpe", ".jfif"}
-    return name.with_suffix(suffix) if changed else name
 
 
 def _free_name(name: PurePosixPath, taken: set[str]) -> PurePosixPath:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medveil.codecs.code import Codec
-from medveil.errors import IntegrityError
-from medveil.files.names import safe_relative
 from medveil.images.image import Image
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
-from medveil.keys.tiers import KeyRing, Section, Tier
+from medveil.keys.tiers import KeyRing, Tier
 from medveil.releases import state as states
-from medveil.releases import unpacking
 from medveil.releases.access import Access, find_access
 from medveil.releases.ledger import Ledger
 from medveil.releases.manifest import Manifest, PackageEntry
 from medveil.releases.stored import load_package
-from medveil.releases.unpacking import Attachment
+from medveil.releases.unpacking import Opened, PackageReader
 from medveil.releases.verifying import VerifyResult, check_signer, verify
 from medveil.releases.weights import codec_of
 
@@ -29,27 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from medveil.training.opened import OpenedImages
-
-
-@dataclass(frozen=True)
-class Opened:
-    """One opened package.
-
-    Attributes:
-        package: its id.
-        content: the image, or an attachment.
-        path: relative path of the original; None for who was not granted identity.
-        code_bytes: length of the package on disk.
-        tier: the tier at which an image was opened; exact for an attachment.
-        file: the very file, where it was kept and the keys open it; else empty.
-    """
-
-    package: bytes
-    content: Image | Attachment
-    path: PurePosixPath | None
-    code_bytes: int
-    tier: Tier = Tier.EXACT
-    file: bytes = field(repr=False, default=b"")
 
 
 class Release:
@@ -160,17 +134,5 @@ def open_package(folder: Path, manifest: Manifest, entry: PackageEntry, ring: Ke
     """One package of a release whose manifest was checked; None where the ring does not open it."""
     if ring.packages is not None and entry.package not in ring.packages:
         return None
-    package = load_package(folder, entry, manifest)
-    unpacking.check_commitments(package, entry, ring)
-    path = None
-    if unpacking.sees_identity(package, ring):
-        origin, record = unpacking.open_identity(package, ring)
-        path = safe_relative(origin.path)
-        if Section.ATTACHMENT in package.sections:
-            return Opened(entry.package, Attachment(record), path, entry.length)
-    elif Section.ATTACHMENT in package.sections:
-        return None
-    image = unpacking.unpack_image(package, ring, manifest.profile, manifest.protection, codec)
-    if image.file and path is not None and hashlib.sha256(image.file).digest() != origin.sha256:
-        raise IntegrityError("a kept file is not the one that its package's identity names")
-    return Opened(entry.package, image.image, path, entry.length, image.tier, image.file)
+    reader = PackageReader(load_package(folder, entry, manifest), manifest.profile, manifest.protection, codec)
+    return reader.open(entry, ring)

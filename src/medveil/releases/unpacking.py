@@ -1,9 +1,16 @@
-"""One package back to one image, at the best tier that the keys open."""
+"""One package back to one image, at the best tier that the keys open, and to the file that is written of it.
+
+`open` goes this road with the keys of one recipient, and `share` with those of every kind of recipient before it counts
+an image as done.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +18,7 @@ from numpy.typing import NDArray
 from medveil.codecs.code import Bucket, Codec, Composition, Profile, SparseCode
 from medveil.errors import IntegrityError
 from medveil.files import canonical
+from medveil.files.names import safe_relative
 from medveil.images.image import FileKind, Image
 from medveil.images.record import MAX_RECORD_BYTES
 from medveil.keys.tiers import KeyRing, Section, Tier
@@ -22,6 +30,8 @@ MAX_RECORD = MAX_RECORD_BYTES + (1 << 16)  # of an image's attributes, and what 
 _MAX_ITEMS = 16  # data items of a section's record: three fields in a list
 MAX_FILE = 128 << 20  # bytes of a file that travels as it is
 _MAX_MAPS = 8  # of one cell a pixel
+_T = TypeVar("_T")
+Decode = Callable[[Section, SparseCode, SparseCode | None], NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,27 @@ class OpenedImage:
 
     image: Image
     tier: Tier
+    file: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """One opened package.
+
+    Attributes:
+        package: its id.
+        content: the image, or an attachment.
+        path: relative path of the original; None for who was not granted identity.
+        code_bytes: length of the package on disk.
+        tier: the tier at which an image was opened; exact for an attachment.
+        file: the very file, where it was kept and the keys open it; else empty.
+    """
+
+    package: bytes
+    content: Image | Attachment
+    path: PurePosixPath | None
+    code_bytes: int
+    tier: Tier = Tier.EXACT
     file: bytes = field(repr=False, default=b"")
 
 
@@ -97,20 +128,7 @@ def open_identity(package: Package, ring: KeyRing) -> tuple[Origin, bytes]:
 
 def open_codes(package: Package, ring: KeyRing, profile: Profile, protection: str, codec: Codec) -> OpenedCodes:
     """Open every section but identity that the ring opens."""
-    from medveil.protection import padding
-
-    codes: dict[Section, SparseCode] = {}
-    records: dict[Section, bytes] = {}
-    for section in package.sections:
-        if section in (Section.IDENTITY, Section.ATTACHMENT, Section.SUPPORT):
-            continue
-        if ring.find(package.header.place(section)) is None:
-            continue
-        if section in (Section.PREVIEW, Section.CODE):
-            codes[section] = _code(package, section, ring, profile, protection, codec)
-        else:
-            records[section] = padding.remove(decrypted(package, section, ring))
-    return OpenedCodes(codes.get(Section.CODE), codes.get(Section.PREVIEW), records)
+    return PackageReader(package, profile, protection, codec).codes(ring)
 
 
 def unpack_image(package: Package, ring: KeyRing, profile: Profile, protection: str, codec: Codec) -> OpenedImage:
@@ -119,35 +137,202 @@ def unpack_image(package: Package, ring: KeyRing, profile: Profile, protection: 
     Raises:
         IntegrityError: the package holds no such image.
     """
-    from medveil.images import restore
-
-    opened = open_codes(package, ring, profile, protection, codec)
-    kind, bits_stored, pixel_record = _image_record(opened.record(Section.IMAGE))
-    pixels, tier = _pixels(opened, bits_stored, profile, package.header.bucket, codec)
-    if pixels.ndim != 2 or Bucket.of(pixels.shape[0], pixels.shape[1]) != package.header.bucket:
-        raise IntegrityError("an image has another size than its package says")
-    identity_record = open_identity(package, ring)[1] if sees_identity(package, ring) else b""
-    image = restore(pixels, bits_stored, kind, pixel_record, identity_record)
-    return OpenedImage(image, tier, opened.records.get(Section.FILE, b""))
+    return PackageReader(package, profile, protection, codec).image(ring)
 
 
-def _pixels(
-    opened: OpenedCodes, bits_stored: int, profile: Profile, bucket: Bucket, codec: Codec
-) -> tuple[NDArray[np.generic], Tier]:
-    """Pixels at the best tier that is open, and that tier."""
-    if opened.main is None:
+class PackageReader:
+    """What a package holds for the keys that it is asked with.
+
+    Each section is decrypted once for a key, and each picture decoded once for the sections that it is made of, however
+    many rings ask.
+
+    Args:
+        package: the package.
+        profile, protection: those of its release.
+        codec: the codec of the profile.
+        decode: pixels of the preview or code section, for who knows them of that code; else the codec decodes.
+    """
+
+    def __init__(
+        self, package: Package, profile: Profile, protection: str, codec: Codec, decode: Decode | None = None
+    ) -> None:
+        self.package = package
+        self._profile, self._protection, self._codec = profile, protection, codec
+        self._decode = decode or self._decoded
+        self._known: dict[Hashable, object] = {}
+
+    def open(self, entry: PackageEntry, ring: KeyRing) -> Opened | None:
+        """The image or the attachment; None where the ring does not open it.
+
+        Raises:
+            IntegrityError: other keys than the entry commits to, or the package makes no sense.
+        """
+        package, path = self.package, None
+        check_commitments(package, entry, ring)
+        if sees_identity(package, ring):
+            origin, record = self.identity(ring)
+            path = safe_relative(origin.path)
+            if Section.ATTACHMENT in package.sections:
+                return Opened(entry.package, Attachment(record), path, entry.length)
+        elif Section.ATTACHMENT in package.sections:
+            return None
+        image = self.image(ring)
+        if image.file and path is not None and hashlib.sha256(image.file).digest() != origin.sha256:
+            raise IntegrityError("a kept file is not the one that its package's identity names")
+        return Opened(entry.package, image.image, path, entry.length, image.tier, image.file)
+
+    def image(self, ring: KeyRing) -> OpenedImage:
+        """As `unpack_image`."""
+        from medveil.images import restore
+
+        opened, bucket = self.codes(ring), self.package.header.bucket
+        kind, bits_stored, pixel_record = _image_record(opened.record(Section.IMAGE))
+        pixels, tier = self._pixels(opened, bits_stored)
+        if pixels.ndim != 2 or Bucket.of(pixels.shape[0], pixels.shape[1]) != bucket:
+            raise IntegrityError("an image has another size than its package says")
+        identity_record = self.identity(ring)[1] if sees_identity(self.package, ring) else b""
+        image = restore(pixels, bits_stored, kind, pixel_record, identity_record)
+        return OpenedImage(image, tier, opened.records.get(Section.FILE, b""))
+
+    def identity(self, ring: KeyRing) -> tuple[Origin, bytes]:
+        """As `open_identity`."""
+        section = Section.ATTACHMENT if Section.ATTACHMENT in self.package.sections else Section.IDENTITY
+        key = ring.find(self.package.header.place(section))
+        return self._once((section, key, ring.dictionary), lambda: open_identity(self.package, ring))
+
+    def codes(self, ring: KeyRing) -> OpenedCodes:
+        """As `open_codes`."""
+        codes: dict[Section, SparseCode] = {}
+        records: dict[Section, bytes] = {}
+        for section in self.package.sections:
+            if section in (Section.IDENTITY, Section.ATTACHMENT, Section.SUPPORT):
+                continue
+            if ring.find(self.package.header.place(section)) is None:
+                continue
+            if section in (Section.PREVIEW, Section.CODE):
+                codes[section] = self._code(section, ring)
+            else:
+                records[section] = self._plain(section, ring)
+        return OpenedCodes(codes.get(Section.CODE), codes.get(Section.PREVIEW), records)
+
+    def _code(self, section: Section, ring: KeyRing) -> SparseCode:
+        from medveil.codecs import entropy
+        from medveil.codecs.preview import preview_codec
+        from medveil.protection import ambiguation, sealing
+
+        data, bucket = self.package.sections[section], self.package.header.bucket
+        if self._protection == "sealed":
+            key = ring.key(self.package.header.place(section))
+            composition = composition_of(section, self._profile, bucket, self._codec)
+
+            def unsealed() -> SparseCode:
+                return sealing.unseal(sealing.PublicCode.from_bytes(data, composition), composition, key)
+
+            return self._once((section, key), unsealed)
+        limit = max_cells(bucket, preview_codec() if section is Section.PREVIEW else self._codec)
+        if self._protection == "encrypted":
+            plain = self._plain(section, ring)
+            return self._once(("code", section, id(plain)), lambda: entropy.unpack(plain, limit))
+        if section is Section.PREVIEW:
+            raise IntegrityError("a package of an obfuscated release has a preview")
+        support = self._plain(Section.SUPPORT, ring)
+        public = ambiguation.AmbiguatedCode.from_bytes
+        return self._once(("code", id(support)), lambda: ambiguation.purify(public(data, limit), support))
+
+    def _plain(self, section: Section, ring: KeyRing) -> bytes:
+        """Content of an encrypted section, without its padding."""
+        from medveil.protection import padding
+
+        if section not in self.package.sections:
+            raise IntegrityError(f"a package has no {section.value} section")
+        key = ring.find(self.package.header.place(section))
+        return self._once((section, key), lambda: padding.remove(decrypted(self.package, section, ring)))
+
+    def _pixels(self, opened: OpenedCodes, bits_stored: int) -> tuple[NDArray[np.generic], Tier]:
+        """Pixels at the best tier that is open, and that tier."""
+        if opened.main is None:
+            if opened.preview is None:
+                raise IntegrityError("a package has no code that these keys open")
+            return self._picture(Section.PREVIEW, opened.preview, None), Tier.PREVIEW
+        pixels = self._picture(Section.CODE, opened.main, opened.preview)
+        residual = opened.records.get(Section.EXACT)
+        if residual is None:
+            return pixels, Tier.DIAGNOSTIC
+
+        def exact() -> NDArray[np.generic]:
+            from medveil.codecs.exact import decode_exact
+
+            base = pixels
+            if not self._codec.reproducible:
+                bucket = self.package.header.bucket
+                base = exact_base(pixels, opened.preview, self._profile, bucket, self._codec)
+            return decode_exact(residual, base, bits_stored, pixels.dtype)
+
+        return self._once(("exact", id(pixels), id(residual), bits_stored), exact), Tier.EXACT
+
+    def _picture(self, section: Section, code: SparseCode, base: SparseCode | None) -> NDArray[np.generic]:
+        return self._once(("picture", id(code), id(base)), lambda: self._decode(section, code, base))
+
+    def _decoded(self, section: Section, code: SparseCode, base: SparseCode | None) -> NDArray[np.generic]:
         from medveil.codecs.preview import preview_codec, preview_profile
 
-        if opened.preview is None:
-            raise IntegrityError("a package has no code that these keys open")
-        return preview_codec().decode(opened.preview, preview_profile(profile), bucket), Tier.PREVIEW
-    pixels = codec.decode(opened.main, profile, bucket, opened.preview)
-    if Section.EXACT not in opened.records:
-        return pixels, Tier.DIAGNOSTIC
-    from medveil.codecs.exact import decode_exact
+        bucket = self.package.header.bucket
+        if section is Section.PREVIEW:
+            return preview_codec().decode(code, preview_profile(self._profile), bucket)
+        return self._codec.decode(code, self._profile, bucket, base)
 
-    base = exact_base(pixels, opened.preview, profile, bucket, codec)
-    return decode_exact(opened.records[Section.EXACT], base, bits_stored, pixels.dtype), Tier.EXACT
+    def _once(self, name: Hashable, make: Callable[[], _T]) -> _T:
+        """What `make` gives, made once under this name. Names that hold an id() are of values that are kept here."""
+        if name not in self._known:
+            self._known[name] = make()
+        return cast(_T, self._known[name])
+
+
+@dataclass(frozen=True)
+class OpenedFile:
+    """An opened package as the file that is to be written.
+
+    Attributes:
+        name: relative path.
+        data: content of the file.
+        tier: the tier at which an image was opened; None for an attachment.
+    """
+
+    name: PurePosixPath
+    data: bytes = field(repr=False)
+    tier: Tier | None = None
+
+
+def file_of(opened: Opened, profile: Profile, uid_key: bytes) -> OpenedFile:
+    """The file that `open` writes of an opened package: the kept one, or one of the kind that went in.
+
+    Args:
+        opened: the package.
+        profile: that of the release.
+        uid_key: key of the new DICOM UIDs that come out.
+    """
+    from medveil import images
+
+    name = opened.path or PurePosixPath(opened.package.hex())
+    if isinstance(opened.content, Attachment):
+        return OpenedFile(name, opened.content.data)
+    image = opened.content
+    if opened.file and opened.path is not None:
+        return OpenedFile(name, opened.file, opened.tier)
+    loss = None
+    if opened.tier is not Tier.EXACT:
+        raw = image.pixels.size * image.pixels.itemsize
+        codec = "lapped" if opened.tier is Tier.PREVIEW else profile.codec
+        loss = images.Loss(ratio=max(1.0, raw / opened.code_bytes), method=f"MEDVEIL_{codec.upper()}"[:16])
+    suffix = images.suffix(image)
+    name = _with_suffix(name, suffix) if opened.path else PurePosixPath(opened.package.hex() + suffix)
+    return OpenedFile(name, images.to_file_bytes(image, loss=loss, uid_key=uid_key, tier=opened.tier), opened.tier)
+
+
+def _with_suffix(name: PurePosixPath, suffix: str) -> PurePosixPath:
+    """The original's own name; its suffix changes only where the kind of file did (JPEG comes out as PNG)."""
+    changed = suffix == ".png" and name.suffix.lower() in {".jpg", ".jpeg", ".jpe", ".jfif"}
+    return name.with_suffix(suffix) if changed else name
 
 
 def exact_base(
@@ -192,27 +377,6 @@ def composition_of(section: Section, profile: Profile, bucket: Bucket, codec: Co
 
         return preview_codec().composition(preview_profile(profile), bucket)
     return codec.composition(profile, bucket)
-
-
-def _code(
-    package: Package, section: Section, ring: KeyRing, profile: Profile, protection: str, codec: Codec
-) -> SparseCode:
-    from medveil.codecs import entropy
-    from medveil.codecs.preview import preview_codec
-    from medveil.protection import ambiguation, padding, sealing
-
-    data, bucket = package.sections[section], package.header.bucket
-    if protection == "sealed":
-        composition = composition_of(section, profile, bucket, codec)
-        key = ring.key(package.header.place(section))
-        return sealing.unseal(sealing.PublicCode.from_bytes(data, composition), composition, key)
-    limit = max_cells(bucket, preview_codec() if section is Section.PREVIEW else codec)
-    if protection == "encrypted":
-        return entropy.unpack(padding.remove(decrypted(package, section, ring)), limit)
-    if section is Section.PREVIEW:
-        raise IntegrityError("a package of an obfuscated release has a preview")
-    support = padding.remove(decrypted(package, Section.SUPPORT, ring))
-    return ambiguation.purify(ambiguation.AmbiguatedCode.from_bytes(data, limit), support)
 
 
 def decrypted(package: Package, section: Section, ring: KeyRing) -> bytes:
