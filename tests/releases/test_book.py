@@ -26,7 +26,9 @@ def changed(place, value):
 def test_notes_come_back():
     people = [Identity.fresh(classical=True).recipient, Identity.fresh().recipient]
     granted = tuple(
-        GrantNote(bytes([i]) * 16, person, Tier.PREVIEW, bool(i), (b"p" * 16,) * i, "2027-01-01" * i, not i)
+        GrantNote(
+            bytes([i]) * 16, person, Tier.PREVIEW, bool(i), (b"p" * 16,) * i, "2027-01-01" * i, not i, "exact" * i
+        )
         for i, person in enumerate(people)
     )
     written = Notes({"limits": [None, 1.5]}, {0: EpochKeys.fresh(), 7: EpochKeys.fresh()}, granted)
@@ -34,10 +36,21 @@ def test_notes_come_back():
     assert Notes.from_bytes(notes()).keys[0].tier_key == KEY
 
 
+def test_notes_of_the_first_version_have_a_uid_key_for_each_tier():
+    assert Notes.from_bytes(notes()).granted[0].uid_tier == "exact"
+    assert Notes.from_bytes(notes(settings={"uid_tiers": [""]})).granted[0].uid_tier == ""
+    assert Notes.from_bytes(notes(settings={"uid_tiers": [""], "embed": True})).settings == {"embed": True}
+
+
 @pytest.mark.parametrize(
     "data",
     [
         notes(settings=[]),
+        notes(settings={"uid_tiers": []}),
+        notes(settings={"uid_tiers": ["", ""]}),
+        notes(settings={"uid_tiers": ["best"]}),
+        notes(settings={"uid_tiers": [[]]}),
+        notes(settings={"uid_tiers": {}}),
         notes(keys=[(0, KEY, b"short")]),
         notes(keys=[(0, [], KEY)]),
         notes(keys=[(None, KEY, KEY)]),

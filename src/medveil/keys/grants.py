@@ -41,7 +41,7 @@ class Grant:
         epoch: the key epoch that it was made in.
         grant_id: 16 random bytes, also the file's name.
         keys: the epoch's keys; where `sections` are given, only what they say of tier and identity counts.
-        uid_key: key of the new DICOM UIDs that this recipient gets: the same for one recipient, release and tier.
+        uid_key: key of the new DICOM UIDs that this recipient gets: the same for one recipient and release.
         owner_key: what opens the owner's sections of the ledger (32 bytes), or empty for who is no owner.
         until: day that the owner means it to end, YYYY-MM-DD, or empty. Advisory: a key that was given stays given.
         sections: keys of single sections, for a grant of some packages.

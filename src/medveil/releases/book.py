@@ -34,6 +34,7 @@ from medveil.releases.manifest import Manifest
 DRAFT = "owner.age"
 _CONTEXT = b"medveil/v1/draft"
 _MAX_NOTES = 1 << 24
+_UID_TIERS = "uid_tiers"
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})?")
 
 
@@ -49,6 +50,8 @@ class GrantNote:
         only: ids of the packages that it opens; empty for all.
         until: day that it is meant to end, or empty.
         is_owner: whether it is an owner's.
+        uid_tier: empty, or the tier that enters the key of the recipient's new UIDs: where she was granted something
+            by an early version, of which every tier had a key of its own. Such a grant's key stays hers.
     """
 
     grant_id: bytes
@@ -58,6 +61,7 @@ class GrantNote:
     only: tuple[bytes, ...] = ()
     until: str = ""
     is_owner: bool = False
+    uid_tier: str = ""
 
     def has_ended(self) -> bool:
         """Whether the day until which it was meant is over."""
@@ -99,8 +103,11 @@ class Notes:
     granted: tuple[GrantNote, ...] = ()
 
     def to_bytes(self) -> bytes:
+        settings = dict(self.settings)
+        if self.granted:  # among the settings, where programs that do not know of them pass them over
+            settings[_UID_TIERS] = [note.uid_tier for note in self.granted]
         keys = [[epoch, each.tier_key, each.identity_key] for epoch, each in sorted(self.keys.items())]
-        return canonical.dumps([dict(self.settings), keys, [note.record() for note in self.granted]])
+        return canonical.dumps([settings, keys, [note.record() for note in self.granted]])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Notes:
@@ -108,7 +115,10 @@ class Notes:
             settings, keys, granted = canonical.loads(data, what="owner's notes", limit=_MAX_NOTES)
             if [type(settings), type(keys), type(granted)] != [dict, list, list]:
                 raise TypeError("parts")
-            return cls(settings, _epochs_of(keys), tuple(GrantNote.of(record) for record in granted))
+            notes = [GrantNote.of(record) for record in granted]
+            tiers = _uid_tiers_of(settings.pop(_UID_TIERS, [note.tier.value for note in notes]))
+            notes = [replace(note, uid_tier=tier) for note, tier in zip(notes, tiers, strict=True)]
+            return cls(settings, _epochs_of(keys), tuple(notes))
         except (TypeError, ValueError):
             raise IntegrityError("the owner's notes do not have the fields of format 1") from None
 
@@ -166,9 +176,17 @@ class OwnerBook:
         epoch = self.manifest.epoch.to_bytes(4, "big")
         return hkdf(self.owner_key, b"medveil/v1/staged\x00" + self.manifest.release + epoch)
 
-    def uid_key(self, recipient: Recipient, tier: Tier) -> bytes:
-        """Key of the new UIDs that a recipient gets, the same for all epochs."""
-        return hkdf(self.owner_key, b"medveil/v1/uids\x00" + recipient.digest + tier.encode())
+    def uid_key(self, note: GrantNote) -> bytes:
+        """Key of the new UIDs that a recipient gets, the same for all epochs and for all that she is granted."""
+        return hkdf(self.owner_key, b"medveil/v1/uids\x00" + note.recipient.digest + note.uid_tier.encode())
+
+    def uid_tier_of(self, recipient: Recipient) -> str:
+        """What a new grant of a recipient says in `uid_tier`, so that the images that she opened keep their UIDs."""
+        hers = [note for note in self.grants if note.recipient.text == recipient.text]
+        if hers:
+            return min(hers, key=lambda note: (bool(note.only), note.tier.rank)).uid_tier  # the one that she opens with
+        former = [note for note in self.ended if note.recipient.text == recipient.text]
+        return former[-1].uid_tier if former else ""
 
     def notes(self) -> Notes:
         """Everything, as the notes of a first entry."""
@@ -247,6 +265,12 @@ def _epochs_of(rows: list[Any]) -> dict[int, EpochKeys]:
     if sorted(epochs) != list(epochs) or not all(type(key) is bytes and len(key) == KEY_BYTES for key in keys):
         raise ValueError("keys")
     return epochs
+
+
+def _uid_tiers_of(values: Any) -> list[str]:
+    if type(values) is not list or any(value not in ("", *Tier) for value in values):
+        raise ValueError("tiers")
+    return values
 
 
 def owners_of(grants: Iterable[GrantNote]) -> tuple[bytes, ...]:

@@ -166,7 +166,11 @@ def grant(folder: Path, request: Request, owner: Identity, *, founder: Recipient
         state = owned_state(folder, owner, founder=founder)
         book = read_book(folder, state, owner)
         wanted = _wanted(folder, request, state.manifest, owner)
-        new = [note for note in wanted if not any(_covers(former, note) for former in book.grants)]
+        new = [
+            replace(note, uid_tier=book.uid_tier_of(note.recipient))
+            for note in wanted
+            if not any(_covers(former, note) for former in book.grants)
+        ]
         if not new:
             return Granted((), len(wanted), state.manifest.epoch, 0, state.ledger.digests[-1].hex())
         replaced = [former for former in book.grants for note in new if _replaces(former, note)]
@@ -251,7 +255,7 @@ def issue(folder: Path, note: GrantNote, book: OwnerBook, headers: Headers, owne
     manifest = book.manifest
     keys = book.keys.lowered(note.tier, identity=note.sees_identity)
     grant_of = Grant(
-        manifest.release, manifest.epoch, note.grant_id, keys, book.uid_key(note.recipient, note.tier),
+        manifest.release, manifest.epoch, note.grant_id, keys, book.uid_key(note),
         book.owner_key if note.is_owner else b"", note.until,
     )  # fmt: skip
     if note.only:
