@@ -77,6 +77,12 @@ def share(
     publish_weights: Annotated[
         bool, typer.Option("--publish-weights", help="Embed weights of your own for everybody to read.")
     ] = False,
+    pseudonyms: Annotated[
+        bool,
+        typer.Option(
+            "--pseudonyms/--no-pseudonyms", help="Tell who sees no names which DICOM images are of one patient."
+        ),
+    ] = True,
     jobs: Jobs = 0,
     dry_run: DryRun = False,
     show_paths: ShowPaths = False,
@@ -126,6 +132,7 @@ def share(
             publish_weights=publish_weights,
             jobs=jobs,
             dry_run=dry_run,
+            pseudonyms=pseudonyms,
         )
         settings.check()  # before a key is made for a request that makes no sense
         refuse_secret_keys(settings.attach)

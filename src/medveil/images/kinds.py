@@ -72,14 +72,15 @@ def _content(path: Path) -> bytes:
     return data
 
 
-def records(image: Image, tag_key: bytes) -> tuple[bytes, bytes]:
+def records(image: Image, tag_key: bytes, *, pseudonyms: bool = True) -> tuple[bytes, bytes]:
     """The pixel record and the identity record of an image, as they are to be sealed.
 
     In a DICOM pixel record each UID is a 16-byte tag, HMAC-SHA256(tag_key, uid), so that it can be replaced by a new
-    one that is the same for the same original.
+    one that is the same for the same original. With `pseudonyms` the patient has such a tag too; other kinds of file
+    name no patient.
     """
     if image.source.kind is FileKind.DICOM:
-        return dicom_records.seal(image, tag_key)
+        return dicom_records.seal(image, tag_key, pseudonyms=pseudonyms)
     return image.source.pixel_record, image.source.identity_record
 
 

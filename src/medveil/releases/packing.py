@@ -35,6 +35,7 @@ class PackingPlan:
         tag_key: key of the tags that stand for original UIDs in pixel records.
         ring: full keys of the epoch.
         stamp_key: key of the stamps that tell the owner's own packages from others in the staging folder.
+        pseudonyms: whether a pseudonym of the patient travels with the pixels.
     """
 
     release: bytes
@@ -48,6 +49,7 @@ class PackingPlan:
     tag_key: bytes = field(repr=False)
     ring: KeyRing = field(repr=False)
     stamp_key: bytes = field(repr=False, default=b"")
+    pseudonyms: bool = True
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _encode(image: Image, bucket: Bucket, plan: PackingPlan, codec: Codec) -> _C
 def _records(image: Image, origin: Origin, plan: PackingPlan, file: bytes) -> dict[Section, bytes]:
     from medveil.images import records
 
-    pixel_record, identity_record = records(image, plan.tag_key)
+    pixel_record, identity_record = records(image, plan.tag_key, pseudonyms=plan.pseudonyms)
     found = {
         Section.IMAGE: canonical.dumps([image.source.kind.value, image.bits_stored, pixel_record]),
         Section.IDENTITY: pack_identity(origin, identity_record, plan.ring.dictionary),

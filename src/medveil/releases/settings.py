@@ -55,6 +55,7 @@ class ShareSettings:
         publish_weights: embed own weights for everybody to read.
         jobs: worker processes; 0 for one a core.
         dry_run: read everything, write nothing.
+        pseudonyms: tell who sees no identity which DICOM images are of one patient.
     """
 
     to: tuple[Recipient, ...] = ()
@@ -78,6 +79,7 @@ class ShareSettings:
     publish_weights: bool = False
     jobs: int = 0
     dry_run: bool = False
+    pseudonyms: bool = True
 
     def check(self) -> None:
         """Raises UsageError where the request contradicts itself."""
@@ -150,8 +152,11 @@ class ShareSettings:
         if not self.add:  # the tiers of what is added are those of the release
             asked["tiers"], found["tiers"] = self.release_tiers, manifest.tiers
             asked["keep-file"], found["keep-file"] = self.keep_file, bool(book.settings.get("keep_file"))
+            asked["pseudonyms"], found["pseudonyms"] = self.pseudonyms, book.settings.get("pseudonyms", self.pseudonyms)
         elif not set(self.release_tiers) <= set(manifest.tiers):
             asked["tiers"], found["tiers"] = self.release_tiers, manifest.tiers
+        if self.add and not self.pseudonyms:
+            asked["no-pseudonyms"], found["no-pseudonyms"] = True, not book.settings.get("pseudonyms")
         asked |= {"owners and recipients (medveil grant adds some)": True}
         found |= {"owners and recipients (medveil grant adds some)": self._same_people(book, owner)}
         if self.add:

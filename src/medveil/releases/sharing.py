@@ -212,7 +212,7 @@ def _pack(
     plan = PackingPlan(
         manifest.release, manifest.epoch, manifest.protection, manifest.profile, manifest.tiers, manifest.grids,
         manifest.decoys, bool(book.settings.get("keep_file")), book.tag_key, book.ring,
-        book.stamp_key,
+        book.stamp_key, bool(book.settings.get("pseudonyms")),
     )  # fmt: skip
     weights = weights_of(release, manifest, book.ring) if release is not None else None
     for outcome in run_tasks(todo, plan, settings, staging, weights, progress):
@@ -277,6 +277,7 @@ def _begin(staging: Path, settings: ShareSettings, tasks: list[Task], owner: Ide
         settings.release_tiers, grids, today(), settings.decoys,
     )  # fmt: skip
     kept = {"limits": settings.limits, "embed": settings.embed, "keep_file": settings.keep_file}
+    kept["pseudonyms"] = settings.pseudonyms
     keys, owner_key = {0: EpochKeys.fresh()}, secrets.token_bytes(KEY_BYTES)
     book = OwnerBook(manifest, owner_key, kept, keys, tuple(notes), surveyed.dictionary)
     book.save_draft(staging, owner)

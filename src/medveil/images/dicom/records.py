@@ -12,22 +12,32 @@ from numpy.typing import NDArray
 from medveil.errors import InputError, IntegrityError
 from medveil.images import record
 from medveil.images.bounds import MAX_PIXELS
-from medveil.images.dicom import attributes
-from medveil.images.dicom.elements import PIXEL_DATA, Element, parse
+from medveil.images.dicom import acquisition, attributes
+from medveil.images.dicom.elements import PIXEL_DATA, Element, encode, parse
 from medveil.images.dicom.pixels import Layout, Unused, layout_of
 from medveil.images.image import FileKind, Image, Source
 
 TAG_BYTES = 16
+_PATIENT_ID, _ISSUER = 0x00100020, 0x00100021
 _MISFIT = "the image's record does not fit its pixels"
 _SCREENSHOTS = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1")
 
 
 @dataclass(frozen=True)
 class PixelRecord:
-    """What travels with the pixels: elements by tag, and a 16-byte tag in place of each UID, by keyword."""
+    """What travels with the pixels.
+
+    Attributes:
+        elements: what describes the pixels, by tag.
+        uids: a 16-byte tag in place of each UID, by keyword.
+        more: how the image was taken, as far as `acquisition` lets it travel, by tag.
+        pseudonym: 16 bytes that stand for the patient, the same within a release; empty where it is withheld.
+    """
 
     elements: dict[int, Element]
     uids: dict[str, bytes]
+    more: dict[int, Element]
+    pseudonym: bytes
 
 
 @dataclass(frozen=True)
@@ -55,7 +65,11 @@ def pixel_part(data: bytes) -> PixelRecord:
             raise IntegrityError(_MISFIT)
     if not attributes.is_travelling(elements):
         raise IntegrityError("the pixels' record holds attributes that do not travel with pixels")
-    return PixelRecord(elements, dict(uids))
+    more = {one.tag: one for one in acquisition.travelling(_parsed(fields.data("more")))}
+    pseudonym = fields.data("pseudonym")
+    if len(pseudonym) not in (0, TAG_BYTES):
+        raise IntegrityError(_MISFIT)
+    return PixelRecord(elements, dict(uids), more, pseudonym)
 
 
 def identity_part(data: bytes) -> IdentityRecord | None:
@@ -82,10 +96,11 @@ def _parsed(data: bytes) -> dict[int, Element]:
         raise IntegrityError("the image's record does not hold a data set") from None
 
 
-def seal(image: Image, tag_key: bytes) -> tuple[bytes, bytes]:
+def seal(image: Image, tag_key: bytes, *, pseudonyms: bool) -> tuple[bytes, bytes]:
     """The records as they are sealed: the pixel record with UIDs as HMAC-SHA256(tag_key, uid), cut to 16 bytes.
 
     A UID that the file lacks gets a tag of its own from the image's content. A record that has its tags keeps them.
+    What of the identity may travel as `more` is added, and the patient's pseudonym unless it is withheld.
     """
     source = image.source
     part, identity = pixel_part(source.pixel_record), identity_part(source.identity_record)
@@ -99,8 +114,21 @@ def seal(image: Image, tag_key: bytes) -> tuple[bytes, bytes]:
         if not uid:
             content = content or _content(image)
         uids[keyword] = keyed(tag_key, uid.encode() if uid else keyword.encode() + content)
-    fields = record.unpack(source.pixel_record, FileKind.DICOM)
-    return record.pack(FileKind.DICOM, {**fields, "uids": uids}), source.identity_record
+    fields = record.unpack(source.pixel_record, FileKind.DICOM) | {"uids": uids}
+    more = encode(acquisition.travelling(known))
+    if more:
+        fields.setdefault("more", more)
+    if not pseudonyms:
+        fields.pop("pseudonym", None)
+    elif identity is not None:
+        fields.setdefault("pseudonym", keyed(tag_key, _patient(known, uids)))
+    return record.pack(FileKind.DICOM, fields), source.identity_record
+
+
+def _patient(known: dict[int, Element], uids: dict[str, bytes]) -> bytes:
+    """What the pseudonym is made from: the patient's ID and its issuer; where the file has no ID, the study."""
+    patient, issuer = (known[tag].data.strip(b" \0") if tag in known else b"" for tag in (_PATIENT_ID, _ISSUER))
+    return b"\0".join((b"patient", patient, issuer) if patient else (b"study", uids["StudyInstanceUID"]))
 
 
 def _content(image: Image) -> bytes:
@@ -175,10 +203,21 @@ def _padding(elements: dict[int, Element], layout: Layout, allowed: tuple[int, i
 
 
 def warnings(image: Image) -> list[str]:
-    """That the pixels may hold names: Burned In Annotation other than NO, or absent where that is usual."""
-    elements = pixel_part(image.source.pixel_record).elements
-    identity = identity_part(image.source.identity_record)
-    burned_in = elements.get(attributes.BURNED_IN) or (identity.elements if identity else {}).get(attributes.BURNED_IN)
+    """That the pixels may hold names, and that slices lose their order for who sees no identity."""
+    part, identity = pixel_part(image.source.pixel_record), identity_part(image.source.identity_record)
+    known = identity.elements if identity else {}
+    found = _burned_in(part.elements, known)
+    number = known.get(acquisition.INSTANCE_NUMBER)
+    if attributes.text(number) and number is not None and not acquisition.travelling({number.tag: number}):
+        found.append(
+            f"Instance Number is no integer from 0 to {acquisition.MAX_NUMBER} and does not travel without identity"
+        )
+    return found
+
+
+def _burned_in(elements: dict[int, Element], known: dict[int, Element]) -> list[str]:
+    """A warning where Burned In Annotation is other than NO, or absent where that is usual."""
+    burned_in = elements.get(attributes.BURNED_IN) or known.get(attributes.BURNED_IN)
     if attributes.text(burned_in) == "NO":
         return []
     if burned_in is not None:

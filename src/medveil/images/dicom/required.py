@@ -2,13 +2,14 @@
 
 Type 2 attributes are there and empty. Where a class of objects requires facts that do not travel (the tracer of a PET,
 the tube of an angiogram), the image goes out as a Secondary Capture, which requires none of them; its modality stays.
+And it says of itself that it was de-identified, and by what method (PS3.15 E.1.1).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from medveil.images.dicom import attributes
+from medveil.images.dicom import acquisition, attributes
 from medveil.images.dicom.elements import Element
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -18,6 +19,9 @@ _SECONDARY_CAPTURE = f"{_STORAGE}7"
 _BODY_PART, _LATERALITY, _IMAGE_LATERALITY = 0x00180015, 0x00200060, 0x00200062
 _PATIENT_ORIENTATION, _FRAME_OF_REFERENCE, _REFERENCE_INDICATOR = 0x00200020, 0x00200052, 0x00201040
 _RESCALE_TYPE, _ANATOMIC_REGION = 0x00281054, 0x00082218
+_PATIENT_NAME, _PATIENT_ID = 0x00100010, 0x00100020
+_IDENTITY_REMOVED, _METHOD = 0x00120062, 0x00120063
+_TIMES = 0x00280303  # Longitudinal Temporal Information Modified
 
 Defaults = Mapping[int, tuple[str, bytes]]
 
@@ -29,8 +33,6 @@ _ALWAYS: Defaults = {
     attributes.MODALITY: ("CS", b"OT"),
     0x00080070: ("LO", b""),  # Manufacturer
     0x00080090: ("PN", b""),  # Referring Physician's Name
-    0x00100010: ("PN", b""),  # Patient's Name
-    0x00100020: ("LO", b""),  # Patient ID
     0x00100030: ("DA", b""),  # Patient's Birth Date
     0x00100040: ("CS", b""),  # Patient's Sex
     0x00200010: ("SH", b""),  # Study ID
@@ -80,8 +82,19 @@ _BY_CLASS: Mapping[str, Defaults] = {
 }
 
 
-def complete(elements: dict[int, Element]) -> None:
-    """Add what is required and lacking; where it cannot be had, make the object a Secondary Capture."""
+_METHODS = {"113100": "Basic Application Confidentiality Profile", **acquisition.PIXEL_METHODS}
+
+
+def complete(elements: dict[int, Element], patient: str = "") -> None:
+    """Add what is required and lacking; where it cannot be had, make the object a Secondary Capture.
+
+    Args:
+        elements: the data set, with what travels in it.
+        patient: the patient's ID for this recipient, or empty. It is the name too, since viewers list names.
+    """
+    for tag, vr in ((_PATIENT_ID, "LO"), (_PATIENT_NAME, "PN")):
+        elements[tag] = Element(tag, vr, patient.encode())
+    _declare(elements)
     sop_class = attributes.text(elements.get(attributes.SOP_CLASS))
     if sop_class not in _BY_CLASS and not sop_class.startswith(f"{_SECONDARY_CAPTURE}."):
         sop_class = _SECONDARY_CAPTURE
@@ -97,3 +110,19 @@ def complete(elements: dict[int, Element]) -> None:
         defaults[_LATERALITY] = ("CS", b"")
     for tag, (vr, value) in defaults.items():
         elements.setdefault(tag, Element(tag, vr, () if vr == "SQ" else value))
+
+
+def _declare(elements: dict[int, Element]) -> None:
+    """Say that the data set is de-identified; where names are burned into the pixels, that only the rest of it is."""
+    from importlib.metadata import version
+
+    burned_in = attributes.text(elements.get(attributes.BURNED_IN)) == "YES"
+    earlier = elements.get(acquisition.METHOD_CODES)
+    codes = [attributes.text(inner) for item in (earlier.items if earlier else ()) for inner in item[:1]]
+    method = f"medveil {version('medveil')}: attributes by allow-list, PS3.15 2026c E.1"[:64]
+    elements[_IDENTITY_REMOVED] = Element(_IDENTITY_REMOVED, "CS", b"NO" if burned_in else b"YES")
+    elements[_METHOD] = Element(_METHOD, "LO", method.encode())
+    sequence = acquisition.method_codes(["113100", *codes], _METHODS)
+    if sequence is not None:
+        elements[acquisition.METHOD_CODES] = sequence
+    elements[_TIMES] = Element(_TIMES, "CS", b"REMOVED")

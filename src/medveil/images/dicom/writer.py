@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import struct
@@ -53,8 +54,9 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
     elements = dict(part.elements)
     uids = _new_uids(part, image, uid_key, tier)
     if identity is None:
+        elements |= part.more
         elements |= uids
-        complete(elements)
+        complete(elements, patient_of(part, uid_key))
     else:
         elements |= identity.elements
     if loss is not None:
@@ -114,6 +116,13 @@ def _derive(elements: dict[int, Element], image: Image, loss: Loss) -> None:
 
 def _set_text(elements: dict[int, Element], tag: int, vr: str, values: list[str]) -> None:
     elements[tag] = Element(tag, vr, "\\".join(values).encode("ascii", "replace"))
+
+
+def patient_of(part: PixelRecord, uid_key: bytes) -> str:
+    """The patient's ID for who sees no identity: 26 characters, or none where there is no pseudonym."""
+    if not part.pseudonym:
+        return ""
+    return base64.b32encode(keyed(uid_key, part.pseudonym)).decode("ascii").rstrip("=")
 
 
 def _tag_of(part: PixelRecord, image: Image, keyword: str) -> bytes:
