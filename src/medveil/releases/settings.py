@@ -23,7 +23,7 @@ from medveil.releases.manifest import PROTECTIONS
 DEFAULT_QUALITY_DB = 40.0
 QUALITY_RANGE_DB = (30.0, 50.0)
 RASTER_STEPS = (64, 128)  # bytes, for image and identity sections
-DICOM_STEPS = (1024, 4096)  # bytes; contract.md: identity to 4 KiB
+DICOM_STEPS = (2048, 4096)  # bytes; contract.md: identity to 4 KiB; any image record without lookup tables fits
 MAX_GRID = 16_384  # bytes
 _OVERHEAD = 17  # padding mark and AEAD tag
 _SPREAD = 8  # zlib's length differs by a few bytes with the digest
