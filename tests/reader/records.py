@@ -47,7 +47,7 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
         {"header": raw(348, 540), "between": raw()},
     ),
     "dicom": (
-        {"elements": raw(), "uids": _are_uids},
+        {"elements": raw(), "uids": _are_uids, "more": raw(), "pseudonym": raw(0, 16)},
         {
             "elements": raw(),
             "meta": raw(),

@@ -93,7 +93,7 @@ class Notes:
     """What one ledger entry adds to the book.
 
     Attributes:
-        settings: name -> value, of the first entry: `limits`, `embed`, `keep_file`.
+        settings: name -> value, of the first entry: `limits`, `embed`, `keep_file`, `pseudonyms`.
         keys: full keys of epochs that begin.
         granted: grants that were made.
     """
