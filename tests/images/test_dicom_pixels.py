@@ -24,7 +24,9 @@ from pydicom.uid import (
     RLELossless,
 )
 from tests import image_files
+from tests.images import odd_dicom
 
+from medveil import images
 from medveil.errors import MissingDependencyError, UnreadableInputError, UnsupportedInputError
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
@@ -184,6 +186,38 @@ def test_signed_pixels_keep_how_their_cells_were_filled(read, travel, write, ram
     image = read(_raw(cells, 12, 11, signed=True))
     assert np.array_equal(image.pixels, pixels)
     assert pydicom.dcmread(io.BytesIO(write(travel(image, identity=True)))).PixelData == cells.tobytes()
+
+
+@pytest.mark.parametrize("high_bit", [7, 11, 15])
+@pytest.mark.parametrize("foreign", [False, True])
+def test_eight_bits_in_words(read, travel, write, ramp, high_bit, foreign):
+    """Their pixels are bytes, as every decoder gives them; the file that comes out has words again."""
+    pixels = ramp()
+    cells = pixels.astype(np.uint16) << (high_bit - 7)
+    if foreign:
+        cells |= np.uint16(0xFFFF & ~(0xFF << (high_bit - 7)))
+    image = read(_raw(cells, 8, high_bit))
+    assert image.pixels.dtype == images.pixel_type(8, signed=False) == np.uint8
+    assert np.array_equal(image.pixels, pixels)
+    assert len(images.warnings(image)) == foreign
+    for identity in (True, False):
+        out = pydicom.dcmread(io.BytesIO(write(travel(image, identity=identity))))
+        assert (out.BitsAllocated, out.BitsStored, out.HighBit) == (16, 8, high_bit)
+        expected = cells if identity else pixels.astype(np.uint16) << (high_bit - 7)
+        assert out.PixelData == expected.tobytes()
+
+
+@pytest.mark.parametrize("syntax", _syntaxes([*image_files.NATIVE, *image_files.LOSSLESS]))
+def test_eight_bits_in_words_of_every_syntax(read, smooth, syntax):
+    pixels = smooth()
+    words = pixels.astype(np.uint16)
+    if syntax == RLELossless:  # pydicom's encoder halves such words
+        data = odd_dicom.file(words, str(syntax), stored=8, pixel_data=odd_dicom.compressed(odd_dicom.rle(words)))
+    else:
+        data = image_files.dicom(words, syntax, bits_stored=8)
+    image = read(data)
+    assert (image.pixels.dtype, image.bits_stored) == (np.uint8, 8)
+    assert np.array_equal(image.pixels, pixels)
 
 
 def test_signed_bytes(read, travel, write):

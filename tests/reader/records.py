@@ -25,6 +25,13 @@ def _are_uids(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() <= _UIDS and all(map(raw(16), value.values()))
 
 
+def _are_cells(value: Any) -> bool:
+    """The unused bits of the file's own cells; empty where the record's are those."""
+    return value == {} or (
+        isinstance(value, dict) and one_of(0, 1, 2)(value.get("fill")) and raw()(value.get("unused"))
+    )
+
+
 _PNG: tuple[dict[str, Check], dict[str, Check]] = (
     {"depth": one_of(8, 16), "density": raw(0, 9)},
     {"chunks": rows(_is_chunk_name, raw(), one_of(False, True))},
@@ -47,7 +54,14 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
         {"header": raw(348, 540), "between": raw()},
     ),
     "dicom": (
-        {"elements": raw(), "uids": _are_uids, "more": raw(), "pseudonym": raw(0, 16)},
+        {
+            "elements": raw(),
+            "uids": _are_uids,
+            "more": raw(),
+            "pseudonym": raw(0, 16),
+            "allocated": one_of(16),
+            "high_bit": one_of(*range(7, 16)),
+        },
         {
             "elements": raw(),
             "meta": raw(),
@@ -55,9 +69,14 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "unused": raw(),
             "word": one_of(0, 1),
             "compressed": one_of(0, 1),
+            "cells": _are_cells,
+            "excess": raw(),
+            "command": raw(),
+            "undecoded": raw(),
         },
     ),
 }
+_MAY_LACK = {("dicom", "allocated"), ("dicom", "high_bit")}
 
 
 def pixel_record(data: bytes, kind: str) -> dict[str, Any]:
@@ -76,7 +95,7 @@ def _fields(data: bytes, kind: str, checks: dict[str, Check]) -> dict[str, Any]:
     require(isinstance(found, dict) and found.get("kind") == kind, "a record of another kind")
     require(found.get("version") == 1, "a record of another version")
     for name, check in checks.items():
-        may_lack = any(map(check, (b"", [], {})))
+        may_lack = (kind, name) in _MAY_LACK or any(map(check, (b"", [], {})))
         require(check(found[name]) if name in found else may_lack, f"a record whose {name} is none")
     fields: dict[str, Any] = found
     return fields

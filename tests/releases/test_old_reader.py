@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests import image_files
+from tests.images import odd_dicom
 from tests.pictures import picture
 from tests.releases.looks import image_ids
 from tests.vector_releases import key_files, open_all, seen
@@ -79,6 +80,8 @@ def _originals(folder: Path) -> Path:
         "ct/one.dcm": image_files.dicom(deep.astype(np.int16) - 1024, bits_stored=16, SOPInstanceUID="1.2.3.1"),
         "ct/same uid.dcm": image_files.dicom(deep.astype(np.uint16), bits_stored=12, SOPInstanceUID="1.2.3.1"),
         "ct/eight.dcm": image_files.dicom(side, SOPInstanceUID="1.2.3.2", Modality="MR"),
+        "ct/eight in words.dcm": image_files.dicom(side.astype(np.uint16), bits_stored=8, SOPInstanceUID="1.2.3.4"),
+        "ct/odd.dcm": odd_dicom.everything(),
         "ct/no patient.dcm": image_files.dicom(side, SOPInstanceUID="1.2.3.3", PatientID="", PatientName=""),
         "slice.nii.gz": _nifti(deep.astype(np.int16)),
     }

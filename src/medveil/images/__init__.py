@@ -1,6 +1,6 @@
 """Grey images at their own bit depth, read from and written to the files of the clinic and of research."""
 
-from medveil.images.image import FileKind, Image, Source
+from medveil.images.image import FileKind, Image, Source, pixel_type
 from medveil.images.kinds import (
     colour_profile,
     read,
@@ -20,6 +20,7 @@ __all__ = [
     "Loss",
     "Source",
     "colour_profile",
+    "pixel_type",
     "read",
     "read_bytes",
     "records",

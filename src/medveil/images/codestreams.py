@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 
 from medveil.errors import UnreadableInputError, UnsupportedInputError
 from medveil.images.bounds import DAMAGED
 
+JPEG_START = b"\xff\xd8\xff"
 J2K_START = b"\xff\x4f\xff\x51"
 _CODING_STYLE, _TILE_PART = 0xFF52, 0xFF90
 _END_OF_CODESTREAM = b"\xff\xd9"
@@ -17,6 +19,12 @@ _MAX_PRECINCTS = 1 << 20
 _FRAME_HEADERS = frozenset([*range(0xC0, 0xD0), 0xF7]) - {0xC4, 0xC8, 0xCC}
 _STANDALONE = frozenset([0x01, *range(0xD0, 0xD9)])
 _END, _SCAN = 0xD9, 0xDA
+# Behind FF in a scan: 00 (JPEG) and 01-7F (JPEG-LS) belong to the data, D0-D7 restart it, FF fills.
+_MARKER_IN_SCAN = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
+_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
+_MAX_SEGMENTS = 1 << 16
+_RLE_HEADER_BYTES, _MAX_RLE_SEGMENTS = 64, 15
+PADDING = b"\0 "  # what writers make lengths even with
 
 
 @dataclass(frozen=True)
@@ -38,29 +46,45 @@ def jpeg(frame: bytes) -> Stated:
     if frame[:2] != b"\xff\xd8":
         raise UnreadableInputError(DAMAGED)
     position = 2
-    while position + 4 <= len(frame):
-        if frame[position] != 0xFF:
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.match(frame, position)
+        if found is None:
             break
-        marker = frame[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
+        marker, position = found[1][0], found.end()
         if marker in _STANDALONE:
-            position += 2
             continue
         if marker in (_END, _SCAN):
             break
-        length = int.from_bytes(frame[position + 2 : position + 4], "big")
-        if marker in _FRAME_HEADERS and position + 10 <= len(frame):
-            precision, height, width, components = struct.unpack_from(">BHHB", frame, position + 4)
+        if marker in _FRAME_HEADERS and position + 8 <= len(frame):
+            precision, height, width, components = struct.unpack_from(">BHHB", frame, position + 2)
             return Stated(height, width, precision, components)
-        position += 2 + max(length, 2)
+        position += max(int.from_bytes(frame[position : position + 2], "big"), 2)
     raise UnreadableInputError(DAMAGED)
 
 
-def is_complete_jpeg(frame: bytes) -> bool:
-    """Whether the end marker is there; decoders fill in for what a truncated picture lacks."""
-    return frame.rstrip(b"\0").endswith(b"\xff\xd9") or frame.rstrip(b"\0\xff").endswith(b"\xff\xd9")
+def jpeg_end(frame: bytes) -> int:
+    """Where a JPEG or JPEG-LS picture ends: behind its end marker, or -1 where that is missing.
+
+    Decoders fill in for what a truncated picture lacks, so it is looked for: markers of other segments are skipped with
+    their content, and in the scans only what is a marker there counts.
+    """
+    position = 2
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.match(frame, position)
+        if found is None:
+            return -1
+        marker, position = found[1][0], found.end()
+        if marker == _END:
+            return position
+        if marker in _STANDALONE:
+            continue
+        position += max(int.from_bytes(frame[position : position + 2], "big"), 2)
+        if marker == _SCAN:
+            following = _MARKER_IN_SCAN.search(frame, position)
+            if following is None:
+                return -1
+            position = following.start()
+    return -1
 
 
 def jpeg_2000(frame: bytes) -> tuple[Stated, bytes]:
@@ -99,7 +123,7 @@ def _check_tile_parts(frame: bytes, tiles: int) -> None:
         seen.add(frame[position + 4 : position + 6])
         length = int.from_bytes(frame[position + 6 : position + 10], "big")
         if length == 0:  # to the end
-            position = len(frame.rstrip(b"\0")) - len(_END_OF_CODESTREAM)
+            position = len(frame.rstrip(PADDING)) - len(_END_OF_CODESTREAM)
             break
         if length < 14 or position + length > len(frame):
             raise UnreadableInputError(DAMAGED)
@@ -126,3 +150,18 @@ def _precincts_of_a_tile(frame: bytes, width: int, height: int) -> int:
             break
         position += 2 + length
     return 1
+
+
+def rle_end(frame: bytes, pixels: int) -> int:
+    """Where the last segment of an RLE frame ends, which is of so many pixels; -1 if it is not whole."""
+    count = int.from_bytes(frame[:4], "little")
+    if not 1 <= count <= _MAX_RLE_SEGMENTS or len(frame) < _RLE_HEADER_BYTES:
+        return -1
+    position, decoded = int.from_bytes(frame[4 * count : 4 * count + 4], "little"), 0
+    while decoded < pixels and position < len(frame):
+        run = frame[position]
+        if run < 128:
+            position, decoded = position + 2 + run, decoded + run + 1
+        else:
+            position, decoded = position + (2 if run > 128 else 1), decoded + (257 - run if run > 128 else 0)
+    return position if decoded == pixels and position <= len(frame) else -1

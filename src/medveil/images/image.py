@@ -34,18 +34,24 @@ class Source:
     identity_record: bytes = field(repr=False, default=b"")
 
 
+def pixel_type(bits_stored: int, *, signed: bool) -> np.dtype[np.generic]:
+    """The type of an image's pixels, which is that of every decoder: of 8 bits without sign bytes, else words."""
+    return np.dtype(np.int16 if signed else np.uint8 if bits_stored == 8 else np.uint16)
+
+
 @dataclass(frozen=True)
 class Image:
     """One grey image.
 
     Attributes:
-        pixels: (height, width), dtype uint8, uint16 or int16, C-contiguous, as stored (MONOCHROME1 is not inverted,
-            rescale is not applied).
+        pixels: (height, width), dtype `pixel_type(bits_stored, signed)`, C-contiguous, as stored (MONOCHROME1 is not
+            inverted, rescale is not applied).
         bits_stored: 8 to 16; pixels lie in [0, 2**bits_stored) or, signed, [-2**(bits_stored-1), 2**(bits_stored-1)).
         spacing_mm: (row, column) spacing in mm, or None.
         rescale: (slope, intercept) from stored values to modality units, (1, 0) where the file gives none.
         padding: (low, high), the inclusive range of stored values that mean "no data here", or None.
         source: what is needed to write the same kind of file again.
+        notes: what the reader mended in the file, or could not keep, in words without any value of the file.
     """
 
     pixels: NDArray[np.generic]
@@ -54,6 +60,7 @@ class Image:
     spacing_mm: tuple[float, float] | None = None
     rescale: tuple[float, float] = (1.0, 0.0)
     padding: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def signed(self) -> bool:

@@ -38,7 +38,7 @@ def read_bytes(data: bytes) -> Image:
 
 
 def _read(data: bytes) -> Image:
-    if reader.has_preamble(data):
+    if reader.has_prefix(data):
         return reader.read(data)
     if data.startswith(png.SIGNATURE):
         return png.read(data)
@@ -159,5 +159,5 @@ def colour_profile(image: Image) -> bytes:
 def warnings(image: Image) -> list[str]:
     """What the owner should know before sharing, in words without any value from the file."""
     if image.source.kind is FileKind.DICOM:
-        return dicom_records.warnings(image)
-    return []
+        return [*image.notes, *dicom_records.warnings(image)]
+    return list(image.notes)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.errors import MissingDependencyError, UnreadableInputError, UnsupportedInputError
+from medveil.errors import InputError, MissingDependencyError, UnreadableInputError, UnsupportedInputError
 from medveil.images import codestreams
-from medveil.images.bounds import DAMAGED, silent, walled
-from medveil.images.dicom.elements import fragments
-from medveil.images.dicom.pixels import Layout
+from medveil.images.bounds import DAMAGED, MAX_METADATA_BYTES, silent, walled
+from medveil.images.dicom import transfer_syntax
+from medveil.images.dicom.elements import PIXEL_DATA, Element, fragments, holds_encapsulated, named
+from medveil.images.dicom.pixels import Layout, layout_of, native
+from medveil.images.dicom.transfer_syntax import (
+    ENCAPSULATED_NATIVE,
+    JPEG_2000,
+    JPEG_BASELINE,
+    JPEG_EXTENDED,
+    JPEG_LOSSLESS,
+    JPEG_LS,
+    RLE,
+)
 
+_MAX_PICTURES, _MAX_FAILURES = 16, 2  # inside sequences
 _GDCM_SECONDS = 30
 _GDCM_BYTES, _GDCM_BYTES_A_PIXEL = 1 << 30, 24
-
-RLE = "1.2.840.10008.1.2.5"
-JPEG_BASELINE, JPEG_EXTENDED = "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51"
-JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
-JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
-JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{number}" for number in (90, 91, 201, 202, 203))
 
 # In order of preference: the decoder that stood up best to damaged input first.
 _PLUGINS = {
@@ -53,24 +59,30 @@ def decode(value: bytes, syntax: str, layout: Layout) -> NDArray[np.unsignedinte
         UnsupportedInputError: an unknown transfer syntax, or a colour codestream.
         MissingDependencyError: no decoder for it is installed.
     """
+    frame = b"".join(fragments(value)[1:])
+    if syntax == ENCAPSULATED_NATIVE:
+        return native(frame, layout)
     if syntax not in _NAMES:
-        raise UnsupportedInputError(
-            "a transfer syntax that medveil does not read", hint="Convert it, for example with dcmconv or gdcmconv."
+        raise UnreadableInputError(
+            f"compressed pixel data in the transfer syntax {transfer_syntax.named(syntax)}, which has none"
+            if syntax
+            else "compressed pixel data in a file that states no transfer syntax"
         )
     if layout.shift:
         raise UnsupportedInputError("compressed pixels whose high bit is not the highest stored one")
-    frame = b"".join(fragments(value)[1:])
     precision = layout.stored
-    if syntax != RLE:
+    if syntax == RLE and b" " in frame[-2:]:  # an odd length made even with a blank, which decoders take for data
+        end = codestreams.rle_end(frame, layout.height * layout.width)
+        frame = frame[:end] if end > 0 else frame
+    elif syntax != RLE:
         if syntax in JPEG_2000:
             stated, frame = codestreams.jpeg_2000(frame)
-        elif codestreams.is_complete_jpeg(frame):
-            stated = codestreams.jpeg(frame)
         else:
-            raise UnreadableInputError(DAMAGED)
+            frame = _jpeg_alone(frame)
+            stated = codestreams.jpeg(frame)
         _check(stated, layout)
         precision = stated.precision
-    with walled(), silent():
+    with walled("the compressed picture is damaged, or not one that its decoder reads"), silent():
         if syntax in JPEG_LOSSLESS or (syntax == JPEG_EXTENDED and precision > 8):
             cells = _by_gdcm(frame, syntax, layout, precision)
         else:
@@ -78,6 +90,16 @@ def decode(value: bytes, syntax: str, layout: Layout) -> NDArray[np.unsignedinte
     if cells.size != layout.height * layout.width:
         raise UnreadableInputError(DAMAGED)
     return cells.reshape(layout.height, layout.width)
+
+
+def _jpeg_alone(frame: bytes) -> bytes:
+    """A JPEG or JPEG-LS picture without what stands behind its end; writers make lengths even with blanks or zeros."""
+    end = codestreams.jpeg_end(frame)
+    if end < 0:
+        raise UnreadableInputError("the compressed picture has no end marker: it is truncated or damaged")
+    if frame.find(codestreams.JPEG_START, end) >= 0:
+        raise UnsupportedInputError("more than one compressed picture; medveil takes single images")
+    return frame[:end]
 
 
 def _check(stated: codestreams.Stated, layout: Layout) -> None:
@@ -139,3 +161,76 @@ def _by_gdcm(frame: bytes, syntax: str, layout: Layout, precision: int) -> NDArr
     if done.returncode or len(done.stdout) != pixels * cell.itemsize:
         raise UnreadableInputError(DAMAGED)
     return np.frombuffer(done.stdout, cell).astype(layout.cell)
+
+
+class Nested:
+    """Compressed pictures inside sequences (icons), made native: an uncompressed file may hold no compressed ones.
+
+    Attributes:
+        elements: the elements, each compressed picture inside native. Where one cannot be decoded, the item that it
+            stands in is left out, and with its last item the sequence.
+        undecoded: the elements of which something is left out, as they were.
+    """
+
+    def __init__(self, elements: Iterable[Element], syntax: str) -> None:
+        self.elements: list[Element] = []
+        self.undecoded: list[Element] = []
+        self._syntax = syntax
+        self._pictures, self._failures, self._bytes = 0, 0, 0
+        self._native: dict[int, int] = {}
+        self._lost: dict[int, int] = {}
+        for element in elements:
+            before = sum(self._lost.values())
+            kept = self._decoded(element)
+            if kept is not None:
+                self.elements.append(kept)
+            if sum(self._lost.values()) > before:
+                self.undecoded.append(element)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the owner should know of it."""
+        native = "a compressed picture comes back native with equal pixels, as an uncompressed file requires"
+        lost = "a compressed picture that cannot be decoded is sealed under identity and left out of written files"
+        return (
+            *(f"{named(tag)}: {native}; byte for byte only with the kept file" for tag in self._native),
+            *(f"{named(tag)}: {lost}, which may hold none; it comes back with the kept file" for tag in self._lost),
+        )
+
+    def _decoded(self, element: Element) -> Element | None:
+        if element.encapsulated:  # and in no item that says how
+            self._lost[element.tag] = self._lost.get(element.tag, 0) + 1
+            return None
+        if not any(holds_encapsulated(item) for item in element.items):
+            return element
+        items = [kept for item in element.items if (kept := self._item(item, element.tag)) is not None]
+        return Element(element.tag, "SQ", tuple(items)) if items else None
+
+    def _item(self, item: tuple[Element, ...], sequence: int) -> tuple[Element, ...] | None:
+        kept = []
+        for element in item:
+            decoded = self._picture(item, element) if element.encapsulated else self._decoded(element)
+            if decoded is not None:
+                kept.append(decoded)
+                if element.encapsulated:
+                    self._native[sequence] = self._native.get(sequence, 0) + 1
+            elif element.encapsulated:
+                self._lost[sequence] = self._lost.get(sequence, 0) + 1
+                return None
+        return tuple(kept)
+
+    def _picture(self, item: tuple[Element, ...], element: Element) -> Element | None:
+        """The pixel data of an item, native; None where it cannot be had with bounded effort."""
+        if element.tag != PIXEL_DATA or self._pictures >= _MAX_PICTURES or self._failures >= _MAX_FAILURES:
+            return None
+        self._pictures += 1
+        try:
+            layout = layout_of({one.tag: one for one in item}, grey=False)
+            self._bytes += layout.length
+            if self._bytes > MAX_METADATA_BYTES:
+                return None
+            cells = decode(element.data, self._syntax, layout)
+        except (InputError, MissingDependencyError):
+            self._failures += 1
+            return None
+        return Element(PIXEL_DATA, "OB" if layout.allocated == 8 else "OW", cells.tobytes())

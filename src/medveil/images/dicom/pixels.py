@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from medveil.errors import IntegrityError, UnreadableInputError, UnsupportedInputError
 from medveil.images.bounds import check_size
 from medveil.images.dicom import attributes
-from medveil.images.dicom.elements import Element
+from medveil.images.dicom.elements import Element, named
+from medveil.images.image import pixel_type
 
-_ZEROS, _SIGN, _STORED = 0, 1, 2
+ZEROS, SIGN, STORED = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,22 @@ class Layout:
     @property
     def dtype(self) -> np.dtype[np.generic]:
         """The type of the pixels of an Image."""
-        if self.signed:
-            return np.dtype(np.int16)
-        return np.dtype(np.uint8 if self.allocated == 8 else np.uint16)
+        return pixel_type(self.stored, signed=self.signed)
 
     @property
     def length(self) -> int:
         return self.height * self.width * self.allocated // 8
+
+    @property
+    def narrow(self) -> Layout:
+        """The same pixels in cells no wider than their values need.
+
+        This is what a pixel record states: readers take pixels of 8 bits without sign for bytes, whatever the file's
+        cells were.
+        """
+        if self.stored > 8 or self.signed:
+            return self
+        return replace(self, allocated=8, high_bit=7)
 
 
 @dataclass(frozen=True)
@@ -68,31 +78,39 @@ class Unused:
     bits: bytes = b""
 
 
-def layout_of(elements: Mapping[int, Element]) -> Layout:
+def layout_of(elements: Mapping[int, Element], *, grey: bool = True) -> Layout:
     """The layout that the Image Pixel module states.
+
+    Args:
+        elements: a data set, or an item of one.
+        grey: whether the pixels must be grey values, and not for example indices of a palette.
 
     Raises:
         UnreadableInputError: an attribute of it is missing or contradicts another.
         UnsupportedInputError: colour, several frames, or other depths than 8 to 16 bits.
     """
-    _check_kind(elements)
+    _check_kind(elements, grey)
     height, width = _one(elements, attributes.ROWS), _one(elements, attributes.COLUMNS)
     check_size(height, width)
     allocated, stored = _one(elements, attributes.BITS_ALLOCATED), _one(elements, attributes.BITS_STORED)
     high_bit, representation = _one(elements, attributes.HIGH_BIT, stored - 1), _one(elements, attributes.SIGNED, 0)
     if allocated not in (8, 16) or not 8 <= stored <= 16:
-        raise UnsupportedInputError("other than 8 to 16 bits stored in cells of 8 or 16 bits")
-    if stored > allocated or not stored - 1 <= high_bit < allocated or representation > 1:
-        raise UnreadableInputError("the attributes of the pixels contradict each other")
+        raise UnsupportedInputError(
+            f"pixels of {stored} bits stored in cells of {allocated}; medveil takes 8 to 16 bits in cells of 8 or 16"
+        )
+    if stored > allocated or not stored - 1 <= high_bit < allocated:
+        raise UnreadableInputError("Bits Allocated, Bits Stored and High Bit (0028,0100-0102) contradict each other")
+    if representation > 1:
+        raise UnreadableInputError(f"{named(attributes.SIGNED)}: neither 0 nor 1")
     return Layout(height, width, allocated, stored, high_bit, representation == 1)
 
 
-def _check_kind(elements: Mapping[int, Element]) -> None:
+def _check_kind(elements: Mapping[int, Element], grey: bool) -> None:
     samples = _one(elements, attributes.SAMPLES, 1)
     photometric = attributes.text(elements.get(attributes.PHOTOMETRIC))
     if not photometric:
-        raise UnreadableInputError("an attribute of the pixels is missing or damaged")
-    if samples != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise UnreadableInputError(f"{named(attributes.PHOTOMETRIC)} is missing")
+    if samples != 1 or (grey and photometric not in ("MONOCHROME1", "MONOCHROME2")):
         raise UnsupportedInputError("a colour image; medveil takes MONOCHROME1 and MONOCHROME2")
     if attributes.text(elements.get(attributes.FRAMES)).lstrip("+0") not in ("", "1"):
         raise UnsupportedInputError("several frames; medveil takes single images")
@@ -102,8 +120,10 @@ def _one(elements: Mapping[int, Element], tag: int, default: int | None = None) 
     values = attributes.integers(elements.get(tag))
     if len(values) == 1:
         return values[0]
-    if values or default is None:
-        raise UnreadableInputError("an attribute of the pixels is missing or damaged")
+    if values:
+        raise UnreadableInputError(f"{named(tag)} is not one number of 16 bits")
+    if default is None:
+        raise UnreadableInputError(f"{named(tag)} is missing")
     return default
 
 
@@ -112,7 +132,7 @@ def from_cells(cells: NDArray[np.unsignedinteger], layout: Layout) -> tuple[NDAr
     full = (1 << layout.allocated) - 1
     if layout.mask == full:
         pixels = cells.view(np.dtype(f"<i{layout.allocated // 8}")) if layout.signed else cells
-        return np.ascontiguousarray(pixels.astype(layout.dtype, copy=False)), Unused(_ZEROS)
+        return np.ascontiguousarray(pixels.astype(layout.dtype, copy=False)), Unused(ZEROS)
     values = (cells & layout.mask) >> layout.shift
     if layout.signed:
         sign = 1 << (layout.stored - 1)
@@ -122,10 +142,10 @@ def from_cells(cells: NDArray[np.unsignedinteger], layout: Layout) -> tuple[NDAr
     pixels = np.ascontiguousarray(pixels.astype(layout.dtype, copy=False))
     rest = cells & (full ^ layout.mask)
     if not rest.any():
-        return pixels, Unused(_ZEROS)
-    if layout.signed and np.array_equal(to_cells(pixels, layout, Unused(_SIGN)), cells):
-        return pixels, Unused(_SIGN)
-    return pixels, Unused(_STORED, zlib.compress(rest.astype(layout.cell).tobytes()))
+        return pixels, Unused(ZEROS)
+    if layout.signed and np.array_equal(to_cells(pixels, layout, Unused(SIGN)), cells):
+        return pixels, Unused(SIGN)
+    return pixels, Unused(STORED, zlib.compress(rest.astype(layout.cell).tobytes()))
 
 
 def to_cells(pixels: NDArray[np.generic], layout: Layout, unused: Unused) -> NDArray[np.unsignedinteger]:
@@ -136,10 +156,10 @@ def to_cells(pixels: NDArray[np.generic], layout: Layout, unused: Unused) -> NDA
     """
     values = pixels.astype(np.int32) << layout.shift
     full = (1 << layout.allocated) - 1
-    if unused.fill == _SIGN and layout.shift == 0:
+    if unused.fill == SIGN and layout.shift == 0:
         return (values & full).astype(layout.cell)
     cells = (values & layout.mask).astype(layout.cell)
-    if unused.fill == _STORED:
+    if unused.fill == STORED:
         cells |= _stored(unused.bits, layout)
     return cells
 
@@ -159,14 +179,17 @@ def _stored(bits: bytes, layout: Layout) -> NDArray[np.unsignedinteger]:
 
 
 def native(value: bytes, layout: Layout) -> NDArray[np.unsignedinteger]:
-    """The cells of uncompressed pixel data.
+    """The cells of uncompressed pixel data; what stands behind them is `excess`.
 
     Raises:
         UnreadableInputError: fewer bytes than the header states.
-        UnsupportedInputError: more of them, beyond padding: there is another frame or something else behind.
     """
     if len(value) < layout.length:
         raise UnreadableInputError("the pixel data is shorter than the header states")
-    if len(value) > layout.length + 1 and any(value[layout.length :]):
-        raise UnsupportedInputError("the pixel data is longer than the header states")
     return np.frombuffer(value, layout.cell, layout.height * layout.width).reshape(layout.height, layout.width)
+
+
+def excess(value: bytes, layout: Layout) -> bytes:
+    """What stands behind the pixels in uncompressed pixel data, beyond the one zero that makes its length even."""
+    behind = value[layout.length :]
+    return b"" if behind == b"\0" * (layout.length % 2) else behind

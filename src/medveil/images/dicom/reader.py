@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import UnreadableInputError, UnsupportedInputError
 from medveil.images import record
-from medveil.images.bounds import DAMAGED, check_metadata, check_size
-from medveil.images.dicom import attributes
-from medveil.images.dicom.elements import PIXEL_DATA, Element, encode, parse, parse_head
-from medveil.images.dicom.pixels import Layout, from_cells, layout_of, native
-from medveil.images.dicom.records import restore
+from medveil.images.bounds import check_metadata, check_size
+from medveil.images.dicom import attributes, transfer_syntax
+from medveil.images.dicom.compressed import Nested, decode
+from medveil.images.dicom.elements import LONG, PIXEL_DATA, Element, encode, named
+from medveil.images.dicom.parser import DataSet, Encoding, parse_file, parse_head, swapped
+from medveil.images.dicom.pixels import STORED, Layout, Unused, excess, from_cells, layout_of, native
+from medveil.images.dicom.records import restore, unused_fields, wide_cells
 from medveil.images.image import FileKind, Image
 
 PREAMBLE = 128
-IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
-DEFLATED, BIG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
+_MAGIC = b"DICM"
 _TRANSFER_SYNTAX, _MEDIA_CLASS = 0x00020010, 0x00020002
 _META_GROUP = 2
 _DIRECTORY = "1.2.840.10008.1.3.10"
@@ -28,19 +31,34 @@ _FUNCTIONAL_GROUPS = 0x52009229
 _HEAD_BYTES = 16 << 20
 _TRAILING_BYTES = 1 << 20
 
+_NO_SYNTAX = "the file states no transfer syntax; it was read in the one way that its data set allows"
+_OTHER_ENCODING = "the data set is not encoded as the stated transfer syntax has it; it was read as it is"
+_BEHIND_DEFLATED = "bytes behind the deflated data set; they come back only with the kept file"
+_BIG_PIXELS = "the pixel data is big endian (a private transfer syntax of GE); it comes back little endian"
+_NATIVE = "the pixel data is not compressed, although the stated transfer syntax is a compressed one"
+_LOWER_CASE = "(0028,0004) Photometric Interpretation: not in capital letters; read as if it were"
+_UNKNOWN_VR = "(7FE0,0010) Pixel Data: of unknown VR (UN); it comes back with the VR of pixel data"
+_UNUSED = "bits of the pixel cells that the header does not count hold something; they come back with identity only"
+_EXCESS = "(7FE0,0010) Pixel Data: longer than the header states; the rest comes back with exact and identity only"
+
 
 @dataclass(frozen=True)
 class _Opened:
-    """A file's parts: file meta information, transfer syntax and data set."""
+    """A file's parts: file meta information, transfer syntax, data set, stray commands, and what was mended."""
 
     meta: dict[int, Element]
     syntax: str
     elements: dict[int, Element]
+    command: dict[int, Element]
+    notes: tuple[str, ...]
 
 
-def has_preamble(data: bytes) -> bool:
-    """Whether this is a DICOM file; its first 128 bytes may be anything, also the beginning of another format."""
-    return data[PREAMBLE : PREAMBLE + 4] == b"DICM"
+def has_prefix(data: bytes) -> bool:
+    """Whether this is a DICOM file; its first 128 bytes may be anything, also the beginning of another format.
+
+    Some writers leave them out.
+    """
+    return data[PREAMBLE : PREAMBLE + 4] == _MAGIC or data[:6] == _MAGIC + b"\2\0"
 
 
 def looks_like_bare(data: bytes) -> bool:
@@ -51,49 +69,133 @@ def looks_like_bare(data: bytes) -> bool:
 
 
 def read(data: bytes) -> Image:
-    """The image of a DICOM file.
+    """The image of a DICOM file. Where an oddity leaves one reading, that is taken, and the image's notes say so.
 
     Raises:
         UnreadableInputError: truncated or damaged.
-        UnsupportedInputError: colour, several frames, float pixels, no image at all, or an unknown transfer syntax.
+        UnsupportedInputError: colour, several frames, float pixels, no image at all, or a transfer syntax that is not
+            read.
         MissingDependencyError: the decoder of its transfer syntax is not installed.
     """
     opened = _open(data)
-    elements = opened.elements
+    notes = [*opened.notes]
     _check_object(opened)
+    elements = _in_capitals(opened.elements, notes)
     layout = layout_of(elements)
     element = elements[PIXEL_DATA]
-    cells = _cells(element, opened.syntax, layout)
-    pixels, unused = from_cells(cells, layout)
-    travelling = attributes.travelling(elements)
-    known = {one.tag: one for one in travelling}
-    rest = [one for one in elements.values() if one.tag != PIXEL_DATA and known.get(one.tag) != one]
-    identity = {
-        "meta": encode(opened.meta.values()),
-        "elements": encode(_without_compressed_icons(rest)),
-        "fill": unused.fill,
-        "unused": unused.bits,
-        "word": int(element.vr == "OW"),
-        "compressed": int(element.encapsulated),
-    }
-    pixel_record = record.pack(FileKind.DICOM, {"elements": encode(travelling)})
+    pixels, unused = from_cells(_cells(element, opened.syntax, layout, notes), layout)
+    if unused.fill == STORED:
+        notes.append(_UNUSED)
+    travelling = attributes.travelling(_of_narrow_cells(elements, layout))
+    identity, more = _identity(opened, travelling, element, layout, unused)
+    pixel_record = record.pack(FileKind.DICOM, {"elements": encode(travelling), **wide_cells(layout)})
     identity_record = record.pack(FileKind.DICOM, identity)
     check_metadata(len(pixel_record) + len(identity_record))
-    return restore(pixels, layout.stored, pixel_record, identity_record)
+    return replace(restore(pixels, layout.stored, pixel_record, identity_record), notes=(*notes, *more))
+
+
+def _identity(
+    opened: _Opened, travelling: list[Element], pixel_data: Element, layout: Layout, unused: Unused
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The fields of the identity record, and what to say of them."""
+    known = {one.tag: one for one in travelling}
+    stated_anew = (attributes.BITS_ALLOCATED, attributes.HIGH_BIT) if layout.narrow != layout else ()
+    rest = [
+        one
+        for one in opened.elements.values()
+        if one.tag != PIXEL_DATA and known.get(one.tag) != one and one.tag not in stated_anew
+    ]
+    nested = Nested(rest, opened.syntax)
+    behind = b"" if pixel_data.encapsulated else excess(pixel_data.data, layout)
+    fields: dict[str, Any] = {
+        "meta": encode(opened.meta.values()),
+        "elements": encode(nested.elements),
+        "word": int(pixel_data.vr == "OW" or (pixel_data.vr == "UN" and layout.allocated == 16)),
+        "compressed": int(pixel_data.encapsulated),
+        **unused_fields(unused, layout),
+    }
+    if opened.command:
+        fields["command"] = encode(opened.command.values())
+    if nested.undecoded:
+        fields["undecoded"] = encode(nested.undecoded)
+    if behind:
+        fields["excess"] = behind
+    return fields, (*nested.notes, *([_EXCESS] if any(behind) else []))
+
+
+def _in_capitals(elements: dict[int, Element], notes: list[str]) -> dict[int, Element]:
+    """The data set with its Photometric Interpretation in capital letters, as the standard has it."""
+    stated = elements.get(attributes.PHOTOMETRIC)
+    capital = stated.data.upper() if stated else b""
+    if stated is None or capital == stated.data:
+        return elements
+    notes.append(_LOWER_CASE)
+    return {**elements, attributes.PHOTOMETRIC: Element(attributes.PHOTOMETRIC, stated.vr, capital)}
+
+
+def _of_narrow_cells(elements: dict[int, Element], layout: Layout) -> dict[int, Element]:
+    """The data set with cells no wider than the values need, where they are; see `Layout.narrow`."""
+    narrow = layout.narrow
+    if narrow == layout:
+        return elements
+    changed = {attributes.BITS_ALLOCATED: narrow.allocated, attributes.HIGH_BIT: narrow.high_bit}
+    return {
+        tag: Element(tag, "US", struct.pack("<H", changed[tag])) if tag in changed else element
+        for tag, element in elements.items()
+    }
 
 
 def _open(data: bytes) -> _Opened:
-    meta, start = _meta(data, PREAMBLE + 4 if has_preamble(data) else 0)
-    syntax = attributes.text(meta.get(_TRANSFER_SYNTAX))
-    if attributes.text(meta.get(_MEDIA_CLASS)) == _DIRECTORY:
+    start = PREAMBLE + 4 if data[PREAMBLE : PREAMBLE + 4] == _MAGIC else len(_MAGIC) if data.startswith(_MAGIC) else 0
+    meta, start = _meta(data, start)
+    syntax = attributes.text(meta.elements.get(_TRANSFER_SYNTAX))
+    if attributes.text(meta.elements.get(_MEDIA_CLASS)) == _DIRECTORY:
         raise UnsupportedInputError("a DICOMDIR index; give the images themselves")
-    if syntax == DEFLATED:
-        return _Opened(meta, syntax, parse(_inflated(data[start:])))
-    big = syntax == BIG or (not syntax and data[start : start + 1] == b"\0" and data[start + 1 : start + 2] != b"\0")
-    # Some writers state one of the two uncompressed little endian syntaxes and use the other: look.
-    implicit = not big and not _vr_at(data, start)
-    elements = parse(data, start, implicit=implicit, big=big)
-    return _Opened(meta, syntax or (IMPLICIT if implicit else EXPLICIT), elements)
+    if syntax:
+        transfer_syntax.check(syntax)
+    if syntax == transfer_syntax.DEFLATED:
+        inflated, behind = _inflated(data[start:])
+        found = parse_file(inflated, 0, Encoding(inflated=True))
+        notes = [_BEHIND_DEFLATED] if behind else []
+    else:
+        encoding = _encoding_of(data, start, syntax)
+        found = parse_file(data, start, encoding)
+        notes = []
+        if not syntax:
+            notes.append(_NO_SYNTAX)
+        elif encoding != _stated_encoding(syntax):
+            notes.append(_OTHER_ENCODING)
+    elements = found.elements
+    if syntax == transfer_syntax.BIG_PIXELS:
+        elements = _little_endian(elements)
+        notes.append(_BIG_PIXELS)
+    return _Opened(meta.elements, syntax, elements, found.command, (*meta.notes, *notes, *found.notes))
+
+
+def _stated_encoding(syntax: str) -> Encoding:
+    implicit = syntax in (transfer_syntax.IMPLICIT, transfer_syntax.BIG_PIXELS)
+    return Encoding(implicit=implicit, big=syntax == transfer_syntax.BIG)
+
+
+def _encoding_of(data: bytes, start: int, syntax: str) -> Encoding:
+    """How the data set is encoded. Some writers state one of the uncompressed syntaxes and use another one: look."""
+    stated = _stated_encoding(syntax)
+    first, second = data[start : start + 1], data[start + 1 : start + 2]
+    if first == second == b"\0":  # a stray command, of which nothing can be told
+        return stated
+    big = first == b"\0" if b"\0" in (first, second) else stated.big
+    return Encoding(implicit=not big and not _vr_at(data, start), big=big)
+
+
+def _little_endian(elements: dict[int, Element]) -> dict[int, Element]:
+    """The data set with the big endian words of its pixel data swapped."""
+    element = elements.get(PIXEL_DATA)
+    if element is None:
+        return elements
+    if attributes.integers(elements.get(attributes.BITS_ALLOCATED)) != [16]:
+        named_syntax = transfer_syntax.named(transfer_syntax.BIG_PIXELS)
+        raise UnsupportedInputError(f"the transfer syntax {named_syntax} with other cells than of 16 bits")
+    return {**elements, PIXEL_DATA: Element(PIXEL_DATA, element.vr, swapped(element.data, "OW"), element.encapsulated)}
 
 
 def _vr_at(data: bytes, start: int) -> bool:
@@ -102,59 +204,57 @@ def _vr_at(data: bytes, start: int) -> bool:
     return len(vr) == 2 and vr.isalpha() and vr.isupper()
 
 
-def _meta(data: bytes, start: int) -> tuple[dict[int, Element], int]:
+def _meta(data: bytes, start: int) -> tuple[DataSet, int]:
     """The file meta information (always Explicit VR Little Endian), and where the data set begins."""
     end = start
     while data[end : end + 2] == b"\x02\x00" and _vr_at(data, end):
-        if data[end + 4 : end + 6] in (b"OB", b"UN", b"OW", b"UT", b"SQ"):
+        if data[end + 4 : end + 6].decode("latin-1") in LONG:
             end += 12 + int.from_bytes(data[end + 8 : end + 12], "little")
         else:
             end += 8 + int.from_bytes(data[end + 6 : end + 8], "little")
         if end > len(data):
-            raise UnreadableInputError(DAMAGED)
-    return parse(data[start:end]), end
+            raise UnreadableInputError("the file is truncated or damaged in its file meta information (group 0002)")
+    return parse_file(data, start, end=end), end
 
 
-def _inflated(data: bytes) -> bytes:
-    """A deflated data set, inflated no further than its own header justifies."""
+def _inflated(data: bytes) -> tuple[bytes, bool]:
+    """A deflated data set, inflated no further than its own header justifies, and whether something stands behind."""
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         head = inflater.decompress(data, _HEAD_BYTES)
         if inflater.eof or len(head) < _HEAD_BYTES:
-            return head
-        elements, stated_end = parse_head(head, 0)
-        size = [attributes.integers(elements.get(tag)) for tag in (attributes.ROWS, attributes.COLUMNS)]
+            return head, any(inflater.unused_data)
+        found = parse_head(head, Encoding(inflated=True))
+        size = [attributes.integers(found.elements.get(tag)) for tag in (attributes.ROWS, attributes.COLUMNS)]
         if not all(len(side) == 1 for side in size):
-            raise UnreadableInputError(DAMAGED)
+            raise UnreadableInputError("the deflated data set states no Rows and Columns before its pixel data")
         check_size(size[0][0], size[1][0])
-        if not 0 <= stated_end <= _HEAD_BYTES + 2 * size[0][0] * size[1][0]:
-            raise UnreadableInputError("the pixel data is longer than the header states")
-        rest = inflater.decompress(inflater.unconsumed_tail, stated_end - len(head) + _TRAILING_BYTES)
+        if not 0 <= found.stated_end <= _HEAD_BYTES + 2 * size[0][0] * size[1][0]:
+            raise UnreadableInputError("the deflated pixel data is longer than the header states")
+        rest = inflater.decompress(inflater.unconsumed_tail, found.stated_end - len(head) + _TRAILING_BYTES)
     except zlib.error:
-        raise UnreadableInputError(DAMAGED) from None
-    return head + rest
+        raise UnreadableInputError("the deflated data set is damaged") from None
+    return head + rest, any(inflater.unused_data)
 
 
 def _check_object(opened: _Opened) -> None:
     elements = opened.elements
-    if any(tag >> 16 == _META_GROUP for tag in elements):
-        raise UnreadableInputError(DAMAGED)
+    meta = next((tag for tag in elements if tag >> 16 == _META_GROUP), None)
+    if meta is not None:
+        raise UnreadableInputError(f"{named(meta)}: file meta information inside the data set")
     if any(tag in elements for tag in _FLOAT_PIXELS):
         raise UnsupportedInputError("float pixels; medveil takes integers of 8 to 16 bits")
     if PIXEL_DATA not in elements:
         raise UnsupportedInputError("a DICOM object without an image in it")
     if _FUNCTIONAL_GROUPS in elements:
-        raise UnsupportedInputError("an enhanced multi-frame object; medveil takes single images")
+        raise UnsupportedInputError("an enhanced (multi-frame) object; medveil takes single images")
 
 
-def _cells(element: Element, syntax: str, layout: Layout) -> NDArray[np.unsignedinteger]:
-    if not element.encapsulated:
-        return native(element.data, layout)
-    from medveil.images.dicom.compressed import decode
-
-    return decode(element.data, syntax, layout)
-
-
-def _without_compressed_icons(elements: list[Element]) -> list[Element]:
-    """Icons whose pixels are compressed cannot stand in an uncompressed file; they are previews and left out."""
-    return [one for one in elements if not any(inner.encapsulated for item in one.items for inner in item)]
+def _cells(element: Element, syntax: str, layout: Layout, notes: list[str]) -> NDArray[np.unsignedinteger]:
+    if element.encapsulated:
+        return decode(element.data, syntax, layout)
+    if syntax in transfer_syntax.COMPRESSED:
+        notes.append(_NATIVE)
+    if element.vr == "UN":
+        notes.append(_UNKNOWN_VR)
+    return native(element.data, layout)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,8 @@ from medveil.errors import InputError, IntegrityError
 from medveil.images import record
 from medveil.images.bounds import MAX_PIXELS
 from medveil.images.dicom import acquisition, attributes
-from medveil.images.dicom.elements import PIXEL_DATA, Element, encode, parse
+from medveil.images.dicom.elements import PIXEL_DATA, Element, encode, holds_encapsulated
+from medveil.images.dicom.parser import parse, parse_command
 from medveil.images.dicom.pixels import Layout, Unused, layout_of
 from medveil.images.image import FileKind, Image, Source
 
@@ -32,23 +35,37 @@ class PixelRecord:
         uids: a 16-byte tag in place of each UID, by keyword.
         more: how the image was taken, as far as `acquisition` lets it travel, by tag.
         pseudonym: 16 bytes that stand for the patient, the same within a release; empty where it is withheld.
+        wide: Bits Allocated and High Bit of the file, where its cells are wider than the pixels' values need.
     """
 
     elements: dict[int, Element]
     uids: dict[str, bytes]
     more: dict[int, Element]
     pseudonym: bytes
+    wide: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class IdentityRecord:
-    """Everything else: the rest of the data set, file meta information, and how the cells were filled."""
+    """Everything else: the rest of the data set, file meta information, and how the cells were filled.
+
+    Attributes:
+        elements: the rest of the data set, and what the file has otherwise than the pixel record.
+        meta: group 0002.
+        unused: the bits of the cells that carry no value.
+        word: the pixel data was OW.
+        compressed: it was compressed.
+        command: group 0000, which belongs to no file and stood in this one.
+        excess: what stood behind the pixels in uncompressed pixel data.
+    """
 
     elements: dict[int, Element]
     meta: dict[int, Element]
     unused: Unused
     word: bool
     compressed: bool
+    command: dict[int, Element] = field(default_factory=dict)
+    excess: bytes = field(default=b"", repr=False)
 
 
 def pixel_part(data: bytes) -> PixelRecord:
@@ -69,7 +86,31 @@ def pixel_part(data: bytes) -> PixelRecord:
     pseudonym = fields.data("pseudonym")
     if len(pseudonym) not in (0, TAG_BYTES):
         raise IntegrityError(_MISFIT)
-    return PixelRecord(elements, dict(uids), more, pseudonym)
+    return PixelRecord(elements, dict(uids), more, pseudonym, _wide(fields, elements))
+
+
+def _wide(fields: record.Fields, elements: dict[int, Element]) -> tuple[int, int] | None:
+    allocated = fields.integer("allocated", 0, 16, 0)
+    if not allocated:
+        return None
+    high_bit = fields.integer("high_bit", 7, 15)
+    if allocated != 16 or attributes.integers(elements.get(attributes.BITS_ALLOCATED)) != [8]:
+        raise IntegrityError(_MISFIT)
+    return allocated, high_bit
+
+
+def wide_cells(layout: Layout) -> dict[str, int]:
+    """The fields of a pixel record that say of which cells the file was, where the record states narrower ones."""
+    return {} if layout == layout.narrow else {"allocated": layout.allocated, "high_bit": layout.high_bit}
+
+
+def unused_fields(unused: Unused, layout: Layout) -> dict[str, Any]:
+    """The fields of an identity record that hold the unused bits of the file's cells.
+
+    Where the pixel record states narrower cells, none are left there, and the file's have a field of their own.
+    """
+    fields = {"fill": unused.fill, "unused": unused.bits}
+    return fields if layout == layout.narrow else {"fill": 0, "unused": b"", "cells": fields}
 
 
 def identity_part(data: bytes) -> IdentityRecord | None:
@@ -82,16 +123,20 @@ def identity_part(data: bytes) -> IdentityRecord | None:
         return None
     fields = record.Fields(record.unpack(data, FileKind.DICOM))
     elements, meta = _parsed(fields.data("elements")), _parsed(fields.data("meta"))
-    unused = Unused(fields.integer("fill", 0, 2), fields.data("unused"))
+    cells = record.Fields(fields.mapping("cells")) if fields.mapping("cells") else fields
+    unused = Unused(cells.integer("fill", 0, 2), cells.data("unused"))
     if PIXEL_DATA in elements or any(tag >> 16 == 2 for tag in elements) or any(tag >> 16 != 2 for tag in meta):
         raise IntegrityError(_MISFIT)
+    if holds_encapsulated(elements.values()) or holds_encapsulated(meta.values()):
+        raise IntegrityError("the image's record holds compressed pictures where none may stand")
     flags = fields.integer("word", 0, 1), fields.integer("compressed", 0, 1)
-    return IdentityRecord(elements, meta, unused, bool(flags[0]), bool(flags[1]))
+    command, excess = _parsed(fields.data("command"), parse_command), fields.data("excess")
+    return IdentityRecord(elements, meta, unused, bool(flags[0]), bool(flags[1]), command, excess)
 
 
-def _parsed(data: bytes) -> dict[int, Element]:
+def _parsed(data: bytes, parser: Callable[[bytes], dict[int, Element]] = parse) -> dict[int, Element]:
     try:
-        return parse(data)
+        return parser(data)
     except InputError:
         raise IntegrityError("the image's record does not hold a data set") from None
 
@@ -151,6 +196,7 @@ def restore(pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, 
     """
     part = pixel_part(pixel_record)
     identity_part(identity_record)
+    file_layout(part)
     layout = layout_of_record(part)
     shape = (layout.height, layout.width)
     if pixels.shape != shape or layout.stored != bits_stored or pixels.dtype != layout.dtype:
@@ -177,6 +223,20 @@ def layout_of_record(part: PixelRecord) -> Layout:
     if layout.height * layout.width > MAX_PIXELS:
         raise IntegrityError(_MISFIT)
     return layout
+
+
+def file_layout(part: PixelRecord) -> Layout:
+    """The layout of the file's cells, which may be wider than the record's.
+
+    Raises:
+        IntegrityError: the record describes no pixels.
+    """
+    layout = layout_of_record(part)
+    if part.wide is None:
+        return layout
+    if layout.narrow != replace(layout, allocated=8, high_bit=7):
+        raise IntegrityError(_MISFIT)
+    return replace(layout, allocated=part.wide[0], high_bit=part.wide[1])
 
 
 def _spacing(elements: dict[int, Element]) -> tuple[float, float] | None:

@@ -15,9 +15,9 @@ from medveil.images.dicom.pixels import Layout, Unused, to_cells
 from medveil.images.dicom.records import (
     IdentityRecord,
     PixelRecord,
+    file_layout,
     identity_part,
     keyed,
-    layout_of_record,
     pixel_part,
 )
 from medveil.images.dicom.required import complete
@@ -50,7 +50,7 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
     if (loss is None) != (tier == EXACT):
         raise ValueError(f"an image opened at the tier {tier!r} has {'no' if tier == EXACT else 'a'} loss")
     part, identity = pixel_part(image.source.pixel_record), identity_part(image.source.identity_record)
-    layout = layout_of_record(part)
+    layout = file_layout(part)
     elements = dict(part.elements)
     uids = _new_uids(part, image, uid_key, tier)
     if identity is None:
@@ -59,13 +59,18 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
         complete(elements, patient_of(part, uid_key))
     else:
         elements |= identity.elements
+    if part.wide is not None:
+        for tag, number in zip((attributes.BITS_ALLOCATED, attributes.HIGH_BIT), part.wide, strict=True):
+            if tag in elements:
+                elements[tag] = Element(tag, "US", struct.pack("<H", number))
     if loss is not None:
         if identity is not None:
             _refer_to_source(elements)
         elements |= {tag: uids[tag] for tag in (_SOP_INSTANCE, _SERIES)}
         _derive(elements, image, loss)
-    elements[PIXEL_DATA] = _pixel_data(image, layout, identity)
-    return bytes(128) + b"DICM" + _meta(elements, identity) + encode(elements.values())
+    elements[PIXEL_DATA] = _pixel_data(image, layout, identity, whole=loss is None)
+    command = encode(identity.command.values()) if identity else b""
+    return bytes(128) + b"DICM" + _meta(elements, identity) + command + encode(elements.values())
 
 
 def _new_uids(part: PixelRecord, image: Image, uid_key: bytes, tier: str) -> dict[int, Element]:
@@ -133,11 +138,13 @@ def _tag_of(part: PixelRecord, image: Image, keyword: str) -> bytes:
     return keyword.encode() + digest.digest()
 
 
-def _pixel_data(image: Image, layout: Layout, identity: IdentityRecord | None) -> Element:
+def _pixel_data(image: Image, layout: Layout, identity: IdentityRecord | None, *, whole: bool) -> Element:
+    """The pixel data; with `whole` also what stood behind the pixels."""
     cells = to_cells(image.pixels, layout, identity.unused if identity else _DEFAULT_FILL)
     native_word = identity is not None and identity.word and not identity.compressed
     vr = "OW" if layout.allocated == 16 or native_word else "OB"
-    return Element(PIXEL_DATA, vr, np.ascontiguousarray(cells).tobytes())
+    behind = identity.excess if identity is not None and whole else b""
+    return Element(PIXEL_DATA, vr, np.ascontiguousarray(cells).tobytes() + behind)
 
 
 def _meta(elements: dict[int, Element], identity: IdentityRecord | None) -> bytes:

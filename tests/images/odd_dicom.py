@@ -1,0 +1,132 @@
+"""Invented DICOM files with one oddity each, built from elements so that nothing sets them right."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+
+EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
+GE_BIG_PIXELS, RLE, JPEG = "1.2.840.113619.5.2", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50"
+PIXEL_DATA = 0x7FE00010
+SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
+PIXELS = (np.indices((20, 24)).sum(axis=0) * 29 % 1500).astype(np.uint16)
+BYTES = (PIXELS % 251).astype(np.uint8)
+_LONG = {"OB", "OW", "SQ", "UN", "ox", "  "}
+
+
+def element(tag, vr, value, *, length=None):
+    """One element in Explicit VR Little Endian."""
+    value += b"\0" * (len(value) % 2)
+    stated = len(value) if length is None else length
+    head = struct.pack("<HH", tag >> 16, tag & 0xFFFF) + vr.encode()
+    return head + (struct.pack("<HI", 0, stated) if vr in _LONG else struct.pack("<H", stated)) + value
+
+
+def implicit(tag, value):
+    """One element in Implicit VR Little Endian."""
+    value += b"\0" * (len(value) % 2)
+    return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
+
+
+def item(content, *, undefined=False):
+    if undefined:
+        return b"\xfe\xff\x00\xe0\xff\xff\xff\xff" + content + b"\xfe\xff\x0d\xe0\0\0\0\0"
+    return b"\xfe\xff\x00\xe0" + struct.pack("<I", len(content)) + content
+
+
+def encapsulated(*frames):
+    """The value of compressed pixel data, without the end of its sequence."""
+    return item(b"") + b"".join(item(frame + b"\0" * (len(frame) % 2)) for frame in frames)
+
+
+def rle(pixels):
+    """One RLE frame (PS3.5 annex G), all literal runs; words as two segments, the high bytes first."""
+    data = np.ascontiguousarray(pixels).tobytes()
+    width = pixels.dtype.itemsize
+    segments = []
+    for plane in range(width - 1, -1, -1):
+        raw = data[plane::width]
+        runs = (raw[at : at + 128] for at in range(0, len(raw), 128))
+        segment = b"".join(bytes([len(run) - 1]) + run for run in runs)
+        segments.append(segment + b"\0" * (len(segment) % 2))
+    offsets = [64 + sum(map(len, segments[:number])) for number in range(len(segments))]
+    header = struct.pack("<16I", len(segments), *offsets, *[0] * (15 - len(segments)))
+    return header + b"".join(segments)
+
+
+def module(pixels, *, stored=None, high=None, signed=0, photometric=b"MONOCHROME2"):
+    """The elements of the Image Pixel module, by tag: VR and value."""
+    allocated = 8 * pixels.dtype.itemsize
+    stored = stored or allocated
+    words = {0x00280010: pixels.shape[0], 0x00280011: pixels.shape[1], 0x00280100: allocated, 0x00280101: stored}
+    words |= {0x00280102: stored - 1 if high is None else high, 0x00280103: signed, 0x00280002: 1}
+    found = {tag: ("US", struct.pack("<H", number)) for tag, number in words.items()}
+    return found | {0x00280004: ("CS", photometric)}
+
+
+def file(
+    pixels=PIXELS,
+    syntax=EXPLICIT,
+    *,
+    extra=b"",
+    before=b"",
+    behind=b"",
+    pixel_data=None,
+    prefix=bytes(128) + b"DICM",
+    changes=(),
+    **options,
+):
+    """A CT image.
+
+    Args:
+        extra: encoded elements right before the pixel data.
+        before: bytes between the file meta information and the data set.
+        behind: bytes behind the pixel data.
+        pixel_data: the whole encoded element of the pixel data.
+        changes: elements by tag, VR and value, or None to leave one out.
+    """
+    options.setdefault("stored", 12 if pixels.dtype.itemsize == 2 else 8)
+    elements = {
+        0x00080008: ("CS", b"ORIGINAL\\PRIMARY\\AXIAL "),
+        0x00080016: ("UI", b"1.2.840.10008.5.1.4.1.1.2"),
+        0x00080018: ("UI", b"1.2.3.4.5"),
+        0x00100010: ("PN", b"Planted^Name"),
+        **module(pixels, **options),
+        **dict(changes),
+    }
+    known = sorted((tag, one) for tag, one in elements.items() if one is not None)
+    if syntax in (IMPLICIT, GE_BIG_PIXELS):
+        body = b"".join(implicit(tag, value) for tag, (_, value) in known)
+    else:
+        body = b"".join(element(tag, vr, value) for tag, (vr, value) in known)
+    if pixel_data is None:
+        raw = np.ascontiguousarray(pixels).tobytes()
+        without_vr = syntax in (IMPLICIT, GE_BIG_PIXELS)
+        pixel_data = implicit(PIXEL_DATA, raw) if without_vr else element(PIXEL_DATA, "OW", raw)
+    meta = element(0x00020010, "UI", syntax.encode()) if syntax else element(0x00020012, "UI", b"1.2.3")
+    meta = element(0x00020000, "UL", struct.pack("<I", len(meta))) + meta
+    return prefix + meta + before + body + extra + pixel_data + behind
+
+
+def icon(pixels, frame=None, *, sequence=0x00880200):
+    """An Icon Image Sequence with this compressed frame, or these pixels as RLE."""
+    parts = sorted(module(pixels).items())
+    inside = b"".join(element(tag, vr, value) for tag, (vr, value) in parts)
+    inside += compressed(rle(pixels) if frame is None else frame)
+    return element(sequence, "SQ", item(inside))
+
+
+def compressed(frame, *, end=SEQUENCE_END):
+    """Pixel data of one compressed frame."""
+    return element(PIXEL_DATA, "OB", encapsulated(frame) + end, length=0xFFFFFFFF)
+
+
+def everything():
+    """A file with all the oddities that leave something in its records: commands, icons, bits and bytes too many."""
+    command = element(0x00000100, "US", b"\1\0")
+    icons = icon(BYTES) + element(0x00880906, "ox", b"text") + icon(BYTES, b"no RLE", sequence=0x00891010)
+    pixels = PIXELS | np.uint16(0x8000)
+    data = element(PIXEL_DATA, "OW", pixels.tobytes() + b"more")
+    options = {"pixel_data": data, "behind": b"trailer", "photometric": b"monochrome2"}
+    return file(pixels, RLE, before=command, extra=icons, **options)

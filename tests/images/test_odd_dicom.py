@@ -1,0 +1,461 @@
+"""Oddities of DICOM files: read where one reading is left, with a warning; else refused with tag and place.
+
+Every row of ../shared/dicom/odd/cases.csv has a test, and the main kinds have invented twins, so that the suite shows
+them without those files.
+"""
+
+import csv
+import io
+import re
+import struct
+
+import numpy as np
+import pydicom
+import pytest
+from pydicom.encaps import encapsulate, generate_frames
+from pydicom.pixels import get_decoder
+from pydicom.uid import RLELossless
+from tests import image_files
+from tests.images import odd_dicom
+from tests.images.odd_dicom import BYTES, PIXEL_DATA, PIXELS, compressed, element, encapsulated, icon, implicit, item
+
+from medveil import images
+from medveil.errors import InputError, UnreadableInputError, UnsupportedInputError
+from medveil.images.loss import Loss
+
+PLACED = re.compile(r"\([0-9A-F]{4},[0-9A-F]{4}\) at byte \d+")
+
+
+def _elements(data):
+    """The elements of a file as they stand in it, read by pydicom: VR and value by tag, items as such lists."""
+    return _listed(pydicom.dcmread(io.BytesIO(data), force=True))
+
+
+def _listed(dataset):
+    found = {}
+    for one in dataset:
+        value = [_listed(inner) for inner in one.value] if one.VR == "SQ" else dataset.get_item(one.tag).value
+        found[int(one.tag)] = value
+    return {tag: value for tag, value in found.items() if tag & 0xFFFF}
+
+
+@pytest.fixture
+def opened(travel, write):
+    """The file of an image, opened by somebody with or without identity, at the exact tier or with a loss."""
+
+    def _file(image, *, identity, loss=None):
+        return write(travel(image, identity=identity), loss=loss)
+
+    return _file
+
+
+# ---- the files of cases.csv ----------------------------------------------------------------------------------------
+
+# file -> (what the warnings say, or the error; None: no warning)
+READ = {
+    "ge_private_implicit_bigendian_pixels.dcm": "big endian",
+    "icon_encapsulated.dcm": "comes back native",
+    "seqdelim_missing_eof.dcm": "end of items",
+    "seqdelim_zero_tail.dcm": None,
+    "command_group0000.dcm": "group 0000",
+    "vr_lowercase_ox.dcm": "none of DICOM's",
+    "vr_spaces.dcm": "none of DICOM's",
+    "implicit_el_inside_explicit.dcm": "without a VR",
+    "UN_undefined_implicit_inside.dcm": None,
+    "UN_undefined_explicit_inside.dcm": "unknown VR",
+    "trailing_text.dcm": "only with the kept file",
+    "trailing_nonzero_garbage.dcm": "only with the kept file",
+    "pixel_excess_nonzero.dcm": "longer than the header states",
+    "meta_no_tsyntax.dcm": "states no transfer syntax",
+    "photometric_lowercase.dcm": "capital letters",
+    "pixeldata_VR_UN.dcm": "unknown VR",
+    "overlay_in_bit12.dcm": "bits of the pixel cells",
+    "dup_sop_a.dcm": None,
+    "dup_sop_b_other_patient.dcm": None,
+    "charset_japanese.dcm": None,
+    "charset_none_cp1251_bytes.dcm": None,
+    "private_csa.dcm": None,
+    "no_meta_explicit.dcm": "states no transfer syntax",
+    "preamble_missing_DICM_at_0.dcm": None,
+    "ds_nan.dcm": None,
+}
+OTHER_PIXELS = {  # they hold another picture than grey.npy
+    "highbit15_stored12_lowbits.dcm": "bits of the pixel cells",
+    "signed12_padding_needs_bits.dcm": None,
+    "unsigned12_padding63536.dcm": "bits of the pixel cells",
+}
+REFUSED = {
+    "sq_vr_but_text.dcm": r"\(0040,0275\) at byte 836: .* not made of items",
+    "pixel_truncated_short.dcm": "shorter than the header states",
+    "file_truncated.dcm": r"\(7FE0,0010\) at byte 836: .* end of the file",
+    "bitsstored7_of_8.dcm": "7 bits stored in cells of 8",
+    "mask_8alloc_1stored.dcm": "1 bits stored in cells of 8",
+    "bit1_packed.dcm": "1 bits stored in cells of 1",
+    "alloc32.dcm": "32 bits stored in cells of 32",
+    "frames_3.dcm": "several frames",
+    "enhanced_one_frame.dcm": "enhanced",
+}
+
+
+@pytest.fixture(scope="module")
+def odd(shared):
+    folder = shared / "dicom" / "odd"
+    if not (folder / "cases.csv").is_file():
+        pytest.skip(f"needs the odd DICOM files in {folder}")
+    return folder
+
+
+def test_every_case_has_a_test(odd):
+    with (odd / "cases.csv").open() as table:
+        assert {row["file"] for row in csv.DictReader(table)} == {*READ, *OTHER_PIXELS, *REFUSED}
+
+
+@pytest.mark.parametrize("name", READ | OTHER_PIXELS)
+def test_a_case_that_is_read(odd, read, opened, name):
+    data = (odd / name).read_bytes()
+    image = read(data)
+    if name in READ:
+        assert np.array_equal(image.pixels, np.load(odd / "grey.npy"))
+    expected = (READ | OTHER_PIXELS)[name]
+    assert [expected in warning for warning in images.warnings(image)] == ([True] if expected else [])
+    whole, bare = opened(image, identity=True), opened(image, identity=False)
+    for file in (whole, bare):
+        assert np.array_equal(read(file).pixels, image.pixels)
+    _check_same_elements(name, data, whole)
+    for planted in (b"Test^Anna", b"T-1", b"hello", b"VENDOR", b"abcd"):
+        assert planted not in bare
+
+
+def _check_same_elements(name, data, whole):
+    """With exact and identity every element comes back, but for what the warning says."""
+    before, after = _elements(_understood_by_pydicom(name, data)), _elements(whole)
+    if name.startswith("seqdelim") or name == "icon_encapsulated.dcm":
+        before.pop(PIXEL_DATA, None), after.pop(PIXEL_DATA)  # compressed, comes back native
+    if name.startswith("ge_private"):
+        before[PIXEL_DATA] = np.frombuffer(before[PIXEL_DATA], ">u2").astype("<u2").tobytes()
+    if name.startswith("vr_"):
+        assert after.pop(0x00291010) == b"abcd"
+    if name == "icon_encapsulated.dcm":
+        (before_icon,), (native,) = before.pop(0x00880200), after.pop(0x00880200)
+        inside = pydicom.dcmread(io.BytesIO(data)).IconImageSequence[0]
+        before_icon[PIXEL_DATA] = _icon_pixels(inside).tobytes()
+        assert before_icon == native
+    assert before == after
+
+
+def _understood_by_pydicom(name, data):
+    """The file without the oddity that pydicom reads otherwise."""
+    if name.startswith("preamble"):
+        return bytes(128) + data
+    if name.startswith("trailing"):
+        return data[:19280]
+    if name == "seqdelim_missing_eof.dcm":
+        return data + odd_dicom.SEQUENCE_END
+    if name.startswith("vr_"):
+        at = data.index(b"\x29\x00\x10\x10")
+        return data[:at] + data[at + 16 :]
+    return data
+
+
+def _icon_pixels(icon):
+    """The pixels of an RLE compressed icon of bytes, by pydicom."""
+    frame = next(generate_frames(icon.PixelData, number_of_frames=1))
+    options = {"rows": icon.Rows, "columns": icon.Columns, "bits_allocated": 8, "bits_stored": 8}
+    options |= {"samples_per_pixel": 1, "photometric_interpretation": "MONOCHROME2", "pixel_representation": 0}
+    options |= {"number_of_frames": 1, "pixel_keyword": "PixelData"}
+    return get_decoder(RLELossless).as_array(encapsulate([frame]), index=0, decoding_plugin="pydicom", **options)[0]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_case_that_is_refused(odd, read, name):
+    with pytest.raises(InputError, match=REFUSED[name]):
+        read((odd / name).read_bytes())
+
+
+# ---- invented twins ------------------------------------------------------------------------------------------------
+
+PRIVATE = 0x00291010
+
+
+ICON = (np.indices((9, 11)).sum(axis=0) * 12).astype(np.uint8)
+# what is odd -> (the file, what the warning says, elements that come back with exact and identity)
+ODD = {
+    "big endian pixels": (odd_dicom.file(PIXELS.byteswap(), odd_dicom.GE_BIG_PIXELS), "big endian", {}),
+    "no end of items": (
+        odd_dicom.file(syntax=odd_dicom.RLE, pixel_data=compressed(odd_dicom.rle(PIXELS), end=b"")),
+        "end of items",
+        {},
+    ),
+    "half an end of items": (
+        odd_dicom.file(syntax=odd_dicom.RLE, pixel_data=compressed(odd_dicom.rle(PIXELS), end=b"\xfe\xff\xdd\xe0\0")),
+        "end of items",
+        {},
+    ),
+    "no end of a sequence behind the pixels": (
+        odd_dicom.file(behind=element(0x7FE11010, "SQ", item(b"", undefined=True), length=0xFFFFFFFF)),
+        "end of items",
+        {0x7FE11010: [{}]},
+    ),
+    "command": (
+        odd_dicom.file(before=element(0x00000002, "UI", b"1.2") + element(0x00000100, "US", b"\1\0")),
+        "group 0000",
+        {0x00000002: "1.2", 0x00000100: 1},
+    ),
+    "implicit command": (odd_dicom.file(before=implicit(0x00000100, b"\1\0")), "without a VR", {0x00000100: 1}),
+    "lower case VR": (odd_dicom.file(extra=element(PRIVATE, "ox", b"abcd")), "none of DICOM's", {PRIVATE: b"abcd"}),
+    "lower case VR, short": (odd_dicom.file(extra=element(PRIVATE, "lo", b"abcd")), "none of", {PRIVATE: b"abcd"}),
+    "blank VR": (odd_dicom.file(extra=element(PRIVATE, "  ", b"abcd")), "none of DICOM's", {PRIVATE: b"abcd"}),
+    "VR of zeros": (odd_dicom.file(extra=b"\x29\0\x10\x10\0\0\0\0\4\0\0\0abcd"), "none of", {PRIVATE: b"abcd"}),
+    "implicit inside": (odd_dicom.file(extra=implicit(0x00204000, b"hello ")), "without a VR", {0x00204000: "hello"}),
+    "explicit inside UN": (
+        odd_dicom.file(
+            extra=element(
+                0x20019000,
+                "UN",
+                item(element(0x00080016, "UI", b"1.2.3"), undefined=True) + odd_dicom.SEQUENCE_END,
+                length=0xFFFFFFFF,
+            )
+        ),
+        "unknown VR",
+        {0x20019000: [{0x00080016: "1.2.3"}]},
+    ),
+    "text behind": (odd_dicom.file(behind=b"VENDOR TRAILER v1.0 "), "kept file", {}),
+    "garbage behind": (odd_dicom.file(behind=b"\r\n"), "kept file", {}),
+    "text behind an implicit one": (
+        odd_dicom.file(syntax=odd_dicom.IMPLICIT, behind=b"the end of it"),
+        "kept file",
+        {},
+    ),
+    "more pixel data": (
+        odd_dicom.file(pixel_data=element(PIXEL_DATA, "OW", PIXELS.tobytes() + b"\0\1\2\3")),
+        "longer than",
+        {PIXEL_DATA: PIXELS.tobytes() + b"\0\1\2\3"},
+    ),
+    "no transfer syntax": (odd_dicom.file(syntax=""), "states no transfer syntax", {}),
+    "another transfer syntax": (
+        odd_dicom.file(pixel_data=element(PIXEL_DATA, "OW", PIXELS.tobytes())).replace(b"2.1\0", b"2.2\0", 1),
+        "not encoded as",
+        {},
+    ),
+    "lower case photometric": (
+        odd_dicom.file(photometric=b"monochrome2"),
+        "capital letters",
+        {0x00280004: "monochrome2"},
+    ),
+    "pixel data of unknown VR": (
+        odd_dicom.file(pixel_data=element(PIXEL_DATA, "UN", PIXELS.tobytes())),
+        "unknown VR",
+        {PIXEL_DATA: PIXELS.tobytes()},
+    ),
+    "pixels that are not compressed": (odd_dicom.file(syntax=odd_dicom.RLE), "not compressed", {}),
+    "bits above": (
+        odd_dicom.file(pixel_data=element(PIXEL_DATA, "OW", (PIXELS | 0x8000).tobytes())),
+        "bits of the pixel cells",
+        {PIXEL_DATA: (PIXELS | 0x8000).tobytes()},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_oddity_is_read_and_said(read, opened, kind):
+    data, warning, elements = ODD[kind]
+    image = read(data)
+    assert np.array_equal(image.pixels, PIXELS)
+    said = images.warnings(image)
+    assert any(warning in one for one in said)
+    assert len(said) == (2 if kind == "implicit command" else 1)
+    assert "Planted" not in " ".join(said)
+    for identity in (True, False):
+        assert np.array_equal(read(opened(image, identity=identity)).pixels, PIXELS)
+    whole = _elements(opened(image, identity=True))
+    assert {tag: whole[tag] for tag in elements} == elements
+    assert whole[0x00100010] == "Planted^Name"
+
+
+def test_commands_stay_out_without_identity(read, opened):
+    image = read(ODD["command"][0])
+    assert not [tag for tag in _elements(opened(image, identity=False)) if tag >> 16 == 0]
+
+
+def test_more_pixel_data_comes_back_with_exact_and_identity_only(read, opened):
+    image = read(ODD["more pixel data"][0])
+    loss = Loss(9.0, "TEST")
+    assert _elements(opened(image, identity=True, loss=loss))[PIXEL_DATA] == PIXELS.tobytes()
+    assert _elements(opened(image, identity=False))[PIXEL_DATA] == PIXELS.tobytes()
+
+
+REFUSALS = {
+    "text in a sequence": (odd_dicom.file(extra=element(0x00400275, "SQ", b"ABCDEF")), r"not made of items"),
+    "an element twice": (odd_dicom.file(extra=element(0x00100010, "PN", b"Other^Name")), "twice"),
+    "an item outside": (odd_dicom.file(extra=item(b"")), "where an element should stand"),
+    "beyond the file": (odd_dicom.file(extra=element(PRIVATE, "OB", b"abcd", length=9999)), "end of the file"),
+    "beyond its item": (
+        odd_dicom.file(extra=element(0x00400275, "SQ", item(element(PRIVATE, "OB", b"abcd", length=99)))),
+        "sequence or item",
+    ),
+    "no VR and no reading": (odd_dicom.file(extra=b"\x29\0\x10\x10\xff\xff\2\0ab"), "no VR"),
+    "cut inside the element behind": (odd_dicom.file(behind=element(0xFFFCFFFC, "OB", b"ab", length=90)), "end of the"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_what_is_refused_names_the_place(read, kind):
+    data, reason = REFUSALS[kind]
+    with pytest.raises(UnreadableInputError, match=reason) as caught:
+        read(data)
+    place = PLACED.match(str(caught.value))
+    assert place is not None
+    tag = int(place[0][1:5] + place[0][6:10], 16)
+    at = int(place[0].split()[-1])
+    assert data[at : at + 4] == struct.pack("<HH", tag >> 16, tag & 0xFFFF)
+    assert "Name" not in str(caught.value)
+
+
+# ---- transfer syntaxes ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("syntax", "named"),
+    [
+        ("1.2.840.10008.1.2.4.53", "JPEG Spectral Selection, Non-Hierarchical (Process 6 and 8)"),
+        ("1.2.840.10008.1.2.4.102", "MPEG-4 AVC/H.264 High Profile / Level 4.1"),
+        ("1.2.840.10008.1.2.8.1", "Deflated Image Frame Compression"),
+        ("1.2.840.10008.1.20", "Papyrus 3 Implicit VR Little Endian"),
+        ("1.3.46.670589.33.1.4.1", "1.3.46.670589.33.1.4.1"),
+    ],
+)
+def test_other_transfer_syntaxes_are_refused_by_name(read, syntax, named):
+    with pytest.raises(UnsupportedInputError) as caught:
+        read(odd_dicom.file(syntax=syntax))
+    assert named in str(caught.value)
+    assert syntax in str(caught.value)
+
+
+@pytest.mark.parametrize("syntax", ["Planted^Name", "1.2.Planted", "1.02.3", "1." * 40 + "1", "1..2"])
+def test_what_is_no_uid_is_not_printed(read, syntax):
+    with pytest.raises(UnreadableInputError) as caught:
+        read(odd_dicom.file(syntax=syntax))
+    assert syntax not in str(caught.value)
+
+
+def test_every_public_transfer_syntax_is_read_or_refused_by_name(read):
+    from pydicom._uid_dict import UID_dictionary
+
+    refused = 0
+    for uid, (name, kind, *_) in UID_dictionary.items():
+        if kind != "Transfer Syntax" or uid == "1.2.840.10008.1.2.1.99":  # this file is not deflated
+            continue
+        try:
+            assert np.array_equal(read(odd_dicom.file(syntax=uid)).pixels, PIXELS)
+        except UnsupportedInputError as error:
+            refused += 1
+            said = str(error)
+            assert (uid in said, name in said) == (True, True)
+    assert refused > 30
+
+
+def test_big_endian_pixels_of_bytes_have_two_readings(read):
+    with pytest.raises(UnsupportedInputError, match=r"1\.2\.840\.113619\.5\.2"):
+        read(odd_dicom.file(BYTES, odd_dicom.GE_BIG_PIXELS))
+
+
+def test_uncompressed_pixels_in_fragments(read):
+    data = compressed(PIXELS.tobytes())
+    image = read(odd_dicom.file(syntax="1.2.840.10008.1.2.1.98", pixel_data=data))
+    assert np.array_equal(image.pixels, PIXELS)
+    assert images.warnings(image) == []
+
+
+@pytest.mark.parametrize("syntax", [odd_dicom.EXPLICIT, ""])
+def test_compressed_pixels_without_a_compressed_transfer_syntax(read, syntax):
+    with pytest.raises(UnreadableInputError, match="transfer syntax"):
+        read(odd_dicom.file(syntax=syntax, pixel_data=compressed(odd_dicom.rle(PIXELS))))
+
+
+# ---- padding of compressed frames ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("padding", [b" ", b"\0", b"\0\0\0", b"  ", b"\xff", b"\r\n"])
+def test_a_jpeg_frame_may_be_padded(read, padding):
+    pixels = np.full((16, 16), 77, np.uint8)
+    frame = image_files.jpeg(pixels, quality=95)
+    image = read(odd_dicom.file(pixels, odd_dicom.JPEG, pixel_data=compressed(frame + padding)))
+    assert np.array_equal(image.pixels, read(frame).pixels)
+
+
+@pytest.mark.parametrize("padding", [b" ", b"\0", b"  "])
+@pytest.mark.parametrize("name", ["JPEGLSLossless", "JPEG2000Lossless", "RLELossless"])
+def test_other_frames_may_be_padded(read, smooth, padding, name):
+    syntax, pixels = getattr(pydicom.uid, name), smooth(12)
+    data = image_files.dicom(pixels, syntax, bits_stored=12)
+    frame = next(generate_frames(pydicom.dcmread(io.BytesIO(data)).PixelData, number_of_frames=1))
+    padded = odd_dicom.file(pixels, str(syntax), pixel_data=compressed(frame + padding))
+    assert np.array_equal(read(padded).pixels, pixels)
+
+
+def test_a_jpeg_frame_without_its_end_or_with_another_behind(read):
+    frame = image_files.jpeg(BYTES)
+    for broken, error in ((frame[:-2], UnreadableInputError), (frame + frame, UnsupportedInputError)):
+        with pytest.raises(error, match="compressed picture"):
+            read(odd_dicom.file(BYTES, odd_dicom.JPEG, pixel_data=compressed(broken)))
+
+
+# ---- compressed pictures inside sequences --------------------------------------------------------------------------
+
+
+def _with_icon(*icons):
+    return odd_dicom.file(syntax=odd_dicom.RLE, extra=b"".join(icons), pixel_data=compressed(odd_dicom.rle(PIXELS)))
+
+
+def test_a_compressed_icon_comes_back_native(read, opened):
+    image = read(_with_icon(icon(ICON)))
+    (warning,) = images.warnings(image)
+    assert warning.startswith("(0088,0200) Icon Image Sequence: ")
+    (native,) = _elements(opened(image, identity=True))[0x00880200]
+    assert native[PIXEL_DATA] == ICON.tobytes() + b"\0"
+    assert (native[0x00280010], native[0x00280011]) == ICON.shape
+    assert 0x00880200 not in _elements(opened(image, identity=False))
+
+
+def test_an_icon_that_cannot_be_decoded_is_sealed_and_named(read, opened):
+    image = read(_with_icon(icon(ICON, frame=b"no RLE at all " * 9)))
+    (warning,) = images.warnings(image)
+    assert "(0088,0200)" in warning
+    assert "sealed under identity" in warning
+    whole = opened(image, identity=True)
+    assert 0x00880200 not in _elements(whole)
+    assert b"no RLE at all" in image.source.identity_record
+    assert b"no RLE at all" not in image.source.pixel_record
+    assert np.array_equal(read(whole).pixels, PIXELS)
+
+
+def test_one_item_of_several_that_cannot_be_decoded(read, opened):
+    """Deeper inside: the sound item and what stands beside it come back."""
+    good, bad = icon(ICON)[12:], icon(ICON, frame=b"bad")[12:]
+    inner = element(0x00080016, "UI", b"1.2.3") + element(0x00880200, "SQ", good + bad)
+    image = read(_with_icon(element(0x00081140, "SQ", item(inner))))
+    assert len(images.warnings(image)) == 2
+    (outer,) = _elements(opened(image, identity=True))[0x00081140]
+    assert outer[0x00080016] == "1.2.3"
+    assert [one[PIXEL_DATA][:99] for one in outer[0x00880200]] == [ICON.tobytes()]
+
+
+def test_a_compressed_value_that_is_no_pixel_data(read, opened):
+    value = element(PRIVATE, "OB", encapsulated(b"secret") + odd_dicom.SEQUENCE_END, length=0xFFFFFFFF)
+    image = read(odd_dicom.file(extra=value))
+    (warning,) = images.warnings(image)
+    assert "(0029,1010)" in warning
+    assert b"secret" in image.source.identity_record
+    assert np.array_equal(read(opened(image, identity=True)).pixels, PIXELS)
+
+
+def test_icons_are_decoded_with_bounded_effort(read):
+    """Hundreds of icons, or one that claims to be huge: sealed and named, in no time."""
+    from medveil.images.dicom import compressed as decoders
+
+    calls = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoders, "_by_pydicom", lambda *_: calls.append(1) or np.zeros((9, 11), np.uint8))
+        image = read(odd_dicom.file(syntax=odd_dicom.RLE, extra=element(0x00880200, "SQ", icon(ICON)[12:] * 300)))
+    assert len(calls) == 16
+    assert any("sealed under identity" in warning for warning in images.warnings(image))
