@@ -17,7 +17,8 @@ from medveil.images.dicom import records as dicom_records
 from medveil.images.image import FileKind, Image
 from medveil.images.loss import Loss
 
-_OF_THE_FILE = frozenset(["meta", "word", "compressed"])  # DICOM: file meta information, VR of the pixels, encapsulated
+# DICOM: file meta information, VR of the pixel data, whether it is encapsulated, pictures that no other file may hold.
+_OF_THE_FILE = frozenset(["meta", "word", "compressed", "undecoded"])
 
 
 def read(path: str | os.PathLike[str]) -> Image:
