@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 
 import pytest
+from tests import campaign_summary
 from tests.releases import crash_scenes
 from tests.releases.crash_scenes import Cast, Tally, fill, interrupt, kill, kill_again, look, recorded
 from tests.releases.crashing import Disk, put_tree, tree_of, watched
@@ -63,17 +64,32 @@ def test_killed_twice(stage, disks, name):
     assert tally.problems == []
 
 
+@pytest.fixture(scope="module")
+def summary():
+    """What the whole of it came to, by command; written to build/crash_safety.json when all have run."""
+    found = {}
+    yield found
+    if found:
+        cases = sum(one["cases"][kind] for one in found.values() for kind in one["cases"])
+        problems = sum(len(one["problems"]) for one in found.values())
+        campaign_summary.write("crash_safety", {"cases": cases, "problems": problems, "commands": found})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
-def test_everything_that_can_happen_at_any_step(stage, disks, name):
+def test_everything_that_can_happen_at_any_step(stage, disks, name, summary):
     cast, scenes = stage
-    steps, tally = range(len(disks[name].steps)), Tally()
-    kill(cast, scenes[name], disks[name].images, tally)
-    interrupt(cast, scenes[name], steps, tally)
-    fill(cast, scenes[name], steps, tally, for_good=True)
-    fill(cast, scenes[name], steps, tally, for_good=False)
-    kill_again(cast, scenes[name], disks[name].images[::8], 6, tally)
-    assert tally.problems == []
+    scene, images, steps = scenes[name], disks[name].images, range(len(disks[name].steps))
+    tallies = {kind: Tally() for kind in ("killed", "interrupted", "disk full", "one refusal", "killed twice")}
+    kill(cast, scene, images, tallies["killed"])
+    interrupt(cast, scene, steps, tallies["interrupted"])
+    fill(cast, scene, steps, tallies["disk full"], for_good=True)
+    fill(cast, scene, steps, tallies["one refusal"], for_good=False)
+    kill_again(cast, scene, images[::8], 6, tallies["killed twice"])
+    problems = [problem for tally in tallies.values() for problem in tally.problems]
+    cases = {kind: tally.cases for kind, tally in tallies.items()}
+    summary[name] = {"file-system steps": len(steps), "cases": cases, "problems": problems}
+    assert problems == []
 
 
 @pytest.mark.parametrize("killed", ["add", "rotate"])

@@ -7,11 +7,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from tests.fuzz import cast
+from tests.fuzz.codes import _bytes, _integer
+from tests.fuzz.containers import split
+from tests.fuzz.target import Bound, Target
 
-from benchmarks.fuzz import cast
-from benchmarks.fuzz.codes import _bytes, _integer
-from benchmarks.fuzz.containers import split
-from benchmarks.fuzz.target import Bound, Target
 from medveil import images
 from medveil.codecs.code import Bucket
 from medveil.errors import IntegrityError

@@ -6,10 +6,10 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from tests.fuzz import cast
+from tests.fuzz.containers import split
+from tests.fuzz.target import Bound, Target
 
-from benchmarks.fuzz import cast
-from benchmarks.fuzz.containers import split
-from benchmarks.fuzz.target import Bound, Target
 from medveil.codecs import dc_plane, entropy, exact
 from medveil.codecs.code import Bucket, CodeMap, MapShape, Profile, SparseCode
 from medveil.codecs.lapped_tables import FREE_THRESHOLDS

@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz import cast
-from benchmarks.fuzz.containers import split
-from benchmarks.fuzz.target import Bound, Target
+from tests.fuzz import cast
+from tests.fuzz.containers import split
+from tests.fuzz.target import Bound, Target
+
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.keys import agefile, bech32, hybrid, passphrases

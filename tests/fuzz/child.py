@@ -57,7 +57,7 @@ def _atheris() -> Any:
 
 
 def _target(name: str) -> Any:
-    from benchmarks.fuzz.targets import TARGETS
+    from tests.fuzz.targets import TARGETS
 
     return next(target for target in TARGETS if target.name == name)
 
@@ -83,7 +83,8 @@ class Session:
 
     def run(self, data: bytes) -> bool:
         """Whether the reader took or refused the input as it should. Ends the process when the time is used up."""
-        from benchmarks.fuzz.target import Bound
+        from tests.fuzz.target import Bound
+
         from medveil.errors import MedveilError
 
         if not self.baseline:
@@ -147,7 +148,7 @@ class Session:
 
 
 def _guided(atheris: Any, session: Session, corpus: Path, seed: int) -> None:
-    from benchmarks.fuzz.mutation import mutate_record
+    from tests.fuzz.mutation import mutate_record
 
     def change(data: bytes, longest: int, draw: random.Random) -> bytes:
         return bytes(atheris.Mutate(data, max(1, longest)))
@@ -168,7 +169,7 @@ def _guided(atheris: Any, session: Session, corpus: Path, seed: int) -> None:
 
 
 def _mutate_at_random(session: Session, corpus: Path, seed: int) -> None:
-    from benchmarks.fuzz.mutation import mutate_record, random_bytes
+    from tests.fuzz.mutation import mutate_record, random_bytes
 
     draw = random.Random(seed)
     inputs = [path.read_bytes() for path in sorted(corpus.iterdir())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -47,3 +48,7 @@ class Target:
     share: float = 1.0
     longest: int = 1 << 16
     seconds: float = 10.0
+
+    @property
+    def file_name(self) -> str:
+        return re.sub(r"[^a-zA-Z0-9]+", "-", self.name)

@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fuzz import cast
-from benchmarks.fuzz.target import Bound, Target
+from tests.fuzz import cast
+from tests.fuzz.target import Bound, Target
+
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.files.names import safe_relative

@@ -14,10 +14,10 @@ from typing import Any
 
 import cbor2
 import numpy as np
+from tests.fuzz import cast
+from tests.fuzz.child import _forget_peak, _peak, _resident
+from tests.fuzz.target import MIB, Bound
 
-from benchmarks.fuzz import cast
-from benchmarks.fuzz.child import _forget_peak, _peak, _resident
-from benchmarks.fuzz.target import MIB, Bound
 from medveil import images
 from medveil.codecs import entropy, exact, jpegls, residual
 from medveil.codecs.code import Bucket, CodeMap, SparseCode

@@ -1,1 +1,0 @@
-"""Fuzzing of everything that reads bytes of a release or of a key; `python -m benchmarks.fuzzing` runs it."""
