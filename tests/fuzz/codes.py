@@ -6,11 +6,12 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from tests.fuzz import cast
 from tests.fuzz.containers import split
 from tests.fuzz.target import Bound, Target
 
-from medveil.codecs import dc_plane, entropy, exact
+from medveil.codecs import dc_plane, entropy, exact, residual
 from medveil.codecs.code import Bucket, CodeMap, MapShape, Profile, SparseCode
 from medveil.codecs.lapped_tables import FREE_THRESHOLDS
 from medveil.codecs.padding_mask import find_padding, read_padding, write_padding
@@ -25,7 +26,7 @@ from medveil.protection.keystream import Keystream
 from medveil.releases.unpacking import max_cells
 
 _SMALL = Bucket(64, 64)
-_KEY = cast.key("section")
+_KEY, _OTHER = cast.key("section"), cast.key("other section")
 _SHAPES = ((10, 3), (64, 0), (64, 64), (1000, 40), (300, 290), (5000, 7), (1 << 20, 11))
 _LEVELS = tuple(MapShape(cells, min(ones, 60)) for cells, ones in _SHAPES)
 
@@ -142,7 +143,13 @@ def _sealed(data: bytes, bound: Bound) -> None:
         public = sealing.PublicCode.from_bytes(
             sealing.PublicCode(tuple(maps), masked).to_bytes(composition), composition
         )
-    _pixels(sealing.unseal(public, composition, _KEY), profile, _SMALL, None)
+    code = sealing.unseal(public, composition, _KEY)
+    anew = sealing.unseal(sealing.reseal(public, composition, _KEY, _OTHER), composition, _OTHER)
+    if anew.side != code.side or any(
+        list(a.levels) != list(b.levels) for a, b in zip(anew.maps, code.maps, strict=True)
+    ):
+        raise AssertionError("a code that is sealed anew does not open to what it was")
+    _pixels(code, profile, _SMALL, None)
 
 
 def _pixels(code: SparseCode, profile: Profile, bucket: Bucket, base: SparseCode | None) -> None:
@@ -312,6 +319,8 @@ def _exact_seeds(method: exact.Method) -> list[bytes]:
             pixels = ((base.astype(np.int64) - low) // gap * gap + low).astype(base.dtype)
             pixels[3:5, 2:9] = low
             data = exact.encode_exact(pixels, base, bits)
+            if method is exact.Method.RESIDUAL:
+                found += [_residual_seed(kind, size, each) for each in (pixels, _few_values(base, bits))]
             if method is exact.Method.JPEG_LS:
                 from medveil.codecs import jpegls
 
@@ -320,6 +329,18 @@ def _exact_seeds(method: exact.Method) -> list[bytes]:
                 data = bytes([method]) + (alone or b"")
             found.append(canonical.dumps([kind, size, data[1:]]))
     return found
+
+
+def _few_values(base: NDArray[np.generic], bits: int) -> NDArray[np.generic]:
+    """Pixels of so few values that a section begins with a map of those in use."""
+    low, step = int(base.min()), 40 if bits > 8 else 9
+    few: NDArray[np.generic] = (low + step * (np.arange(base.size).reshape(base.shape) % 5)).astype(base.dtype)
+    return few
+
+
+def _residual_seed(kind: int, size: int, pixels: NDArray[np.generic]) -> bytes:
+    base, bits = _base(kind, size), _KINDS[kind][1]
+    return canonical.dumps([kind, size, residual.encode(pixels, base, exact._value_range(base.dtype, bits))])
 
 
 def _exact(data: bytes, bound: Bound, method: exact.Method) -> None:

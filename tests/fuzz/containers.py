@@ -204,6 +204,9 @@ def _grant(data: bytes, bound: Bound) -> None:
     if filler is not None:
         body = canonical.dumps([body, cast.OWNER.sign(grants.CONTEXT, body), filler])
     found = grants.open_grant(b"", _Unwrapped(body), [cast.OWNER.recipient.verify_key])
+    sealed = grants.seal_grant(found, cast.READER.recipient, cast.OWNER)
+    if grants.open_grant(sealed, cast.READER, [cast.OWNER.recipient.verify_key]) != found:
+        raise AssertionError("a grant that is sealed again does not open to what it was")
     bare = manifest.parse(_manifest_seeds()[0])
     access = _access(Path("/nowhere"), bare, [found])
     for section in Section:

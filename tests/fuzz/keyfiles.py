@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -16,7 +17,8 @@ from tests.fuzz.target import Bound, Target
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.keys import agefile, bech32, hybrid, passphrases
-from medveil.keys.openers import load_opener
+from medveil.keys.keyfiles import MAX_KEY_FILE
+from medveil.keys.openers import load_identity, load_opener
 from medveil.keys.recipients import SELF_CONTEXT, Recipient
 from medveil.keys.wrapping import wrap
 
@@ -31,7 +33,7 @@ def _private_keys() -> list[bytes]:
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
-    from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+    from cryptography.hazmat.primitives.asymmetric import ed25519
     from cryptography.hazmat.primitives.serialization import (
         BestAvailableEncryption,
         Encoding,
@@ -39,7 +41,7 @@ def _private_keys() -> list[bytes]:
         PrivateFormat,
     )
 
-    small, large = ed25519.Ed25519PrivateKey.from_private_bytes(cast.key("ssh")), rsa.generate_private_key(65537, 3072)
+    small, large = ed25519.Ed25519PrivateKey.from_private_bytes(cast.key("ssh")), _large()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Ada")])
     start = datetime.datetime(2026, 1, 1)
     certificate = x509.CertificateBuilder(name, name, large.public_key(), 7, start, start.replace(year=2040))
@@ -70,7 +72,33 @@ def _key_file_seeds() -> list[bytes]:
     armor = base64.encodebytes(locked).decode().replace("\n", "")
     lines = "\n".join(armor[i : i + 64] for i in range(0, len(armor), 64))
     armored = f"-----BEGIN AGE ENCRYPTED FILE-----\n{lines}\n-----END AGE ENCRYPTED FILE-----\n".encode()
-    return [*texts, locked, armored, *_private_keys()]
+    short = bech32.encode(b"x" * 31, hybrid.SECRET_PREFIX).upper().encode()
+    costly = b"age-encryption.org/v1\n-> scrypt AAAAAAAAAAAAAAAAAAAAAA 30\n" + b"A" * 43 + b"\n--- " + b"A" * 43 + b"\n"
+    spelled = armored.replace(b"=\n-----END", b"\n-----END").replace(b"-----BEGIN AGE", b"\n-----BEGIN AGE")
+    without = _private_keys()[2].partition(b"-----BEGIN CERTIFICATE")[0]
+    return [
+        *texts,
+        locked,
+        armored,
+        spelled,
+        short,
+        costly,
+        without,
+        b"x" * (MAX_KEY_FILE + 1),
+        _rounds(),
+        *_private_keys(),
+    ]
+
+
+def _rounds() -> bytes:
+    """An ssh key under a passphrase that asks for more rounds of bcrypt than are allowed."""
+    head, body, end = _private_keys()[3].partition(b"-----BEGIN OPENSSH PRIVATE KEY-----\n")[2].partition(b"-----END")
+    raw = bytearray(base64.b64decode(b"".join(head.split())))
+    at = raw.index(b"bcrypt") + 6
+    length = int.from_bytes(raw[at : at + 4], "big")
+    raw[at + length : at + 4 + length] = (100_000).to_bytes(4, "big")
+    lines = base64.encodebytes(bytes(raw))
+    return b"-----BEGIN OPENSSH PRIVATE KEY-----\n" + lines + body + end
 
 
 def _key_file(data: bytes, bound: Bound) -> None:
@@ -80,8 +108,9 @@ def _key_file(data: bytes, bound: Bound) -> None:
     try:
         os.write(handle, data)
         os.close(handle)
-        opener = load_opener(Path(name), ask=lambda: _PASSPHRASE)
+        opener = load_opener(Path(name), ask=lambda: _PASSPHRASE if data[-1:] != b"#" else "short")
         _ = opener.fingerprint, opener.recipient.digest
+        load_identity(Path(name), ask=lambda: _PASSPHRASE)
     finally:
         os.unlink(name)
 
@@ -100,7 +129,50 @@ def _public_seeds() -> list[bytes]:
     ]
     pem = _private_keys()[-1]
     der = base64.b64encode(base64.b64decode(b"".join(pem.splitlines()[1:-1])))
-    return [*signed, *ssh, pem, b"x509:" + der]
+    return [*signed, *ssh, pem, b"x509:" + der, pem + pem, b"x" * (MAX_KEY_FILE + 1), *_refused_keys()]
+
+
+@cache
+def _refused_keys() -> list[bytes]:
+    """Public keys that are sound and not for this: of another kind, too short, for signing only, of another day."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    curve, short, good = ec.generate_private_key(ec.SECP256R1()), rsa.generate_private_key(65537, 1024), _large()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Ada")])
+    start = datetime.datetime(2026, 1, 1)
+
+    def certificate(key: Any, year: int = 2026, *, signs_only: bool = False) -> bytes:
+        begun = start.replace(year=year)
+        made = x509.CertificateBuilder(name, name, key.public_key(), 7, begun, begun.replace(year=year + 10))
+        if signs_only:
+            bits = dict.fromkeys(
+                ("key_encipherment", "content_commitment", "data_encipherment", "key_agreement", "key_cert_sign",
+                 "crl_sign", "encipher_only", "decipher_only"), False,
+            )  # fmt: skip
+            made = made.add_extension(x509.KeyUsage(digital_signature=True, **bits), critical=True)
+        return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
+    ssh = [key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) for key in (curve, short)]
+    age = [bech32.encode(raw, prefix).encode() for raw, prefix in (
+        (b"x" * 31, "age"), (b"x" * 32, "ag"), (b"x" * 10, hybrid.RECIPIENT_PREFIX), (b"x" * 30, "age"),
+    )]  # fmt: skip
+    spare = cast.READER.recipient.text.replace("age1", "age1q", 1).encode()
+    signing = certificate(good, signs_only=True)
+    verify = cast.READER.recipient.text.encode() + b"\n# medveil verify key: " + b"A" * 20
+    return [*ssh, *age, spare, verify, certificate(curve), certificate(short), certificate(good, 1990),
+            certificate(good, 2090), signing, cast.READER.to_text().encode()]  # fmt: skip
+
+
+@cache
+def _large() -> Any:
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    return rsa.generate_private_key(65537, 3072)
 
 
 def _public(data: bytes, bound: Bound) -> None:
@@ -127,8 +199,12 @@ def _wrapped_seeds() -> list[bytes]:
     parts = [
         [2, [["mlkem768x25519"], _FILE_KEY, payload, b""]],
         [2, [["mlkem768x25519"], _FILE_KEY, nonce + b"x", b"more"]],
+        [2, [["mlkem768x25519"], _FILE_KEY[:9], payload, b""]],
+        [2, [["mlkem768x25519"], _FILE_KEY, nonce[:9], b""]],
     ]
-    chunks = [[3, [nonce, [b"a" * 65536, b"b" * 10]]], [3, [nonce, [b""]]]]
+    chunks = [[3, [nonce, [b"a" * 65536, b"b" * 10]]], [3, [nonce, [b""]]], [3, [nonce, [b"a" * 65536, b""]]]]
+    files.append([0, files[0][1].replace(b"age-encryption.org/v1", b"age-encryption.org/v2")])
+    files.append([1, re.sub(rb"(\n--- .{42}).", rb"\1B", files[1][1], count=1)])
     return [canonical.dumps(each) for each in (*files, *parts, *chunks)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -17,12 +18,15 @@ from medveil.codecs.code import Bucket
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.images.image import FileKind, Image
-from medveil.keys.tiers import Section, Tier
+from medveil.keys.tiers import EpochKeys, KeyRing, Section, Tier
 from medveil.protection import padding
 from medveil.protection.encrypting import TAG_BYTES, encrypt
 from medveil.releases import unpacking
 from medveil.releases.package import Package, PackageHeader, parse_header
 from medveil.releases.packing import entry_of
+
+_FEWER, _FOREIGN = 2, 3  # in place of a depth: an entry with fewer commitments than sections, another owner's keys
+_OTHER_RING = KeyRing.whole({0: EpochKeys(Tier.EXACT, cast.key("others"), cast.key("others"))})
 
 
 def _package_seeds(protection: str) -> list[bytes]:
@@ -32,7 +36,8 @@ def _package_seeds(protection: str) -> list[bytes]:
         sides = [head.bucket.height, head.bucket.width]
         found.append(canonical.dumps([sides, profile.deep, 0, cast.contents(package), head.package + head.salt]))
     one = canonical.loads(found[0], what="seed", limit=1 << 24)
-    return [*found, *(canonical.dumps([*one[:2], lowered, *one[3:]]) for lowered in (1, 2))]
+    wrong = (canonical.dumps([one[0], deep, *one[2:]]) for deep in (_FEWER, _FOREIGN))
+    return [*found, *(canonical.dumps([*one[:2], lowered, *one[3:]]) for lowered in (1, 2)), *wrong]
 
 
 def _package(data: bytes, bound: Bound, protection: str) -> None:
@@ -46,7 +51,10 @@ def _package(data: bytes, bound: Bound, protection: str) -> None:
     package = _sealed(sections, bucket, protection, _bytes(place).ljust(32, b"\0")[:32])
     ring = cast.RING.lowered(list(Tier)[-_integer(lowered, 0, 2)])
     profile = cast.DEEP if deep == 1 else cast.PROFILE
-    unpacking.check_commitments(package, entry_of(package, cast.RING), ring)
+    entry = entry_of(package, cast.RING)
+    if deep == _FEWER:
+        entry = dataclasses.replace(entry, commitments=entry.commitments[:-1])
+    unpacking.check_commitments(package, entry, _OTHER_RING if deep == _FOREIGN else ring)
     if Section.ATTACHMENT in package.sections:
         unpacking.open_identity(package, ring)
         return
