@@ -9,6 +9,11 @@ import pytest
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
+# Before anything imports numpy or torch: pictures are small here, and several threads a worker wait for each other
+# longer than they work (tests/attacks/test_controls.py beside other load: 15 CPU seconds with two threads, 3 with one).
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
