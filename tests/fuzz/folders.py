@@ -135,7 +135,7 @@ def _use(folder: Path) -> None:
     _ = found.pending, found.files(), found.leftovers(), found.ledger.owners
     with contextlib.suppress(MedveilError):
         book = OwnerBook.read(found.ledger, found.manifest, _KEY)
-        _ = owners_of(book.grants), book.uid_key(cast.READER.recipient, Tier.PREVIEW), book.notes().to_bytes()
+        _ = owners_of(book.grants), [book.uid_key(note) for note in book.grants], book.notes().to_bytes()
         staging = folder.parent / "staging"
         staging.mkdir()
         book.save_draft(staging, cast.OWNER)
