@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -77,24 +78,33 @@ def find_access(folder: Path, ledger: Ledger, manifest: Manifest, opener: Opener
 def _access(folder: Path, manifest: Manifest, grants: list[Grant]) -> Access:
     """The keys of all grants together: of the whole release, and of packages that others open better."""
     grants = sorted(grants, key=lambda grant: (not grant.is_whole, grant.keys.tier.rank))
+    ring = ring_of(grants, dict(manifest.links))
+    ring = replace(ring, dictionary=read_dictionary(folder, manifest, ring))
+    return Access(ring, grants[0].uid_key, grants[0].owner_key, grants[0].until)
+
+
+def ring_of(grants: Sequence[Grant], links: Mapping[int, tuple[bytes, ...]]) -> KeyRing:
+    """The keys of grants, the best of the whole release first; without the release's dictionary.
+
+    Args:
+        grants: one or more, of one release.
+        links: the manifest's links from the keys of an epoch to those of the one before it.
+    """
     first, sections = grants[0], {place: key for grant in grants for place, key in grant.sections.items()}
-    ring = KeyRing(
+    return KeyRing(
         min((grant.keys.tier for grant in grants), key=lambda tier: tier.rank),
         bool(first.keys.identity_key) or any(section.needs_identity for _, section in sections),
-        _epochs(first, manifest) if first.is_whole else {},
+        _epochs(first, links) if first.is_whole else {},
         sections,
         {name: key for grant in grants for name, key in grant.shared.items()},
     )
-    ring = replace(ring, dictionary=read_dictionary(folder, manifest, ring))
-    return Access(ring, first.uid_key, first.owner_key, first.until)
 
 
-def _epochs(grant: Grant, manifest: Manifest) -> dict[int, EpochKeys]:
-    """Keys of the grant's epoch and, along the manifest's links, of those before it."""
-    epochs, links = {grant.epoch: grant.keys}, dict(manifest.links)
-    epoch = grant.epoch
+def _epochs(grant: Grant, links: Mapping[int, tuple[bytes, ...]]) -> dict[int, EpochKeys]:
+    """Keys of the grant's epoch and, along the links, of those before it."""
+    epochs, epoch = {grant.epoch: grant.keys}, grant.epoch
     while epoch in links:
-        epochs[epoch - 1] = follow_link(epochs[epoch], links[epoch], manifest.release, epoch)
+        epochs[epoch - 1] = follow_link(epochs[epoch], links[epoch], grant.release, epoch)
         epoch -= 1
     return epochs
 

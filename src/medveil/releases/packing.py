@@ -1,23 +1,40 @@
-"""One image to one package: the road image -> codes -> protected codes -> sections. The way back is `unpacking`."""
+"""One image to one package: the road image -> codes -> protected codes -> sections. The way back is `unpacking`.
+
+A package is given out only after it was opened again from its bytes, as every kind of recipient opens it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
-from medveil.errors import IntegrityError, UnsupportedInputError
+from medveil.errors import IntegrityError, MedveilError, UnsupportedInputError
 from medveil.files import canonical
 from medveil.images.image import Image
-from medveil.keys.tiers import SALT_BYTES, KeyRing, Section, Tier
+from medveil.keys.grants import Grant, open_grant, seal_grant
+from medveil.keys.identity import Identity
+from medveil.keys.tiers import KEY_BYTES, SALT_BYTES, KeyRing, Section, Tier
+from medveil.releases.access import Access, ring_of
 from medveil.releases.identity import Origin, pack_identity
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package, PackageHeader
-from medveil.releases.unpacking import MAX_FILE, composition_of, exact_base, open_codes, open_identity
+from medveil.releases.unpacking import (
+    MAX_FILE,
+    Attachment,
+    Decode,
+    Opened,
+    PackageReader,
+    composition_of,
+    exact_base,
+    file_of,
+)
 
 
 @dataclass(frozen=True)
@@ -89,8 +106,8 @@ def pack_image(
 ) -> tuple[Package, Fidelity]:
     """Code, protect and seal one image under a fresh package id and salt.
 
-    The package is opened again and compared before it is given out, so that one that does not open is never written;
-    meanwhile a second thread decodes the code, which gives the fidelity.
+    The package is opened again as recipients open it and compared before it is given out. The code is decoded once, by
+    a second thread: that gives the fidelity, the base of the exact section, and what a package of that code opens to.
 
     Args:
         image: what is packed.
@@ -98,9 +115,10 @@ def pack_image(
         plan: settings and keys of the release.
         codec: the codec of the plan's profile.
         file: the very file, where the plan keeps it.
-    """
-    from concurrent.futures import ThreadPoolExecutor
 
+    Raises:
+        IntegrityError: what was sealed does not open to what was put in.
+    """
     bucket = Bucket.of(image.pixels.shape[0], image.pixels.shape[1])
     codes = _encode(image, bucket, plan, codec)
     records = _records(image, origin, plan, file)
@@ -112,7 +130,7 @@ def pack_image(
             base = exact_base(decoding.result(), codes.preview, plan.profile, bucket, codec)
             records[Section.EXACT] = encode_exact(image.pixels, base, image.bits_stored)
         package = _assemble(codes, records, bucket, plan, codec)
-        _check_opens(package, codes, records, origin, plan, codec)
+        _Trial(image, origin, records, codes, decoding, plan).check(package, codec)
         return package, fidelity(image, decoding.result())
 
 
@@ -139,20 +157,151 @@ def _records(image: Image, origin: Origin, plan: PackingPlan, file: bytes) -> di
     return found | {Section.FILE: file} if plan.keep_file else found
 
 
-def _check_opens(
-    package: Package, codes: _Codes, records: dict[Section, bytes], origin: Origin, plan: PackingPlan, codec: Codec
-) -> None:
-    """Raise IntegrityError unless the package opens to what was put in."""
-    back = open_codes(package, plan.ring, plan.profile, plan.protection, codec)
-    same = _equal(codes.main, back.main) and _equal(codes.preview, back.preview)
-    same = same and all(
-        back.record(section) == record for section, record in records.items() if section is not Section.IDENTITY
+@dataclass(frozen=True)
+class _Trial:
+    """What was put into a package, and has to come out.
+
+    Attributes:
+        image, origin: what was packed, and where it came from.
+        records: contents of the sections beside the codes.
+        codes: the codes.
+        decoding: pixels of the diagnostic code, which the encoder's own decoding gives.
+        plan: as in `pack_image`.
+    """
+
+    image: Image
+    origin: Origin
+    records: dict[Section, bytes] = field(repr=False)
+    codes: _Codes
+    decoding: Future[NDArray[np.generic]]
+    plan: PackingPlan
+
+    def check(self, package: Package, codec: Codec) -> None:
+        """Open the package's bytes as recipients of every tier, with and without identity, and compare.
+
+        Raises:
+            IntegrityError: it does not open, or to something else.
+        """
+        plan = self.plan
+        package = Package.from_bytes(package.to_bytes())
+        reader = PackageReader(
+            package, plan.profile, plan.protection, codec, self._decode(codec, package.header.bucket)
+        )
+        entry = entry_of(package, plan.ring)
+        for access in recipients(plan.ring, plan.release, plan.epoch, plan.tiers):
+            try:
+                opened = reader.open(entry, access.ring)
+                if opened is None or not isinstance(opened.content, Image) or opened.tier is not access.ring.tier:
+                    raise IntegrityError("it is no image of that tier")
+                self._compare(opened, opened.content, reader, access)
+            except (MedveilError, ArithmeticError, ValueError, TypeError, LookupError) as error:
+                raise unopened(access.ring, error) from None
+
+    def _decode(self, codec: Codec, bucket: Bucket) -> Decode:
+        """Pixels of a code from a package, which must be the one that was put in; the diagnostic one is decoded."""
+        from medveil.codecs.preview import preview_codec, preview_profile
+
+        def decode(section: Section, code: SparseCode, base: SparseCode | None) -> NDArray[np.generic]:
+            preview = section is Section.PREVIEW
+            if not (same_code(code, self.codes.preview) if preview else same_code(code, self.codes.main)):
+                raise IntegrityError("its code is another")
+            if preview:
+                return preview_codec().decode(code, preview_profile(self.plan.profile), bucket)
+            if not same_code(base, self.codes.preview):
+                raise IntegrityError("its preview code is another")
+            return self.decoding.result()
+
+        return decode
+
+    def _compare(self, opened: Opened, image: Image, reader: PackageReader, access: Access) -> None:
+        """Raise IntegrityError unless what somebody opened, and the file that is written of it, are what was put in."""
+        from medveil import images
+
+        exact, sees = opened.tier is Tier.EXACT, access.ring.sees_identity
+        if exact and not _same_pixels(image, self.image):
+            raise IntegrityError("its pixels are others")
+        if _geometry(image) != _geometry(self.image):
+            raise IntegrityError("its depth, spacing or scale is another")
+        if any(
+            reader.codes(access.ring).record(section) != self.records[section] for section in self._records_at(access)
+        ):
+            raise IntegrityError("a record of it is another")
+        if sees and reader.identity(access.ring) != (self.origin, image.source.identity_record):
+            raise IntegrityError("its name is another")
+        if sees and image.source.identity_record != self.image.source.identity_record:
+            raise IntegrityError("its attributes are others")
+        kept = self.records.get(Section.FILE, b"") if exact and sees else b""
+        file = file_of(opened, self.plan.profile, access.uid_key)
+        if opened.file != kept or (kept and file.data != kept):
+            raise IntegrityError("its kept file is another")
+        if kept:
+            return
+        again = images.read_bytes(file.data)
+        if not _same_pixels(again, image) or _geometry(again) != _geometry(self.image):
+            raise IntegrityError("the file that is written of it holds others")
+        if exact and sees and not images.same_attributes(again, self.image):
+            raise IntegrityError("the file that is written of it has other attributes")
+
+    def _records_at(self, access: Access) -> list[Section]:
+        """Sections that somebody opens of those whose content is compared byte by byte; identity is compared apart."""
+        rank = access.ring.tier.rank
+        return [
+            section
+            for section in self.records
+            if section.tier is not None and section.tier.rank >= rank
+            and (access.ring.sees_identity or not section.needs_identity)
+        ]  # fmt: skip
+
+
+def recipients(ring: KeyRing, release: bytes, epoch: int, tiers: tuple[Tier, ...]) -> tuple[Access, ...]:
+    """The access of recipients of every tier, with and without identity, by keys that went through a signed grant.
+
+    Args:
+        ring: the owner's keys.
+        release, epoch: what is granted.
+        tiers: those of the release.
+    """
+    name = release, epoch, tiers, ring.epochs[epoch], ring.dictionary
+    if name not in _recipients:
+        _recipients.clear()
+        somebody = Identity.fresh(classical=True)
+        owners = [somebody.recipient.verify_key]
+        found = []
+        for tier in tiers:
+            for sees in (False, True):
+                keys = ring.epochs[epoch].lowered(tier, identity=sees)
+                grant = Grant(release, epoch, secrets.token_bytes(16), keys, secrets.token_bytes(KEY_BYTES))
+                back = open_grant(seal_grant(grant, somebody.recipient, somebody), somebody, owners)
+                dictionary = ring.dictionary if sees else b""
+                found.append(Access(replace(ring_of([back], {}), dictionary=dictionary), back.uid_key))
+        _recipients[name] = tuple(found)
+    return _recipients[name]
+
+
+_recipients: dict[Hashable, tuple[Access, ...]] = {}  # of this process: one, made once a release and epoch
+
+
+def unopened(ring: KeyRing, error: Exception) -> IntegrityError:
+    """The error of a package that does not open for a ring as it was meant to."""
+    reason = error.message if isinstance(error, MedveilError) else f"it makes no sense ({type(error).__name__})"
+    names = "with" if ring.sees_identity else "without"
+    return IntegrityError(
+        f"what was sealed does not open at tier {ring.tier.value} {names} names as it was: {reason}; "
+        "nothing was written of it",
+        hint="report this",
     )
-    if not same or open_identity(package, plan.ring)[0] != origin:
-        raise IntegrityError("the package did not open to what was put in; nothing was written", hint="report this")
 
 
-def _equal(one: SparseCode | None, other: SparseCode | None) -> bool:
+def _same_pixels(one: Image, other: Image) -> bool:
+    return one.pixels.dtype == other.pixels.dtype and np.array_equal(one.pixels, other.pixels)
+
+
+def _geometry(image: Image) -> tuple[object, ...]:
+    return image.bits_stored, image.spacing_mm, image.rescale, image.padding, image.pixels.dtype, image.pixels.shape
+
+
+def same_code(one: SparseCode | None, other: SparseCode | None) -> bool:
+    """Whether two codes are equal, or both missing."""
     if one is None or other is None:
         return one is other
     equal = one.side == other.side and len(one.maps) == len(other.maps)
@@ -168,9 +317,26 @@ def pack_attachment(data: bytes, origin: Origin, plan: PackingPlan) -> Package:
         raise UnsupportedInputError(f"a file of more than {MAX_FILE >> 20} MiB cannot travel with the images")
     content = pack_identity(origin, data, plan.ring.dictionary)
     package = _assemble(None, {Section.ATTACHMENT: content}, Bucket(0, 0), plan, None)
-    if open_identity(package, plan.ring) != (origin, data):
-        raise IntegrityError("the package did not open to what was put in; nothing was written", hint="report this")
+    _check_attachment(package, data, origin, plan)
     return package
+
+
+def _check_attachment(package: Package, data: bytes, origin: Origin, plan: PackingPlan) -> None:
+    """Raise IntegrityError unless who sees identity opens the very content, and nobody else anything."""
+    package = Package.from_bytes(package.to_bytes())
+    reader, entry = PackageReader(package, plan.profile, plan.protection, None), entry_of(package, plan.ring)
+    for access in recipients(plan.ring, plan.release, plan.epoch, plan.tiers):
+        try:
+            opened = reader.open(entry, access.ring)
+            if not access.ring.sees_identity:
+                same = opened is None
+            else:
+                same = opened is not None and opened.content == Attachment(data)
+                same = same and reader.identity(access.ring)[0] == origin
+            if not same:
+                raise IntegrityError("its content is another")
+        except (MedveilError, ArithmeticError, ValueError, TypeError, LookupError) as error:
+            raise unopened(access.ring, error) from None
 
 
 def _assemble(

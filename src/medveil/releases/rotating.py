@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medveil.codecs.code import Codec
-from medveil.errors import MedveilError
+from medveil.errors import IntegrityError, MedveilError
 from medveil.files.atomic import make_folder, write_bytes
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
@@ -27,12 +27,12 @@ from medveil.releases.jobs import PARALLEL_FROM, end_with_parent, worker_pool
 from medveil.releases.ledger import Action
 from medveil.releases.manifest import Manifest, PackageEntry, SharedFile
 from medveil.releases.package import Package, PackageHeader
-from medveil.releases.packing import entry_of
+from medveil.releases.packing import entry_of, recipients, same_code, unopened
 from medveil.releases.pins import check_and_pin
 from medveil.releases.publishing import Change, change, size_of
 from medveil.releases.staging import staging_of
 from medveil.releases.stored import load_package
-from medveil.releases.unpacking import check_commitments, composition_of
+from medveil.releases.unpacking import PackageReader, check_commitments, composition_of, sees_identity
 from medveil.releases.weights import codec_of
 
 _ROOM = 1 << 20  # bytes beside the packages: manifest, ledger, grants
@@ -160,8 +160,9 @@ def _resealed(
 def _reseal_one(work: _Work, entry: PackageEntry) -> PackageEntry:
     package = load_package(work.folder, entry, work.manifest)
     check_commitments(package, entry, work.old)
-    new = reseal(package, work)
+    new = Package.from_bytes(reseal(package, work).to_bytes())
     written = entry_of(new, work.new)
+    _check_resealed(package, new, written, work)
     try:
         make_folder((work.staging / written.path).parent)
         write_bytes(work.staging / written.path, new.to_bytes())
@@ -190,6 +191,28 @@ def reseal(package: Package, work: _Work) -> Package:
             plain = decrypt(data, key, old.associated_data(section))
             sections[section] = encrypt(plain, new_key, header.associated_data(section))
     return Package(header, sections)
+
+
+def _check_resealed(old: Package, new: Package, entry: PackageEntry, work: _Work) -> None:
+    """Raise IntegrityError unless recipients of every tier find in the new package what the old one holds.
+
+    The sections' contents are compared. Pictures are made of them alone, and were compared when the image was shared.
+    """
+    manifest, codec = work.manifest, _codec(work) if old.header.bucket.height else None
+    before = PackageReader(old, manifest.profile, manifest.protection, codec)
+    after = PackageReader(new, manifest.profile, manifest.protection, codec)
+    for access in recipients(work.new, manifest.release, work.epoch, manifest.tiers):
+        ring, tier, sees = access.ring, access.ring.tier, access.ring.sees_identity
+        lowered = {epoch: keys.lowered(tier, identity=sees) for epoch, keys in work.old.epochs.items()}
+        try:
+            check_commitments(new, entry, ring)
+            found, wanted = after.codes(ring), before.codes(replace(work.old, epochs=lowered))
+            same = same_code(found.main, wanted.main) and same_code(found.preview, wanted.preview)
+            same = same and found.records == wanted.records and sees_identity(new, ring) == sees
+            if not same or (sees and after.identity(ring) != before.identity(work.old)):
+                raise IntegrityError("its content is another")
+        except (MedveilError, ArithmeticError, ValueError, TypeError, LookupError) as error:
+            raise unopened(ring, error) from None
 
 
 def _reseal_code(

@@ -149,15 +149,15 @@ class PackageReader:
     Args:
         package: the package.
         profile, protection: those of its release.
-        codec: the codec of the profile.
+        codec: the codec of the profile; an attachment needs none.
         decode: pixels of the preview or code section, for who knows them of that code; else the codec decodes.
     """
 
     def __init__(
-        self, package: Package, profile: Profile, protection: str, codec: Codec, decode: Decode | None = None
+        self, package: Package, profile: Profile, protection: str, codec: Codec | None, decode: Decode | None = None
     ) -> None:
         self.package = package
-        self._profile, self._protection, self._codec = profile, protection, codec
+        self._profile, self._protection, self._given = profile, protection, codec
         self._decode = decode or self._decoded
         self._known: dict[Hashable, object] = {}
 
@@ -214,6 +214,12 @@ class PackageReader:
             else:
                 records[section] = self._plain(section, ring)
         return OpenedCodes(codes.get(Section.CODE), codes.get(Section.PREVIEW), records)
+
+    @property
+    def _codec(self) -> Codec:
+        if self._given is None:
+            raise IntegrityError("an attachment holds a code")
+        return self._given
 
     def _code(self, section: Section, ring: KeyRing) -> SparseCode:
         from medveil.codecs import entropy
