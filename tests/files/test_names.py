@@ -4,26 +4,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medveil.files.names import MAX_PART_BYTES, safe_relative, safe_relatives
+from medveil.files.names import MAX_PART_BYTES, safe_relative
 
 
 @pytest.mark.parametrize(
     ("stored", "safe"),
     [
         ("a/IM0001", "a/IM0001"),
-        ("../../etc/passwd", "etc/passwd"),
-        ("/etc/passwd", "etc/passwd"),
-        ("C:\\Windows\\system.ini", "Windows/system.ini"),
-        ("a/./b/../c", "a/b/c"),
-        ("CON", "_CON"),
+        ("../../etc/passwd", "etc/passwd.data"),
+        ("/etc/passwd", "etc/passwd.data"),
+        ("C:\\Windows\\system.ini", "Windows/system.ini.data"),
+        ("a/./b/../c1", "a/b/c1"),
+        ("CON", "_CON.data"),
         ("nul.png", "_nul.png"),
         ("com1 .dcm", "_com1 .dcm"),
-        ("a\x00b\nc", "a_b_c"),
-        ("a\u202egnp.exe", "a_gnp.exe"),
+        ("a\x00b\nc9", "a_b_c9"),
+        ("a\u202egnp.exe", "a_gnp.exe.data"),
         ('what?<>:"|*.png', "what_______.png"),
-        ("trailing. . /x. ", "trailing/x"),
-        ("", "image"),
-        ("../..", "image"),
+        ("trailing. . /x. ", "trailing/x.data"),
+        ("", "image.data"),
+        ("../..", "image.data"),
+        ("1.2.840.113619/1.2.840.113619.7", "1.2.840.113619/1.2.840.113619.7"),
+        ("sub-01/anat.v2/sub-01_T1w.nii.gz", "sub-01/anat_v2/sub-01_T1w.nii.gz"),
         ("Müller Zoë.dcm", "Müller Zoë.dcm"),
     ],
 )
@@ -47,7 +49,54 @@ def test_any_text_stays_inside_and_settles(stored):
     assert safe_relative(str(path)) == path
 
 
-@given(st.lists(st.text(alphabet="aA:_./", max_size=6), max_size=8))
-def test_many_stay_distinct_also_without_case(stored):
-    paths = [str(path).casefold() for path in safe_relatives(stored)]
-    assert len(set(paths)) == len(paths)
+@pytest.mark.parametrize(
+    ("stored", "safe"),
+    [
+        (".git/config", "_git/config.data"),
+        ("a/.GIT/hooks/pre-commit", "a/_GIT/hooks/pre-commit.data"),
+        ("GIT~1/config", "GIT_1/config.data"),
+        (".g\u200cit/HEAD", "_g_it/HEAD.data"),
+        ("\uff0egit/objects/7", "_git/objects/7"),
+        (".envrc", "_envrc.data"),
+        (".bashrc", "_bashrc.data"),
+        (".vscode/tasks.json", "_vscode/tasks.json"),
+        ("..hidden.png", "_.hidden.png"),
+        ("bare/HEAD", "bare/HEAD.data"),
+        ("desktop.ini", "desktop.ini.data"),
+        ("AUTORUN.INF", "AUTORUN.INF.data"),
+        ("x.desktop", "x.desktop.data"),
+        ("Look.lnk", "Look.lnk.data"),
+        ("png.url", "png.url.data"),
+        ("Thumbs.db", "Thumbs.db.data"),
+        ("conftest.py", "conftest.py.data"),
+        ("numpy/__init__.py", "numpy/__init__.py.data"),
+        ("hook.pth", "hook.pth.data"),
+        ("Makefile", "Makefile.data"),
+        ("CMakeLists.txt", "_CMakeLists.txt"),
+        ("package.json", "_package.json"),
+        ("-rf", "_rf.data"),
+        ("--checkpoint-action=exec=sh 1", "_-checkpoint-action=exec=sh 1"),
+        ("~/x1", "_/x1"),
+        ("$(touch 7)`id`.png", "_(touch 7)_id_.png"),
+        ("IM1.png:stream.exe", "IM1.png_stream.exe.data"),
+        ("x.png. . .", "x.png"),
+        ("run.exe/7", "run_exe/7"),
+        ("a.{21EC2020-3AEA-1069-A2DD-08002B30309D}/7", "a_{21EC2020-3AEA-1069-A2DD-08002B30309D}/7"),
+        ("image.svg", "image.svg.data"),
+    ],
+)
+def test_names_that_programs_act_upon_come_out_harmless(stored, safe):
+    assert str(safe_relative(stored)) == safe
+
+
+def test_an_image_gets_the_suffix_of_its_kind():
+    assert str(safe_relative("Makefile", ".dcm")) == "Makefile.dcm"
+    assert str(safe_relative("x.exe", ".nii.gz")) == "x.exe.nii.gz"
+    assert str(safe_relative("IM0001", ".dcm")) == "IM0001"
+
+
+@given(st.text(alphabet=".-~aG1$ \u200c\uff0e/\\", max_size=12), st.sampled_from([".py", ".exe", ".PNG", ".git", ""]))
+def test_no_part_is_hidden_or_an_option(stored, suffix):
+    path = safe_relative(stored + suffix)
+    assert not any(part[0] in ".-~" or "~" in part for part in path.parts)
+    assert path.suffix.casefold() not in (".py", ".exe", ".git")

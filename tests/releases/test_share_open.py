@@ -11,6 +11,8 @@ from medveil.keys.grants import MAX_GRANT_BYTES, MAX_OTHER_BYTES
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
+from medveil.releases import jobs
+from medveil.releases.identity import Origin
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.release import Release
@@ -193,6 +195,32 @@ def test_opened_images_are_for_the_user_alone(tmp_path, release, people):
     open_release(release, tmp_path / "opened", identity=people["ida"])
     modes = {path.stat().st_mode & 0o077 for path in [tmp_path / "opened", *(tmp_path / "opened").rglob("*")]}
     assert modes == {0}
+
+
+def test_a_hostile_owner_writes_no_name_that_programs_act_upon(tmp_path, pictures, settings, people, monkeypatch):
+    """An opened `.git` ran code; all content comes out, under names of no meaning, and nothing meets another file."""
+    names = {
+        "0.txt": ".git/config", "1.txt": "_git/config.data", "2.txt": ".envrc", "3.txt": "sub/autorun.inf",
+        "4.txt": "x.desktop", "5.txt": "GIT~1/hooks/pre-commit", "6.txt": "labels.csv", "7.txt": "conftest.py",
+        "IM1.png": "sub/sitecustomize.py",
+    }  # fmt: skip
+    attached = [tmp_path / name for name in names if name.endswith(".txt")]
+    for path in attached:
+        path.write_text(f"this is {path.name}")
+    hostile = lambda relative, digest: Origin(names[relative], digest)  # noqa: E731
+    monkeypatch.setattr(jobs, "Origin", hostile)
+    wanted = dataclasses.replace(settings, attach=tuple(attached), keep_file=True, protection="encrypted")
+    assert share([pictures / "a/IM1.png"], tmp_path / "release", wanted, owner=people["owner"]).failed == []
+    result = open_release(tmp_path / "release", tmp_path / "opened", identity=people["owner"])
+    found = opened_files(tmp_path / "opened")
+    assert set(found) - {"_git/config.data", "_git/config-2.data"} == {
+        "_envrc.data", "sub/autorun.inf.data", "x.desktop.data", "GIT_1/hooks/pre-commit.data", "labels.csv",
+        "conftest.py.data", "sub/sitecustomize.py.png",
+    }  # fmt: skip
+    contents = {(tmp_path / "opened" / name).read_bytes() for name in found}
+    assert contents == {path.read_bytes() for path in [*attached, pictures / "a/IM1.png"]}
+    assert result.done == 9
+    assert result.renamed in (7, 8)  # of two that meet, the later one is renamed; packages come in random order
 
 
 def test_attachments_need_identity(tmp_path, pictures, settings, people):

@@ -65,6 +65,11 @@ def open_(
             )
         if result.withheld:
             run.warn(f"{plural(result.withheld, 'package')} left closed: this key was not granted them")
+        if result.renamed:
+            run.warn(
+                f"{plural(result.renamed, 'file')} under another name than the owner's: programs may act upon hers, "
+                "or it was not legal or taken"
+            )
         if result.until:
             run.warn(f"the owner means this key's access to end with {result.until}")
         failed = report_failures(run, out, result.failed, show_paths=show_paths)
@@ -74,6 +79,7 @@ def open_(
             failed=failed,
             size=result.bytes,
             withheld=result.withheld,
+            renamed=result.renamed,
             tiers={tier.value: count for tier, count in result.tiers.items()},
             until=result.until,
             signer_known=result.signer_known,

@@ -36,6 +36,7 @@ class OpenResult:
         signer_known: as in VerifyResult.
         damaged: whether a failure was one of integrity.
         newer: whether a package is of a newer format.
+        renamed: how many files have another name than the stored one: it was not safe, not harmless, or taken.
         warning: as in Access.
     """
 
@@ -48,6 +49,7 @@ class OpenResult:
     signer_known: bool = False
     damaged: bool = False
     newer: bool = False
+    renamed: int = 0
     warning: str = ""
 
 
@@ -171,7 +173,8 @@ def _write(file: OpenedFile | None, out: Path, taken: set[str], result: OpenResu
     if file is None:
         result.withheld += 1
         return
-    path = out / _free_name(file.name, taken)
+    name = _free_name(file.name, taken)
+    path = out / name
     try:
         for folder in reversed(path.relative_to(out).parents):
             (out / folder).mkdir(mode=0o700, exist_ok=True)
@@ -181,6 +184,7 @@ def _write(file: OpenedFile | None, out: Path, taken: set[str], result: OpenResu
             f"the opened file cannot be written: {error.strerror or type(error).__name__}", hint="free some space"
         ) from None
     result.done += 1
+    result.renamed += file.renamed or name != file.name
     result.bytes += len(file.data)
     if file.tier is not None:
         result.tiers[file.tier] = result.tiers.get(file.tier, 0) + 1

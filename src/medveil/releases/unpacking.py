@@ -63,10 +63,11 @@ class Opened:
     Attributes:
         package: its id.
         content: the image, or an attachment.
-        path: relative path of the original; None for who was not granted identity.
+        path: relative path of the original, made safe and harmless; None for who was not granted identity.
         code_bytes: length of the package on disk.
         tier: the tier at which an image was opened; exact for an attachment.
         file: the very file, where it was kept and the keys open it; else empty.
+        renamed: whether the path is another than the stored one, which was not safe or not harmless.
     """
 
     package: bytes
@@ -75,6 +76,7 @@ class Opened:
     code_bytes: int
     tier: Tier = Tier.EXACT
     file: bytes = field(repr=False, default=b"")
+    renamed: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,19 +169,22 @@ class PackageReader:
         Raises:
             IntegrityError: other keys than the entry commits to, or the package makes no sense.
         """
-        package, path = self.package, None
-        check_commitments(package, entry, ring)
-        if sees_identity(package, ring):
-            origin, record = self.identity(ring)
+        check_commitments(self.package, entry, ring)
+        sees = sees_identity(self.package, ring)
+        origin, record = self.identity(ring) if sees else (None, b"")
+        if Section.ATTACHMENT in self.package.sections:
+            if origin is None:
+                return None
             path = safe_relative(origin.path)
-            if Section.ATTACHMENT in package.sections:
-                return Opened(entry.package, Attachment(record), path, entry.length)
-        elif Section.ATTACHMENT in package.sections:
-            return None
+            return Opened(entry.package, Attachment(record), path, entry.length, renamed=str(path) != origin.path)
         image = self.image(ring)
-        if image.file and path is not None and hashlib.sha256(image.file).digest() != origin.sha256:
+        if origin is None:
+            return Opened(entry.package, image.image, None, entry.length, image.tier, image.file)
+        if image.file and hashlib.sha256(image.file).digest() != origin.sha256:
             raise IntegrityError("a kept file is not the one that its package's identity names")
-        return Opened(entry.package, image.image, path, entry.length, image.tier, image.file)
+        path = safe_relative(origin.path, _suffix(image))
+        renamed = str(path) != origin.path
+        return Opened(entry.package, image.image, path, entry.length, image.tier, image.file, renamed)
 
     def image(self, ring: KeyRing) -> OpenedImage:
         """As `unpack_image`."""
@@ -302,11 +307,13 @@ class OpenedFile:
         name: relative path.
         data: content of the file.
         tier: the tier at which an image was opened; None for an attachment.
+        renamed: as in Opened.
     """
 
     name: PurePosixPath
     data: bytes = field(repr=False)
     tier: Tier | None = None
+    renamed: bool = False
 
 
 def file_of(opened: Opened, profile: Profile, uid_key: bytes) -> OpenedFile:
@@ -321,10 +328,10 @@ def file_of(opened: Opened, profile: Profile, uid_key: bytes) -> OpenedFile:
 
     name = opened.path or PurePosixPath(opened.package.hex())
     if isinstance(opened.content, Attachment):
-        return OpenedFile(name, opened.content.data)
+        return OpenedFile(name, opened.content.data, None, opened.renamed)
     image = opened.content
     if opened.file and opened.path is not None:
-        return OpenedFile(name, opened.file, opened.tier)
+        return OpenedFile(name, opened.file, opened.tier, opened.renamed)
     loss = None
     if opened.tier is not Tier.EXACT:
         raw = image.pixels.size * image.pixels.itemsize
@@ -332,7 +339,16 @@ def file_of(opened: Opened, profile: Profile, uid_key: bytes) -> OpenedFile:
         loss = images.Loss(ratio=max(1.0, raw / opened.code_bytes), method=f"MEDVEIL_{codec.upper()}"[:16])
     suffix = images.suffix(image)
     name = _with_suffix(name, suffix) if opened.path else PurePosixPath(opened.package.hex() + suffix)
-    return OpenedFile(name, images.to_file_bytes(image, loss=loss, uid_key=uid_key, tier=opened.tier), opened.tier)
+    data = images.to_file_bytes(image, loss=loss, uid_key=uid_key, tier=opened.tier)
+    return OpenedFile(name, data, opened.tier, opened.renamed)
+
+
+def _suffix(opened: OpenedImage) -> str:
+    """Suffix of the file that comes out, for a name that has none."""
+    from medveil import images
+
+    kept_jpeg = bool(opened.file) and opened.image.source.kind is FileKind.JPEG
+    return ".jpg" if kept_jpeg else images.suffix(opened.image)
 
 
 def _with_suffix(name: PurePosixPath, suffix: str) -> PurePosixPath:
