@@ -20,6 +20,7 @@ CT = {
     "ScanOptions": "HELICAL MODE", "RotationDirection": "CW", "SpiralPitchFactor": 0.984, "Manufacturer": "SIEMENS",
 }  # fmt: skip
 MR = {
+    "ImageType": ["ORIGINAL", "PRIMARY", "M", "ND", "NORM"],
     "ScanningSequence": ["SE", "IR"], "SequenceVariant": ["SK", "SP"], "MRAcquisitionType": "3D",
     "RepetitionTime": 2530, "EchoTime": 3.39, "InversionTime": 1100, "FlipAngle": 7, "MagneticFieldStrength": 3,
     "EchoTrainLength": 1, "ImagedNucleus": "1H", "AcquisitionMatrix": [0, 256, 256, 0], "DiffusionBValue": 1000.0,
@@ -136,6 +137,24 @@ def test_an_implicit_file_tells_as_much(read, travel, write, ramp):
     data = image_files.dicom(ramp(), ImplicitVRLittleEndian, **CT)
     out = pydicom.dcmread(io.BytesIO(write(travel(read(data), identity=False))))
     assert {name: out.get(name) for name in CT} == CT
+
+
+@pytest.mark.parametrize(
+    ("whole", "left"),
+    [
+        (["ORIGINAL", "PRIMARY", "M", "JANE", "NORM"], ["ORIGINAL", "PRIMARY", "M", "NORM"]),
+        (["ORIGINAL", "PRIMARY", "JANE", "ADC"], ["ORIGINAL", "PRIMARY", "OTHER", "ADC"]),
+        (["ORIGINAL", "JANE", "M"], ["ORIGINAL", "SECONDARY", "OTHER"]),
+        (["DERIVED", "SECONDARY"], ["DERIVED", "SECONDARY"]),
+    ],
+)
+def test_the_words_of_a_modality_in_image_type(opened, whole, left):
+    assert opened(ImageType=whole).ImageType == left
+
+
+def test_what_mr_requires_is_there_where_the_original_has_none(opened):
+    out = opened(SOPClassUID="1.2.840.10008.5.1.4.1.1.4", Modality="MR")
+    assert (out.ScanningSequence, out.SequenceVariant, out.EchoTime) == ("RM", "NONE", None)
 
 
 PATIENTS = [

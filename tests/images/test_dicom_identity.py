@@ -329,7 +329,7 @@ def test_luts_travel_without_their_words(read, travel, write, ramp):
 @pytest.mark.parametrize(
     ("keyword", "value", "left"),
     [
-        ("ImageType", ["ORIGINAL", "PRIMARY", "SMITH JANE", "X"], ["ORIGINAL", "PRIMARY", ""]),
+        ("ImageType", ["ORIGINAL", "PRIMARY", "SMITH JANE", "X"], ["ORIGINAL", "PRIMARY", "OTHER"]),
         ("ImageType", ["SMITH", "JANE"], ["DERIVED", "SECONDARY"]),
         ("BodyPartExamined", "lung of Jane", None),
         ("PatientOrientation", ["JANE", "SMITH"], None),

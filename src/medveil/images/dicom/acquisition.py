@@ -14,7 +14,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping
 
-from medveil.images.dicom.attributes import numbers, text, texts
+from medveil.images.dicom.attributes import IMAGE_TYPE, numbers, text, texts
 from medveil.images.dicom.elements import Element
 
 METHOD_CODES = 0x00120064
@@ -109,6 +109,16 @@ _SCAN_OPTIONS = """
     HELICAL|HELICAL MODE|HELICAL_CT|HELIX|SPIRAL|SEQUENTIAL|SCOUT|SCOUT MODE|SCANOSCOPE|SURVIEW|TOPOGRAM|TOMO|
     VOLUME_SCAN|NORMAL_CT|DYNAMIC|DYNAMIC_CT|CARDIAC|CARDIO
 """
+_IMAGE_TYPES = """
+    AXIAL|LOCALIZER|REFORMATTED|AVERAGE|RESAMPLED|CT_SOM5 SPI|CT_SOM5 SEQ|CT_SOM5 TOP|CT_SOM7 SPI|CT_SOM7 SEQ|
+    CT_SOM7 TOP|DENSITY MAP|DIFFUSION MAP|IMAGE ADDITION|MODULUS SUBTRACT|MPR|OTHER|PHASE MAP|PHASE SUBTRACT|
+    PROJECTION IMAGE|T1 MAP|T2 MAP|VELOCITY MAP|M|P|R|I|M_FFE|P_FFE|R_FFE|I_FFE|M_SE|P_SE|M_IR|P_IR|M_PCA|P_PCA|FFE|
+    SE|IR|PCA|MAG|MAGNITUDE|PHASE|REAL|IMAGINARY|ADC|ADC_UNSPECIFIED|FA|TRACEW|TENSOR|DIFFUSION|PERFUSION|MEAN|SUB|
+    MIP|MIN IP|MNIP|SWI|T1|T2|T2_STAR|FAT|WATER|IN_PHASE|OUT_PHASE|OPP_PHASE|NORM|ND|DIS2D|DIS3D|FM|FIL|MOSAIC|
+    MFSPLIT|SINGLE PLANE|BIPLANE A|BIPLANE B|PROJECTION|RECON|WHOLE BODY|STATIC|DYNAMIC|GATED|TOMO|RECON TOMO|
+    EMISSION|TRANSMISSION
+"""
+_IMAGE_KINDS = frozenset(word.strip() for word in _IMAGE_TYPES.split("|"))
 _POSITIONS = "HFP HFS HFDR HFDL FFDR FFDL FFP FFS LFP LFS RFP RFS AFDR AFDL PFDR PFDL"
 _FILTER_MATERIALS = """
     MOLYBDENUM ALUMINUM COPPER RHODIUM NIOBIUM EUROPIUM LEAD TIN TANTALUM SILVER TITANIUM GOLD IRON MIXED
@@ -288,7 +298,10 @@ def travelling(elements: Mapping[int, Element]) -> list[Element]:
 
 def _kept(element: Element) -> Element | None:
     if element.tag == METHOD_CODES:
-        return method_codes([text(one.get(_CODE_VALUE)) for one in _coded(element) if _is_of_pixels(one)])
+        codes = sorted({text(one.get(_CODE_VALUE)) for one in _items(element) if _is_of_pixels(one)})
+        return coded(METHOD_CODES, [(code, "DCM", PIXEL_METHODS[code]) for code in codes]) if codes else None
+    if element.tag == IMAGE_TYPE and element.vr == "CS":
+        return _image_type(texts(element))
     vr, check = RULES.get(element.tag, ("", None))
     if check is None or element.encapsulated or element.items:
         return None
@@ -297,7 +310,16 @@ def _kept(element: Element) -> Element | None:
     return element if element.vr == vr and element.data.strip(b" \0") and check(element) else None
 
 
-def _coded(element: Element) -> list[dict[int, Element]]:
+def _image_type(values: list[str]) -> Element | None:
+    """Image Type with the words of the modality from its third value on, where any of them is known."""
+    words = [value if value in _IMAGE_KINDS else "" for value in values[2:]]
+    if not any(words) or values[0] not in ("ORIGINAL", "DERIVED") or values[1] not in ("PRIMARY", "SECONDARY"):
+        return None
+    joined = "\\".join([*values[:2], words[0] or "OTHER", *filter(None, words[1:])])
+    return Element(IMAGE_TYPE, "CS", (joined + " " * (len(joined) % 2)).encode())
+
+
+def _items(element: Element) -> list[dict[int, Element]]:
     return [{inner.tag: inner for inner in item} for item in element.items]
 
 
@@ -305,16 +327,11 @@ def _is_of_pixels(code: Mapping[int, Element]) -> bool:
     return text(code.get(_CODE_SCHEME)) == "DCM" and text(code.get(_CODE_VALUE)) in PIXEL_METHODS
 
 
-def method_codes(values: list[str], meanings: Mapping[str, str] = PIXEL_METHODS) -> Element | None:
-    """A De-identification Method Code Sequence of these codes of CID 7050, each once; None where there are none."""
-    items = []
-    for value in sorted(set(values)):
-        meaning = meanings[value].encode()
-        items.append(
-            (
-                Element(_CODE_VALUE, "SH", value.encode()),
-                Element(_CODE_SCHEME, "SH", b"DCM "),
-                Element(_CODE_MEANING, "LO", meaning + b" " * (len(meaning) % 2)),
-            )
-        )
-    return Element(METHOD_CODES, "SQ", tuple(items)) if items else None
+def coded(tag: int, codes: list[tuple[str, str, str]]) -> Element:
+    """A sequence of these codes, each (value, scheme, meaning)."""
+    tags = ((_CODE_VALUE, "SH"), (_CODE_SCHEME, "SH"), (_CODE_MEANING, "LO"))
+    items = (
+        tuple(Element(*tags[index], (word + " " * (len(word) % 2)).encode()) for index, word in enumerate(code))
+        for code in codes
+    )
+    return Element(tag, "SQ", tuple(items))

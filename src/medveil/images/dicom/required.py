@@ -23,6 +23,14 @@ _PATIENT_NAME, _PATIENT_ID = 0x00100010, 0x00100020
 _IDENTITY_REMOVED, _METHOD = 0x00120062, 0x00120063
 _TIMES = 0x00280303  # Longitudinal Temporal Information Modified
 
+_DIGITAL_XRAY = (_DX, f"{_DX}.1", _MG, f"{_MG}.1")
+# SNOMED CT of what is X-rayed most, by Body Part Examined (PS3.16 annex L).
+_REGIONS = {
+    "ABDOMEN": "818981001", "ANKLE": "70258002", "BREAST": "76752008", "CHEST": "51185008", "CSPINE": "122494005",
+    "FOOT": "56459004", "FOREARM": "14975008", "HAND": "85562004", "HIP": "24136001", "KNEE": "72696002",
+    "LSPINE": "122496007", "PELVIS": "816092008", "SHOULDER": "16982005", "SKULL": "89546000", "TSPINE": "122495006",
+}  # fmt: skip
+
 Defaults = Mapping[int, tuple[str, bytes]]
 
 # Patient, General Study, General Series, General Equipment, General Image.
@@ -100,16 +108,35 @@ def complete(elements: dict[int, Element], patient: str = "") -> None:
         sop_class = _SECONDARY_CAPTURE
         elements[attributes.SOP_CLASS] = Element(attributes.SOP_CLASS, "UI", sop_class.encode())
     defaults = {**_ALWAYS, **_BY_CLASS.get(sop_class, {})}
+    if sop_class in (_CT, _MR):
+        _name_kind(elements)
+    if sop_class in _DIGITAL_XRAY:
+        _code_region(elements, sop_class)
     if _FRAME_OF_REFERENCE in elements:
         defaults[_REFERENCE_INDICATOR] = ("LO", b"")
-    if sop_class not in (_CT, _MR):
+    if sop_class not in (_CT, _MR, *_DIGITAL_XRAY):  # in digital X-ray it is required where it is known, never empty
         defaults[_PATIENT_ORIENTATION] = ("CS", b"")
-        if attributes.INTERCEPT in elements:
-            defaults[_RESCALE_TYPE] = ("LO", b"US")  # unspecified
+    if sop_class not in (_CT, _MR) and attributes.INTERCEPT in elements:
+        defaults[_RESCALE_TYPE] = ("LO", b"US")  # unspecified
     if _IMAGE_LATERALITY not in elements and _BODY_PART not in elements:
         defaults[_LATERALITY] = ("CS", b"")
     for tag, (vr, value) in defaults.items():
         elements.setdefault(tag, Element(tag, vr, () if vr == "SQ" else value))
+
+
+def _name_kind(elements: dict[int, Element]) -> None:
+    """A third value of Image Type where it is required and the original's word may not travel."""
+    kinds = attributes.texts(elements.get(attributes.IMAGE_TYPE))
+    if kinds[2:3] == [""]:
+        kinds[2] = "OTHER"
+        elements[attributes.IMAGE_TYPE] = Element(attributes.IMAGE_TYPE, "CS", "\\".join(kinds).encode())
+
+
+def _code_region(elements: dict[int, Element], sop_class: str) -> None:
+    """The code of the body part where the original has none that may travel; of a mammogram it is the breast."""
+    part = "BREAST" if sop_class.startswith(_MG) else attributes.text(elements.get(_BODY_PART))
+    if part in _REGIONS and _ANATOMIC_REGION not in elements:
+        elements[_ANATOMIC_REGION] = acquisition.coded(_ANATOMIC_REGION, [(_REGIONS[part], "SCT", part)])
 
 
 def _declare(elements: dict[int, Element]) -> None:
@@ -122,7 +149,6 @@ def _declare(elements: dict[int, Element]) -> None:
     method = f"medveil {version('medveil')}: attributes by allow-list, PS3.15 2026c E.1"[:64]
     elements[_IDENTITY_REMOVED] = Element(_IDENTITY_REMOVED, "CS", b"NO" if burned_in else b"YES")
     elements[_METHOD] = Element(_METHOD, "LO", method.encode())
-    sequence = acquisition.method_codes(["113100", *codes], _METHODS)
-    if sequence is not None:
-        elements[acquisition.METHOD_CODES] = sequence
+    methods = [(code, "DCM", _METHODS[code]) for code in sorted({"113100", *codes})]
+    elements[acquisition.METHOD_CODES] = acquisition.coded(acquisition.METHOD_CODES, methods)
     elements[_TIMES] = Element(_TIMES, "CS", b"REMOVED")
