@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
 
-.PHONY: install demo test test-slow lint bench evidence clean
+.PHONY: install demo test suite test-slow lint bench evidence clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -29,8 +29,12 @@ lint: $(INSTALLED)
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/lint-imports
 	@if $(BIN)/python -m pip list 2>/dev/null | grep -i '^torchvision'; then echo 'torchvision must not be installed' >&2; exit 1; fi
 
-test: lint
-	$(BIN)/python -m pytest -m 'not slow and not gpu' -n 2 --dist loadfile
+# Both at once: checking the types takes one core for half a minute.
+test: $(INSTALLED)
+	$(MAKE) --no-print-directory -j 2 lint suite
+
+suite: $(INSTALLED)
+	$(BIN)/python -m pytest -m 'not slow and not gpu' -n 2 --dist loadfile --durations=20
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m 'slow and not gpu'

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.provenance import EVIDENCE, REPOSITORY, load
-from benchmarks.tables import CAMPAIGNS, NAMES, render
+from benchmarks.tables import NAMES, render
 
 DOCUMENTS = ("README.md", "docs/benchmarks.md", "docs/evidence.md")
 BLOCK = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n).*?(<!-- end of table -->)"
 
 def collect(folder: Path = EVIDENCE) -> dict[str, dict[str, Any] | None]:
     """All evidence that is there, by benchmark."""
-    return {name: load(name, folder) for name in (*NAMES, *CAMPAIGNS)}
+    return {name: load(name, folder) for name in NAMES}
 
 
 def filled(text: str, collected: Mapping[str, Any]) -> str:

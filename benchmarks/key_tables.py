@@ -1,11 +1,11 @@
-"""Tables and bars of tiers, grants, rotation, the two-image game, fuzzing and crash safety."""
+"""Tables and bars of tiers, grants, rotation and the two-image game."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from benchmarks.table import Bar, Collected, Table, commit_of, results_of
+from benchmarks.table import Bar, Collected, Table, results_of
 
 Results = Mapping[str, Any]
 
@@ -119,63 +119,12 @@ def granting_bars(results: Results) -> Iterator[Bar]:
         )  # fmt: skip
 
 
-def crash_safety(collected: Collected) -> Table:
-    evidence = collected["crash_safety"]
-    assert evidence is not None
-    kinds = ("killed", "interrupted", "disk full", "one refusal", "killed twice")
-    rows = []
-    for name, one in evidence["results"]["commands"].items():
-        cases = [one["outcomes"][kind]["cases"] for kind in kinds]
-        problems = sum(len(each["problems"]) for each in one["outcomes"].values())
-        rows.append((name, str(one["steps"]), *(str(count) for count in cases), str(problems)))
-    header = ("command", "file-system steps", *kinds, "problems")
-    return Table(f"On {commit_of(evidence)}", header, rows)
-
-
-def crash_safety_bars(results: Results) -> Iterator[Bar]:
-    outcomes = [each for one in results["commands"].values() for each in one["outcomes"].values()]
-    cases, problems = sum(each["cases"] for each in outcomes), sum(len(each["problems"]) for each in outcomes)
-    yield Bar(
-        "share, add, grant, revoke, rotate stopped at every step", "no loss, nothing doubled", "",
-        f"{problems} problems in {cases} cases", problems == 0,
-    )  # fmt: skip
-
-
-def fuzzing(collected: Collected) -> Table:
-    evidence = collected["fuzzing"]
-    assert evidence is not None
-    rows = [
-        (row["target"], str(row["executions"]), f"{row['cpu_seconds']:.0f}", f"{row['peak_mib_of_an_input']:.0f}",
-         str(len(row["findings"])))
-        for row in evidence["results"]["targets"]
-    ]  # fmt: skip
-    header = ("reader", "inputs", "CPU s", "largest peak, MiB", "findings")
-    return Table(f"On {commit_of(evidence)}", header, rows)
-
-
-def fuzzing_bars(results: Results) -> Iterator[Bar]:
-    minutes, found = results["cpu_minutes"], results["findings"]
-    yield Bar(
-        "fuzzing the readers, coverage-guided", "≥ 30 CPU minutes, only medveil's own errors", "",
-        f"{minutes:.1f} CPU minutes, {results['executions']} inputs, {found} findings", minutes >= 30 and found == 0,
-    )  # fmt: skip
-    share = results["largest_share_of_bound"]
-    yield Bar(
-        "memory of a reader of one input", "≤ 256 MiB + 16 × the pixels' bytes", "", f"{100 * share:.0f} % of that",
-        share <= 1,
-    )  # fmt: skip
-
-
 BARS = {
-    "crash_safety": crash_safety_bars,
-    "fuzzing": fuzzing_bars,
     "exact_bytes": exact_bars,
     "two_image_game": two_image_game_bars,
     "granting": granting_bars,
 }
 TABLES = {
-    "crash-safety": (("crash_safety",), crash_safety),
-    "fuzzing": (("fuzzing",), fuzzing),
     "exact": (("exact_bytes",), exact),
     "two-image-game": (("two_image_game",), two_image_game),
     "grants": (("granting",), grants),

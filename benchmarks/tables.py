@@ -14,9 +14,6 @@ NAMES = (
     "fidelity_table", "decoy_curve", "translation_attacks", "club", "audit_sealed", "audit_encrypted",
     "audit_repeat", "utility_classification", "utility_segmentation", "utility_radiomics", "training_throughput",
 )  # fmt: skip
-CAMPAIGNS = ("crash_safety", "fuzzing")
-"""Searches for faults: what they did not find on one commit says little of the next one. Their tables name the commit;
-the test suite runs a part of each on the code as it is."""
 
 
 def text_of(evidence: Evidence) -> str:
@@ -41,7 +38,7 @@ def bars_table(collected: Collected) -> Table:
 
 def _provenance(collected: Collected) -> Table:
     rows = []
-    for name in (*NAMES, *CAMPAIGNS):
+    for name in NAMES:
         evidence = collected.get(name)
         if evidence is not None:
             where = evidence["machine"]
