@@ -198,3 +198,54 @@ def big_endian_tiff(pixels, description):
     fields += [(278, 4, 1, pixels.shape[0]), (279, 4, 1, len(strip))]
     table = struct.pack(">H", len(fields)) + b"".join(struct.pack(">HHII", *field) for field in fields) + bytes(4)
     return struct.pack(">2sHI", b"MM", 42, 8 + len(strip) + len(text)) + strip + text + table
+
+
+def channelled_tiff(samples, order="<", *, photometric=2, compressed=False, tile=None):
+    """A TIFF file of samples (height, width, channels) of 8 or 16 bits, in one strip or in square tiles.
+
+    Compressed means deflated after horizontal differencing (predictor 2).
+    """
+    import struct
+    import zlib
+
+    height, width, channels = samples.shape
+    parts = []
+    side = tile or max(height, width)
+    for top in range(0, height, side):
+        for left in range(0, width, side):
+            part = samples[top : top + side, left : left + side]
+            if tile:
+                missing = ((0, side - part.shape[0]), (0, side - part.shape[1]), (0, 0))
+                part = np.pad(part, missing)
+            if compressed:
+                part = np.concatenate([part[:, :1], part[:, 1:] - part[:, :-1]], axis=1)
+            raw = part.astype(part.dtype.newbyteorder(order)).tobytes()
+            parts.append(zlib.compress(raw) if compressed else raw)
+    bits, kind = 8 * samples.dtype.itemsize, {"II": "<", "MM": ">"}
+    places, position = [], 8
+    for part in parts:
+        places.append(position)
+        position += len(part)
+    many = [places, [len(part) for part in parts]]
+    fields = {256: (4, [width]), 257: (4, [height]), 258: (3, [bits] * channels), 259: (3, [8 if compressed else 1])}
+    fields |= {262: (3, [photometric]), 277: (3, [channels])}
+    fields |= {322: (4, [side]), 323: (4, [side]), 324: (4, many[0]), 325: (4, many[1])} if tile else {
+        273: (4, many[0]), 278: (4, [height]), 279: (4, many[1])
+    }  # fmt: skip
+    if compressed:
+        fields[317] = (3, [2])
+    if channels % 2 == 0:
+        fields[338] = (3, [2])
+    table, values = struct.pack(order + "H", len(fields)), b""
+    beyond = position + 2 + 12 * len(fields) + 4
+    for tag, (form, numbers) in sorted(fields.items()):
+        raw = struct.pack(f"{order}{len(numbers)}{'I' if form == 4 else 'H'}", *numbers)
+        if len(raw) > 4:
+            place = struct.pack(order + "I", beyond + len(values))
+            values += raw
+        else:
+            place = raw.ljust(4, b"\0")
+        table += struct.pack(order + "HHI", tag, form, len(numbers)) + place
+    name = next(name for name, one in kind.items() if one == order).encode()
+    head = name + struct.pack(order + "HI", 42, position)
+    return head + b"".join(parts) + table + bytes(4) + values

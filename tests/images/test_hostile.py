@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image as Pillow
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -23,6 +24,7 @@ from pydicom.uid import (
     RLELossless,
 )
 from tests import image_files
+from tests.images import odd_dicom
 
 from medveil import images
 from medveil.errors import InputError, UnreadableInputError, UnsupportedInputError
@@ -65,9 +67,13 @@ FILES = {
     "tiff": image_files.tiff(DEEP, description=PLANTED),
     "tiff deflate": image_files.tiff(DEEP, compression="tiff_adobe_deflate", description=PLANTED),
     "tiff lzw": image_files.tiff(DEEP, compression="tiff_lzw", description=PLANTED),
+    "png colour": image_files.png(Pillow.fromarray(PIXELS).convert("RGB"), texts=[("Patient", PLANTED)]),
+    "png palette": image_files.png(Pillow.fromarray(PIXELS).quantize(16)),
+    "tiff colour": image_files.tiff(Pillow.fromarray(PIXELS).convert("RGB"), compression="tiff_lzw"),
     "nifti": _nifti(DEEP),
     "nifti gzip": gzip.compress(_nifti(DEEP)),
     "dicom": _planted(),
+    "dicom odd": odd_dicom.everything(),
     **{syntax.name: _planted(syntax) for syntax in SYNTAXES},
 }
 

@@ -32,9 +32,30 @@ def _are_cells(value: Any) -> bool:
     )
 
 
+def _is_form(value: Any, checks: dict[str, Check]) -> bool:
+    return value == {} or (
+        isinstance(value, dict)
+        and value.keys() >= checks.keys()
+        and all(check(value[name]) for name, check in checks.items())
+    )
+
+
+def _is_png_form(value: Any) -> bool:
+    bits = {0: (8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+    names = {b"PLTE", b"tRNS", b"bKGD", b"sBIT", b"hIST", b"iCCP"}
+    checks = {"colour": one_of(*bits), "chunks": rows(one_of(*names), raw()), "indices": raw(), "bits": whole}
+    return _is_form(value, checks) and (value == {} or value["bits"] in bits[value["colour"]])
+
+
+def _is_tiff_form(value: Any) -> bool:
+    checks = {"fields": many(_is_field), "indices": raw(), "bits": one_of(1, 2, 4, 8, 16), "extra": whole}
+    kinds = ((0, 2), (1, 2), (2, 3), (2, 4), (3, 1))
+    return _is_form(value, checks) and (value == {} or (value.get("photometric"), value.get("channels")) in kinds)
+
+
 _PNG: tuple[dict[str, Check], dict[str, Check]] = (
-    {"depth": one_of(8, 16), "density": raw(0, 9)},
-    {"chunks": rows(_is_chunk_name, raw(), one_of(False, True))},
+    {"depth": one_of(8, 16), "density": raw(0, 9), "orientation": one_of(*range(1, 9))},
+    {"chunks": rows(_is_chunk_name, raw(), one_of(False, True)), "form": _is_png_form},
 )
 _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
     "png": _PNG,
@@ -47,7 +68,7 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "orientation": one_of(*range(1, 9)),
             "compression": one_of(1, 8),
         },
-        {"fields": many(_is_field)},
+        {"fields": many(_is_field), "form": _is_tiff_form},
     ),
     "nifti": (
         {"header": raw(348, 540), "gzip": one_of(0, 1)},
@@ -76,7 +97,7 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
         },
     ),
 }
-_MAY_LACK = {("dicom", "allocated"), ("dicom", "high_bit")}
+_MAY_LACK = {("png", "orientation"), ("jpeg", "orientation"), ("dicom", "allocated"), ("dicom", "high_bit")}
 
 
 def pixel_record(data: bytes, kind: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 from tests import image_files
 from tests.images import odd_dicom
 from tests.pictures import picture
@@ -72,10 +73,16 @@ class Made:
 def _originals(folder: Path) -> Path:
     """One file of every kind, two of one name, and two of one SOP Instance UID."""
     side, deep = picture(1, *_SIDE), picture(2, *_SIDE, bits=12)
+    as_rgb, turned = Pillow.fromarray(side).convert("RGB"), Pillow.Exif()
+    turned[0x0112] = 6
     files = {
         "a/IM1.png": image_files.png(side, texts=[("Author", "Zoë")], dpi=(300, 300)),
         "b/IM1.png": image_files.png(deep.astype(np.uint16)),
         "photo.jpg": image_files.jpeg(side, quality=80),
+        "turned.jpg": image_files.jpeg(as_rgb, exif=turned),
+        "rgb.png": image_files.png(as_rgb, exif=turned),
+        "palette.png": image_files.png(as_rgb.quantize(200)),
+        "rgb.tiff": image_files.tiff(as_rgb),
         "plate.tiff": image_files.tiff(deep.astype(np.uint16)),
         "ct/one.dcm": image_files.dicom(deep.astype(np.int16) - 1024, bits_stored=16, SOPInstanceUID="1.2.3.1"),
         "ct/same uid.dcm": image_files.dicom(deep.astype(np.uint16), bits_stored=12, SOPInstanceUID="1.2.3.1"),

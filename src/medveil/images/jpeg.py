@@ -1,6 +1,6 @@
-"""JPEG files: grey, 8 bits. They go back out as PNG, with their attributes as PNG chunks.
+"""JPEG files: grey, 8 bits, also in the form of coloured ones. They go back out as PNG, their attributes as chunks.
 
-An orientation in Exif is not applied to the pixels; it travels with Exif.
+An orientation in Exif is not applied to the pixels; it travels with them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from medveil.errors import UnreadableInputError, UnsupportedInputError
-from medveil.images import codestreams, png
+from medveil.images import codestreams, colour_form, png
 from medveil.images.bounds import DAMAGED, check_metadata, check_size, walled
 from medveil.images.image import FileKind, Image
 from medveil.images.png import Chunk
@@ -33,8 +33,8 @@ def read(data: bytes) -> Image:
     """
     stated = codestreams.jpeg(data)
     check_size(stated.height, stated.width)
-    if stated.components != 1:
-        raise UnsupportedInputError("a colour JPEG; medveil takes grey images", hint="If it is grey, store it so.")
+    if stated.components not in (1, 3):
+        raise UnsupportedInputError("a JPEG of other than one or three components; medveil takes grey images")
     if stated.precision != 8:
         raise UnsupportedInputError("a JPEG of other than 8 bits; outside DICOM medveil takes 8")
     segments = list(_segments(data))
@@ -43,13 +43,17 @@ def read(data: bytes) -> Image:
         from PIL.JpegImagePlugin import JpegImageFile
 
         picture = JpegImageFile(io.BytesIO(data))
-        if picture.mode != "L" or picture.size != (stated.width, stated.height):
+        if picture.mode != ("L" if stated.components == 1 else "RGB") or picture.size != (stated.width, stated.height):
             raise UnreadableInputError(DAMAGED)
         picture.load()
-        pixels = np.array(picture, dtype=np.uint8)
+        samples = np.array(picture, dtype=np.uint8).reshape(stated.height, stated.width, stated.components)
+    pixels = colour_form.grey_of(samples)
     density = next((_density(content) for marker, content in segments if marker == _APP0), b"")
-    pixel_record, identity_record = png.records_of(FileKind.JPEG, 8, density, _chunks(segments))
-    return png.restore(pixels, 8, pixel_record, identity_record, FileKind.JPEG)
+    chunks, form = _chunks(segments), None
+    if stated.components == 3:
+        form = png.Form(png.COLOUR, 8, tuple(chunk for chunk in chunks if chunk.name == b"iCCP"))
+        chunks = [chunk for chunk in chunks if chunk not in form.chunks]
+    return png.restore(pixels, 8, *png.records_of(FileKind.JPEG, 8, density, chunks, form), FileKind.JPEG)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:

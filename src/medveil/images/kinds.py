@@ -118,10 +118,10 @@ def to_file_bytes(image: Image, *, loss: Loss | None, uid_key: bytes, tier: str)
     if image.source.kind is FileKind.DICOM:
         return writer.write(image, loss, uid_key, tier)
     if image.source.kind is FileKind.TIFF:
-        return tiff.write(image)
+        return tiff.write(image, exact=loss is None)
     if image.source.kind is FileKind.NIFTI:
         return nifti.write(image)
-    return png.write(image)
+    return png.write(image, exact=loss is None)
 
 
 def same_attributes(one: Image, other: Image) -> bool:

@@ -1,4 +1,4 @@
-"""TIFF files: one grey page, 8 or 16 bits, signed or not."""
+"""TIFF files: one grey page, 8 or 16 bits, signed or not; also in the form of a coloured one (see `colour_form`)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import io
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import IntegrityError, UnreadableInputError, UnsupportedInputError
-from medveil.images import record, tiff_directory
+from medveil.images import colour_form, record, tiff_directory
 from medveil.images.bounds import DAMAGED, MAX_METADATA_BYTES, check_metadata, check_size, silent, walled
 from medveil.images.image import FileKind, Image, Source
 from medveil.images.tiff_directory import LONG, MAX_ENTRIES, POINTERS, RATIONAL, SHORT, Entry
@@ -22,6 +23,11 @@ _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER, _STRIPS = 256, 
 _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 274, 277, 278, 279
 _RESOLUTION_ACROSS, _RESOLUTION_DOWN, _RESOLUTION_UNIT, _PREDICTOR = 282, 283, 296, 317
 _TILE_WIDTH, _TILE_HEIGHT, _SAMPLE_FORMAT = 322, 323, 339
+_PLANES, _COLOUR_MAP, _EXTRA_SAMPLES = 284, 320, 338
+_GREYS, _RGB, _PALETTE = (0, 1), 2, 3  # photometric interpretations
+_FORMS = ((0, 2), (1, 2), (_RGB, 3), (_RGB, 4), (_PALETTE, 1))  # photometric interpretation and samples a pixel
+# Fields whose content depends on the samples of a pixel: grey response, transfer function, white point, profile.
+_OF_COLOUR = frozenset([280, 281, 290, 291, 301, 318, 319, _COLOUR_MAP, 340, 341, 532, 34675])
 # How the pixels lie in this very file: written anew, never part of the identity record. 330 points to further images.
 _STRUCTURE = frozenset([254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 288, 289])
 _STRUCTURE |= frozenset([296, 317, 322, 323, 324, 325, 330, 338, 339, 347, *range(512, 522)])
@@ -31,12 +37,50 @@ _MILLIMETRES = {2: 25.4, 3: 10.0}
 _MISFIT = "the image's record does not fit its pixels"
 
 
+@dataclass(frozen=True)
+class Form:
+    """The form of a coloured picture in which a grey one lay in its file.
+
+    Attributes:
+        photometric: 0 or 1 (with alpha), 2 (RGB) or 3 (palette).
+        bits: of a sample, or of an index.
+        channels: samples a pixel.
+        extra: what the alpha is, as tag 338 says it.
+        fields: those that depend on the samples, the palette among them.
+        indices: what `colour_form.pack_indices` gave.
+    """
+
+    photometric: int
+    bits: int
+    channels: int
+    extra: int = 0
+    fields: tuple[Entry, ...] = ()
+    indices: bytes = b""
+
+    def palette(self) -> tuple[NDArray[np.int64], int]:
+        """The grey value of each entry (-1: coloured), and of how many bits they are."""
+        value = next((entry.value for entry in self.fields if entry.tag == _COLOUR_MAP and entry.kind == SHORT), b"")
+        if len(value) != 6 << self.bits:
+            raise UnreadableInputError("the palette has not as many entries as the depth asks for")
+        colours = np.frombuffer(value, "<u2").reshape(3, -1).T
+        if _are_bytes(colours):
+            return colour_form.greys_of(colours >> 8), 8
+        return colour_form.greys_of(colours), 16
+
+
+def _are_bytes(colours: NDArray[np.uint16]) -> bool:
+    """Whether these are bytes, as writers scale them: by 256 or by 257."""
+    low, high = colours & 0xFF, colours >> 8
+    return bool(((low == 0) | (low == high)).all())
+
+
 def read(data: bytes) -> Image:
     """The image of a TIFF file.
 
     Raises:
         UnreadableInputError: truncated or damaged.
-        UnsupportedInputError: colour, several pages, float or other depths, another compression, or too large.
+        UnsupportedInputError: colour, transparency, several pages, float or other depths, another compression, or too
+            large.
     """
     fields = tiff_directory.read(data)
     height, width = _one(fields, _HEIGHT), _one(fields, _WIDTH)
@@ -46,24 +90,89 @@ def read(data: bytes) -> Image:
         _one(fields, _PHOTOMETRIC),
         _one(fields, _SAMPLE_FORMAT, 1),
     )
-    _check_grey(fields, depth, photometric, sample_format)
+    form = _form_of(fields, depth, photometric)
+    _check_kind(fields, depth, sample_format, form)
     signed = sample_format == 2
-    pixels = _decode(_plain(data, fields), height, width, depth)
+    if form is None:
+        pixels = _decode(_plain(data, fields), height, width, depth)
+    else:
+        pixels, form = _formed(data, fields, form)
+        depth = 8 * pixels.dtype.itemsize
     compression = _NONE if _one(fields, _COMPRESSION, _NONE) == _NONE else _DEFLATE
     known: dict[str, Any] = {
         "depth": depth,
         "signed": int(signed),
-        "photometric": photometric,
+        "photometric": photometric if photometric in _GREYS else 1,
         "compression": compression,
     }
     known["orientation"] = orientation if 1 <= (orientation := _one(fields, _ORIENTATION, 1)) <= 8 else 1
     resolution = [fields[tag].value for tag in (_RESOLUTION_ACROSS, _RESOLUTION_DOWN) if tag in fields]
     if [len(value) for value in resolution] == [8, 8]:
         known["resolution"], known["unit"] = b"".join(resolution), _one(fields, _RESOLUTION_UNIT, 2)
-    rest = _rows([entry for entry in fields.values() if entry.tag not in _STRUCTURE])
-    identity = record.pack(FileKind.TIFF, {"fields": rest}) if rest else b""
-    check_metadata(len(identity))
-    return restore(pixels.view(np.int16) if signed else pixels, depth, record.pack(FileKind.TIFF, known), identity)
+    of_form = _OF_COLOUR if form is not None else frozenset()
+    rest = _rows([entry for entry in fields.values() if entry.tag not in _STRUCTURE and entry.tag not in of_form])
+    identity: dict[str, Any] = {"fields": rest} if rest or form is not None else {}
+    if form is not None:
+        identity["form"] = {**asdict(form), "fields": _rows(form.fields)}
+    identity_record = record.pack(FileKind.TIFF, identity) if identity else b""
+    check_metadata(len(identity_record))
+    pixel_record = record.pack(FileKind.TIFF, known)
+    return restore(pixels.view(np.int16) if signed else pixels, depth, pixel_record, identity_record)
+
+
+def _form_of(fields: Mapping[int, Entry], depth: int, photometric: int) -> Form | None:
+    """The form of the picture; None for a plain grey one."""
+    channels = _one(fields, _SAMPLES, 1)
+    if photometric in _GREYS and channels == 1:
+        return None
+    if (photometric, channels) not in _FORMS:
+        raise UnsupportedInputError(
+            "other samples than grey, RGB, each with or without alpha, or a palette; medveil takes grey images"
+        )
+    own = tuple(entry for entry in fields.values() if entry.tag in _OF_COLOUR and not entry.inner)
+    return Form(photometric, depth, channels, _one(fields, _EXTRA_SAMPLES, 0), own)
+
+
+def _formed(data: bytes, fields: Mapping[int, Entry], form: Form) -> tuple[NDArray[Any], Form]:
+    """The grey pixels of a picture in a form, and the form with what the pixels don't say of it."""
+    height, width = _one(fields, _HEIGHT), _one(fields, _WIDTH)
+    if form.photometric == _PALETTE:
+        greys, bits = form.palette()
+        indices = _decode(data, height, width, 8, mode="P")
+        colour_form.check_indices(indices, greys, np.ones(len(greys), np.bool_))
+        packed = colour_form.pack_indices(indices, greys)
+        return greys[indices].astype(np.uint8 if bits == 8 else np.uint16), replace(form, indices=packed)
+    return colour_form.grey_of(_samples(data, fields, form)), form
+
+
+def _samples(data: bytes, fields: Mapping[int, Entry], form: Form) -> NDArray[Any]:
+    """The samples (height, width, channels).
+
+    Pillow makes 8 bits of 16 in colour; so the file is declared one of single bytes, which it decodes as they stand.
+    The horizontal differences of predictor 2 are added up here.
+    """
+    height, width, size = _one(fields, _HEIGHT), _one(fields, _WIDTH), form.bits // 8
+    step, order = form.channels * size, "<" if data[:2] == b"II" else ">"
+    check_size(height, width * step)
+    tile = _one(fields, _TILE_WIDTH, width)
+    plain = bytearray(data)
+    stated = {_WIDTH: width * step, _BITS: 8, _PHOTOMETRIC: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1, _PREDICTOR: 1}
+    stated |= {_TILE_WIDTH: tile * step, _ORIENTATION: 1, _EXTRA_SAMPLES: 1}
+    for tag, value in stated.items():
+        if tag in fields:  # the extra samples are declared a second format of samples: the order of tags stays
+            known = _SAMPLE_FORMAT if tag == _EXTRA_SAMPLES else tag
+            plain[fields[tag].at : fields[tag].at + 12] = (
+                struct.pack(order + "HHII", known, LONG, 1, value)
+                if tag in (_WIDTH, _TILE_WIDTH)
+                else struct.pack(order + "HHIHH", known, SHORT, 1, value, 0)
+            )
+    rows = _decode(bytes(plain), height, width * step, 8)
+    samples = rows.view(f"{order}u{size}").reshape(height, width, form.channels).astype(f"u{size}")
+    if _one(fields, _PREDICTOR, 1) == 2:
+        for left in range(0, width, tile):
+            part = samples[:, left : left + tile]
+            np.cumsum(part, axis=1, dtype=samples.dtype, out=part)
+    return samples
 
 
 def _one(fields: Mapping[int, Entry], tag: int, default: int | None = None) -> int:
@@ -71,21 +180,24 @@ def _one(fields: Mapping[int, Entry], tag: int, default: int | None = None) -> i
     if len(values) == 1:
         return values[0]
     if values or default is None:
-        if tag == _BITS and len(set(values)) == 1:
+        if tag in (_BITS, _SAMPLE_FORMAT) and len(set(values)) == 1:
             return values[0]
         raise UnreadableInputError(DAMAGED)
     return default
 
 
-def _check_grey(fields: Mapping[int, Entry], depth: int, photometric: int, sample_format: int) -> None:
-    if photometric not in (0, 1) or _one(fields, _SAMPLES, 1) != 1:
-        raise UnsupportedInputError("colour, palette or transparency; medveil takes grey images")
-    if sample_format not in (1, 2) or depth not in (8, 16) or (sample_format == 2 and depth == 8):
+def _check_kind(fields: Mapping[int, Entry], depth: int, sample_format: int, form: Form | None) -> None:
+    depths = (1, 2, 4, 8) if form is not None and form.photometric == _PALETTE else (8, 16)
+    if sample_format not in (1, 2) or depth not in depths or (sample_format == 2 and (depth == 8 or form is not None)):
         raise UnsupportedInputError("other pixels than unsigned integers of 8 or 16 bits or signed ones of 16 bits")
     if _one(fields, _COMPRESSION, _NONE) not in _COMPRESSIONS or _one(fields, _FILL_ORDER, 1) != 1:
         raise UnsupportedInputError("a TIFF compression other than none, LZW, deflate or PackBits")
-    tile = _one(fields, _TILE_WIDTH, 1) * _one(fields, _TILE_HEIGHT, 1)
-    if tile > 4 * _one(fields, _HEIGHT) * _one(fields, _WIDTH) + (1 << 20):
+    if form is not None and (_one(fields, _PLANES, 1) != 1 or _one(fields, _PREDICTOR, 1) not in (1, 2)):
+        raise UnsupportedInputError("colour planes that stand apart, or a predictor other than differences")
+    tile_width, tile_height = _one(fields, _TILE_WIDTH, 1), _one(fields, _TILE_HEIGHT, 1)
+    if not tile_width or not tile_height:
+        raise UnreadableInputError(DAMAGED)
+    if tile_width * tile_height > 4 * _one(fields, _HEIGHT) * _one(fields, _WIDTH) + (1 << 20):
         raise UnsupportedInputError("tiles much larger than the image")
 
 
@@ -99,12 +211,12 @@ def _plain(data: bytes, fields: Mapping[int, Entry]) -> bytes:
     return bytes(plain)
 
 
-def _decode(data: bytes, height: int, width: int, depth: int) -> NDArray[np.generic]:
+def _decode(data: bytes, height: int, width: int, depth: int, *, mode: str = "L") -> NDArray[np.generic]:
     with walled(), silent():
         from PIL.TiffImagePlugin import TiffImageFile
 
         picture = TiffImageFile(io.BytesIO(data))
-        if picture.size != (width, height) or picture.mode != ("L" if depth == 8 else picture.mode):
+        if picture.size != (width, height) or picture.mode != (mode if depth == 8 else picture.mode):
             raise UnreadableInputError(DAMAGED)
         picture.load()
         pixels = np.asarray(picture)
@@ -153,11 +265,36 @@ def restore(pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, 
     if depth not in (8, 16) or depth != bits_stored or pixels.dtype != expected or (signed and depth == 8):
         raise IntegrityError(_MISFIT)
     _identity(identity_record)
+    form = _form(identity_record)
+    if form is not None and (signed or (form.photometric != _PALETTE and form.bits != depth)):
+        raise IntegrityError(_MISFIT)
     return Image(pixels, bits_stored, Source(FileKind.TIFF, pixel_record, identity_record), _spacing(fields))
 
 
 def _identity(identity_record: bytes) -> list[Entry]:
     return _entries(record.unpack(identity_record, FileKind.TIFF).get("fields")) if identity_record else []
+
+
+def _form(identity_record: bytes) -> Form | None:
+    """The form in an identity record, if there is one."""
+    found = record.Fields(record.unpack(identity_record, FileKind.TIFF)).mapping("form") if identity_record else {}
+    if not found:
+        return None
+    fields = record.Fields(found)
+    kind = fields.integer("photometric", 0, 3), fields.integer("channels", 1, 4)
+    bits, extra = fields.integer("bits", 1, 16), fields.integer("extra", 0, 0xFFFF)
+    own = tuple(_entries(found.get("fields", []), 0))
+    form = Form(kind[0], bits, kind[1], extra, own, fields.data("indices"))
+    if kind not in _FORMS or bits not in ((1, 2, 4, 8) if kind[0] == _PALETTE else (8, 16)):
+        raise IntegrityError(_MISFIT)
+    if any(entry.tag not in _OF_COLOUR or entry.inner for entry in own):
+        raise IntegrityError(_MISFIT)
+    if kind[0] == _PALETTE:
+        try:
+            form.palette()
+        except UnreadableInputError:
+            raise IntegrityError(_MISFIT) from None
+    return form
 
 
 def _spacing(fields: record.Fields) -> tuple[float, float] | None:
@@ -170,40 +307,59 @@ def _spacing(fields: record.Fields) -> tuple[float, float] | None:
     return _MILLIMETRES[unit] * down_by / down, _MILLIMETRES[unit] * across_by / across
 
 
-def write(image: Image) -> bytes:
-    """A TIFF file of the image, little endian, one strip; with an identity record also its other fields."""
+def write(image: Image, *, exact: bool) -> bytes:
+    """A TIFF file of the image, little endian, one strip; with an identity record also its other fields.
+
+    Args:
+        image: what to write.
+        exact: whether the pixels are the original's; then, with an identity record, it has the original's form.
+    """
     fields = record.Fields(record.unpack(image.source.pixel_record, FileKind.TIFF))
     compression, resolution = fields.integer("compression", 1, 8), fields.data("resolution")
     height, width = image.pixels.shape
-    strip = _strip(image.pixels, compression)
+    form = _form(image.source.identity_record) if exact else None
+    if form is None:
+        form = Form(fields.integer("photometric", 0, 1), image.bits_stored, 1)
+    strip = _strip(_cells(image.pixels, form), compression, predicted=form.bits >= 8)
     shorts = {
-        _BITS: image.bits_stored,
-        _COMPRESSION: compression,
-        _PHOTOMETRIC: fields.integer("photometric", 0, 1),
-        _ORIENTATION: fields.integer("orientation", 1, 8),
-        _SAMPLES: 1,
-        _SAMPLE_FORMAT: 2 if image.signed else 1,
+        _BITS: [form.bits] * form.channels,
+        _COMPRESSION: [compression],
+        _PHOTOMETRIC: [form.photometric],
+        _ORIENTATION: [fields.integer("orientation", 1, 8)],
+        _SAMPLES: [form.channels],
+        _SAMPLE_FORMAT: [2 if image.signed else 1] * form.channels,
     }
-    if compression == _DEFLATE:
-        shorts[_PREDICTOR] = 2
+    if form.channels % 2 == 0:
+        shorts[_EXTRA_SAMPLES] = [form.extra]
+    if compression == _DEFLATE and form.bits >= 8:
+        shorts[_PREDICTOR] = [2]
     if resolution:
-        shorts[_RESOLUTION_UNIT] = fields.integer("unit", 0, 0xFFFF, 1)
+        shorts[_RESOLUTION_UNIT] = [fields.integer("unit", 0, 0xFFFF, 1)]
     longs = {_WIDTH: width, _HEIGHT: height, _ROWS_PER_STRIP: height, _STRIP_BYTES: len(strip)}
-    entries = [Entry(tag, SHORT, struct.pack("<H", value)) for tag, value in shorts.items()]
+    entries = [Entry(tag, SHORT, struct.pack(f"<{len(values)}H", *values)) for tag, values in shorts.items()]
     entries += [Entry(tag, LONG, struct.pack("<I", value)) for tag, value in longs.items()]
     if resolution:
         entries += [
             Entry(_RESOLUTION_ACROSS, RATIONAL, resolution[:8]),
             Entry(_RESOLUTION_DOWN, RATIONAL, resolution[8:]),
         ]
-    return tiff_directory.write([*entries, *_identity(image.source.identity_record)], _STRIPS, strip)
+    entries += [*form.fields, *_identity(image.source.identity_record)]
+    return tiff_directory.write(entries, _STRIPS, strip)
 
 
-def _strip(pixels: NDArray[np.generic], compression: int) -> bytes:
-    """The pixels little endian; deflated after horizontal differencing (predictor 2) where there is compression."""
+def _cells(pixels: NDArray[Any], form: Form) -> NDArray[Any]:
+    """The pixels as they lie in a picture of this form: rows of samples, or of packed indices."""
+    if form.photometric == _PALETTE:
+        return colour_form.packed_rows(colour_form.indices_of(pixels, form.palette()[0], form.indices), form.bits)
+    return colour_form.samples_of(pixels, form.channels) if form.channels > 1 else pixels
+
+
+def _strip(pixels: NDArray[Any], compression: int, *, predicted: bool) -> bytes:
+    """The pixels little endian; where there is compression deflated, after horizontal differencing (predictor 2)."""
     cells = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).view(f"<u{pixels.dtype.itemsize}")
     if compression == _NONE:
         return cells.tobytes()
     differences = cells.copy()
-    differences[:, 1:] -= cells[:, :-1]
+    if predicted:
+        differences[:, 1:] -= cells[:, :-1]
     return zlib.compress(differences.tobytes(), 6)

@@ -10,6 +10,7 @@ from medveil.errors import UnreadableInputError, UnsupportedInputError
 from medveil.images.bounds import DAMAGED
 
 SHORT, LONG, RATIONAL, DIRECTORY = 3, 4, 5, 13
+ORIENTATION = 274
 POINTERS = frozenset([34665, 34853, 40965])  # Exif, GPS, interoperability
 MAX_ENTRIES = 4096
 _MAX_DEPTH = 3
@@ -28,6 +29,7 @@ class Entry:
         value: the values' bytes, little endian; empty when `inner` holds a directory.
         inner: the entries of the directory that the field points to (Exif, GPS).
         place: where the value stands in the file.
+        at: where the entry stands in its directory.
     """
 
     tag: int
@@ -35,6 +37,7 @@ class Entry:
     value: bytes
     inner: tuple[Entry, ...] = ()
     place: int = 0
+    at: int = 0
 
     @property
     def integers(self) -> tuple[int, ...]:
@@ -74,12 +77,12 @@ def _directory(data: bytes, offset: int, order: str, depth: int) -> tuple[tuple[
     return tuple(entry for entry in entries if entry is not None), following
 
 
-def _entry(data: bytes, place: int, order: str, depth: int) -> Entry | None:
-    tag, kind, count = struct.unpack_from(order + "HHI", data, place)
+def _entry(data: bytes, at: int, order: str, depth: int) -> Entry | None:
+    tag, kind, count = struct.unpack_from(order + "HHI", data, at)
     size = _SIZES.get(kind)
     if size is None:  # TIFF 6.0: readers skip types that they do not know
         return None
-    length, start = count * size, place + 8
+    length, start = count * size, at + 8
     if length > 4:
         start = struct.unpack_from(order + "I", data, start)[0]
     if start + length > len(data):
@@ -88,8 +91,10 @@ def _entry(data: bytes, place: int, order: str, depth: int) -> Entry | None:
     if order == ">":
         value = _swapped(value, _WORDS.get(kind, 1))
     if tag in POINTERS and length == 4:
-        return Entry(tag, DIRECTORY, b"", _directory(data, int.from_bytes(value, "little"), order, depth + 1)[0], start)
-    return Entry(tag, kind, value, place=start)
+        return Entry(
+            tag, DIRECTORY, b"", _directory(data, int.from_bytes(value, "little"), order, depth + 1)[0], start, at
+        )
+    return Entry(tag, kind, value, place=start, at=at)
 
 
 def _swapped(value: bytes, size: int) -> bytes:
@@ -127,3 +132,24 @@ def _encoded(entries: Iterable[Entry], offset: int) -> bytes:
             value, place = struct.pack("<I", place), place + len(rest[-1])
         table.append(struct.pack("<HHI", field.tag, kind, count) + value.ljust(4, b"\0"))
     return b"".join([*table, bytes(4), *rest])
+
+
+def orientation(exif: bytes) -> int:
+    """The orientation that Exif states, 1 to 8; 0 where it states none, or is damaged. Nothing else is looked at."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
+    if order is None or len(exif) < _HEADER_BYTES:
+        return 0
+    offset = struct.unpack_from(order + "I", exif, 4)[0]
+    count = struct.unpack_from(order + "H", exif, offset)[0] if offset + 2 <= len(exif) else 0
+    for place in range(offset + 2, min(offset + 2 + 12 * min(count, MAX_ENTRIES), len(exif) - 11), 12):
+        tag, kind, number, value = struct.unpack_from(order + "HHIH", exif, place)
+        if (tag, kind, number) == (ORIENTATION, SHORT, 1):
+            return value if 1 <= value <= 8 else 0
+    return 0
+
+
+def of_orientation(value: int) -> bytes:
+    """Exif that states this orientation and nothing else."""
+    return struct.pack("<2sHIH", b"II", 42, _HEADER_BYTES, 1) + struct.pack(
+        "<HHIHHI", ORIENTATION, SHORT, 1, value, 0, 0
+    )
