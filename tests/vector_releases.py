@@ -17,16 +17,17 @@ from typing import Any
 import numpy as np
 from tests.releases import forgery
 
-from medveil.images.image import Image
+from medveil.images.image import FileKind, Image
 from medveil.keys.identity import Identity
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.releases.release import Release
-from medveil.releases.unpacking import Attachment, Opened
+from medveil.releases.unpacking import Attachment, Opened, file_of
 
 VECTORS = Path(__file__).resolve().parent / "vectors"
 RELEASES, KEYS = VECTORS / "releases", VECTORS / "keys"
 SIGNER = "owner"
+_NAMES = ("PatientID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,11 @@ def openings() -> list[tuple[str, str]]:
     return [(name, key) for name, release in index()["releases"].items() for key in release["opens"]]
 
 
+def named_openings() -> list[tuple[str, str]]:
+    """Every release, with every key that opens it, of which the index says the patients and UIDs that come out."""
+    return [(name, key) for name, release in index()["releases"].items() for key in release.get("names", {})]
+
+
 def failures() -> list[Failure]:
     """Every recipe, and the releases that are stored as they must be refused."""
     found = []
@@ -93,6 +99,21 @@ def open_all(folder: Path, opener: Opener, owner: Recipient) -> dict[str, Opened
     codec = release.codec(ring)
     found = {entry.package.hex(): release.open_package(entry, ring, codec) for entry in release.manifest.packages}
     return {number: one for number, one in found.items() if one is not None}
+
+
+def names_of(folder: Path, opener: Opener, owner: Recipient) -> dict[str, dict[str, str]]:
+    """Patient ID and UIDs of the DICOM files that a key without identity opens of a release, by package."""
+    import io
+
+    import pydicom
+
+    release = Release(folder, owner=owner, pin=False)
+    uid_key, found = release.access_of(opener).uid_key, {}
+    for number, one in open_all(folder, opener, owner).items():
+        if isinstance(one.content, Image) and not one.path and one.content.source.kind is FileKind.DICOM:
+            data = pydicom.dcmread(io.BytesIO(file_of(one, release.manifest.profile, uid_key).data))
+            found[number] = {keyword: str(data[keyword].value) for keyword in _NAMES if keyword in data}
+    return found
 
 
 def seen(one: Opened) -> dict[str, Any]:

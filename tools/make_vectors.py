@@ -1,6 +1,7 @@
 """Writes tests/vectors: golden releases of format 1 with their keys, and what a reader makes of them.
 
     python tools/make_vectors.py             # refuses where there are vectors: they are frozen
+    python tools/make_vectors.py --beside    # releases that are not there yet, beside those that are
     python tools/make_vectors.py --replace   # for a format that is not frozen yet, and for nothing else
 
 Keys that are there stay; releases and index.json are made anew. tests/vectors/README.md says what is in there.
@@ -30,7 +31,7 @@ sys.path.insert(0, str(REPOSITORY))
 from tests import image_files  # noqa: E402
 from tests.pictures import picture  # noqa: E402
 from tests.releases import forgery  # noqa: E402
-from tests.vector_releases import KEYS, RELEASES, VECTORS, key_files, open_all, seen  # noqa: E402
+from tests.vector_releases import KEYS, RELEASES, VECTORS, key_files, names_of, open_all, seen  # noqa: E402
 from tools.vector_failures import recipes, twice  # noqa: E402
 
 from medveil.files import canonical  # noqa: E402
@@ -49,8 +50,13 @@ def main() -> None:
     """Make all of it in a scratch folder, then put it in place."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--replace", action="store_true", help="make vectors anew that are there")
-    if RELEASES.exists() and not parser.parse_args().replace:
+    parser.add_argument("--beside", action="store_true", help="make those of later versions that are not there yet")
+    asked = parser.parse_args()
+    if RELEASES.exists() and not asked.replace and not asked.beside:
         parser.error("the vectors are there, and frozen; a change of format makes new ones beside them")
+    if asked.beside:
+        make_beside()
+        return
     make_keys()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
@@ -66,10 +72,30 @@ def main() -> None:
         for release, owner in releases.items():
             index["releases"][release] = described(release, owner, keys)
         index["hostile"] = make_hostile(keys)
-    text = json.dumps(index, indent=1, ensure_ascii=False) + "\n"
-    (VECTORS / "index.json").write_text(text, encoding="utf-8")
+    write_index(index)
     size = sum(path.stat().st_size for path in (*RELEASES.rglob("*"), VECTORS / "index.json") if path.is_file())
     print(f"{len(releases)} releases, {len(index['hostile'])} hostile ones, {size / 1000:.0f} kB with the index")
+
+
+def make_beside() -> None:
+    """Releases with fields that came later; what is there stays as it is."""
+    index = json.loads((VECTORS / "index.json").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as name:
+        scratch = Path(name)
+        _live_in(scratch / "home")
+        keys = key_files(scratch)
+        write_patients(scratch)
+        for release in make_later_releases(scratch, keys):
+            if not (RELEASES / release).exists():
+                shutil.copytree(scratch / release, RELEASES / release)
+                index["releases"][release] = described(release, "owner", keys, names=True)
+    write_index(index)
+
+
+def write_index(index: dict[str, Any]) -> None:
+    """index.json."""
+    text = json.dumps(index, indent=1, ensure_ascii=False) + "\n"
+    (VECTORS / "index.json").write_text(text, encoding="utf-8")
 
 
 def _live_in(home: Path) -> None:
@@ -204,16 +230,49 @@ def make_releases(folder: Path, keys: Path) -> dict[str, str]:
     return dict.fromkeys(names, "owner") | {"classical": "bob"}
 
 
+def write_patients(folder: Path) -> None:
+    """Slices of two patients, and one of a file that names none; how they were taken is in their attributes."""
+    taken: dict[str, Any] = {
+        "KVP": 120,
+        "PatientPosition": "HFS",
+        "ConvolutionKernel": "Br40d",
+        "Manufacturer": "SIEMENS",
+    }
+    for number, patient in enumerate(("A-1", "A-1", "B-2", ""), start=1):
+        data = image_files.dicom(
+            picture(10 + number, 40, 56, 12), bits_stored=12, PatientID=patient, PatientName="",
+            StudyInstanceUID=f"1.2.3.{min(number, 3)}", SOPInstanceUID=f"1.2.3.4.{number}", InstanceNumber=number,
+            **taken,
+        )  # fmt: skip
+        (folder / f"slice-{number}.dcm").write_bytes(data)
+
+
+def make_later_releases(folder: Path, keys: Path) -> list[str]:
+    """Releases of DICOM images with pseudonyms and how they were taken, and one that withholds the first."""
+    slices = [folder / f"slice-{number}.dcm" for number in (1, 2, 3, 4)]
+    owner, pub = ("-i", keys / "owner.key", "-j", 1), {name: keys / f"{name}.pub" for name in ALL_KEYS}
+    to = ("--to", f"{pub['alice']}=exact", "--to", f"{pub['deputy']}=diagnostic")
+    medveil("share", *slices[:3], "-o", folder / "pseudonyms", *owner, *to, "--protection", "encrypted")
+    medveil("share", slices[3], "-o", folder / "pseudonyms", *owner, "--add")
+    withheld = ("--to", pub["alice"], "--no-pseudonyms")
+    medveil("share", slices[0], "-o", folder / "no-pseudonyms", *owner, *withheld, "--protection", "encrypted")
+    return ["pseudonyms", "no-pseudonyms"]
+
+
 _TIERS = {"alice": "exact", "bob": "diagnostic", "carol": "preview", "dave": "diagnostic", "erin": "exact"}
 
 
-def described(release: str, owner: str, keys: Path) -> dict[str, Any]:
-    """What the index says of a release."""
+def described(release: str, owner: str, keys: Path, *, names: bool = False) -> dict[str, Any]:
+    """What the index says of a release; with `names` also patients and UIDs that come out without identity."""
     found: dict[str, Any] = {"owner": owner}
     recipient = Recipient.load(keys / f"{owner}.pub")
     opens = {key: _opened(RELEASES / release, keys / f"{key}.key", recipient) for key in ALL_KEYS}
     granted = {key: one for key, one in opens.items() if one != "key"}
     refused = {"stranger": "key", "passer": "key"}
+    if names:
+        openers = {key: load_opener(keys / f"{key}.key") for key in granted}
+        named = {key: names_of(RELEASES / release, opener, recipient) for key, opener in openers.items()}
+        found["names"] = {key: one for key, one in named.items() if one}
     return found | {"opens": granted | refused, "failures": list(recipes(release, owner))}
 
 

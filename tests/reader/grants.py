@@ -34,6 +34,7 @@ class Grant:
     roots: keys.Roots | None
     sections: dict[tuple[bytes, str], bytes]
     files: dict[str, bytes]
+    uid_key: bytes
 
 
 def path_of(number: bytes, wrap: str) -> str:
@@ -74,11 +75,11 @@ def _grant(payload: bytes, number: bytes, ledger: Ledger, identity: Identity) ->
     require(bool(tier_key) != bool(sections), "a grant of the whole release and of some packages, or of neither")
     if tier_key:
         require(not files, "a grant of the whole release with keys of files")
-        return Grant(epoch, tier, keys.roots(tier, tier_key, identity_root), {}, {})
+        return Grant(epoch, tier, keys.roots(tier, tier_key, identity_root), {}, {}, secrets[3])
     require(not identity_root, "a grant of some packages with the root of identity")
     own_keys = {(package, section): key for package, section, key in sections}
     require(len(own_keys) == len(sections), "a grant with a section twice")
-    return Grant(epoch, tier, None, own_keys, dict(files))
+    return Grant(epoch, tier, None, own_keys, dict(files), secrets[3])
 
 
 def merged(grants: list[Grant]) -> Grant:
@@ -90,7 +91,7 @@ def merged(grants: list[Grant]) -> Grant:
     for grant in grants:
         sections |= grant.sections
         files |= grant.files
-    return Grant(first.epoch, first.tier, first.roots, sections, files)
+    return Grant(first.epoch, first.tier, first.roots, sections, files, first.uid_key)
 
 
 class Keyring:
@@ -98,6 +99,7 @@ class Keyring:
 
     def __init__(self, grant: Grant, release: bytes, links: dict[int, list[bytes]]) -> None:
         self._grant, self._release, self._links = grant, release, links
+        self.uid_key = grant.uid_key
 
     def section(self, header: dict[str, Any], section: str, tier: str) -> bytes | None:
         """The key of a section of a package; None if the grant does not open it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from typing import Any
 
 from tests.reader import cbor
@@ -109,6 +112,22 @@ def pixel_record(data: bytes, kind: str) -> dict[str, Any]:
 def identity_record(data: bytes, kind: str) -> dict[str, Any]:
     """The other fields; none where the record is empty."""
     return _fields(data, kind, _KINDS[kind][1]) if data else {}
+
+
+def dicom_names(fields: dict[str, Any], uid_key: bytes, tier: str) -> dict[str, str]:
+    """What stands for patient and UIDs in a DICOM file that is opened at this tier without identity."""
+    found = {"PatientID": ""}
+    if fields.get("pseudonym"):
+        found["PatientID"] = base64.b32encode(_short(uid_key, fields["pseudonym"])).decode().strip("=")
+    for keyword, tag in fields["uids"].items():
+        of_tier = keyword == "SOPInstanceUID" or (keyword == "SeriesInstanceUID" and tier != "exact")
+        message = tag + (tier.encode() if of_tier else b"")
+        found[keyword] = f"2.25.{int.from_bytes(_short(uid_key, message), 'big')}"
+    return found
+
+
+def _short(key: bytes, message: bytes) -> bytes:
+    return hmac.new(key, message, hashlib.sha256).digest()[:16]
 
 
 def _fields(data: bytes, kind: str, checks: dict[str, Check]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Opened:
     identity: bytes = b""
     file: bytes | None = None
     """The original file, or the content of an attachment."""
+    names: dict[str, str] = field(default_factory=dict)
+    """Patient ID and UIDs of a DICOM file that is opened without identity."""
 
 
 def open_release(folder: Path, identity: identities.Identity, owner: bytes) -> dict[bytes, Opened]:
@@ -138,7 +140,9 @@ class _Opener:
         records.identity_record(rest, kind)
         file = self._plain("file") if "file" in self.keys else None
         require(file is None or hashlib.sha256(file).digest() == digest, "a kept file of another SHA")
-        return Opened(tier, rows, side, image, path, rest, file)
+        nameless = kind == "dicom" and not rest
+        names = records.dicom_names(known, self.ring.uid_key, tier) if nameless else {}
+        return Opened(tier, rows, side, image, path, rest, file, names)
 
     def _picture(self) -> tuple[str, list[list[int]], Side]:
         base = self._preview()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.reader import identities, release
 from tests.reader.refusal import OtherFormatError, OtherKeyError, RefusedError
-from tests.vector_releases import KEYS, RELEASES, Failure, applied, control, failures, index, openings
+from tests.vector_releases import KEYS, RELEASES, Failure, applied, control, failures, index, named_openings, openings
 
 
 def _key(name: str) -> identities.Identity:
@@ -50,6 +50,13 @@ def test_a_key_opens_what_it_should(name: str, key: str) -> None:
     else:
         found = release.open_release(RELEASES / name, _key(key), owner)
         assert {number.hex(): _seen(one) for number, one in found.items()} == expected
+
+
+@pytest.mark.parametrize(("name", "key"), named_openings())
+def test_patients_and_uids_are_those_of_the_index(name: str, key: str) -> None:
+    vector = index()["releases"][name]
+    found = release.open_release(RELEASES / name, _key(key), _owner(vector["owner"]))
+    assert {number.hex(): one.names for number, one in found.items() if one.names} == vector["names"][key]
 
 
 def test_what_is_signed_anew_opens(tmp_path: Path) -> None:

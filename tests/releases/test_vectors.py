@@ -14,6 +14,8 @@ from tests.vector_releases import (
     failures,
     index,
     key_files,
+    named_openings,
+    names_of,
     open_all,
     openings,
     seen,
@@ -47,6 +49,13 @@ def test_a_key_opens_what_it_should(name: str, key: str, keys: Path) -> None:
         return
     found = open_all(RELEASES / name, _opener(keys, key), owner)
     assert {number: seen(one) for number, one in found.items()} == expected
+
+
+@pytest.mark.parametrize(("name", "key"), named_openings())
+def test_patients_and_uids_are_those_of_the_index(name: str, key: str, keys: Path) -> None:
+    vector = index()["releases"][name]
+    owner = Recipient.load(keys / f"{vector['owner']}.pub")
+    assert names_of(RELEASES / name, _opener(keys, key), owner) == vector["names"][key]
 
 
 def test_what_is_signed_anew_opens(keys: Path, tmp_path: Path) -> None:
