@@ -124,6 +124,7 @@ def test_what_more_must_not_hold_is_left_out_at_opening(read, ramp):
         Element(0x00181210, "SH", b"JANE"),
         Element(0x00180020, "LO", b"SE"),
         Element(0x00200013, "IS", b"7 "),
+        Element(0x00181310, "UN", bytes(1 << 20)),  # longer than any such value
         Element(0x00280010, "US", b"\1\0"),  # rows: the picture's, not to be changed here
     ]
     fields["more"] = encode(smuggled)

@@ -19,6 +19,7 @@ from medveil.images.dicom.elements import Element
 
 METHOD_CODES = 0x00120064
 INSTANCE_NUMBER = 0x00200013
+_MAX_BYTES = 512  # of a value
 MAX_NUMBER = 65_535  # of a series, an acquisition, an instance: a year fits, a date does not
 
 Check = Callable[[Element], bool]
@@ -303,7 +304,7 @@ def _kept(element: Element) -> Element | None:
     if element.tag == IMAGE_TYPE and element.vr == "CS":
         return _image_type(texts(element))
     vr, check = RULES.get(element.tag, ("", None))
-    if check is None or element.encapsulated or element.items:
+    if check is None or element.encapsulated or element.items or len(element.data) > _MAX_BYTES:
         return None
     if element.vr == "UN":
         element = Element(element.tag, vr, element.value)

@@ -1,4 +1,4 @@
-"""Which attributes travel with the pixels, and in which form. Everything else is identity.
+"""Which attributes travel with the pixels, and in which form. Everything else is identity, but for `acquisition`'s.
 
 Only what contract.md lists travels: Image Pixel and Plane attributes, LUTs, modality, body part, view, laterality. A
 value travels only if it is what its VR says (a name in a decimal string is not) and, at sharing, one of the terms or in
