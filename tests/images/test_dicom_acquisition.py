@@ -77,6 +77,7 @@ def test_how_an_image_was_taken_travels(opened, known):
         ("ExposureTimeInuS", "20260102"),
         ("XRayTubeCurrent", 4711815),
         ("AcquisitionMatrix", [1, 2, 3, 4, 5]),
+        ("AcquisitionMatrix", [0x414A, 0x454E, 0x4F44, 0x2045]),
         ("SpiralPitchFactor", 1953.0417),
         ("SpiralPitchFactor", float("nan")),
         ("DiffusionGradientOrientation", [1.0, 0.0, 0.0, 0.5]),
@@ -130,6 +131,18 @@ def test_what_more_must_not_hold_is_left_out_at_opening(read, ramp):
     fields["more"] = encode(smuggled)
     part = pixel_part(canonical.dumps(fields))
     assert [hex(tag) for tag in part.more] == ["0x200013"]
+
+
+@pytest.mark.parametrize("tag", acquisition.RULES, ids=hex)
+def test_no_text_hides_in_the_bytes_of_a_value(tag):
+    """Eight characters that are also a number in range, two in each word, blanks and more behind a word."""
+    vr = acquisition.RULES[tag][0]
+    planted = [b"JANEDOE?", b"JANE DOE", b"JANE", b"1 JANE  ", b"1\0JANE\0", b"0.123456789012345678901234", b"1 \\JANE"]
+    for value in planted:
+        for element in acquisition.travelling({tag: Element(tag, vr, value)}):
+            assert b"JAN" not in element.data
+            assert b"EDOE" not in element.data
+            assert len(element.data) <= 16
 
 
 def test_an_implicit_file_tells_as_much(read, travel, write, ramp):

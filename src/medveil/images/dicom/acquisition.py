@@ -20,6 +20,9 @@ from medveil.images.dicom.elements import Element
 METHOD_CODES = 0x00120064
 INSTANCE_NUMBER = 0x00200013
 _MAX_BYTES = 512  # of a value
+_MAX_WORD = 8192  # of a US: two printable characters are more
+_DIGITS = 7  # significant ones of an FD: eight characters in its bytes do not survive that
+_LONGEST_NUMBER = 16  # characters of a DS (PS3.5 6.2)
 MAX_NUMBER = 65_535  # of a series, an acquisition, an instance: a year fits, a date does not
 
 Check = Callable[[Element], bool]
@@ -47,7 +50,8 @@ def _number(low: float, high: float, count: int = 1) -> Check:
         if element.vr == "FD":
             values = list(struct.unpack(f"<{len(element.data) // 8}d", element.data[: len(element.data) // 8 * 8]))
             return len(element.data) == 8 * len(values) and _lie(values, low, high, count)
-        return _lie(numbers(element) or [], low, high, count)
+        short = all(len(part) <= _LONGEST_NUMBER for part in texts(element))
+        return short and _lie(numbers(element) or [], low, high, count)
 
     return check
 
@@ -200,7 +204,7 @@ _MR: _Rules = {
     0x00180093: ("DS", _number(0, 1000)),  # Percent Sampling
     0x00180094: ("DS", _number(0, 1000)),  # Percent Phase Field of View
     0x00180095: ("DS", _number(0, 1e6)),  # Pixel Bandwidth
-    0x00181310: ("US", _whole(0, MAX_NUMBER, 4)),  # Acquisition Matrix
+    0x00181310: ("US", _whole(0, _MAX_WORD, 4)),  # Acquisition Matrix
     0x00181312: ("CS", _term("ROW COL")),  # In-plane Phase Encoding Direction
     0x00181314: ("DS", _number(0, 360)),  # Flip Angle
     0x00181315: ("CS", _term("Y N")),  # Variable Flip Angle Flag
@@ -259,7 +263,7 @@ _RADIOGRAPHY: _Rules = {
     0x00188151: ("DS", _number(0, _MICRO)),  # X-Ray Tube Current in µA
     0x00281300: ("CS", _term(_YES_NO)),  # Breast Implant Present
     0x00281350: ("CS", _term(_YES_NO)),  # Partial View
-    0x00400302: ("US", _whole(0, MAX_NUMBER)),  # Entrance Dose
+    0x00400302: ("US", _whole(0, _MAX_WORD)),  # Entrance Dose
     0x00400314: ("DS", _number(0, 100)),  # Half Value Layer
     0x00400316: ("DS", _number(0, 1000)),  # Organ Dose
     0x00400318: ("CS", _term(_ORGANS)),  # Organ Exposed
@@ -268,8 +272,8 @@ _RADIOGRAPHY: _Rules = {
 _NUCLEAR: _Rules = {
     0x00181181: ("CS", _term("PARA PINH FANB CONE SLNT ASTG DIVG NONE UNKN")),  # Collimator Type
     0x00280051: ("CS", _term(_CORRECTIONS, 16)),  # Corrected Image
-    0x00540081: ("US", _whole(0, MAX_NUMBER)),  # Number of Slices
-    0x00540101: ("US", _whole(0, MAX_NUMBER)),  # Number of Time Slices
+    0x00540081: ("US", _whole(0, _MAX_WORD)),  # Number of Slices
+    0x00540101: ("US", _whole(0, _MAX_WORD)),  # Number of Time Slices
     0x00541000: ("CS", _term("STATIC|DYNAMIC|GATED|WHOLE BODY|IMAGE|REPROJECTION", 2, separator="|")),  # Series Type
     0x00541001: ("CS", _term(_UNITS)),  # Units
     0x00541002: ("CS", _term("EMISSION TRANSMISSION")),  # Counts Source
@@ -282,7 +286,7 @@ _NUCLEAR: _Rules = {
     0x00541322: ("DS", _number(0, 1e9)),  # Dose Calibration Factor
     0x00541323: ("DS", _number(0, 1)),  # Scatter Fraction Factor
     0x00541324: ("DS", _number(0, 1000)),  # Dead Time Factor
-    0x00541330: ("US", _whole(0, MAX_NUMBER)),  # Image Index
+    0x00541330: ("US", _whole(0, _MAX_WORD)),  # Image Index
 }
 RULES: _Rules = {**_GENERAL, **_CT, **_MR, **_RADIOGRAPHY, **_NUCLEAR}
 
@@ -308,7 +312,15 @@ def _kept(element: Element) -> Element | None:
         return None
     if element.vr == "UN":
         element = Element(element.tag, vr, element.value)
-    return element if element.vr == vr and element.data.strip(b" \0") and check(element) else None
+    if element.vr != vr or not element.data.strip(b" \0") or not check(element):
+        return None
+    return _rounded(element) if vr == "FD" else element
+
+
+def _rounded(element: Element) -> Element:
+    """The same numbers with as many digits as a measurement has."""
+    values = [float(f"{value:.{_DIGITS}g}") for value in struct.unpack(f"<{len(element.data) // 8}d", element.data)]
+    return Element(element.tag, "FD", struct.pack(f"<{len(values)}d", *values))
 
 
 def _image_type(values: list[str]) -> Element | None:
