@@ -2,11 +2,19 @@
 
 import pytest
 from tests.audit.scenes import shared_images
+from tests.code_memory import remembered_codes
 
 from medveil.attacks.shelf import CodeShelf
 from medveil.audit.report import HTML, JSON
 from medveil.audit.schema import canonical, record_of
 from medveil.keys.identity import generate
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remembered_codes():
+    """These tests share the same few pictures over and over."""
+    with remembered_codes():
+        yield
 
 
 @pytest.fixture(scope="session")

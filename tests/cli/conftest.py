@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from tests.cli.shell import run
+from tests.code_memory import remembered_codes
 from tests.pictures import picture
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remembered_codes() -> Iterator[None]:
+    """These tests share the same few pictures over and over."""
+    with remembered_codes():
+        yield
 
 
 @pytest.fixture

@@ -4,12 +4,20 @@ import shutil
 
 import pytest
 from PIL import Image as Picture
+from tests.code_memory import remembered_codes
 from tests.pictures import picture
 
 from medveil.keys.identity import generate
 from medveil.keys.tiers import Tier
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _remembered_codes():
+    """These tests share the same few pictures over and over."""
+    with remembered_codes():
+        yield
 
 
 @pytest.fixture(scope="session")

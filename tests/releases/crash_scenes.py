@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
-import functools
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image as Picture
 from tests.pictures import picture
 from tests.releases.crashing import Disk, Image, Stopped, Tree, put_tree, tree_of, watched
 
-from medveil.codecs import exact
 from medveil.codecs.lapped import LappedCodec
 from medveil.errors import MedveilError, NoFittingKeyError
 from medveil.keys.identity import Identity, generate
@@ -172,7 +168,7 @@ class Scene:
 
 
 def scenes(cast: Cast) -> list[Scene]:
-    """All of them. Wants `fast_codec` around it, and around what is done with them."""
+    """All of them. Wants `remembered_codes` around it, and around what is done with them."""
     put_tree({}, cast.root)
     made = [_scene(cast, "share", cast.share)]
     put_tree({}, cast.root)
@@ -220,45 +216,6 @@ def pins_of(folder: Path) -> Iterator[None]:
             del os.environ["XDG_STATE_HOME"]
         else:
             os.environ["XDG_STATE_HOME"] = before
-
-
-@contextmanager
-def fast_codec() -> Iterator[None]:
-    """Code every picture once: what is coded again was coded before, and nothing here is about codes."""
-    places = [(LappedCodec, "encode"), (LappedCodec, "decode"), (exact, "encode_exact"), (exact, "decode_exact")]
-    real = [getattr(owner, name) for owner, name in places]
-    try:
-        for (owner, name), function in zip(places, real, strict=True):
-            setattr(owner, name, _remembered(function))
-        yield
-    finally:
-        for (owner, name), function in zip(places, real, strict=True):
-            setattr(owner, name, function)
-
-
-def _remembered(function: Callable[..., Any]) -> Callable[..., Any]:
-    known: dict[Any, Any] = {}
-
-    @functools.wraps(function)
-    def call(*arguments: Any, **options: Any) -> Any:
-        key = _key([["a codec" if isinstance(each, LappedCodec) else each for each in arguments], options])
-        if key not in known:
-            known[key] = function(*arguments, **options)
-        return known[key].copy() if isinstance(known[key], np.ndarray) else known[key]
-
-    return call
-
-
-def _key(thing: Any) -> Any:
-    if isinstance(thing, np.ndarray):
-        return thing.shape, thing.dtype.str, thing.tobytes()
-    if dataclasses.is_dataclass(thing):
-        return tuple(_key(getattr(thing, each.name)) for each in dataclasses.fields(thing))
-    if isinstance(thing, dict):
-        return tuple((name, _key(value)) for name, value in sorted(thing.items()))
-    if isinstance(thing, list | tuple):
-        return tuple(_key(each) for each in thing)
-    return thing if isinstance(thing, int | float | str | bytes | type(None)) else repr(thing)
 
 
 # What is done to a scene

@@ -8,6 +8,7 @@ import dataclasses
 
 import pytest
 from tests import campaign_summary
+from tests.code_memory import remembered_codes
 from tests.releases import crash_scenes
 from tests.releases.crash_scenes import Cast, Tally, fill, interrupt, kill, kill_again, look, recorded
 from tests.releases.crashing import Disk, put_tree, tree_of, watched
@@ -25,7 +26,7 @@ ONE_FOLDER = {"one folder kept", "one folder dropped"}
 def stage(tmp_path_factory):
     """The cast and its scenes by name; pictures are coded once."""
     cast = Cast.make(tmp_path_factory.mktemp("crash") / "cast")
-    with crash_scenes.fast_codec():
+    with remembered_codes():
         yield cast, {scene.name: scene for scene in crash_scenes.scenes(cast)}
 
 
