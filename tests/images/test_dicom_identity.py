@@ -9,7 +9,7 @@ import numpy as np
 import pydicom
 import pydicom.data
 import pytest
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 from tests import image_files
 
 from medveil import images
@@ -17,6 +17,7 @@ from medveil.images import Loss
 from medveil.images.dicom.records import pixel_part
 
 FILES = Path(pydicom.data.__file__).parent / "test_files"
+NATIVE = ExplicitVRLittleEndian
 LOSS = Loss(ratio=12.5, method="medveil-lapped")
 CHANGED_BY_LOSS = {"SOPInstanceUID", "SeriesInstanceUID", "ImageType", "SourceImageSequence", "PixelData"}
 CHANGED_BY_LOSS |= {"ReferencedSeriesSequence"}
@@ -287,6 +288,49 @@ def test_uids_in_the_pixel_record_are_tags(read, ramp):
     assert set(part.uids) == {"SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"}
     other = pixel_part(images.records(image, b"l" * 32)[0])
     assert all(part.uids[keyword] != other.uids[keyword] for keyword in part.uids)
+
+
+@pytest.mark.parametrize("syntax", [*image_files.NATIVE, RLELossless], ids=lambda syntax: syntax.name)
+def test_the_content_of_an_object_is_the_same_in_every_transfer_syntax(read, ramp, syntax):
+    def file_of(one):
+        data = image_files.dataset(ramp())
+        for number in range(0x1001, 0x1005):  # of no VR in an implicit file
+            del data[0x0029, number]
+        del data[0x60003000]  # pydicom does not swap it
+        return image_files.encoded(data, one, ramp())
+
+    found, other = (images.instance(read(file_of(one))) for one in (syntax, NATIVE))
+    assert found == other
+    assert (found.uid, len(found.content)) == ("1.2.3.4.5.6", 32)
+
+
+@pytest.mark.parametrize("change", [{"PatientName": "Other"}, {"WindowCenter": "41"}, {"OverlayData": b"\0\1"}, {}])
+def test_what_differs_in_one_value_or_one_pixel_is_other_content(read, ramp, change):
+    pixels = ramp() if change else ramp() ^ np.eye(*ramp().shape, dtype=np.uint8)
+    data = image_files.dataset(pixels)
+    for keyword, value in change.items():
+        if keyword == "OverlayData":
+            data[0x60003000].value = value
+        else:
+            setattr(data, keyword, value)
+    one, other = (
+        images.instance(read(file)) for file in (image_files.encoded(data, NATIVE), image_files.dicom(ramp()))
+    )
+    assert one.uid == other.uid
+    assert one.content != other.content
+
+
+def test_an_object_says_which_it_is_to_its_owner(read, ramp):
+    image = read(image_files.dicom(ramp()))
+    found, tag = images.instance(image), pixel_part(images.records(image, b"k" * 32)[0]).uids["SOPInstanceUID"]
+    for repeats in (False, True):
+        again = images.tagged(image, b"k" * 32, repeats=repeats)
+        sealed = images.records(again, b"k" * 32)
+        assert images.sealed_instance(image.source.kind, *sealed)[1] == found.content
+        assert (images.sealed_instance(image.source.kind, *sealed)[0] == tag) != repeats
+        assert images.instance(again) == found
+        assert images.same_attributes(again, image)
+        assert found.content not in sealed[0]
 
 
 def test_missing_uids_get_some_of_their_own(read, travel, write, ramp):

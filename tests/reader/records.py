@@ -97,6 +97,7 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "excess": raw(),
             "command": raw(),
             "undecoded": raw(),
+            "content": raw(0, 32),
         },
     ),
 }

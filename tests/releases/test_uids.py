@@ -1,25 +1,39 @@
 """The DICOM UIDs of opened files: one UID names one content, and stays what it was whatever is done to the release."""
 
+import hmac
+import io
 import shutil
+import tempfile
+from contextlib import contextmanager
+from functools import cache
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 from tests import image_files
 from tests.pictures import picture
 from tests.vector_releases import RELEASES, key_files
 
+from medveil import images
 from medveil.keys.identity import Identity
 from medveil.keys.openers import load_opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
+from medveil.releases import jobs, sharing
 from medveil.releases import state as states
-from medveil.releases.granting import Request, grant, revoke
+from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
 from medveil.releases.opening import open_release
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
+from medveil.releases.staging import contents_of
+from medveil.releases.stored import load_package
 
 STUDY, SERIES, FRAME = "1.2.3.4", "1.2.3.4.5", "1.2.3.9"
 NAMES = ("one.dcm", "two.dcm", "three.dcm")
@@ -112,10 +126,9 @@ def test_without_identity_no_uid_of_the_original_is_left(series, people, tier, t
 
 
 def test_two_recipients_have_uids_of_their_own(series, people, opened):
-    grant(series, ask(people["deputy"], Tier.EXACT), people["owner"])
+    hers, others = (opened(series, people[name], Tier.PREVIEW) for name in ("alice", "mallory"))
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "FrameOfReferenceUID"):
-        found = [every(opened(series, people[name]), keyword) for name in ("mallory", "deputy")]
-        assert not set.intersection(*found)
+        assert not every(hers, keyword) & every(others, keyword)
 
 
 def test_a_better_grant_changes_no_uid(series, people, opened):
@@ -141,20 +154,20 @@ def test_taken_out_and_let_in_again_she_has_the_uids_that_she_had(series, people
     assert uids(opened(series, people["alice"], Tier.PREVIEW)) == before
 
 
-@pytest.mark.parametrize("name", ["alice", "mallory", "ida", "owner"])
-def test_adding_revoking_and_rotating_change_no_uid(series, people, opened, tmp_path, name):
-    who, tier = people[name], Tier.PREVIEW if name == "alice" else Tier.DIAGNOSTIC
-    before = uids(opened(series, who, tier))
+def test_adding_revoking_and_rotating_change_no_uid(series, people, opened, tmp_path):
+    at = {"alice": Tier.PREVIEW, "ida": Tier.DIAGNOSTIC, "owner": Tier.EXACT}
+    before = {name: uids(opened(series, people[name], tier)) for name, tier in at.items()}
     slices(tmp_path / "more", ["four.dcm"])
     share([tmp_path / "more"], series, ShareSettings(add=True, protection="encrypted", jobs=1), owner=people["owner"])
-    revoke(series, [people["mallory" if name != "mallory" else "alice"].recipient], people["owner"])
+    revoke(series, [people["mallory"].recipient], people["owner"])
     rotate(series, people["owner"], jobs=1)
-    after = uids(opened(series, who, tier))
-    assert before < after
-    assert len({study for _, _, study, *_ in after}) == 1
+    for name, tier in at.items():
+        after = uids(opened(series, people[name], tier))
+        assert before[name] < after
+        assert len({study for _, _, study, *_ in after}) == 1
 
 
-@pytest.mark.parametrize("release", ["encrypted", "recipients", "sealed"])
+@pytest.mark.parametrize("release", ["encrypted", "sealed"])
 def test_grants_of_the_first_version_keep_their_uid_key(release, tmp_path):
     """Golden releases: when they were made, each tier of a recipient had a key of its own."""
     folder, keys = shutil.copytree(RELEASES / release, tmp_path / "release"), key_files(tmp_path)
@@ -175,3 +188,188 @@ def test_grants_of_the_first_version_keep_their_uid_key(release, tmp_path):
 
 def uid_key(folder, opener):
     return Release(folder).access_of(opener).uid_key
+
+
+# Inputs of one SOP Instance UID
+
+
+UID = "1.2.3.4.5.77"
+
+
+def one_uid(folder, names):
+    """Slices of one SOP Instance UID; what follows a dash in a name is no part of the content."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        pixels = picture(sum(name.partition("-")[0].encode()), 24, 32, bits=12).astype(np.uint16)
+        syntax = RLELossless if name.endswith("-rle") else ExplicitVRLittleEndian
+        (folder / name).write_bytes(image_files.dicom(pixels, syntax, bits_stored=12, SOPInstanceUID=UID))
+    return [folder / name for name in names]
+
+
+def shared_as(out, people, files, **more):
+    """Share files so that mallory opens every pixel without identity, and ida with it."""
+    to = (people["mallory"].recipient, people["ida"].recipient)
+    wanted = ShareSettings(to=to, identity=to[1:], tiers=tuple(Tier), protection="encrypted", jobs=1, **more)
+    result = share(files, out, wanted, owner=people["owner"])
+    assert result.failed == []
+    return [line for line in result.warnings if "SOP Instance UID" in line]
+
+
+def tags(release, people):
+    """Tag of the SOP instance of every package, by the name of its input."""
+    state = owned_state(release, people["owner"], repair=False)
+    book = read_book(release, state, people["owner"])
+    found = {}
+    for entry in state.manifest.packages:
+        package = load_package(release, entry, state.manifest)
+        (path, *_), objects = contents_of(package, book)
+        found |= dict.fromkeys([path], *objects)
+    return book.tag_key, found
+
+
+def expected(tag_key, *content):
+    return hmac.digest(tag_key, b"".join((UID.encode(), *content)), "sha256")[:16]
+
+
+@contextmanager
+def killed(monkeypatch, ready):
+    """What shares here is killed when the packages of these inputs are ready, and no other."""
+    whole = sharing.run_tasks
+
+    def lost(tasks, *rest):
+        list(whole([task for task in tasks if task.relative in ready], *rest))
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sharing, "run_tasks", lost)
+        with pytest.raises(Killed):
+            yield
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the library may catch it."""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_of_inputs_with_one_uid_the_first_keeps_its_tag(tmp_path, people, workers):
+    files = one_uid(tmp_path / "in", ["a", "b", "c", "a-copy", "a-rle"])
+    wanted = ShareSettings(tiers=tuple(Tier), protection="encrypted", jobs=workers)
+    result = share(files, tmp_path / "out", wanted, owner=people["owner"])
+    said = sorted(line for line in result.warnings if "SOP" in line)
+    assert [line[:3] for line in said] == ["#2:", "#3:"]
+    assert all("other content; both are kept" in line and UID not in line for line in said)
+    tag_key, found = tags(tmp_path / "out", people)
+    first = expected(tag_key)
+    assert {name for name, tag in found.items() if tag == first} == {"a", "a-copy", "a-rle"}
+    for name in "bc":
+        content = images.instance(images.read(tmp_path / "in" / name)).content
+        assert found[name] == expected(tag_key, b"\0", content)
+
+
+def test_two_patients_with_one_uid_are_told_apart_when_opened(shared, tmp_path, people, opened):
+    files = [shared / "dicom" / "odd" / name for name in ("dup_sop_a.dcm", "dup_sop_b_other_patient.dcm")]
+    if not files[0].is_file():
+        pytest.skip(f"needs the odd DICOM files in {files[0].parent}")
+    (warning,) = shared_as(tmp_path / "out", people, files)
+    assert warning.startswith("#2: another input has the same SOP Instance UID and other content; both are kept")
+    for name, tier, count in (("mallory", Tier.EXACT, 2), ("mallory", Tier.DIAGNOSTIC, 2), ("ida", Tier.PREVIEW, 2)):
+        assert len(every(opened(tmp_path / "out", people[name], tier), "SOPInstanceUID")) == count
+    back = opened(tmp_path / "out", people["ida"])
+    assert {str(one.PatientName) for one in back} == {"Test^Anna", "Other^Bert"}
+    assert len(every(back, "SOPInstanceUID")) == 1  # the originals' own
+
+
+def test_equal_files_are_one_content_with_one_uid(tmp_path, people, opened):
+    files = one_uid(tmp_path / "in", ["a", "a-copy"])
+    assert shared_as(tmp_path / "out", people, files) == []
+    found = opened(tmp_path / "out", people["mallory"], Tier.DIAGNOSTIC)
+    assert (len(found), len(uids(found))) == (2, 1)
+
+
+@pytest.mark.parametrize("batches", [("a", "bc"), ("ab", "c")])
+def test_what_is_added_later_gets_the_tags_that_it_had_got_at_once(tmp_path, people, batches):
+    files = dict(zip("abc", one_uid(tmp_path / "in", "abc"), strict=True))
+    out, said = tmp_path / "out", []
+    for number, batch in enumerate(batches):
+        more = {} if number == 0 else {"add": True}
+        if number == 1:
+            rotate(out, people["owner"], jobs=1)
+        said += shared_as(out, people, [files[name] for name in batch], **more)
+    assert len(said) == 2
+    tag_key, found = tags(out, people)
+    assert found["a"] == expected(tag_key)
+    for name in "bc":
+        assert found[name] == expected(tag_key, b"\0", images.instance(images.read(files[name])).content)
+
+
+@pytest.mark.parametrize(("kept", "adds"), [("a", False), ("b", False), ("bc", False), ("ac", False), ("bc", True)])
+def test_a_killed_share_gives_the_tags_that_it_would_have_given(tmp_path, people, monkeypatch, kept, adds):
+    """Whatever of the packages was ready when it was killed, in whatever order the workers ended."""
+    files, out = one_uid(tmp_path / "in", "abc"), tmp_path / "out"
+    if adds:
+        shared_as(out, people, [slices(tmp_path / "before", ["other"]) / "other"])
+    with killed(monkeypatch, kept):
+        shared_as(out, people, files, add=adds)
+    shared_as(out, people, files, add=adds)
+    tag_key, found = tags(out, people)
+    assert found["a"] == expected(tag_key)
+    for name, file in zip("bc", files[1:], strict=True):
+        assert found[name] == expected(tag_key, b"\0", images.instance(images.read(file)).content)
+
+
+def test_a_killed_share_of_other_inputs_gives_no_uid_twice(tmp_path, people, monkeypatch):
+    """What was ready counts as the first, although it is named last now."""
+    files, out = one_uid(tmp_path / "in", "ab"), tmp_path / "out"
+    with killed(monkeypatch, "b"):
+        shared_as(out, people, files[1:])
+    assert [line[:3] for line in shared_as(out, people, files)] == ["#1:"]
+    tag_key, found = tags(out, people)
+    assert found["b"] == expected(tag_key) != found["a"]
+
+
+def test_a_dry_run_says_it_too(tmp_path, people):
+    files, out = one_uid(tmp_path / "in", "ab"), tmp_path / "out"
+    assert [line[:3] for line in shared_as(out, people, files, dry_run=True)] == ["#2:"]
+    shared_as(out, people, files[:1])
+    assert [line[:3] for line in shared_as(out, people, files[1:], dry_run=True, add=True)] == ["#1:"]
+    assert not shared_as(out, people, one_uid(tmp_path / "copy", ["a"]), dry_run=True, add=True)
+
+
+# One UID names one content
+
+
+KINDS = st.tuples(st.integers(0, 2), st.integers(0, 2), st.booleans())  # number of the UID, of the picture, compressed
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(KINDS, min_size=1, max_size=5), st.lists(st.booleans(), min_size=5, max_size=5))
+def test_equal_uids_mean_equal_pixels(inputs, identity):
+    """Over all that two recipients open at all tiers; of originals that share a UID, not those with all of identity."""
+    tasks, read = [], {}
+    for number, (uid, content, compressed) in enumerate(inputs):
+        path = Path(str(number))
+        read[path] = _image(uid, content, RLELossless if compressed else ExplicitVRLittleEndian)
+        tasks.append(jobs.Task(number, path, path.name, path.name.encode()))
+    found = {path: images.instance(image) for path, image in read.items()}
+    named = {}
+    for task, sees in zip(sharing.mark_repeats(tasks, found, {}, b"t" * 32), identity, strict=False):
+        image = images.tagged(read[task.path], b"t" * 32, repeats=task.repeats)
+        pixel_record, identity_record = images.records(image, b"t" * 32)
+        for tier, uid_key in product(Tier, (b"u" * 32, b"v" * 32)):
+            if tier is Tier.EXACT and sees and task.repeats:
+                continue
+            pixels = image.pixels >> tier.rank << tier.rank
+            back = images.restore(pixels, 12, image.source.kind, pixel_record, identity_record if sees else b"")
+            loss = None if tier is Tier.EXACT else images.Loss(2.0, "x")
+            out = pydicom.dcmread(io.BytesIO(images.to_file_bytes(back, loss=loss, uid_key=uid_key, tier=tier)))
+            assert named.setdefault(out.SOPInstanceUID, out.PixelData) == out.PixelData
+
+
+@cache
+def _image(uid, content, syntax):
+    pixels = picture(content, 24, 32, bits=12).astype(np.uint16)
+    data = image_files.dicom(pixels, syntax, bits_stored=12, SOPInstanceUID=f"1.2.3.4.5.{uid}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "file"
+        path.write_bytes(data)
+        return images.read(path)

@@ -14,11 +14,12 @@ from medveil.images import jpeg, nifti, png, record, tiff
 from medveil.images.bounds import MAX_FILE_BYTES, walled
 from medveil.images.dicom import reader, writer
 from medveil.images.dicom import records as dicom_records
+from medveil.images.dicom.records import Instance
 from medveil.images.image import FileKind, Image
 from medveil.images.loss import Loss
 
-# DICOM: file meta information, VR of the pixel data, whether it is encapsulated, pictures that no other file may hold.
-_OF_THE_FILE = frozenset(["meta", "word", "compressed", "undecoded"])
+# DICOM: how the file was written, pictures that no other file may hold, and what is made for sealing.
+_NOT_ATTRIBUTES = frozenset([*dicom_records.OF_THE_FILE, "undecoded", "uids", "content"])
 
 
 def read(path: str | os.PathLike[str]) -> Image:
@@ -85,6 +86,29 @@ def records(image: Image, tag_key: bytes, *, pseudonyms: bool = True) -> tuple[b
     return image.source.pixel_record, image.source.identity_record
 
 
+def instance(image: Image) -> Instance | None:
+    """Which DICOM object the image is, and what it holds; None for other kinds of file."""
+    return dicom_records.instance(image) if image.source.kind is FileKind.DICOM else None
+
+
+def tagged(image: Image, tag_key: bytes, *, repeats: bool = False) -> Image:
+    """An image from `read` whose records say which DICOM object it is; one of another kind as it is.
+
+    Args:
+        image: from `read`.
+        tag_key: as for `records`, which keeps the tag that is here.
+        repeats: its SOP Instance UID is also that of an earlier object of other content: its tag is one of its own.
+    """
+    if image.source.kind is not FileKind.DICOM:
+        return image
+    return dicom_records.tagged(image, tag_key, repeats=repeats)
+
+
+def sealed_instance(kind: FileKind, pixel_record: bytes, identity_record: bytes) -> tuple[bytes, bytes] | None:
+    """Tag and content of the DICOM object that sealed records are of; None for other kinds of file."""
+    return dicom_records.sealed_instance(pixel_record, identity_record) if kind is FileKind.DICOM else None
+
+
 def restore(
     pixels: NDArray[np.generic],
     bits_stored: int,
@@ -138,7 +162,7 @@ def same_attributes(one: Image, other: Image) -> bool:
 def _attributes(image: Image) -> list[dict[str, object]]:
     source = image.source
     parts = [record.unpack(part, source.kind) if part else {} for part in (source.pixel_record, source.identity_record)]
-    return [{name: value for name, value in part.items() if name not in _OF_THE_FILE} for part in parts]
+    return [{name: value for name, value in part.items() if name not in _NOT_ATTRIBUTES} for part in parts]
 
 
 def suffix(image: Image) -> str:

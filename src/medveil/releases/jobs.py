@@ -25,6 +25,10 @@ from medveil.releases.staging import stamp, stamp_of
 from medveil.releases.unpacking import MAX_FILE
 
 PARALLEL_FROM = 4  # inputs; below that, starting processes costs more than it saves
+REPEATS = (
+    "another input has the same SOP Instance UID and other content; both are kept, this one opens under a UID of its "
+    "own, and references to that UID mean the other one"
+)
 LOW_MARGIN_DB = 3.0  # contract: images that far below the target are listed
 
 
@@ -38,6 +42,7 @@ class Task:
         relative: its path as it will be restored.
         sha256: digest of the file.
         attached: whether it travels as a file instead of as an image.
+        repeats: whether its SOP Instance UID is also that of an earlier input of other content.
     """
 
     number: int
@@ -45,6 +50,7 @@ class Task:
     relative: str
     sha256: bytes
     attached: bool = False
+    repeats: bool = False
 
     @property
     def identity(self) -> tuple[str, bytes, bool]:
@@ -167,8 +173,9 @@ def _pack_image(
     with task.path.open("rb") as file:
         _check_unchanged(hashlib.file_digest(file, "sha256").digest(), task)
     codec = codec_for(limits.codec, plan.profile, limits.weights)
-    package, measured = pack_image(image, origin, plan, codec, kept)
-    warnings = list(images.warnings(image))
+    tagged = images.tagged(image, plan.tag_key, repeats=task.repeats)
+    package, measured = pack_image(tagged, origin, plan, codec, kept)
+    warnings = [*([REPEATS] if task.repeats else []), *images.warnings(image)]
     if image.bits_stored > 8 and not plan.profile.deep:
         warnings.append("more than 8 bits in a release made for 8: coarser than in a release of its own")
     return package, measured, tuple(warnings)

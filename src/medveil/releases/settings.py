@@ -11,7 +11,7 @@ from pathlib import Path
 
 from medveil.codecs.code import Codec, Profile
 from medveil.errors import MedveilError, TargetExistsError, UsageError
-from medveil.images.image import FileKind
+from medveil.images import FileKind, Instance
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import Tier
@@ -230,6 +230,7 @@ class Survey:
         dicom: an image is DICOM.
         image_bytes, identity_bytes: the longest image and identity section that they need.
         dictionary: colour profiles that several of them carry.
+        instances: the DICOM objects that the files hold, by path.
     """
 
     deep: bool = False
@@ -237,6 +238,7 @@ class Survey:
     image_bytes: int = 0
     identity_bytes: int = 0
     dictionary: bytes = b""
+    instances: Mapping[Path, Instance] = field(repr=False, default_factory=dict)
 
 
 def survey(inputs: list[tuple[Path, str]]) -> Survey:
@@ -248,12 +250,16 @@ def survey(inputs: list[tuple[Path, str]]) -> Survey:
     longest = 0
     identities: list[tuple[Origin, bytes]] = []
     profiles: list[bytes] = []
+    instances: dict[Path, Instance] = {}
     for path, relative in inputs:
         try:
-            image = images.read(path)
+            image = images.tagged(images.read(path), bytes(32))
+            found = images.instance(image)
             pixel_record, identity_record = images.records(image, bytes(32))
         except MedveilError:
             continue
+        if found is not None:
+            instances[path] = found
         kind = image.source.kind
         deep |= image.bits_stored > 8
         dicom |= kind is FileKind.DICOM
@@ -262,7 +268,7 @@ def survey(inputs: list[tuple[Path, str]]) -> Survey:
         profiles.append(images.colour_profile(image))
     dictionary = common_part(profiles)
     packed = max((len(pack_identity(*identity, dictionary)) for identity in identities), default=0)
-    return Survey(deep, dicom, longest + _OVERHEAD, packed + _OVERHEAD + _SPREAD, dictionary)
+    return Survey(deep, dicom, longest + _OVERHEAD, packed + _OVERHEAD + _SPREAD, dictionary, instances)
 
 
 def choose_profile(settings: ShareSettings, *, deep: bool) -> Profile:

@@ -14,12 +14,13 @@ import hashlib
 import math
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medveil.errors import IntegrityError, MedveilError, TargetExistsError, UnreadableInputError, UsageError
 from medveil.files.walk import Found, find_files
+from medveil.images import Instance
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import KEY_BYTES, EpochKeys, Tier
@@ -27,14 +28,14 @@ from medveil.releases import staging as staged_files
 from medveil.releases.access import dictionary_name, write_shared
 from medveil.releases.book import GrantNote, OwnerBook, today
 from medveil.releases.granting import issue, owned_state, read_book
-from medveil.releases.jobs import Failure, Outcome, Task, run_tasks
+from medveil.releases.jobs import REPEATS, Failure, Outcome, Task, run_tasks
 from medveil.releases.ledger import Action
 from medveil.releases.manifest import RECORD, Manifest
 from medveil.releases.packing import Fidelity, PackingPlan
 from medveil.releases.pins import check_and_pin, was_published
 from medveil.releases.publishing import Change, change, finish, found, level_times, size_of
-from medveil.releases.settings import ShareSettings, check_recipient, choose_grids, choose_profile, survey
-from medveil.releases.staging import Origins, staging_of
+from medveil.releases.settings import ShareSettings, Survey, check_recipient, choose_grids, choose_profile, survey
+from medveil.releases.staging import Instances, Origins, staging_of
 from medveil.releases.state import State
 from medveil.releases.stored import load_package
 from medveil.releases.weights import embed_weights, weights_of
@@ -118,7 +119,7 @@ def _make(
 ) -> None:  # fmt: skip
     """A new release, or the rest of one that was begun."""
     if settings.dry_run:
-        _examine(tasks, result, progress)
+        _examine(tasks, result, progress, {}, bytes(KEY_BYTES))
         return
     staging = staging_of(out)
     if staged_files.begun(staging):
@@ -126,11 +127,14 @@ def _make(
         _refuse_used_keys(book, owner)
         settings.check_same(book, owner)
         settings.check_same_limits(book)
-        staged = staged_files.finished_packages(staging, book, {task.identity for task in tasks})
+        staged, instances = staged_files.finished_packages(staging, book, {task.identity for task in tasks})
+        todo = [task for task in tasks if task.identity not in staged]
+        found_in = _survey(todo).instances
     else:
         staged_files.clear(staging)
-        book, staged = _begin(staging, settings, tasks, owner), {}
-    todo = [task for task in tasks if task.identity not in staged]
+        book, found_in = _begin(staging, settings, tasks, owner)
+        todo, staged, instances = tasks, {}, {}
+    todo = mark_repeats(todo, found_in, instances, book.tag_key)
     result.unchanged = len(tasks) - len(todo)
     _pack(todo, book, settings, staging, None, staged, result, progress)
     if not staged:
@@ -175,16 +179,17 @@ def _extend(
     lost = {recipient.text for recipient in settings.to} - {note.recipient.text for note in book.grants}
     if lost:
         result.warnings.append(f"{len(lost)} of those named by --to were taken out and may not open it any more")
-    known = _known(out, existing.manifest, book)
+    known, instances = _known(out, existing.manifest, book)
     todo = [task for task in tasks if task.identity not in known]
     staged: Origins = {}
     if settings.add and not settings.dry_run:
         wanted = set() if settings.has_limits else {task.identity for task in todo}
-        staged = staged_files.finished_packages(staging_of(out), book, wanted)
+        staged, staged_instances = staged_files.finished_packages(staging_of(out), book, wanted)
         todo = [task for task in todo if task.identity not in staged]
+        todo = mark_repeats(todo, _survey(todo).instances, staged_instances | instances, book.tag_key)
     result.unchanged = len(tasks) - len(todo)
     if settings.dry_run or not settings.add:
-        _examine(todo, result, progress)
+        _examine(todo, result, progress, instances, book.tag_key)
         if result.done and not settings.add:
             raise TargetExistsError(
                 f"the release is there, and {len(todo)} of the inputs are not in it",
@@ -267,10 +272,41 @@ def _existing(out: Path, owner: Identity, founder: Recipient | None, *, dry_run:
     return owned_state(out, owner, founder=founder, repair=not dry_run)
 
 
-def _begin(staging: Path, settings: ShareSettings, tasks: list[Task], owner: Identity) -> OwnerBook:
-    """The book of a new release: settings, keys, and who will be granted what."""
+def _survey(tasks: list[Task]) -> Survey:
+    return survey([(task.path, task.relative) for task in tasks if not task.attached])
+
+
+def mark_repeats(
+    tasks: list[Task], found: Mapping[Path, Instance], there: Instances, tag_key: bytes
+) -> list[Task]:  # fmt: skip
+    """The tasks, those marked whose SOP Instance UID is also that of an earlier object of other content.
+
+    Earlier are the objects that are there, and then the tasks before it. Which of the workers ends first does not
+    matter, nor where a run was killed: a package that is there says which object has the UID's own tag.
+
+    Args:
+        tasks: what is to be packed, in the order of the inputs.
+        found: the DICOM objects that their files hold.
+        there: the objects in packages that are there.
+        tag_key: see `PackingPlan`.
+    """
+    first, marked = dict(there), []
+    for task in tasks:
+        instance = None if task.attached else found.get(task.path)
+        repeats = False
+        if instance is not None and instance.uid:
+            content, sha256 = first.setdefault(instance.tag(tag_key), (instance.content, task.sha256))
+            repeats = instance.content != content and task.sha256 != sha256
+        marked.append(replace(task, repeats=repeats))
+    return marked
+
+
+def _begin(
+    staging: Path, settings: ShareSettings, tasks: list[Task], owner: Identity
+) -> tuple[OwnerBook, Mapping[Path, Instance]]:
+    """The book of a new release (settings, keys, and who will be granted what), and the DICOM objects of the inputs."""
     notes = _first_grants(settings, owner)
-    surveyed = survey([(task.path, task.relative) for task in tasks if not task.attached])
+    surveyed = _survey(tasks)
     profile, grids = choose_profile(settings, deep=surveyed.deep), choose_grids(surveyed)
     manifest = Manifest(
         secrets.token_bytes(16), 0, 0, owner.recipient.verify_key, owner.hybrid, settings.protection, profile,
@@ -281,7 +317,7 @@ def _begin(staging: Path, settings: ShareSettings, tasks: list[Task], owner: Ide
     keys, owner_key = {0: EpochKeys.fresh()}, secrets.token_bytes(KEY_BYTES)
     book = OwnerBook(manifest, owner_key, kept, keys, tuple(notes), surveyed.dictionary)
     book.save_draft(staging, owner)
-    return book
+    return book, surveyed.instances
 
 
 def _first_grants(settings: ShareSettings, owner: Identity) -> list[GrantNote]:
@@ -305,11 +341,14 @@ def _note(recipient: Recipient, tier: Tier, *, sees: bool, owns: bool) -> GrantN
     return GrantNote(secrets.token_bytes(16), recipient, tier, sees, is_owner=owns)
 
 
-def _known(out: Path, existing: Manifest, book: OwnerBook) -> Origins:
-    known = {}
+def _known(out: Path, existing: Manifest, book: OwnerBook) -> tuple[Origins, Instances]:
+    known: Origins = {}
+    instances: Instances = {}
     for entry in existing.packages:
-        known[staged_files.origin_key(load_package(out, entry, existing), book)] = entry
-    return known
+        key, objects = staged_files.contents_of(load_package(out, entry, existing), book)
+        known[key] = entry
+        instances |= objects
+    return known, instances
 
 
 def _record(outcome: Outcome, staged: Origins, result: ShareResult) -> None:
@@ -327,16 +366,25 @@ def _record(outcome: Outcome, staged: Origins, result: ShareResult) -> None:
             result.low.append((outcome.task.number, outcome.fidelity.psnr))
 
 
-def _examine(tasks: list[Task], result: ShareResult, progress: Progress | None) -> None:
+def _examine(
+    tasks: list[Task], result: ShareResult, progress: Progress | None, there: Instances, tag_key: bytes
+) -> None:  # fmt: skip
     """Read every image and write nothing."""
     from medveil import images
 
+    found: dict[Path, Instance] = {}
     for count, task in enumerate(tasks, start=1):
         try:
             if not task.attached:
-                result.pixels += images.read(task.path).pixels.size
+                image = images.read(task.path)
+                instance = images.instance(image)
+                if instance is not None:
+                    found[task.path] = instance
+                result.pixels += image.pixels.size
             result.done += 1
         except MedveilError as error:
             result.failed.append(Failure(task.number, str(task.path), type(error).__name__, error.message))
         if progress is not None:
             progress(count, len(tasks), "examined")
+    marked = mark_repeats(tasks, found, there, tag_key)
+    result.warnings.extend(f"#{task.number}: {REPEATS}" for task in marked if task.repeats)

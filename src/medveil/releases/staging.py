@@ -22,18 +22,20 @@ from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.files.atomic import empty_folder, flush_folders, make_folder, remove_all, remove_empty_folders
 from medveil.files.reading import read_regular
 from medveil.keys.tiers import Section
+from medveil.protection import padding
 from medveil.releases.book import DRAFT, OwnerBook
 from medveil.releases.manifest import RECORD, PackageEntry
 from medveil.releases.package import MAX_PACKAGE_BYTES, Package
 from medveil.releases.packing import entry_of
 from medveil.releases.state import MARK
-from medveil.releases.unpacking import open_identity
+from medveil.releases.unpacking import decrypted, image_record, open_identity
 
 STAMP = ".mac"
 _SUFFIX = ".partial"
 _TRIES = 100  # to lock a file that others make and remove meanwhile
 OriginKey = tuple[str, bytes, bool]  # path, sha256, and whether it is an attachment
 Origins = dict[OriginKey, PackageEntry]
+Instances = dict[bytes, tuple[bytes, bytes]]  # DICOM objects, by tag: content of the object, sha256 of its file
 
 
 def staging_of(out: Path, what: str = "a release") -> Path:
@@ -199,29 +201,34 @@ def remove_stamps(staging: Path) -> None:
     remove_all(sorted(staging.glob(f"packages/*/*{STAMP}")))
 
 
-def finished_packages(staging: Path, book: OwnerBook, wanted: set[OriginKey]) -> Origins:
-    """Whole packages of an interrupted run that this run wants too; every other file among the packages is removed.
+def finished_packages(staging: Path, book: OwnerBook, wanted: set[OriginKey]) -> tuple[Origins, Instances]:
+    """Whole packages of an interrupted run that this run wants too, and the DICOM objects in them.
+
+    Every other file among the packages is removed.
 
     A package counts only under the very name that its id gives it (a temporary name is an unfinished write), and with
     its stamp: whoever sees identity could seal one as well, and the owner would sign it.
     """
     staged: Origins = {}
+    instances: Instances = {}
     kept: set[Path] = set()
     for path in sorted((staging / "packages").glob("*/*.mveil")):
         try:
-            key, entry = _finished(path, book)
+            package = _finished(path, book)
+            (key, objects), entry = contents_of(package, book), entry_of(package, book.ring)
         except (MedveilError, OSError, ValueError):
             continue
         if path == staging / entry.path and key in wanted - set(staged):
             staged[key] = entry
+            instances |= objects
             kept |= {path, stamp_of(path)}
     found = [path for path in (staging / "packages").rglob("*") if path.is_symlink() or not path.is_dir()]
     remove_all(path for path in sorted(found) if path not in kept)
-    return staged
+    return staged, instances
 
 
-def _finished(path: Path, book: OwnerBook) -> tuple[OriginKey, PackageEntry]:
-    """What a staged package holds. Raises MedveilError, OSError or ValueError for one that is not the owner's."""
+def _finished(path: Path, book: OwnerBook) -> Package:
+    """A staged package. Raises MedveilError, OSError or ValueError for one that is not the owner's."""
     if path.is_symlink() or stamp_of(path).is_symlink():
         raise ValueError("a link")
     said = read_regular(stamp_of(path), limit=32, what="stamp")
@@ -231,13 +238,20 @@ def _finished(path: Path, book: OwnerBook) -> tuple[OriginKey, PackageEntry]:
     package = Package.from_bytes(data)
     if (package.header.release, package.header.epoch) != (book.manifest.release, book.manifest.epoch):
         raise ValueError("of another release or epoch")
-    return origin_key(package, book), entry_of(package, book.ring)
+    return package
 
 
-def origin_key(package: Package, book: OwnerBook) -> OriginKey:
-    """Which input a package holds: what a task's `identity` is."""
-    origin, _ = open_identity(package, book.ring)
-    return origin.path, origin.sha256, Section.ATTACHMENT in package.sections
+def contents_of(package: Package, book: OwnerBook) -> tuple[OriginKey, Instances]:
+    """Which input a package holds (what a task's `identity` is), and the DICOM object in it if there is one."""
+    from medveil import images
+
+    origin, identity_record = open_identity(package, book.ring)
+    found = None
+    if Section.IMAGE in package.sections:
+        kind, _, pixel_record = image_record(padding.remove(decrypted(package, Section.IMAGE, book.ring)))
+        found = images.sealed_instance(kind, pixel_record, identity_record)
+    key = origin.path, origin.sha256, Section.ATTACHMENT in package.sections
+    return key, {found[0]: (found[1], origin.sha256)} if found else {}
 
 
 def sweep(staging: Path, wanted: set[str]) -> None:

@@ -191,7 +191,7 @@ class PackageReader:
         from medveil.images import restore
 
         opened, bucket = self.codes(ring), self.package.header.bucket
-        kind, bits_stored, pixel_record = _image_record(opened.record(Section.IMAGE))
+        kind, bits_stored, pixel_record = image_record(opened.record(Section.IMAGE))
         pixels, tier = self._pixels(opened, bits_stored)
         if pixels.ndim != 2 or Bucket.of(pixels.shape[0], pixels.shape[1]) != bucket:
             raise IntegrityError("an image has another size than its package says")
@@ -373,7 +373,8 @@ def exact_base(
     return preview_codec().decode(preview, preview_profile(profile), bucket)
 
 
-def _image_record(record: bytes) -> tuple[FileKind, int, bytes]:
+def image_record(record: bytes) -> tuple[FileKind, int, bytes]:
+    """Kind of file, depth and pixel record: the three fields of an image section. Raises IntegrityError for others."""
     try:
         fields = canonical.loads(record, what="image section", limit=MAX_RECORD, max_items=_MAX_ITEMS)
         kind_name, bits_stored, pixel_record = fields

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import InputError, IntegrityError
+from medveil.files import canonical
 from medveil.images import record
 from medveil.images.bounds import MAX_PIXELS
 from medveil.images.dicom import acquisition, attributes
@@ -21,7 +22,8 @@ from medveil.images.dicom.pixels import Layout, Unused, layout_of
 from medveil.images.image import FileKind, Image, Source
 
 TAG_BYTES = 16
-_PATIENT_ID, _ISSUER = 0x00100020, 0x00100021
+OF_THE_FILE = ("meta", "word", "compressed")  # in the identity record: how the file was written, not what it holds
+_SOP_INSTANCE, _PATIENT_ID, _ISSUER = 0x00080018, 0x00100020, 0x00100021
 _MISFIT = "the image's record does not fit its pixels"
 _SCREENSHOTS = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1")
 
@@ -66,6 +68,23 @@ class IdentityRecord:
     compressed: bool
     command: dict[int, Element] = field(default_factory=dict)
     excess: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A DICOM object as others name it, and what it holds.
+
+    Attributes:
+        uid: its SOP Instance UID; empty where the file has none.
+        content: SHA-256 of its data set, pixels included, whatever the transfer syntax.
+    """
+
+    uid: str = field(repr=False)
+    content: bytes = field(repr=False)
+
+    def tag(self, tag_key: bytes, *, repeats: bool = False) -> bytes:
+        """What stands for the UID in the pixel record; for one that other content has already, of the content too."""
+        return keyed(tag_key, self.uid.encode() + (b"\0" + self.content if repeats else b""))
 
 
 def pixel_part(data: bytes) -> PixelRecord:
@@ -129,6 +148,8 @@ def identity_part(data: bytes) -> IdentityRecord | None:
         raise IntegrityError(_MISFIT)
     if holds_encapsulated(elements.values()) or holds_encapsulated(meta.values()):
         raise IntegrityError("the image's record holds compressed pictures where none may stand")
+    if len(fields.data("content")) not in (0, hashlib.sha256().digest_size):
+        raise IntegrityError(_MISFIT)
     flags = fields.integer("word", 0, 1), fields.integer("compressed", 0, 1)
     command, excess = _parsed(fields.data("command"), parse_command), fields.data("excess")
     return IdentityRecord(elements, meta, unused, bool(flags[0]), bool(flags[1]), command, excess)
@@ -157,7 +178,7 @@ def seal(image: Image, tag_key: bytes, *, pseudonyms: bool) -> tuple[bytes, byte
         if keyword in uids or (not uid and keyword == "FrameOfReferenceUID"):
             continue
         if not uid:
-            content = content or _content(image)
+            content = content or instance(image).content
         uids[keyword] = keyed(tag_key, uid.encode() if uid else keyword.encode() + content)
     fields = record.unpack(source.pixel_record, FileKind.DICOM) | {"uids": uids}
     more = encode(acquisition.travelling(known))
@@ -176,11 +197,33 @@ def _patient(known: dict[int, Element], uids: dict[str, bytes]) -> bytes:
     return b"\0".join((b"patient", patient, issuer) if patient else (b"study", uids["StudyInstanceUID"]))
 
 
-def _content(image: Image) -> bytes:
-    digest = hashlib.sha256(image.source.identity_record)
-    digest.update(image.source.pixel_record)
+def instance(image: Image) -> Instance:
+    """The object that a file holds."""
+    part, identity = pixel_part(image.source.pixel_record), identity_part(image.source.identity_record)
+    elements = part.elements | (identity.elements if identity else {})
+    rest = record.unpack(image.source.identity_record, FileKind.DICOM) if identity else {}
+    for name in ("elements", "content", *OF_THE_FILE):
+        rest.pop(name, None)
+    digest = hashlib.sha256(canonical.dumps([encode(elements.values()), list(part.wide or ()), rest]))
     digest.update(np.ascontiguousarray(image.pixels).data)
-    return digest.digest()
+    return Instance(attributes.text(elements.get(_SOP_INSTANCE)), digest.digest())
+
+
+def tagged(image: Image, tag_key: bytes, *, repeats: bool) -> Image:
+    """The image whose records say which object it is: its tag, and for the owner its content; see `Instance`."""
+    source, found = image.source, instance(image)
+    pixel, identity = (record.unpack(part, FileKind.DICOM) for part in (source.pixel_record, source.identity_record))
+    if found.uid:
+        pixel["uids"] = {"SOPInstanceUID": found.tag(tag_key, repeats=repeats)} | pixel.get("uids", {})
+    identity["content"] = found.content
+    packed = [record.pack(FileKind.DICOM, fields) for fields in (pixel, identity)]
+    return replace(image, source=Source(FileKind.DICOM, *packed))
+
+
+def sealed_instance(pixel_record: bytes, identity_record: bytes) -> tuple[bytes, bytes]:
+    """Tag and content that records name; the content is empty in those that early versions wrote."""
+    fields = record.Fields(record.unpack(identity_record, FileKind.DICOM))
+    return pixel_part(pixel_record).uids.get("SOPInstanceUID", b""), fields.data("content")
 
 
 def keyed(key: bytes, message: bytes) -> bytes:
