@@ -102,7 +102,8 @@ def _refer_to_source(elements: dict[int, Element]) -> None:
 
 def _put_first(elements: dict[int, Element], tag: int, item: tuple[Element, ...]) -> None:
     earlier = elements.get(tag)
-    elements[tag] = Element(tag, "SQ", (item, *(earlier.items if earlier else ())))
+    if earlier is None or earlier.items or not earlier.data:  # else it is what no sequence was read from, and stays
+        elements[tag] = Element(tag, "SQ", (item, *(earlier.items if earlier else ())))
 
 
 def _derive(elements: dict[int, Element], image: Image, loss: Loss) -> None:
