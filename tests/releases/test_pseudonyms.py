@@ -15,6 +15,7 @@ from medveil.errors import TargetExistsError
 from medveil.keys.identity import generate
 from medveil.keys.tiers import Tier
 from medveil.releases import sharing
+from medveil.releases.book import OwnerBook
 from medveil.releases.opening import open_release
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
@@ -108,14 +109,14 @@ def test_what_was_shared_with_pseudonyms_goes_on_with_them(tmp_path, studies, wa
 
 def test_a_release_made_before_there_were_any_stays_without(tmp_path, studies, wanted, people, monkeypatch):
     """Its notes say nothing of pseudonyms: either command is the same as before, and what is added gets none."""
-    begin, release = sharing._begin, tmp_path / "release"
+    release = tmp_path / "release"
 
-    def before(*arguments):
-        book = begin(*arguments)
-        return dataclasses.replace(book, settings={k: v for k, v in book.settings.items() if k != "pseudonyms"})
+    def before(manifest, key, settings, *others):
+        return OwnerBook(manifest, key, {k: v for k, v in settings.items() if k != "pseudonyms"}, *others)
 
-    monkeypatch.setattr(sharing, "_begin", before)
-    share([studies], release, wanted, owner=people["owner"])
+    with monkeypatch.context() as patch:
+        patch.setattr(sharing, "OwnerBook", before)
+        share([studies], release, wanted, owner=people["owner"])
     for asked in (wanted, dataclasses.replace(wanted, pseudonyms=False)):
         assert share([studies], release, asked, owner=people["owner"]).unchanged == 3
     slice_of(tmp_path / "more", "P2", 9, 4)
