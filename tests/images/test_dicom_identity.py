@@ -531,4 +531,4 @@ def test_records_of_a_later_table_are_read(ramp):
 
     later = {0x00180015: Element(0x00180015, "CS", b"NEWPART ")}
     assert attributes.is_travelling(later)
-    assert attributes.travelling(later) == []
+    assert attributes.travelling(later, ramp()) == []

@@ -71,11 +71,11 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "orientation": one_of(*range(1, 9)),
             "compression": one_of(1, 8),
         },
-        {"fields": many(_is_field), "form": _is_tiff_form},
+        {"fields": many(_is_field), "form": _is_tiff_form, "resolution": raw(0, 16)},
     ),
     "nifti": (
         {"header": raw(348, 540), "gzip": one_of(0, 1)},
-        {"header": raw(348, 540), "between": raw()},
+        {"header": raw(348, 540), "between": raw(), "stored": raw(0, 348, 540)},
     ),
     "dicom": (
         {

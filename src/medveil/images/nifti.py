@@ -1,14 +1,17 @@
 """NIfTI files: one slice of 8- or 16-bit integers, .nii or .nii.gz, version 1 or 2.
 
 The header is a fixed structure, so it is kept as bytes: what travels with the pixels is a copy in which everything but
-geometry, type and scaling is zero. Rows of an Image run along NIfTI's second axis, as the data lie in the file.
+geometry, type and scaling is zero, and of those only what the header's codes say is in use and can be such a quantity.
+Rows of an Image run along NIfTI's second axis, as the data lie in the file.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +27,13 @@ _GZIP_WBITS = 31
 _MISFIT = "the image's record does not fit its pixels"
 _DTYPES = {2: "u1", 256: "i1", 4: "i2", 512: "u2"}
 _MILLIMETRES = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown, metre, millimetre, micrometre
+_TIMES = (0, 8, 16, 24, 32, 40, 48)  # unknown, second, millisecond, microsecond, hertz, ppm, radian per second
+_CODES = range(6)  # of a transform: none, scanner, aligned, Talairach, MNI 152, another template
+_FARTHEST = 1e5  # mm, of a place; a side of a voxel is shorter
+_LARGEST = 1e9  # of a scale and of a displayed value
+_SMALLEST = 1e-9  # of a number that is not zero: text read as a number is often smaller
+_PRINTABLE = re.compile(rb"[ -~]{4}")
+_DIGITS = 5  # of a number whose bytes could be read as text
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,11 @@ class _Version:
     offset: tuple[int, str]
     scale: tuple[int, str]
     units: tuple[int, str]
+    bits: tuple[int, str]
+    display: tuple[int, str]
+    codes: tuple[int, str]
+    quaternion: tuple[int, str]
+    rows: tuple[int, str]
     travels: tuple[tuple[int, int], ...]
 
 
@@ -50,6 +65,11 @@ _ONE = _Version(
     offset=(108, "f"),
     scale=(112, "2f"),
     units=(123, "B"),
+    bits=(72, "h"),
+    display=(124, "2f"),
+    codes=(252, "2h"),
+    quaternion=(256, "6f"),
+    rows=(280, "12f"),
     # size; dim; type, bits; pixdim 0-3; offset, slope, intercept; units, display range; both transforms; magic
     travels=((0, 4), (40, 56), (70, 74), (76, 92), (108, 120), (123, 132), (252, 328), (344, 348)),
 )
@@ -62,6 +82,11 @@ _TWO = _Version(
     offset=(168, "q"),
     scale=(176, "2d"),
     units=(500, "i"),
+    bits=(14, "h"),
+    display=(192, "2d"),
+    codes=(344, "2i"),
+    quaternion=(352, "6d"),
+    rows=(400, "12d"),
     travels=((0, 80), (104, 136), (168, 208), (344, 496), (500, 504)),
 )
 
@@ -131,8 +156,11 @@ def read(data: bytes) -> Image:
     cells = np.frombuffer(data, header.dtype, header.height * header.width, header.offset)
     pixels = np.ascontiguousarray(cells.reshape(header.height, header.width).astype(header.pixel_dtype))
     between = data[header.version.length : header.offset]
-    pixel_record = record.pack(FileKind.NIFTI, {"header": _bare(header), "gzip": int(zipped)})
-    identity_record = record.pack(FileKind.NIFTI, {"header": header.raw, "between": between})
+    clean = _clean(header)
+    full = _merged(header, clean)
+    stored = {"stored": header.raw} if full != header.raw else {}
+    pixel_record = record.pack(FileKind.NIFTI, {"header": clean, "gzip": int(zipped)})
+    identity_record = record.pack(FileKind.NIFTI, {"header": full, "between": between, **stored})
     return restore(pixels, 8 * header.dtype.itemsize, pixel_record, identity_record)
 
 
@@ -196,6 +224,63 @@ def _bare(header: _Header) -> bytes:
     return bytes(bare)
 
 
+def _clean(header: _Header) -> bytes:
+    """As `_bare`, with only those values that are in use and can be what they are for; no byte of it is free text."""
+    bare, version, order = bytearray(_bare(header)), header.version, header.order
+
+    def get(place: tuple[int, str]) -> tuple[float, ...]:
+        return struct.unpack_from(order + place[1], header.raw, place[0])
+
+    def put(place: tuple[int, str], values: Sequence[float]) -> None:
+        struct.pack_into(order + place[1], bare, place[0], *values)
+
+    def numbers(place: tuple[int, str], limit: float) -> list[float] | None:
+        """The numbers at a place, if all of them can be of that size."""
+        values = [_unreadable(value, order + place[1][-1]) for value in get(place)]
+        return values if all(value == 0 or _SMALLEST <= abs(value) <= limit for value in values) else None
+
+    axes, *sides = (int(value) for value in get(version.dim))
+    put(version.dim, [axes, *sides[:axes], *(side if side in (0, 1) else 1 for side in sides[axes:])])
+    put(version.bits, [8 * header.dtype.itemsize])
+    sign, *steps = get(version.pixdim)
+    kept = [_unreadable(step, order + version.pixdim[1][-1]) for step in steps]
+    kept = [step if _SMALLEST <= abs(step) <= _FARTHEST else 0.0 for step in kept]
+    put(version.pixdim, [sign if sign in (-1, 0, 1) else 0.0, *kept])
+    scale = numbers(version.scale, _LARGEST)
+    put(version.scale, scale if scale and scale[0] else [0.0, 0.0])
+    display = numbers(version.display, _LARGEST)
+    put(version.display, display if display and display[0] > display[1] else [0.0, 0.0])
+    units = int(get(version.units)[0])
+    put(version.units, [(units & 7) | (units & 0x38 if units & 0x38 in _TIMES else 0)])
+    quaternion, rows = numbers(version.quaternion, _FARTHEST), numbers(version.rows, _FARTHEST)
+    by_quaternion, by_rows = (int(code) if code in _CODES else 0 for code in get(version.codes))
+    if not quaternion or sum(value**2 for value in quaternion[:3]) > 1.001:
+        by_quaternion = 0
+    if not rows or not any(rows):
+        by_rows = 0
+    put(version.codes, [by_quaternion, by_rows])
+    put(version.quaternion, quaternion if by_quaternion and quaternion else [0.0] * 6)
+    put(version.rows, rows if by_rows and rows else [0.0] * 12)
+    return bytes(bare)
+
+
+def _unreadable(value: float, form: str) -> float:
+    """The number, rounded where four of its bytes in a row are printable: it may be text. Infinite for no number."""
+    if not math.isfinite(value):
+        return math.inf
+    return float(f"{value:.{_DIGITS}g}") if _PRINTABLE.search(struct.pack(form, value)) else value
+
+
+def _merged(header: _Header, clean: bytes) -> bytes:
+    """The whole header, with what travels as it is in a clean one: the form in which identity records hold it."""
+    full, place = bytearray(header.raw), header.version.offset[0]
+    offset = slice(place, place + struct.calcsize(header.version.offset[1]))
+    for start, end in header.version.travels:
+        full[start:end] = clean[start:end]
+    full[offset] = header.raw[offset]
+    return bytes(full)
+
+
 def _parsed(raw: bytes) -> _Header:
     layout = _layout(raw)
     if layout is None or len(raw) != layout[0].length:
@@ -227,12 +312,20 @@ def restore(pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, 
 def _identity(identity_record: bytes, bare: _Header) -> tuple[bytes, bytes]:
     """The full header and what stands between it and the pixels (extensions)."""
     if not identity_record:
-        return bare.raw, bytes(4)
+        return _clean(bare), bytes(4)
     fields = record.Fields(record.unpack(identity_record, FileKind.NIFTI))
     full, between = _parsed(fields.data("header", _TWO.length)), fields.data("between", 2 * MAX_METADATA_BYTES)
     if _bare(full) != bare.raw or full.version.length + len(between) != full.offset:
         raise IntegrityError(_MISFIT)
-    return full.raw, between
+    stored = fields.data("stored", _TWO.length)
+    if not stored:
+        return full.raw, between
+    own = _parsed(stored)
+    if (own.version, own.order, own.height, own.width, own.dtype, own.offset) != (
+        full.version, full.order, full.height, full.width, full.dtype, full.offset,
+    ):  # fmt: skip
+        raise IntegrityError(_MISFIT)
+    return stored, between
 
 
 def write(image: Image) -> bytes:

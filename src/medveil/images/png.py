@@ -26,7 +26,9 @@ _OF_COLOUR = frozenset([b"PLTE", b"tRNS", b"bKGD", b"sBIT", b"hIST"])
 _DEPTHS = {_GREY: (8, 16), COLOUR: (8, 16), _PALETTE: (1, 2, 4, 8), _ALPHA: (8, 16), COLOUR | _ALPHA: (8, 16)}
 _NO_CHUNKS = "the image's record does not hold PNG chunks"
 _MISFIT = "the image's record does not fit its pixels"
+_DENSITY = b"pHYs"
 _MILLIMETRES_PER_METRE = 1000.0
+_PER_METRE, _RATIO = (1, 10_000_000), (1, 4096)  # a density and an aspect ratio; four letters are over 500 million
 _ANCILLARY = re.compile(rb"[a-z][A-Za-z][A-Z][A-Za-z]")
 _ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 
@@ -86,8 +88,8 @@ def read(data: bytes) -> Image:
     check_size(height * _CHANNELS[colour], width)
     check_metadata(sum(len(chunk.data) for chunk in chunks))
     _check_body(body, _raw_length(height, width, depth * _CHANNELS[colour], bool(interlaced)))
-    density = next((chunk.data for chunk in chunks if chunk.name == b"pHYs" and len(chunk.data) == 9), b"")
-    rest = [chunk for chunk in chunks if _ANCILLARY.fullmatch(chunk.name) and chunk.name != b"pHYs"]
+    density = next((chunk.data for chunk in chunks if chunk.name == _DENSITY and len(chunk.data) == 9), b"")
+    rest = [chunk for chunk in chunks if _ANCILLARY.fullmatch(chunk.name) and chunk.name != _DENSITY]
     form = _form_of(colour, depth, chunks)
     pixels, indices = _pixels(header, body, form)
     if form is not None:
@@ -153,9 +155,12 @@ def records_of(
 ) -> tuple[bytes, bytes]:
     """Pixel record and identity record of an image whose attributes are PNG chunks (`density`: those of pHYs).
 
-    Of Exif the orientation travels with the pixels: without it a picture would lie on its side.
+    Of Exif the orientation travels with the pixels: without it a picture would lie on its side. A density that no image
+    has is identity: it may be text.
     """
     chunks = list(chunks)
+    if not _is_plausible(density):
+        density, chunks = b"", [Chunk(_DENSITY, density), *chunks]
     rows = [[chunk.name, chunk.data, chunk.after] for chunk in chunks]
     pixel: dict[str, Any] = {"depth": depth, "density": density}
     orientation = next((tiff_directory.orientation(chunk.data) for chunk in chunks if chunk.name == b"eXIf"), 0)
@@ -202,8 +207,8 @@ def write(image: Image, *, exact: bool) -> bytes:
     kind = image.source.kind
     fields = record.Fields(record.unpack(image.source.pixel_record, kind))
     density, orientation = fields.data("density", 9), fields.integer("orientation", 0, 8, 0)
-    before = [Chunk(b"pHYs", density)] if density else []
     chunks = _chunks(image.source.identity_record, kind)
+    before = [Chunk(_DENSITY, density)] if density and (chunks or _is_plausible(density)) else []
     if orientation and not any(chunk.name == b"eXIf" for chunk in chunks):
         before.append(Chunk(b"eXIf", tiff_directory.of_orientation(orientation)))
     before += [chunk for chunk in chunks if not chunk.after]
@@ -364,6 +369,15 @@ def _decode(data: bytes, height: int, width: int, depth: int) -> NDArray[np.gene
 
 def _dtype(depth: int) -> np.dtype[np.generic]:
     return np.dtype(np.uint8 if depth == 8 else np.uint16)
+
+
+def _is_plausible(density: bytes) -> bool:
+    """Whether it can be a density: pixels a metre up to ten million, or an aspect ratio of small numbers."""
+    if len(density) != 9:
+        return not density
+    across, down, unit = struct.unpack(">IIB", density)
+    low, high = _PER_METRE if unit == 1 else _RATIO
+    return unit in (0, 1) and low <= across <= high and low <= down <= high
 
 
 def _spacing(density: bytes) -> tuple[float, float] | None:

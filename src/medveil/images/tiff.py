@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ _STRUCTURE |= frozenset([296, 317, 322, 323, 324, 325, 330, 338, 339, 347, *rang
 _NONE, _DEFLATE = 1, 8
 _COMPRESSIONS = frozenset([_NONE, 5, _DEFLATE, 32773, 32946])
 _MILLIMETRES = {2: 25.4, 3: 10.0}
+_UNITS = (1, 2, 3)  # none, inch, centimetre
+_MAX_RESOLUTION, _MAX_DENOMINATOR = 100_000, 1000
 _MISFIT = "the image's record does not fit its pixels"
 
 
@@ -106,12 +109,15 @@ def read(data: bytes) -> Image:
         "compression": compression,
     }
     known["orientation"] = orientation if 1 <= (orientation := _one(fields, _ORIENTATION, 1)) <= 8 else 1
-    resolution = [fields[tag].value for tag in (_RESOLUTION_ACROSS, _RESOLUTION_DOWN) if tag in fields]
-    if [len(value) for value in resolution] == [8, 8]:
-        known["resolution"], known["unit"] = b"".join(resolution), _one(fields, _RESOLUTION_UNIT, 2)
+    values = [fields[tag].value for tag in (_RESOLUTION_ACROSS, _RESOLUTION_DOWN) if tag in fields]
+    stored = {"resolution": b"".join(values), "unit": _one(fields, _RESOLUTION_UNIT, 2)}
+    stored = stored if [len(value) for value in values] == [8, 8] else {}
+    travels = _plausible(stored)
+    known |= travels
     of_form = _OF_COLOUR if form is not None else frozenset()
     rest = _rows([entry for entry in fields.values() if entry.tag not in _STRUCTURE and entry.tag not in of_form])
-    identity: dict[str, Any] = {"fields": rest} if rest or form is not None else {}
+    own = stored if stored != travels else {}
+    identity: dict[str, Any] = {"fields": rest, **own} if rest or own or form is not None else {}
     if form is not None:
         identity["form"] = {**asdict(form), "fields": _rows(form.fields)}
     identity_record = record.pack(FileKind.TIFF, identity) if identity else b""
@@ -173,6 +179,26 @@ def _samples(data: bytes, fields: Mapping[int, Entry], form: Form) -> NDArray[An
             part = samples[:, left : left + tile]
             np.cumsum(part, axis=1, dtype=samples.dtype, out=part)
     return samples
+
+
+def _plausible(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a resolution that travels: two numbers that can be one, as fractions of their own, and their unit.
+
+    What a file has in place of them, eight letters for a fraction, is identity.
+    """
+    if not stored or stored["unit"] not in _UNITS:
+        return {}
+    across, across_by, down, down_by = struct.unpack("<4I", stored["resolution"])
+    if not (across_by and down_by):
+        return {}
+    found = [Fraction(across, across_by), Fraction(down, down_by)]
+    near = [fraction.limit_denominator(_MAX_DENOMINATOR) for fraction in found]
+    if not all(0 < fraction <= _MAX_RESOLUTION for fraction in near):
+        return {}
+    parts = [number for fraction in near for number in fraction.as_integer_ratio()]
+    if near == found and max(across_by, down_by) <= _MAX_DENOMINATOR:
+        parts = [across, across_by, down, down_by]
+    return {"resolution": struct.pack("<4I", *parts), "unit": stored["unit"]}
 
 
 def _one(fields: Mapping[int, Entry], tag: int, default: int | None = None) -> int:
@@ -265,10 +291,16 @@ def restore(pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, 
     if depth not in (8, 16) or depth != bits_stored or pixels.dtype != expected or (signed and depth == 8):
         raise IntegrityError(_MISFIT)
     _identity(identity_record)
+    if len(_own(identity_record).data("resolution")) not in (0, 16):
+        raise IntegrityError(_MISFIT)
     form = _form(identity_record)
     if form is not None and (signed or (form.photometric != _PALETTE and form.bits != depth)):
         raise IntegrityError(_MISFIT)
     return Image(pixels, bits_stored, Source(FileKind.TIFF, pixel_record, identity_record), _spacing(fields))
+
+
+def _own(identity_record: bytes) -> record.Fields:
+    return record.Fields(record.unpack(identity_record, FileKind.TIFF) if identity_record else {})
 
 
 def _identity(identity_record: bytes) -> list[Entry]:
@@ -315,7 +347,7 @@ def write(image: Image, *, exact: bool) -> bytes:
         exact: whether the pixels are the original's; then, with an identity record, it has the original's form.
     """
     fields = record.Fields(record.unpack(image.source.pixel_record, FileKind.TIFF))
-    compression, resolution = fields.integer("compression", 1, 8), fields.data("resolution")
+    compression, (resolution, unit) = fields.integer("compression", 1, 8), _resolution(image, fields)
     height, width = image.pixels.shape
     form = _form(image.source.identity_record) if exact else None
     if form is None:
@@ -334,7 +366,7 @@ def write(image: Image, *, exact: bool) -> bytes:
     if compression == _DEFLATE and form.bits >= 8:
         shorts[_PREDICTOR] = [2]
     if resolution:
-        shorts[_RESOLUTION_UNIT] = [fields.integer("unit", 0, 0xFFFF, 1)]
+        shorts[_RESOLUTION_UNIT] = [unit]
     longs = {_WIDTH: width, _HEIGHT: height, _ROWS_PER_STRIP: height, _STRIP_BYTES: len(strip)}
     entries = [Entry(tag, SHORT, struct.pack(f"<{len(values)}H", *values)) for tag, values in shorts.items()]
     entries += [Entry(tag, LONG, struct.pack("<I", value)) for tag, value in longs.items()]
@@ -345,6 +377,17 @@ def write(image: Image, *, exact: bool) -> bytes:
         ]
     entries += [*form.fields, *_identity(image.source.identity_record)]
     return tiff_directory.write(entries, _STRIPS, strip)
+
+
+def _resolution(image: Image, fields: record.Fields) -> tuple[bytes, int]:
+    """The original's with identity, else as much of it as travels; no bytes where there is none."""
+    own = _own(image.source.identity_record)
+    if image.source.identity_record:
+        fields = own if own.data("resolution") else fields
+        return fields.data("resolution"), fields.integer("unit", 0, 0xFFFF, 1)
+    stored = {"resolution": fields.data("resolution"), "unit": fields.integer("unit", 0, 0xFFFF, 1)}
+    travels = _plausible(stored) if stored["resolution"] else {}
+    return travels.get("resolution", b""), travels.get("unit", 1)
 
 
 def _cells(pixels: NDArray[Any], form: Form) -> NDArray[Any]:

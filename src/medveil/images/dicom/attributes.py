@@ -10,7 +10,12 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from medveil.images.dicom import terms
 from medveil.images.dicom.codes import CODES, STORAGE_ROOT
@@ -42,6 +47,9 @@ _IMAGE_TYPES = (
     frozenset(["PRIMARY", "SECONDARY"]),
     frozenset(["AXIAL", "LOCALIZER", "SINGLE PLANE", "BIPLANE A", "BIPLANE B", "PROJECTION", "RECON", "MPR", "OTHER"]),
 )
+_OF_PIXELS = (SMALLEST, LARGEST, PADDING)
+_MIN_LUT_BITS, _MAX_LUT_BITS = 8, 16
+_MAX_DECIMAL = 16  # characters of a decimal string
 _MAX_TEXT = 64  # characters of one value; no VR that travels allows more
 _CODE = re.compile(r"[A-Z0-9_ ]{0,16}")
 _ORIENTATION = re.compile(r"[AFHLPR]{0,3}")
@@ -159,10 +167,74 @@ _IN_LUT: Mapping[int, tuple[str, Check]] = {
 }
 
 
-def travelling(elements: Mapping[int, Element]) -> list[Element]:
-    """The part of a data set that travels with the pixels; without the pixel data and without UIDs of instances."""
+def travelling(elements: Mapping[int, Element], pixels: NDArray[np.generic]) -> list[Element]:
+    """The part of a data set that travels with the pixels; without the pixel data and without UIDs of instances.
+
+    Of values that describe the pixels only those that the pixels have, or of padding could have.
+    """
     kept = (_kept(element) for element in elements.values())
-    return [element for element in kept if element is not None and _is_meant(element)]
+    meant = [_shortened(element) for element in kept if element is not None and _is_meant(element)]
+    found = [*tables({element.tag: element for element in meant}).values()]
+    absent = {
+        element.tag for element in found if element.tag in _OF_PIXELS and not _is_of_pixels(element, elements, pixels)
+    }
+    if PADDING in absent or not any(element.tag == PADDING for element in found):
+        absent.add(PADDING_LIMIT)
+    return [element for element in found if element.tag not in absent]
+
+
+def _is_of_pixels(element: Element, elements: Mapping[int, Element], pixels: NDArray[np.generic]) -> bool:
+    """Whether a pixel has the value; of Pixel Padding Value, whether a pixel could lie in the range of padding."""
+    signed, stored = pixels.dtype.kind == "i", cast(NDArray[np.int64], pixels)
+    values = integers(element, signed=signed)
+    if element.tag != PADDING or not values:
+        return not values or bool((stored == values[0]).any())
+    values += integers(elements.get(PADDING_LIMIT), signed=signed)
+    bits = sum(integers(elements.get(BITS_STORED)))
+    low, high = (-(1 << bits >> 1), (1 << bits >> 1) - 1) if signed else (0, (1 << bits) - 1)
+    return max(min(values), low) <= min(max(values), high)
+
+
+def _shortened(element: Element) -> Element:
+    """The element with decimal strings of 16 characters at most, as the standard has it: ten digits are enough."""
+    if element.vr != "DS" or all(len(part) <= _MAX_DECIMAL for part in texts(element)):
+        return element
+    joined = "\\".join(f"{number:.10g}" for number in numbers(element) or [])
+    return Element(element.tag, "DS", (joined + " " * (len(joined) % 2)).encode())
+
+
+def tables(elements: Mapping[int, Element]) -> dict[int, Element]:
+    """The elements without lookup tables that are none, and without what stands behind the entries of a table."""
+    found = {tag: _table(element) if tag in _LUT_SEQUENCES else element for tag, element in elements.items()}
+    return {tag: element for tag, element in found.items() if element is not None}
+
+
+def lost_tables(elements: Mapping[int, Element], kept: Iterable[Element]) -> bool:
+    """Whether a sequence of lookup tables is not among those that travel."""
+    tags = {element.tag for element in kept}
+    return any(tag in elements and elements[tag].items and tag not in tags for tag in _LUT_SEQUENCES)
+
+
+def _table(element: Element) -> Element | None:
+    """A sequence of lookup tables, each cut to its entries; None where one has too few, or they go up and down."""
+    items = []
+    for item in element.items:
+        inner = {one.tag: one for one in item}
+        shape, data = integers(inner.get(_LUT_DESCRIPTOR)), inner.get(_LUT_DATA)
+        if len(shape) != 3 or data is None or not _MIN_LUT_BITS <= shape[2] <= _MAX_LUT_BITS:
+            return None
+        entries = np.frombuffer(data.data, "<u2", len(data.data) // 2)[: shape[0] or 1 << 16]
+        if len(entries) < (shape[0] or 1 << 16) and shape[2] == _MIN_LUT_BITS:  # two entries a word
+            entries = np.frombuffer(data.data, "u1")[: shape[0] or 1 << 16]
+        steps = np.diff(entries.astype(np.int32))
+        if len(entries) < (shape[0] or 1 << 16) or (entries.astype(np.int32) >> shape[2]).any():
+            return None
+        if (steps < 0).any() and (steps > 0).any():
+            return None
+        raw = entries.tobytes()
+        inner[_LUT_DATA] = replace(data, value=raw + b"\0" * (len(raw) % 2))
+        items.append(tuple(inner.values()))
+    return replace(element, value=tuple(items))
 
 
 def is_travelling(elements: Mapping[int, Element]) -> bool:

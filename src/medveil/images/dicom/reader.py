@@ -41,6 +41,8 @@ _UNKNOWN_VR = "(7FE0,0010) Pixel Data: of unknown VR (UN); it comes back with th
 _UNUSED = "bits of the pixel cells that the header does not count hold something; they come back with identity only"
 _EXCESS = "(7FE0,0010) Pixel Data: longer than the header states; the rest comes back with exact and identity only"
 
+_TABLE = "a lookup table has too few entries, or they go up and down; it comes back with identity only"
+
 
 @dataclass(frozen=True)
 class _Opened:
@@ -86,7 +88,9 @@ def read(data: bytes) -> Image:
     pixels, unused = from_cells(_cells(element, opened.syntax, layout, notes), layout)
     if unused.fill == STORED:
         notes.append(_UNUSED)
-    travelling = attributes.travelling(_of_narrow_cells(elements, layout))
+    travelling = attributes.travelling(_of_narrow_cells(elements, layout), pixels)
+    if attributes.lost_tables(elements, travelling):
+        notes.append(_TABLE)
     identity, more = _identity(opened, travelling, element, layout, unused)
     pixel_record = record.pack(FileKind.DICOM, {"elements": encode(travelling), **wide_cells(layout)})
     identity_record = record.pack(FileKind.DICOM, identity)

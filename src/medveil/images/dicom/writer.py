@@ -54,7 +54,7 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
     elements = dict(part.elements)
     uids = _new_uids(part, image, uid_key, tier)
     if identity is None:
-        elements |= part.more
+        elements = attributes.tables(elements) | part.more  # a record of an earlier version may hold more of a table
         elements |= uids
         complete(elements, patient_of(part, uid_key))
     else:
