@@ -15,13 +15,14 @@ from tests.fuzz.target import Bound, Target
 
 from medveil.errors import IntegrityError, MedveilError
 from medveil.files import canonical
-from medveil.files.names import safe_relatives
+from medveil.files.names import safe_relative
 from medveil.keys.identity import check_targets
 from medveil.keys.tiers import Tier
 from medveil.releases import ledger, state
 from medveil.releases.book import GrantNote, Notes, OwnerBook, owners_of
 from medveil.releases.ledger import Action, GrantFile, LedgerEntry
 from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE, Manifest, PackageEntry, parse
+from medveil.releases.opening import _free_name
 
 _NEXT = ledger.NEXT
 _KEY = cast.key("book")
@@ -160,18 +161,33 @@ def _names(data: bytes, bound: Bound) -> None:
     (texts,) = split(data, 1)
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise IntegrityError("an input of another form")
-    paths = safe_relatives(texts)
+    taken: set[str] = set()
+    paths = [_free_name(safe_relative(text), taken) for text in texts]
     if len({str(path).casefold() for path in paths}) != len(texts):
         raise AssertionError("two names are one")
     if any(path.is_absolute() or ".." in path.parts for path in paths):
         raise AssertionError("a name leads out of the folder")
+    if any(part[0] in ".-~" for path in paths for part in path.parts):
+        raise AssertionError("a name is hidden, an option or a home folder")
     for path in paths[:4]:
         check_targets(Path("/nowhere") / path, force=False)
 
 
 def _name_seeds() -> list[bytes]:
     plain = ["a/b.dcm", "A/B.dcm", "a/b.dcm", "C:\\windows\\x", "/etc/passwd", "../../x", "", ".", "con.txt", "LPT1"]
-    odd = ["x" * 300 + ".dcm", "x" * 300, "y." + "z" * 300, "é" * 150, "." + "e" * 250, "a\u202eb", "k.pub", "k.key"]
+    odd = [
+        "x" * 300 + ".dcm",
+        "x" * 300,
+        "y." + "z" * 300,
+        ".git/config",
+        "-rf",
+        "x.app/7",
+        "é" * 150,
+        "." + "e" * 250,
+        "a\u202eb",
+        "k.pub",
+        "k.key",
+    ]
     return [canonical.dumps([plain]), canonical.dumps([odd]), canonical.dumps([["/".join(["d"] * 40)]])]
 
 
