@@ -18,6 +18,7 @@ from medveil.audit.presets import Preset
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.images.image import FileKind, Image, Source
 from medveil.keys.tiers import Tier
+from medveil.registry import Registry
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 
@@ -40,8 +41,10 @@ def preset(**changed):
 
 def use(monkeypatch, attacks, controls=("random-codes",), **changed):
     """Let audits know these attacks and controls only, and a preset `tiny`."""
-    monkeypatch.setattr(registry, "_MODULES", ())
-    monkeypatch.setattr(registry, "_registered", {attack.name: (lambda one=attack: one) for attack in attacks})
+    known = Registry(
+        "attack", {attack.name: (lambda one=attack: one) for attack in attacks}, hint="see medveil attacks"
+    )
+    monkeypatch.setattr(registry, "ATTACKS", known)
     monkeypatch.setattr(presets, "_PRESETS", (preset(**changed),))
     chosen = tuple(control_named(name) for name in controls)
     monkeypatch.setattr("medveil.audit.controlling.all_controls", lambda **_: chosen)

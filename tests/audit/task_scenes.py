@@ -15,6 +15,7 @@ from medveil.audit.task_schema import task_record
 from medveil.audit.tasked import TaskedAudit
 from medveil.keys.tiers import Tier
 from medveil.metrics.non_inferiority import compare
+from medveil.registry import Registry
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.tasks import registry
@@ -70,8 +71,8 @@ def write_mask(path, place, side):
 
 def use_tasks(monkeypatch, *tasks, images=100, effort=EFFORT):
     """Let audits know these tasks only, with a budget for the preset `tiny`."""
-    monkeypatch.setattr(registry, "_MODULES", ())
-    monkeypatch.setattr(registry, "_registered", {task.name: (lambda one=task: one) for task in tasks})
+    made = {task.name: (lambda one=task: one) for task in tasks}
+    monkeypatch.setattr(registry, "TASKS", Registry("task", made, hint="see medveil tasks"))
     monkeypatch.setitem(task_presets._BUDGETS, "tiny", TaskBudget(images, effort))
 
 

@@ -17,7 +17,7 @@ def test_an_unknown_name_lists_the_choices_and_the_nearest() -> None:
 
 
 def test_a_codec_can_be_registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+    monkeypatch.setattr(registry.CODECS, "_registered", {})
 
     @registry.register_codec("own")
     class Own(LappedCodec):

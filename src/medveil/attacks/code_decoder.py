@@ -22,7 +22,6 @@ from medveil.attacks.decoding import error
 from medveil.attacks.linear_decoders import Decoder, Deviation, global_ridges, local_ridges
 from medveil.attacks.observation import Observation, Picture
 from medveil.attacks.purification import calibration_cases
-from medveil.attacks.registry import register_attack
 from medveil.networks.attackers import CodeDecoder
 from medveil.training.descent import Turn, descend, seeded
 from medveil.training.devices import choose_device
@@ -98,7 +97,6 @@ def network_decoder(
     return decode
 
 
-@register_attack("code-decoder")
 class LearnedDecoder:
     """See `medveil.attacks.attack.Attack`."""
 

@@ -18,7 +18,6 @@ from medveil.attacks.extents import Size
 from medveil.attacks.likelihood import CellOdds
 from medveil.attacks.observation import Case, Observation, Shown
 from medveil.attacks.purification import Purification, calibration_cases
-from medveil.attacks.registry import register_attack
 from medveil.attacks.views import no_maps, published_again
 
 _CASES = 24
@@ -75,7 +74,6 @@ def several(knowledge: Knowledge, cases: Sequence[Case], others: int) -> list[Ca
     return found
 
 
-@register_attack("intersection")
 class Intersection:
     """See `medveil.attacks.attack.Attack`."""
 

@@ -14,7 +14,6 @@ from medveil.attacks.cell_statistics import CellStatistics, Plane, Weighing, lab
 from medveil.attacks.extents import Size
 from medveil.attacks.observation import Observation
 from medveil.attacks.purification import Purification, calibration_cases
-from medveil.attacks.registry import register_attack
 from medveil.attacks.views import no_maps, vector_lengths
 
 _MOST_ENTRIES = 400_000
@@ -46,7 +45,6 @@ class CellOdds:
         )
 
 
-@register_attack("likelihood-ratio")
 class LikelihoodRatio:
     """See `medveil.attacks.attack.Attack`."""
 

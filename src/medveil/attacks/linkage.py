@@ -14,7 +14,6 @@ from medveil.attacks.mechanism import Mechanism
 from medveil.attacks.observation import Case, Observation, Picture
 from medveil.attacks.observation_features import observation_blocks
 from medveil.attacks.picture_features import Blocks, disturbed, picture_features
-from medveil.attacks.registry import register_attack
 from medveil.attacks.stranger import stranger_picture
 
 _FOLDS = 3
@@ -125,7 +124,6 @@ def _width(block: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     return np.pad(block, ((0, 0), (0, max(0, width - block.shape[1]))))[:, :width]
 
 
-@register_attack("linkage-code")
 class LinkageCode:
     """Recognises a person by the public code itself, without making a picture of it."""
 
@@ -177,7 +175,6 @@ class PictureLinker:
         return np.asarray(self._originals.embed(picture_features([picture]))[0], np.float32)
 
 
-@register_attack("linkage-picture")
 class LinkagePicture:
     """Recognises a person by the picture that anybody can make of what is public, without a network."""
 

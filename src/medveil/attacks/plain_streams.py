@@ -16,7 +16,6 @@ from medveil.attacks.attack import Guess, Knowledge
 from medveil.attacks.codespace import CodeSpace, joined
 from medveil.attacks.decoding import Correction
 from medveil.attacks.observation import Observation, Picture, Shown
-from medveil.attacks.registry import register_attack
 from medveil.attacks.wrong_keys import Fallback, support_scores
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, Composition, MapShape, SparseCode
@@ -228,7 +227,6 @@ def _signed_anew(code: SparseCode, generator: np.random.Generator) -> SparseCode
     return replace(code, maps=tuple(maps))
 
 
-@register_attack("plain-stream")
 class PlainStream:
     """Reads every byte string beside the code as what it would be without protection.
 

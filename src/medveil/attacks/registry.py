@@ -2,53 +2,63 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import importlib.metadata
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from medveil.attacks.attack import Attack
-from medveil.errors import MissingDependencyError, UsageError
+from medveil.errors import MissingDependencyError
+from medveil.registry import Availability, Registry
 
-_ENTRY_POINTS = "medveil.attacks"
-_MODULES = (
-    "thresholds",
-    "plain_streams",
-    "likelihood",
-    "support_network",
-    "code_decoder",
-    "translation",
-    "intersection",
-    "seeds",
-    "side_channels",
-    "linkage",
-    "wrong_keys",
+ATTACKS: Registry[Attack] = Registry(
+    "attack",
+    {
+        "value-threshold": "medveil.attacks.thresholds:ValueThreshold",
+        "naive-decode": "medveil.attacks.thresholds:NaiveDecode",
+        "plain-stream": "medveil.attacks.plain_streams:PlainStream",
+        "likelihood-ratio": "medveil.attacks.likelihood:LikelihoodRatio",
+        "support-network": "medveil.attacks.support_network:SupportInference",
+        "code-decoder": "medveil.attacks.code_decoder:LearnedDecoder",
+        "unet": "medveil.attacks.translation:UNetAttack",
+        "vnet": "medveil.attacks.translation:VNetAttack",
+        "cgan": "medveil.attacks.translation:ConditionalGanAttack",
+        "cyclegan": "medveil.attacks.translation:CycleGanAttack",
+        "intersection": "medveil.attacks.intersection:Intersection",
+        "seed-enumeration": "medveil.attacks.seeds:SeedEnumeration",
+        "side-channels": "medveil.attacks.side_channels:SideChannels",
+        "linkage-code": "medveil.attacks.linkage:LinkageCode",
+        "linkage-picture": "medveil.attacks.linkage:LinkagePicture",
+        "wrong-key": "medveil.attacks.wrong_keys:WrongKey",
+    },
+    group="medveil.attacks",
+    extra="audit",
+    hint="see medveil attacks",
 )
-_registered: dict[str, Callable[[], Attack]] = {}
-
-_Factory = TypeVar("_Factory", bound=Callable[[], object])
-
-
-def register_attack(name: str) -> Callable[[_Factory], _Factory]:
-    """Decorator: make a class, or a function without arguments that returns an attack, known under a name."""
-
-    def register(factory: _Factory) -> _Factory:
-        _registered[name] = factory  # type: ignore[assignment]
-        return factory
-
-    return register
+register_attack = ATTACKS.register
 
 
 def attack_names() -> tuple[str, ...]:
-    """The names of all attacks, by family and then in the order of their definition."""
+    """The names of all attacks, by family and then in the order of the registry."""
     return tuple(attack.name for attack in all_attacks())
 
 
 def all_attacks() -> tuple[Attack, ...]:
-    """Every attack that can be loaded."""
-    _load()
-    return tuple(sorted((make() for make in _registered.values()), key=lambda attack: attack.family))
+    """Every attack that can be made, by family and then in the order of the registry.
+
+    Raises:
+        MissingDependencyError: a built-in one cannot: an audit that silently lacks it would find less.
+    """
+    found = []
+    for name in ATTACKS.names():
+        try:
+            found.append(ATTACKS.make(name))
+        except MissingDependencyError:
+            if ATTACKS.is_built_in(name):
+                raise
+    return tuple(sorted(found, key=lambda attack: attack.family))
+
+
+def unavailable_attacks() -> tuple[Availability, ...]:
+    """Attacks of other packages that cannot be used, and why."""
+    return tuple(each for each in ATTACKS.availabilities() if not each.ok)
 
 
 def chosen_attacks(names: Sequence[str]) -> tuple[Attack, ...]:
@@ -56,26 +66,10 @@ def chosen_attacks(names: Sequence[str]) -> tuple[Attack, ...]:
 
     Raises:
         UsageError: there is no attack of a name.
+        MissingDependencyError: there is one, and it cannot be used here.
     """
     found = {attack.name: attack for attack in all_attacks()}
     for name in names:
         if name not in found:
-            near = difflib.get_close_matches(name, found, 1)
-            raise UsageError(
-                f"there is no attack of that name; there are {', '.join(found)}",
-                hint=f"did you mean {near[0]}?" if near else "see medveil attacks",
-            )
+            found[name] = ATTACKS.make(name)
     return tuple(attack for name, attack in found.items() if not names or name in names)
-
-
-def _load() -> None:
-    for module in _MODULES:
-        try:
-            importlib.import_module(f"medveil.attacks.{module}")
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"the audit needs {error.name or 'a package'}, which is not installed",
-                hint='pip install "medveil[audit]"',
-            ) from error
-    for entry in importlib.metadata.entry_points(group=_ENTRY_POINTS):
-        _registered.setdefault(entry.name, entry.load())

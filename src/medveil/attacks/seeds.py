@@ -10,7 +10,6 @@ from medveil.attacks.decoding import Correction, decoded
 from medveil.attacks.guessable_keys import candidates, fitting
 from medveil.attacks.mechanism import Mechanism
 from medveil.attacks.observation import Case, Observation, Picture, Shown
-from medveil.attacks.registry import register_attack
 from medveil.attacks.seeded_decoys import DecoyTable, find_seed, first_probes, recover
 from medveil.attacks.views import own_size
 from medveil.attacks.wrong_keys import Fallback, opened, support_scores
@@ -123,7 +122,6 @@ def _unsealed(space: CodeSpace, observation: Observation, key: bytes) -> tuple[S
         return None  # the key fits another section of the package
 
 
-@register_attack("seed-enumeration")
 class SeedEnumeration:
     """Tries everything that a guessable generator can have been started with.
 

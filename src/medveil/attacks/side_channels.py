@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from medveil.attacks.attack import Guess, Knowledge, observations
 from medveil.attacks.embeddings import Numbers, unit
 from medveil.attacks.observation import Case, Observation, Picture
-from medveil.attacks.registry import register_attack
 
 _SECTIONS = 8
 _MAPS = 8
@@ -171,7 +170,6 @@ def _error(guesses: Table, truth: Table) -> float:
     return float(np.log(((guesses - truth) ** 2).mean(1) + 1e-3).mean())
 
 
-@register_attack("side-channels")
 class SideChannels:
     """Learns from lengths, sizes, counts, order and place alone who and what is in a package.
 

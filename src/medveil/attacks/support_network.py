@@ -23,7 +23,6 @@ from medveil.attacks.extents import Size
 from medveil.attacks.likelihood import CellOdds
 from medveil.attacks.observation import Case, Observation
 from medveil.attacks.purification import Purification, calibration_cases
-from medveil.attacks.registry import register_attack
 from medveil.attacks.views import no_maps, own_size, published_again
 from medveil.networks.attackers import SupportNetwork
 from medveil.training.descent import Turn, descend, seeded
@@ -176,7 +175,6 @@ def _batch(examples: Sequence[Example], device: str) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.stack(planes)).to(device), torch.from_numpy(np.stack(extra)).to(device)
 
 
-@register_attack("support-network")
 class SupportInference:
     """See `medveil.attacks.attack.Attack`."""
 

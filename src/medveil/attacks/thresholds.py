@@ -19,7 +19,6 @@ from medveil.attacks.decoding import decoded, error, with_revealed
 from medveil.attacks.mechanism import Mechanism
 from medveil.attacks.observation import Case, Observation, Picture, Shown
 from medveil.attacks.purification import calibration_cases
-from medveil.attacks.registry import register_attack
 from medveil.attacks.views import magnified, no_maps, own_size, revealed_raised, size_of
 
 _CROWDED = 0.1
@@ -97,7 +96,6 @@ class ThresholdAttacker:
         return decoded(self.mechanism.space, with_revealed(maps, observation.revealed), observation, size)
 
 
-@register_attack("value-threshold")
 class ValueThreshold:
     """See `medveil.attacks.attack.Attack`."""
 
@@ -150,7 +148,6 @@ class NaiveAttacker:
         return Guess(decoded(space, with_revealed(maps, observation.revealed), observation, size), support)
 
 
-@register_attack("naive-decode")
 class NaiveDecode:
     """See `medveil.attacks.attack.Attack`."""
 

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from medveil.attacks.attack import Attacker, Guess, Knowledge
 from medveil.attacks.darkroom import Darkroom, Plates, darkroom_of
 from medveil.attacks.observation import Observation
-from medveil.attacks.registry import register_attack
 from medveil.networks.translators import Discriminator, Translator, unet, vnet
 from medveil.training.descent import Turn, descend, seeded
 
@@ -126,7 +125,6 @@ def _best_share(found: Tensor, wanted: Tensor) -> float:
     return min(max(float((found * wanted).sum()) / power, 0.0), 1.0) if power > 0 else 0.0
 
 
-@register_attack("unet")
 class UNetAttack(_Paired):
     name = "unet"
     title = "U-Net from the stranger's picture to the original"
@@ -134,7 +132,6 @@ class UNetAttack(_Paired):
     beats = ("unprotected", "matched-decoys", "unprotected@release")
 
 
-@register_attack("vnet")
 class VNetAttack(_Paired):
     """V-Net. Of a width below 32 it works at half the size, on squares of 2 × 2 pixels: see `translators.vnet`."""
 
@@ -146,7 +143,6 @@ class VNetAttack(_Paired):
         return vnet(1 if width >= _FULL_VNET_WIDTH else 2)
 
 
-@register_attack("cgan")
 class ConditionalGanAttack(_Paired):
     """A U-Net that is also to deceive a network which tells true pairs from its own (pix2pix, Isola et al. 2017).
 
@@ -174,7 +170,6 @@ class ConditionalGanAttack(_Paired):
         return [Turn([judge], judged, _GAN_RATE, _GAN_BETAS), Turn([network], made)]
 
 
-@register_attack("cyclegan")
 class CycleGanAttack(_Family):
     """Learns without pairs, from stranger's pictures of one half of the own images and from pictures of the other half.
 

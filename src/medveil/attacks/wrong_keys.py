@@ -12,7 +12,6 @@ from medveil.attacks.attack import Guess, Knowledge
 from medveil.attacks.codespace import smoothness
 from medveil.attacks.mechanism import Mechanism
 from medveil.attacks.observation import Observation, Picture
-from medveil.attacks.registry import register_attack
 from medveil.codecs.code import CodeMap, SparseCode
 from medveil.errors import MedveilError
 
@@ -115,7 +114,6 @@ def _least_smoothness(knowledge: Knowledge) -> float:
     return max(least, (least + float(np.quantile(garbage, 0.95))) / 2) if garbage else least
 
 
-@register_attack("wrong-key")
 class WrongKey:
     """Tries the attacker's own keys, and random ones, on every package.
 

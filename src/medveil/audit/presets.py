@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from medveil.attacks.attack import Effort
-from medveil.errors import UsageError
+from medveil.registry import unknown
 
 
 @dataclass(frozen=True)
@@ -80,9 +79,5 @@ def find_preset(name: str) -> Preset:
     """Raises UsageError for a name that none has."""
     found = {preset.name: preset for preset in _PRESETS}
     if name not in found:
-        near = difflib.get_close_matches(name, found, 1)
-        raise UsageError(
-            f"there is no preset of that name; there are {', '.join(found)}",
-            hint=f"did you mean {near[0]}?" if near else "",
-        )
+        raise unknown("preset", name, found)
     return found[name]

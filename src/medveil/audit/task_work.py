@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -18,6 +17,7 @@ from medveil.audit.tasking import Tasking, tasking_of
 from medveil.errors import UsageError
 from medveil.networks.classifiers import build_classifier, classifier_names
 from medveil.networks.segmenters import segmenter_names
+from medveil.registry import unknown
 from medveil.tasks.outcome import TaskResult
 from medveil.tasks.registry import chosen_tasks
 from medveil.tasks.task import Assignment, Task, TaskEffort
@@ -133,11 +133,7 @@ def with_networks(effort: TaskEffort, names: Sequence[str]) -> TaskEffort:
         kind = next((kind for kind, known in kinds.items() if name in known), None)
         if kind is None:
             every = [known for names_of in kinds.values() for known in names_of]
-            near = difflib.get_close_matches(name, every, 1)
-            raise UsageError(
-                f"there is no network of that name; there are {', '.join(every)}",
-                hint=f"did you mean {near[0]}?" if near else "",
-            )
+            raise unknown("network", name, every)
         if kind in chosen:
             raise UsageError(f"two networks of one kind ({kind}) were named", hint="name one of each kind at most")
         chosen[kind] = name

@@ -17,13 +17,14 @@ def attacks(json: Json = False, quiet: Quiet = False) -> None:
     For each: what it knows, needs and costs, and which controls it is expected to break.
     """
     with session("attacks", as_json=json, quiet=quiet) as run:
-        from medveil.attacks.registry import all_attacks
+        from medveil.attacks.registry import all_attacks, unavailable_attacks
 
-        found = all_attacks()
+        found, broken = all_attacks(), unavailable_attacks()
         run.result(
-            [line for attack in found for line in _lines(attack)],
+            [*(line for attack in found for line in _lines(attack)), *(each.because for each in broken)],
             done=len(found),
             attacks=[_entry(attack) for attack in found],
+            unavailable=[{"name": each.name, "because": each.because} for each in broken],
         )
 
 

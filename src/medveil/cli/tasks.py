@@ -17,13 +17,14 @@ def tasks(json: Json = False, quiet: Quiet = False) -> None:
     For each: what it needs, measures and costs.
     """
     with session("tasks", as_json=json, quiet=quiet) as run:
-        from medveil.tasks.registry import all_tasks
+        from medveil.tasks.registry import all_tasks, unavailable_tasks
 
-        found = all_tasks()
+        found, broken = all_tasks(), unavailable_tasks()
         run.result(
-            [line for task in found for line in _lines(task)],
+            [*(line for task in found for line in _lines(task)), *(each.because for each in broken)],
             done=len(found),
             tasks=[_entry(task) for task in found],
+            unavailable=[{"name": each.name, "because": each.because} for each in broken],
         )
 
 

@@ -14,7 +14,6 @@ from medveil.codecs.lapped_tables import FREE_THRESHOLDS, THRESHOLDS
 from medveil.codecs.padding_mask import filled, find_padding
 from medveil.codecs.ranking import Placement, Ranking
 from medveil.codecs.refinement import Refinement
-from medveil.codecs.registry import register_codec
 from medveil.codecs.side import OFFSET_ABOVE_ONE, OFFSET_UNIT, Side
 from medveil.codecs.threads import one_blas_thread
 from medveil.codecs.transform import CHANNELS, LIMIT, STRIDE, UNIT, forward, inverse
@@ -23,7 +22,6 @@ from medveil.errors import IntegrityError, UsageError
 from medveil.images.image import Image
 
 
-@register_codec("lapped")
 class LappedCodec:
     """See `medveil.codecs.code.Codec`. Any size, 8 to 16 bits, signed or unsigned."""
 

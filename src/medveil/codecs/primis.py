@@ -16,7 +16,6 @@ from medveil.codecs.modelfiles import Model, load_model, parse_model
 from medveil.codecs.nulls import pad_with_nulls
 from medveil.codecs.padding_mask import Padding, filled, find_padding, read_padding, write_padding
 from medveil.codecs.primis_cells import from_cells, to_cells
-from medveil.codecs.registry import register_codec
 from medveil.codecs.varints import read_varint, varint
 from medveil.errors import IntegrityError, MissingDependencyError, UnsupportedInputError, UsageError
 from medveil.images.image import Image
@@ -91,7 +90,6 @@ class Side:
         return cls(height, width, bits_stored, signed, offset - _OFFSET_BIAS, step, padding)
 
 
-@register_codec("primis")
 class PrimisCodec:
     """See `medveil.codecs.code.Codec`. Any size, 8 to 16 bits, signed or unsigned.
 

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import importlib
-import importlib.metadata
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from types import ModuleType
 
 from medveil.codecs.code import Codec, Profile
-from medveil.errors import MedveilError, MissingDependencyError, UsageError
+from medveil.errors import MissingDependencyError, UsageError
+from medveil.registry import Availability, Registry
 
-_ENTRY_POINTS = "medveil.codecs"
-_BUILT_IN = {"lapped": "medveil.codecs.lapped", "primis": "medveil.codecs.primis"}
-_registered: dict[str, Callable[[], Codec]] = {}
-
-_Factory = TypeVar("_Factory", bound=Callable[..., object])
-
-
-@dataclass(frozen=True)
-class Availability:
-    """Whether a codec can be used here, and if not, why."""
-
-    name: str
-    ok: bool
-    because: str
-
-
-def register_codec(name: str) -> Callable[[_Factory], _Factory]:
-    """Decorator: make a class, or a function without arguments that returns a codec, known under a name."""
-
-    def register(factory: _Factory) -> _Factory:
-        _registered[name] = factory  # type: ignore[assignment]
-        return factory
-
-    return register
+_BUILT_IN = {"lapped": "medveil.codecs.lapped:LappedCodec", "primis": "medveil.codecs.primis:PrimisCodec"}
+CODECS: Registry[Codec] = Registry(
+    "codec", _BUILT_IN, group="medveil.codecs", extra="primis", more="folders of weights"
+)
+register_codec = CODECS.register
 
 
 def get_codec(name_or_path: str) -> Codec:
@@ -47,17 +25,12 @@ def get_codec(name_or_path: str) -> Codec:
         UsageError: there is no such codec.
         MissingDependencyError: it needs something that is not installed.
     """
-    names = _names()
-    if name_or_path in names:
-        return _load(name_or_path)
+    if name_or_path in CODECS.names():
+        return CODECS.make(name_or_path)
     folder = Path(name_or_path)
     if folder.is_dir():
         return _from_folder(folder)
-    near = difflib.get_close_matches(name_or_path, names, 1)
-    raise UsageError(
-        f"there is no codec of that name; there are {', '.join(names)}, and folders of weights",
-        hint=f"did you mean {near[0]}?" if near else "",
-    )
+    raise CODECS.unknown(name_or_path)
 
 
 def codec_of_profile(profile: Profile, weights: bytes | None) -> Codec:
@@ -72,21 +45,14 @@ def codec_of_profile(profile: Profile, weights: bytes | None) -> Codec:
         MissingDependencyError: it, or its weights, are not installed.
         IntegrityError: the weights are not those that the profile names.
     """
-    if profile.codec not in _names():
+    if profile.codec not in CODECS.names():
         raise UsageError(
-            f"the release was made with a codec that is not installed; there are {', '.join(_names())}",
+            f"the release was made with a codec that is not installed; there are {', '.join(CODECS.names())}",
             hint="ask the owner which package the codec comes with",
         )
     if not profile.weights:
-        return _load(profile.codec)
-    try:
-        primis = importlib.import_module("medveil.codecs.primis")
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"codec {profile.codec} needs {error.name or 'a package'}, which is not installed",
-            hint='pip install "medveil[primis]"',
-        ) from error
-    codec: Codec = primis.codec_from_weights(profile.weights, weights)
+        return CODECS.make(profile.codec)
+    codec: Codec = _primis(f"codec {profile.codec}").codec_from_weights(profile.weights, weights)
     return codec
 
 
@@ -96,47 +62,21 @@ def is_shipped(digest: bytes) -> bool:
     return any(hashlib.sha256(path.read_bytes()).digest() == digest for path in folder.glob("*.safetensors"))
 
 
-def available() -> list[Availability]:
-    """Every known codec, sorted by name, with the reason where it cannot be used."""
-    found = []
-    for name in _names():
-        try:
-            _load(name)
-        except MedveilError as error:
-            found.append(Availability(name, False, error.message))
-        else:
-            found.append(Availability(name, True, ""))
-    return found
-
-
-def _names() -> list[str]:
-    others = {entry.name for entry in importlib.metadata.entry_points(group=_ENTRY_POINTS)}
-    return sorted({*_BUILT_IN, *_registered, *others})
-
-
-def _load(name: str) -> Codec:
-    if name not in _registered:
-        try:
-            if name in _BUILT_IN:
-                importlib.import_module(_BUILT_IN[name])
-            else:
-                (entry,) = importlib.metadata.entry_points(group=_ENTRY_POINTS, name=name)
-                _registered.setdefault(name, entry.load())
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"codec {name} needs {error.name or 'a package'}, which is not installed",
-                hint=f'pip install "medveil[{name}]"' if name in _BUILT_IN else "",
-            ) from error
-    return _registered[name]()
+def available() -> tuple[Availability, ...]:
+    """Every known codec, with the reason where it cannot be used."""
+    return CODECS.availabilities()
 
 
 def _from_folder(folder: Path) -> Codec:
+    codec: Codec = _primis("a codec with own weights").codec_from_folder(folder)
+    return codec
+
+
+def _primis(what: str) -> ModuleType:
+    """The module that reads weights, which needs torch."""
     try:
-        primis = importlib.import_module("medveil.codecs.primis")
+        return importlib.import_module("medveil.codecs.primis")
     except ImportError as error:
         raise MissingDependencyError(
-            f"a codec with own weights needs {error.name or 'a package'}, which is not installed",
-            hint='pip install "medveil[primis]"',
+            f"{what} needs {error.name or 'a package'}, which is not installed", hint='pip install "medveil[primis]"'
         ) from error
-    codec: Codec = primis.codec_from_folder(folder)
-    return codec

@@ -6,14 +6,14 @@ Those from MONAI start untrained. One starts from ImageNet; its weights come as 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import io
 from collections.abc import Callable
 from typing import cast
 
 from torch import Tensor, nn
 
-from medveil.errors import MissingDependencyError, UsageError
+from medveil.errors import MissingDependencyError
+from medveil.registry import Registry
 
 
 def build_classifier(name: str, classes: int) -> nn.Module:
@@ -27,18 +27,12 @@ def build_classifier(name: str, classes: int) -> nn.Module:
         UsageError: there is no network of that name.
         MissingDependencyError: its weights are not installed.
     """
-    if name not in _BUILDERS:
-        near = difflib.get_close_matches(name, _BUILDERS, 1)
-        raise UsageError(
-            f"there is no classifier of that name; there are {', '.join(_BUILDERS)}",
-            hint=f"did you mean {near[0]}?" if near else "",
-        )
-    return _BUILDERS[name](classes)
+    return CLASSIFIERS.make(name, classes)
 
 
 def classifier_names() -> tuple[str, ...]:
     """The names of all classifiers."""
-    return tuple(_BUILDERS)
+    return CLASSIFIERS.names()
 
 
 def _densenet(name: str) -> Callable[[int], nn.Module]:
@@ -104,12 +98,15 @@ def _from_imagenet(classes: int) -> nn.Module:
     return _OnePlane(body)
 
 
-_BUILDERS: dict[str, Callable[[int], nn.Module]] = {
-    "densenet121": _densenet("DenseNet121"),
-    "densenet169": _densenet("DenseNet169"),
-    "resnet18": _resnet("resnet18"),
-    "resnet34": _resnet("resnet34"),
-    "resnet50": _resnet("resnet50"),
-    "efficientnet-b0": _efficientnet,
-    "efficientnet-lite0-imagenet": _from_imagenet,
-}
+CLASSIFIERS: Registry[nn.Module] = Registry(
+    "classifier",
+    {
+        "densenet121": _densenet("DenseNet121"),
+        "densenet169": _densenet("DenseNet169"),
+        "resnet18": _resnet("resnet18"),
+        "resnet34": _resnet("resnet34"),
+        "resnet50": _resnet("resnet50"),
+        "efficientnet-b0": _efficientnet,
+        "efficientnet-lite0-imagenet": _from_imagenet,
+    },
+)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
-from medveil.errors import UsageError
+from medveil.registry import Registry
 
 _STAGES = 5
 
@@ -37,7 +34,7 @@ class Segmenter(nn.Module):
 
 def segmenter_names() -> tuple[str, ...]:
     """The names that `build_segmenter` knows."""
-    return tuple(_BUILDERS)
+    return SEGMENTERS.names()
 
 
 def build_segmenter(name: str) -> Segmenter:
@@ -52,13 +49,7 @@ def build_segmenter(name: str) -> Segmenter:
     Raises:
         UsageError: there is no network of that name.
     """
-    if name not in _BUILDERS:
-        near = difflib.get_close_matches(name, _BUILDERS, 1)
-        raise UsageError(
-            f"there is no segmentation network of that name; there are {', '.join(_BUILDERS)}",
-            hint=f"did you mean {near[0]}?" if near else "choose one of these",
-        )
-    return _BUILDERS[name]()
+    return SEGMENTERS.make(name)
 
 
 def _unet(width: int, fold: int = 1) -> Segmenter:
@@ -94,11 +85,15 @@ def _halving() -> list[int]:
     return [2] * (_STAGES - 1)
 
 
-_BUILDERS: dict[str, Callable[[], Segmenter]] = {
-    "unet": lambda: _unet(8),
-    "unet-wide": lambda: _unet(16),
-    "unet-half": lambda: _unet(16, 2),
-    "basic-unet": _basic_unet,
-    "attention-unet": _attention_unet,
-    "segresnet": _segresnet,
-}
+SEGMENTERS: Registry[Segmenter] = Registry(
+    "segmentation network",
+    {
+        "unet": lambda: _unet(8),
+        "unet-wide": lambda: _unet(16),
+        "unet-half": lambda: _unet(16, 2),
+        "basic-unet": _basic_unet,
+        "attention-unet": _attention_unet,
+        "segresnet": _segresnet,
+    },
+    hint="choose one of these",
+)

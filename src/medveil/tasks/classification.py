@@ -22,7 +22,6 @@ from medveil.tasks.classifying import BATCH, Recipe, class_log_odds, learn_class
 from medveil.tasks.gallery import ORIGINAL, TaskImage
 from medveil.tasks.outcome import Baseline, Curve, MatrixCell, Question, TaskResult
 from medveil.tasks.questions import LEAST_PATIENTS, Asked, Group, groups
-from medveil.tasks.registry import register_task
 from medveil.tasks.simple_guesses import guess_by_group, guess_by_size
 from medveil.tasks.splitting import Split, has_folds, splits
 from medveil.tasks.task import Assignment
@@ -51,7 +50,6 @@ class _Ready:
     shared: bool
 
 
-@register_task("classification")
 class Classification:
     """See `medveil.tasks.task.Task`.
 

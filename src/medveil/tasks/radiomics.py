@@ -20,7 +20,6 @@ from medveil.tasks.features.table import NAMES, features
 from medveil.tasks.gallery import ORIGINAL, TaskImage
 from medveil.tasks.outcome import FeatureAgreement, TaskResult
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE, compare
-from medveil.tasks.registry import register_task
 from medveil.tasks.task import Assignment
 
 LEAST_PATIENTS = 20
@@ -30,7 +29,6 @@ DISCRETISATIONS: dict[str, Bins | Width] = {"64 bins": Bins(64), "width 25": Wid
 _Floats = NDArray[np.float64]
 
 
-@register_task("radiomics")
 class Radiomics:
     """See `medveil.tasks.task.Task`."""
 

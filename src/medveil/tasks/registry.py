@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-import importlib.metadata
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
-from medveil.errors import MissingDependencyError, UsageError
+from medveil.errors import MissingDependencyError
+from medveil.registry import Availability, Registry
 from medveil.tasks.task import Task
 
-_ENTRY_POINTS = "medveil.tasks"
-_MODULES = ("classification", "segmentation", "radiomics")
-_registered: dict[str, Callable[[], Task]] = {}
-
-_Factory = TypeVar("_Factory", bound=Callable[[], object])
-
-
-def register_task(name: str) -> Callable[[_Factory], _Factory]:
-    """Decorator: make a class, or a function without arguments that returns a task, known under a name."""
-
-    def register(factory: _Factory) -> _Factory:
-        _registered[name] = factory  # type: ignore[assignment]
-        return factory
-
-    return register
+TASKS: Registry[Task] = Registry(
+    "task",
+    {
+        "classification": "medveil.tasks.classification:Classification",
+        "segmentation": "medveil.tasks.segmentation:Segmentation",
+        "radiomics": "medveil.tasks.radiomics:Radiomics",
+    },
+    group="medveil.tasks",
+    extra="audit",
+    hint="see medveil tasks",
+)
+register_task = TASKS.register
 
 
 def all_tasks() -> tuple[Task, ...]:
-    """Every task that can be loaded, built-in ones first."""
-    _load()
-    return tuple(make() for make in _registered.values())
+    """Every task that can be made, built-in ones first.
+
+    Raises:
+        MissingDependencyError: a built-in one cannot.
+    """
+    found = []
+    for name in TASKS.names():
+        try:
+            found.append(TASKS.make(name))
+        except MissingDependencyError:
+            if TASKS.is_built_in(name):
+                raise
+    return tuple(found)
+
+
+def unavailable_tasks() -> tuple[Availability, ...]:
+    """Tasks of other packages that cannot be used, and why."""
+    return tuple(each for each in TASKS.availabilities() if not each.ok)
 
 
 def chosen_tasks(names: Sequence[str]) -> tuple[Task, ...]:
@@ -39,25 +48,6 @@ def chosen_tasks(names: Sequence[str]) -> tuple[Task, ...]:
 
     Raises:
         UsageError: there is no task of a name.
+        MissingDependencyError: there is one, and it cannot be used here.
     """
-    found = {task.name: task for task in all_tasks()}
-    for name in names:
-        if name not in found:
-            near = difflib.get_close_matches(name, found, 1)
-            raise UsageError(
-                f"there is no task of that name; there are {', '.join(found)}",
-                hint=f"did you mean {near[0]}?" if near else "see medveil tasks",
-            )
-    return tuple(found[name] for name in dict.fromkeys(names))
-
-
-def _load() -> None:
-    for module in _MODULES:
-        try:
-            importlib.import_module(f"medveil.tasks.{module}")
-        except ImportError as error:
-            raise MissingDependencyError(
-                f"tasks need {error.name or 'a package'}, which is not installed", hint='pip install "medveil[audit]"'
-            ) from error
-    for entry in importlib.metadata.entry_points(group=_ENTRY_POINTS):
-        _registered.setdefault(entry.name, entry.load())
+    return tuple(TASKS.make(name) for name in dict.fromkeys(names))

@@ -23,7 +23,6 @@ from medveil.metrics.non_inferiority import training_chance
 from medveil.metrics.overlap import DISTANCES, MEASURES, overlap
 from medveil.tasks.gallery import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.outcome import Overlay, Question, TaskResult
-from medveil.tasks.registry import register_task
 from medveil.tasks.segment_scoring import DECIDING, cells_of, chance_of, ranked
 from medveil.tasks.segmenting import (
     BATCH,
@@ -103,7 +102,6 @@ class _Lungs:
         return self.stack(name)[part], self.goals()[part]
 
 
-@register_task("segmentation")
 class Segmentation:
     """See `medveil.tasks.task.Task`."""
 

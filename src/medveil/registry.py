@@ -1,0 +1,183 @@
+"""Registry: things by name, and why one that there is cannot be used.
+
+A registry knows what comes with medveil, as "module:attribute", which is imported when it is asked for; what was
+registered while the program runs; and what other packages bring as entry points of its group. One that fails to import
+is unavailable, because …; it never stops the others. No two have one name: what comes second is refused.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.metadata
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from medveil.errors import MedveilError, MissingDependencyError, UsageError
+
+Thing = TypeVar("Thing")
+_Factory = TypeVar("_Factory", bound=Callable[..., object])
+_SEE = "see to the package that it comes with"
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a thing can be used here, and if not, why."""
+
+    name: str
+    ok: bool
+    because: str = ""
+
+
+def unknown(kind: str, name: str, known: Iterable[str], *, more: str = "", hint: str = "") -> UsageError:
+    """The error for a name that nothing has: it lists the names that there are, and says which is nearest.
+
+    Args:
+        kind: what was asked for, in words: "attack".
+        name: what was asked for; it is not repeated, since it may be anything.
+        known: the names that there are.
+        more: what can be named beside these, in words.
+        hint: what to do where no name is near.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, 1)
+    told = f"there is no {kind} of that name; there are {', '.join(known)}{f', and {more}' if more else ''}"
+    return UsageError(told, hint=f"did you mean {near[0]}?" if near else hint)
+
+
+class Registry(Generic[Thing]):
+    """Things of one kind by name. A thing is made by a class or a function, which is what is registered.
+
+    Args:
+        kind: what a thing is, in words: "attack".
+        built_in: of what comes with medveil name → "module:attribute", or what makes it, in the order in which they are
+            told.
+        group: entry points of other packages; none where empty.
+        extra: the optional dependencies of medveil that the built-in ones need.
+        more, hint: see `unknown`.
+    """
+
+    def __init__(
+        self, kind: str, built_in: Mapping[str, str | Callable[..., Thing]] | None = None, *, group: str = "",
+        extra: str = "", more: str = "", hint: str = "",
+    ) -> None:  # fmt: skip
+        self.kind = kind
+        self._built_in = dict(built_in or {})
+        self._group, self._extra, self._more, self._hint = group, extra, more, hint
+        self._registered: dict[str, Callable[..., Thing]] = {}
+
+    def register(self, name: str) -> Callable[[_Factory], _Factory]:
+        """Decorator: make a class or a function known under a name.
+
+        Raises:
+            UsageError: something has the name already.
+        """
+        if name in self._built_in or name in self._registered:
+            raise UsageError(f"there is a {self.kind} {name} already", hint="choose another name")
+
+        def keep(factory: _Factory) -> _Factory:
+            self._registered[name] = cast("Callable[..., Thing]", factory)
+            return factory
+
+        return keep
+
+    def names(self) -> tuple[str, ...]:
+        """All names: built-in ones, then registered ones in their order, then those of other packages by name."""
+        own = {**self._built_in, **self._registered}
+        return (*own, *sorted({entry.name for entry in self._entry_points()} - set(own)))
+
+    def is_built_in(self, name: str) -> bool:
+        """Whether what has this name comes with medveil."""
+        return name in self._built_in
+
+    def make(self, name: str, *arguments: Any) -> Thing:
+        """The thing of this name.
+
+        Args:
+            name: one of `names`.
+            arguments: for what makes it.
+
+        Raises:
+            UsageError: nothing has the name.
+            MissingDependencyError: it needs a package that is not installed, or is of another package that fails.
+        """
+        factory = self._load(name)
+        if name in self._built_in:
+            return factory(*arguments)
+        made: Thing = self._guarded(name, lambda: factory(*arguments))
+        if getattr(made, "name", name) != name:
+            raise self._unavailable(name, "it calls itself by another name")
+        return made
+
+    def availabilities(self) -> tuple[Availability, ...]:
+        """For each name whether its thing can be made, with the reason where not; then what was refused."""
+        found = []
+        for name in self.names():
+            try:
+                self.make(name)
+            except MedveilError as error:
+                found.append(Availability(name, False, error.message))
+            else:
+                found.append(Availability(name, True))
+        taken = {**self._built_in, **self._registered}
+        for entry in self._entry_points():
+            if entry.name in taken:
+                because = self._unavailable(entry.name, "another package brings it, and the name is taken").message
+                found.append(Availability(entry.name, False, because))
+        return tuple(found)
+
+    def unknown(self, name: str) -> UsageError:
+        """The error for a name that nothing has."""
+        return unknown(self.kind, name, self.names(), more=self._more, hint=self._hint)
+
+    def _load(self, name: str) -> Callable[..., Thing]:
+        if name in self._registered:
+            return self._registered[name]
+        if name in self._built_in:
+            return self._load_built_in(name, self._built_in[name])
+        entries = [entry for entry in self._entry_points() if entry.name == name]
+        if not entries:
+            raise self.unknown(name)
+        if len(entries) > 1:
+            raise self._unavailable(name, f"{len(entries)} packages bring one of that name")
+        factory: Callable[..., Thing] = self._guarded(name, entries[0].load)
+        return factory
+
+    def _load_built_in(self, name: str, source: str | Callable[..., Thing]) -> Callable[..., Thing]:
+        if not isinstance(source, str):
+            return source
+        module, _, attribute = source.partition(":")
+        try:
+            return cast("Callable[..., Thing]", getattr(importlib.import_module(module), attribute))
+        except ImportError as error:
+            hint = f'pip install "medveil[{self._extra}]"' if self._extra else ""
+            raise self._needing(name, error, hint) from error
+
+    def _guarded(self, name: str, action: Callable[[], Any]) -> Any:
+        """Do what another package brings. It may fail in any way; only medveil's own messages are told."""
+        try:
+            return action()
+        except MedveilError:
+            raise
+        except ImportError as error:
+            raise self._needing(name, error, _SEE) from error
+        except (Exception, SystemExit) as error:
+            if os.environ.get("MEDVEIL_DEBUG") == "1":
+                raise
+            raise self._unavailable(name, f"it fails to load ({type(error).__name__})") from error
+
+    def _needing(self, name: str, error: ImportError, hint: str) -> MissingDependencyError:
+        needed = error.name or "a package"
+        return MissingDependencyError(f"{self.kind} {name} needs {needed}, which is not installed", hint=hint)
+
+    def _unavailable(self, name: str, because: str) -> MissingDependencyError:
+        return MissingDependencyError(f"{self.kind} {name} is not available: {because}", hint=_SEE)
+
+    def _entry_points(self) -> list[importlib.metadata.EntryPoint]:
+        """Entry points of the group; one that is found twice, as of a package that is installed twice, counts once."""
+        if not self._group:
+            return []
+        found = importlib.metadata.entry_points(group=self._group)
+        return list(dict.fromkeys(found))
