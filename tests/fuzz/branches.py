@@ -27,9 +27,10 @@ CHANGES = 1500
 PARSERS = (
     "files/canonical.py",
     "files/names.py",
-    *(f"images/{name}.py" for name in ("codestreams", "jpeg", "kinds", "nifti", "png", "record", "tiff")),
-    "images/tiff_directory.py",
-    *(f"images/dicom/{name}.py" for name in ("attributes", "compressed", "elements", "pixels", "reader", "records")),
+    *(f"images/{name}.py" for name in ("codestreams", "colour_form", "jpeg", "kinds", "nifti", "png", "record")),
+    *(f"images/{name}.py" for name in ("tiff", "tiff_directory")),
+    *(f"images/dicom/{name}.py" for name in ("attributes", "compressed", "elements", "parser", "pixels", "reader")),
+    *(f"images/dicom/{name}.py" for name in ("records", "transfer_syntax")),
     *(f"keys/{name}.py" for name in ("agefile", "bech32", "certificates", "grants", "hybrid", "identity", "keyfiles")),
     *(f"keys/{name}.py" for name in ("openers", "passphrases", "recipients", "sshkeys")),
     *(f"releases/{name}.py" for name in ("book", "identity", "ledger", "manifest", "package", "state", "unpacking")),

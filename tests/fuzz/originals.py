@@ -15,6 +15,7 @@ from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from tests import image_files as make
 from tests.fuzz import cast
 from tests.fuzz.target import Bound, Target
+from tests.images import odd_dicom
 
 from medveil import images
 from medveil.images import codestreams, kinds
@@ -36,6 +37,10 @@ def _pngs() -> list[bytes]:
         plain[:-12] + _chunk(b"tEXt", b"after\0the picture") + plain[-12:],
         make.png_of(interlaced, _deflated(bytes(1 + 1) + bytes(1 + 2) + bytes(1 + 1) + bytes(1 + 3))),
         *(make.png(grey.convert(mode)) for mode in ("RGB", "RGBA", "LA", "P", "1")),
+        make.png(grey.convert("RGB"), transparency=(3, 3, 3)),
+        make.png(grey.quantize(4), transparency=b"\xff\0"),
+        make.png_of(struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0), _deflated((b"\0" + bytes(12)) * 2)),
+        make.png_of(struct.pack(">IIBBBBB", 2, 2, 8, 5, 0, 0, 0), _deflated(bytes(6))),
         make.png(grey, transparency=3),
         make.png(grey, save_all=True, append_images=[grey]),
     ]
@@ -92,7 +97,11 @@ def _tiffs() -> list[bytes]:
         make.tiff(eight, compression="packbits"), make.tiff(sixteen, tiffinfo={339: 2}),
         make.big_endian_tiff(sixteen, "Ada"),
         make.tiff(grey, save_all=True, append_images=[grey]),
-        *(make.tiff(grey.convert(mode)) for mode in ("RGB", "1", "F")),
+        *(make.tiff(grey.convert(mode)) for mode in ("RGB", "RGBA", "LA", "P", "1", "F", "CMYK")),
+        *(
+            make.channelled_tiff(np.repeat(sixteen[..., None], 3, axis=2), order, compressed=packed, tile=tile)
+            for order, packed, tile in (("<", True, None), (">", True, 16), (">", False, None))
+        ),
         b"II+\0" + bytes(20), make.tiff(eight, compression="jpeg"), make.tiff(eight, tiffinfo={266: 2}),
         make.tiff(sixteen, tiffinfo={282: 0.0, 283: 0.0, 296: 2}), make.tiff(eight, tiffinfo={322: 60000, 323: 60000}),
     ]  # fmt: skip
@@ -132,6 +141,7 @@ def _dicoms() -> tuple[bytes, ...]:
         make.dicom(twelve, bits_stored=12, HighBit=13), make.dicom(eight, PhotometricInterpretation="RGB"),
         make.dicom(eight, NumberOfFrames="3"),
     ]  # fmt: skip
+    found += [odd_dicom.everything(), *(data for data, *_ in (*odd_dicom.ODD.values(), *odd_dicom.REFUSALS.values()))]
     return (*found, found[0][132:], found[1][132:], found[1][128 + 4 + _meta_length(found[1]) :])
 
 
@@ -237,7 +247,9 @@ def _codestream_seeds() -> list[bytes]:
         b"\xff\xd8\xff\xda\0\4xxxx",
         b"\0",
     ]
-    return [b"\1" + each for each in found] + [b"\0" + each for each in coded]
+    runs = [odd_dicom.rle(cast.picture(8, 8, bits)) for bits in (8, 12)]
+    runs.append(runs[0][:64] + b"\x80\xc1\7" + bytes([255, 1]))
+    return [bytes([1]) + each for each in found] + [b"\0" + each for each in coded] + [b"\2" + each for each in runs]
 
 
 def _j2k(
@@ -261,8 +273,10 @@ def _j2k(
 
 
 def _codestream(data: bytes, bound: Bound) -> None:
-    if data[:1] == b"\0":
-        codestreams.is_complete_jpeg(data[1:])
+    if data[:1] == b"\2":
+        codestreams.rle_end(data[1:], 64)
+    elif data[:1] == b"\0":
+        codestreams.jpeg_end(data[1:])
         codestreams.jpeg(data[1:])
     else:
         codestreams.jpeg_2000(data[1:])

@@ -130,3 +130,97 @@ def everything():
     data = element(PIXEL_DATA, "OW", pixels.tobytes() + b"more")
     options = {"pixel_data": data, "behind": b"trailer", "photometric": b"monochrome2"}
     return file(pixels, RLE, before=command, extra=icons, **options)
+
+
+PRIVATE = 0x00291010
+
+
+ICON = (np.indices((9, 11)).sum(axis=0) * 12).astype(np.uint8)
+# what is odd -> (the file, what the warning says, elements that come back with exact and identity)
+ODD = {
+    "big endian pixels": (file(PIXELS.byteswap(), GE_BIG_PIXELS), "big endian", {}),
+    "no end of items": (
+        file(syntax=RLE, pixel_data=compressed(rle(PIXELS), end=b"")),
+        "end of items",
+        {},
+    ),
+    "half an end of items": (
+        file(syntax=RLE, pixel_data=compressed(rle(PIXELS), end=b"\xfe\xff\xdd\xe0\0")),
+        "end of items",
+        {},
+    ),
+    "no end of a sequence behind the pixels": (
+        file(behind=element(0x7FE11010, "SQ", item(b"", undefined=True), length=0xFFFFFFFF)),
+        "end of items",
+        {0x7FE11010: [{}]},
+    ),
+    "command": (
+        file(before=element(0x00000002, "UI", b"1.2") + element(0x00000100, "US", b"\1\0")),
+        "group 0000",
+        {0x00000002: "1.2", 0x00000100: 1},
+    ),
+    "implicit command": (file(before=implicit(0x00000100, b"\1\0")), "without a VR", {0x00000100: 1}),
+    "lower case VR": (file(extra=element(PRIVATE, "ox", b"abcd")), "none of DICOM's", {PRIVATE: b"abcd"}),
+    "lower case VR, short": (file(extra=element(PRIVATE, "lo", b"abcd")), "none of", {PRIVATE: b"abcd"}),
+    "blank VR": (file(extra=element(PRIVATE, "  ", b"abcd")), "none of DICOM's", {PRIVATE: b"abcd"}),
+    "VR of zeros": (file(extra=b"\x29\0\x10\x10\0\0\0\0\4\0\0\0abcd"), "none of", {PRIVATE: b"abcd"}),
+    "implicit inside": (file(extra=implicit(0x00204000, b"hello ")), "without a VR", {0x00204000: "hello"}),
+    "explicit inside UN": (
+        file(
+            extra=element(
+                0x20019000,
+                "UN",
+                item(element(0x00080016, "UI", b"1.2.3"), undefined=True) + SEQUENCE_END,
+                length=0xFFFFFFFF,
+            )
+        ),
+        "unknown VR",
+        {0x20019000: [{0x00080016: "1.2.3"}]},
+    ),
+    "text behind": (file(behind=b"VENDOR TRAILER v1.0 "), "kept file", {}),
+    "garbage behind": (file(behind=b"\r\n"), "kept file", {}),
+    "text behind an implicit one": (
+        file(syntax=IMPLICIT, behind=b"the end of it"),
+        "kept file",
+        {},
+    ),
+    "more pixel data": (
+        file(pixel_data=element(PIXEL_DATA, "OW", PIXELS.tobytes() + b"\0\1\2\3")),
+        "longer than",
+        {PIXEL_DATA: PIXELS.tobytes() + b"\0\1\2\3"},
+    ),
+    "no transfer syntax": (file(syntax=""), "states no transfer syntax", {}),
+    "another transfer syntax": (
+        file(pixel_data=element(PIXEL_DATA, "OW", PIXELS.tobytes())).replace(b"2.1\0", b"2.2\0", 1),
+        "not encoded as",
+        {},
+    ),
+    "lower case photometric": (
+        file(photometric=b"monochrome2"),
+        "capital letters",
+        {0x00280004: "monochrome2"},
+    ),
+    "pixel data of unknown VR": (
+        file(pixel_data=element(PIXEL_DATA, "UN", PIXELS.tobytes())),
+        "unknown VR",
+        {PIXEL_DATA: PIXELS.tobytes()},
+    ),
+    "pixels that are not compressed": (file(syntax=RLE), "not compressed", {}),
+    "bits above": (
+        file(pixel_data=element(PIXEL_DATA, "OW", (PIXELS | 0x8000).tobytes())),
+        "bits of the pixel cells",
+        {PIXEL_DATA: (PIXELS | 0x8000).tobytes()},
+    ),
+}
+REFUSALS = {
+    "text in a sequence": (file(extra=element(0x00400275, "SQ", b"ABCDEF")), r"not made of items"),
+    "an element twice": (file(extra=element(0x00100010, "PN", b"Other^Name")), "twice"),
+    "an item outside": (file(extra=item(b"")), "where an element should stand"),
+    "beyond the file": (file(extra=element(PRIVATE, "OB", b"abcd", length=9999)), "end of the file"),
+    "beyond its item": (
+        file(extra=element(0x00400275, "SQ", item(element(PRIVATE, "OB", b"abcd", length=99)))),
+        "sequence or item",
+    ),
+    "no VR and no reading": (file(extra=b"\x29\0\x10\x10\xff\xff\2\0ab"), "no VR"),
+    "cut inside the element behind": (file(behind=element(0xFFFCFFFC, "OB", b"ab", length=90)), "end of the"),
+}

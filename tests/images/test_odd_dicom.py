@@ -17,7 +17,20 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import RLELossless
 from tests import image_files
 from tests.images import odd_dicom
-from tests.images.odd_dicom import BYTES, PIXEL_DATA, PIXELS, compressed, element, encapsulated, icon, implicit, item
+from tests.images.odd_dicom import (
+    BYTES,
+    ICON,
+    ODD,
+    PIXEL_DATA,
+    PIXELS,
+    PRIVATE,
+    REFUSALS,
+    compressed,
+    element,
+    encapsulated,
+    icon,
+    item,
+)
 
 from medveil import images
 from medveil.errors import InputError, UnreadableInputError, UnsupportedInputError
@@ -174,87 +187,6 @@ def test_a_case_that_is_refused(odd, read, name):
 
 # ---- invented twins ------------------------------------------------------------------------------------------------
 
-PRIVATE = 0x00291010
-
-
-ICON = (np.indices((9, 11)).sum(axis=0) * 12).astype(np.uint8)
-# what is odd -> (the file, what the warning says, elements that come back with exact and identity)
-ODD = {
-    "big endian pixels": (odd_dicom.file(PIXELS.byteswap(), odd_dicom.GE_BIG_PIXELS), "big endian", {}),
-    "no end of items": (
-        odd_dicom.file(syntax=odd_dicom.RLE, pixel_data=compressed(odd_dicom.rle(PIXELS), end=b"")),
-        "end of items",
-        {},
-    ),
-    "half an end of items": (
-        odd_dicom.file(syntax=odd_dicom.RLE, pixel_data=compressed(odd_dicom.rle(PIXELS), end=b"\xfe\xff\xdd\xe0\0")),
-        "end of items",
-        {},
-    ),
-    "no end of a sequence behind the pixels": (
-        odd_dicom.file(behind=element(0x7FE11010, "SQ", item(b"", undefined=True), length=0xFFFFFFFF)),
-        "end of items",
-        {0x7FE11010: [{}]},
-    ),
-    "command": (
-        odd_dicom.file(before=element(0x00000002, "UI", b"1.2") + element(0x00000100, "US", b"\1\0")),
-        "group 0000",
-        {0x00000002: "1.2", 0x00000100: 1},
-    ),
-    "implicit command": (odd_dicom.file(before=implicit(0x00000100, b"\1\0")), "without a VR", {0x00000100: 1}),
-    "lower case VR": (odd_dicom.file(extra=element(PRIVATE, "ox", b"abcd")), "none of DICOM's", {PRIVATE: b"abcd"}),
-    "lower case VR, short": (odd_dicom.file(extra=element(PRIVATE, "lo", b"abcd")), "none of", {PRIVATE: b"abcd"}),
-    "blank VR": (odd_dicom.file(extra=element(PRIVATE, "  ", b"abcd")), "none of DICOM's", {PRIVATE: b"abcd"}),
-    "VR of zeros": (odd_dicom.file(extra=b"\x29\0\x10\x10\0\0\0\0\4\0\0\0abcd"), "none of", {PRIVATE: b"abcd"}),
-    "implicit inside": (odd_dicom.file(extra=implicit(0x00204000, b"hello ")), "without a VR", {0x00204000: "hello"}),
-    "explicit inside UN": (
-        odd_dicom.file(
-            extra=element(
-                0x20019000,
-                "UN",
-                item(element(0x00080016, "UI", b"1.2.3"), undefined=True) + odd_dicom.SEQUENCE_END,
-                length=0xFFFFFFFF,
-            )
-        ),
-        "unknown VR",
-        {0x20019000: [{0x00080016: "1.2.3"}]},
-    ),
-    "text behind": (odd_dicom.file(behind=b"VENDOR TRAILER v1.0 "), "kept file", {}),
-    "garbage behind": (odd_dicom.file(behind=b"\r\n"), "kept file", {}),
-    "text behind an implicit one": (
-        odd_dicom.file(syntax=odd_dicom.IMPLICIT, behind=b"the end of it"),
-        "kept file",
-        {},
-    ),
-    "more pixel data": (
-        odd_dicom.file(pixel_data=element(PIXEL_DATA, "OW", PIXELS.tobytes() + b"\0\1\2\3")),
-        "longer than",
-        {PIXEL_DATA: PIXELS.tobytes() + b"\0\1\2\3"},
-    ),
-    "no transfer syntax": (odd_dicom.file(syntax=""), "states no transfer syntax", {}),
-    "another transfer syntax": (
-        odd_dicom.file(pixel_data=element(PIXEL_DATA, "OW", PIXELS.tobytes())).replace(b"2.1\0", b"2.2\0", 1),
-        "not encoded as",
-        {},
-    ),
-    "lower case photometric": (
-        odd_dicom.file(photometric=b"monochrome2"),
-        "capital letters",
-        {0x00280004: "monochrome2"},
-    ),
-    "pixel data of unknown VR": (
-        odd_dicom.file(pixel_data=element(PIXEL_DATA, "UN", PIXELS.tobytes())),
-        "unknown VR",
-        {PIXEL_DATA: PIXELS.tobytes()},
-    ),
-    "pixels that are not compressed": (odd_dicom.file(syntax=odd_dicom.RLE), "not compressed", {}),
-    "bits above": (
-        odd_dicom.file(pixel_data=element(PIXEL_DATA, "OW", (PIXELS | 0x8000).tobytes())),
-        "bits of the pixel cells",
-        {PIXEL_DATA: (PIXELS | 0x8000).tobytes()},
-    ),
-}
-
 
 @pytest.mark.parametrize("kind", ODD)
 def test_an_oddity_is_read_and_said(read, opened, kind):
@@ -282,20 +214,6 @@ def test_more_pixel_data_comes_back_with_exact_and_identity_only(read, opened):
     loss = Loss(9.0, "TEST")
     assert _elements(opened(image, identity=True, loss=loss))[PIXEL_DATA] == PIXELS.tobytes()
     assert _elements(opened(image, identity=False))[PIXEL_DATA] == PIXELS.tobytes()
-
-
-REFUSALS = {
-    "text in a sequence": (odd_dicom.file(extra=element(0x00400275, "SQ", b"ABCDEF")), r"not made of items"),
-    "an element twice": (odd_dicom.file(extra=element(0x00100010, "PN", b"Other^Name")), "twice"),
-    "an item outside": (odd_dicom.file(extra=item(b"")), "where an element should stand"),
-    "beyond the file": (odd_dicom.file(extra=element(PRIVATE, "OB", b"abcd", length=9999)), "end of the file"),
-    "beyond its item": (
-        odd_dicom.file(extra=element(0x00400275, "SQ", item(element(PRIVATE, "OB", b"abcd", length=99)))),
-        "sequence or item",
-    ),
-    "no VR and no reading": (odd_dicom.file(extra=b"\x29\0\x10\x10\xff\xff\2\0ab"), "no VR"),
-    "cut inside the element behind": (odd_dicom.file(behind=element(0xFFFCFFFC, "OB", b"ab", length=90)), "end of the"),
-}
 
 
 @pytest.mark.parametrize("kind", REFUSALS)
