@@ -136,6 +136,7 @@ def contents(package: Package) -> dict[str, bytes]:
 def write_again(image: Image) -> bytes:
     """The file that opening the image gives."""
     loss = images.Loss(ratio=2.0, method="MEDVEIL_LAPPED")
+    _ = images.to_file_bytes(image, loss=None, uid_key=UID_KEY, tier="exact")
     return images.to_file_bytes(image, loss=loss, uid_key=UID_KEY, tier="diagnostic")
 
 

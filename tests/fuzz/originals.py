@@ -141,7 +141,11 @@ def _dicoms() -> tuple[bytes, ...]:
         make.dicom(twelve, bits_stored=12, HighBit=13), make.dicom(eight, PhotometricInterpretation="RGB"),
         make.dicom(eight, NumberOfFrames="3"),
     ]  # fmt: skip
-    found += [odd_dicom.everything(), *(data for data, *_ in (*odd_dicom.ODD.values(), *odd_dicom.REFUSALS.values()))]
+    found += [
+        odd_dicom.everything(),
+        *odd_dicom.padded(),
+        *(data for data, *_ in (*odd_dicom.ODD.values(), *odd_dicom.REFUSALS.values())),
+    ]
     return (*found, found[0][132:], found[1][132:], found[1][128 + 4 + _meta_length(found[1]) :])
 
 

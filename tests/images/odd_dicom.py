@@ -122,6 +122,17 @@ def compressed(frame, *, end=SEQUENCE_END):
     return element(PIXEL_DATA, "OB", encapsulated(frame) + end, length=0xFFFFFFFF)
 
 
+def padded():
+    """Compressed frames with something behind them."""
+    bare = "1.2.840.10008.1.2.1.98"
+    return [
+        file(syntax=RLE, pixel_data=compressed(rle(PIXELS) + b" ")),
+        file(syntax=RLE, pixel_data=compressed(rle(PIXELS)[:-40] + b" ")),
+        file(syntax=bare, pixel_data=compressed(PIXELS.tobytes() + b"more")),
+        file(syntax=JPEG, pixel_data=compressed(b"\xff\xd8\xff\xd9\xff\xd8\xff")),
+    ]
+
+
 def everything():
     """A file with all the oddities that leave something in its records: commands, icons, bits and bytes too many."""
     command = element(0x00000100, "US", b"\1\0")

@@ -282,6 +282,9 @@ def test_uncompressed_pixels_in_fragments(read):
     image = read(odd_dicom.file(syntax="1.2.840.10008.1.2.1.98", pixel_data=data))
     assert np.array_equal(image.pixels, PIXELS)
     assert images.warnings(image) == []
+    longer = read(odd_dicom.file(syntax="1.2.840.10008.1.2.1.98", pixel_data=compressed(PIXELS.tobytes() + b"more")))
+    assert np.array_equal(longer.pixels, PIXELS)
+    assert ["kept file" in warning for warning in images.warnings(longer)] == [True]
 
 
 @pytest.mark.parametrize("syntax", [odd_dicom.EXPLICIT, ""])
@@ -299,6 +302,7 @@ def test_a_jpeg_frame_may_be_padded(read, padding):
     frame = image_files.jpeg(pixels, quality=95)
     image = read(odd_dicom.file(pixels, odd_dicom.JPEG, pixel_data=compressed(frame + padding)))
     assert np.array_equal(image.pixels, read(frame).pixels)
+    assert len(images.warnings(image)) == bool(padding.strip(b"\0 \xff"))
 
 
 @pytest.mark.parametrize("padding", [b" ", b"\0", b"  "])
@@ -307,8 +311,13 @@ def test_other_frames_may_be_padded(read, smooth, padding, name):
     syntax, pixels = getattr(pydicom.uid, name), smooth(12)
     data = image_files.dicom(pixels, syntax, bits_stored=12)
     frame = next(generate_frames(pydicom.dcmread(io.BytesIO(data)).PixelData, number_of_frames=1))
-    padded = odd_dicom.file(pixels, str(syntax), pixel_data=compressed(frame + padding))
-    assert np.array_equal(read(padded).pixels, pixels)
+    image = read(odd_dicom.file(pixels, str(syntax), pixel_data=compressed(frame + padding)))
+    assert np.array_equal(image.pixels, pixels)
+    assert images.warnings(image) == []
+    if syntax != RLELossless:
+        image = read(odd_dicom.file(pixels, str(syntax), pixel_data=compressed(frame + padding + b"more")))
+        assert np.array_equal(image.pixels, pixels)
+        assert ["kept file" in warning for warning in images.warnings(image)] == [True]
 
 
 def test_a_jpeg_frame_without_its_end_or_with_another_behind(read):

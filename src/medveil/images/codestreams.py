@@ -88,7 +88,8 @@ def jpeg_end(frame: bytes) -> int:
 
 
 def jpeg_2000(frame: bytes) -> tuple[Stated, bytes]:
-    """The size of a JPEG 2000 codestream, and the codestream without the file boxes that some writers leave around it.
+    """The size of a JPEG 2000 codestream, and the codestream without the file boxes that some writers leave around it,
+    and without what stands behind its end.
 
     Raises:
         UnreadableInputError: no codestream, or one that contradicts itself.
@@ -111,12 +112,14 @@ def jpeg_2000(frame: bytes) -> tuple[Stated, bytes]:
     precincts = _precincts_of_a_tile(frame, min(tile_width, right - left), min(tile_height, bottom - top))
     if tiles > _MAX_TILES or tiles * precincts > _MAX_PRECINCTS:
         raise UnsupportedInputError("more tiles or precincts than medveil takes in a JPEG 2000 picture")
-    _check_tile_parts(frame, tiles)
-    return Stated(bottom - top, right - left, (precision & 0x7F) + 1, components), frame
+    end = _end_of_tile_parts(frame, tiles)
+    return Stated(bottom - top, right - left, (precision & 0x7F) + 1, components), frame[:end]
 
 
-def _check_tile_parts(frame: bytes, tiles: int) -> None:
-    """Every tile is there, and every tile-part as long as it says; decoders accept pictures that lack some."""
+def _end_of_tile_parts(frame: bytes, tiles: int) -> int:
+    """Where the codestream ends. Every tile is there, and every tile-part as long as it says: decoders accept pictures
+    that lack some.
+    """
     seen = set()
     position = frame.find(_TILE_PART.to_bytes(2, "big") + b"\0\x0a")
     while 0 <= position < len(frame) and frame[position : position + 2] == _TILE_PART.to_bytes(2, "big"):
@@ -130,6 +133,7 @@ def _check_tile_parts(frame: bytes, tiles: int) -> None:
         position += length
     if len(seen) != tiles or frame[position : position + 2] != _END_OF_CODESTREAM:
         raise UnreadableInputError(DAMAGED)
+    return position + 2
 
 
 def _precincts_of_a_tile(frame: bytes, width: int, height: int) -> int:

@@ -13,7 +13,7 @@ from medveil.images import codestreams
 from medveil.images.bounds import DAMAGED, MAX_METADATA_BYTES, silent, walled
 from medveil.images.dicom import transfer_syntax
 from medveil.images.dicom.elements import PIXEL_DATA, Element, fragments, holds_encapsulated, named
-from medveil.images.dicom.pixels import Layout, layout_of, native
+from medveil.images.dicom.pixels import Layout, excess, layout_of, native
 from medveil.images.dicom.transfer_syntax import (
     ENCAPSULATED_NATIVE,
     JPEG_2000,
@@ -46,13 +46,14 @@ _NAMES = {
 }
 
 
-def decode(value: bytes, syntax: str, layout: Layout) -> NDArray[np.unsignedinteger]:
+def decode(value: bytes, syntax: str, layout: Layout, notes: list[str]) -> NDArray[np.unsignedinteger]:
     """The cells (height, width) of one compressed frame.
 
     Args:
         value: the fragments with their headers, offset table first.
         syntax: transfer syntax UID.
         layout: what the data set states about the pixels.
+        notes: gets what the owner should know.
 
     Raises:
         UnreadableInputError: the codestream is damaged or is not of the size and depth that the header states.
@@ -61,6 +62,7 @@ def decode(value: bytes, syntax: str, layout: Layout) -> NDArray[np.unsignedinte
     """
     frame = b"".join(fragments(value)[1:])
     if syntax == ENCAPSULATED_NATIVE:
+        _say_what_is_behind(excess(frame, layout), notes)
         return native(frame, layout)
     if syntax not in _NAMES:
         raise UnreadableInputError(
@@ -75,11 +77,14 @@ def decode(value: bytes, syntax: str, layout: Layout) -> NDArray[np.unsignedinte
         end = codestreams.rle_end(frame, layout.height * layout.width)
         frame = frame[:end] if end > 0 else frame
     elif syntax != RLE:
+        whole = frame
         if syntax in JPEG_2000:
-            stated, frame = codestreams.jpeg_2000(frame)
+            stated, frame = codestreams.jpeg_2000(whole)
         else:
-            frame = _jpeg_alone(frame)
+            frame = _jpeg_alone(whole)
             stated = codestreams.jpeg(frame)
+        if whole.startswith(frame):  # and not in the boxes of a file
+            _say_what_is_behind(whole[len(frame) :], notes)
         _check(stated, layout)
         precision = stated.precision
     with walled("the compressed picture is damaged, or not one that its decoder reads"), silent():
@@ -90,6 +95,12 @@ def decode(value: bytes, syntax: str, layout: Layout) -> NDArray[np.unsignedinte
     if cells.size != layout.height * layout.width:
         raise UnreadableInputError(DAMAGED)
     return cells.reshape(layout.height, layout.width)
+
+
+def _say_what_is_behind(behind: bytes, notes: list[str]) -> None:
+    """Writers fill up with zeros, blanks or ones."""
+    if behind.strip(codestreams.PADDING + b"\xff"):
+        notes.append("bytes behind the end of the compressed picture; they come back only with the kept file")
 
 
 def _jpeg_alone(frame: bytes) -> bytes:
@@ -229,7 +240,7 @@ class Nested:
             self._bytes += layout.length
             if self._bytes > MAX_METADATA_BYTES:
                 return None
-            cells = decode(element.data, self._syntax, layout)
+            cells = decode(element.data, self._syntax, layout, [])
         except (InputError, MissingDependencyError):
             self._failures += 1
             return None

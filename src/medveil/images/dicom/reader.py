@@ -256,7 +256,7 @@ def _check_object(opened: _Opened) -> None:
 
 def _cells(element: Element, syntax: str, layout: Layout, notes: list[str]) -> NDArray[np.unsignedinteger]:
     if element.encapsulated:
-        return decode(element.data, syntax, layout)
+        return decode(element.data, syntax, layout, notes)
     if syntax in transfer_syntax.COMPRESSED:
         notes.append(_NATIVE)
     if element.vr == "UN":
