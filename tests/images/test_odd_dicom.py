@@ -36,6 +36,7 @@ from medveil import images
 from medveil.errors import InputError, UnreadableInputError, UnsupportedInputError
 from medveil.images.loss import Loss
 
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # it finds the files odd, too
 PLACED = re.compile(r"\([0-9A-F]{4},[0-9A-F]{4}\) at byte \d+")
 
 
