@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.provenance import SaveOption
 from benchmarks.shared_images import Radiograph, grey, radiographs
 from medveil.attacks.attack import Attack, Attacker, Effort, Guess
 from medveil.attacks.codespace import CodeSpace
@@ -287,7 +288,7 @@ class Kept:
 
 def sizes_asked(parser: argparse.ArgumentParser, usual: Sizes) -> tuple[Sizes, argparse.Namespace]:
     """Sizes and options from the command line."""
-    parser.add_argument("--save", action="store_true", help="write the JSON of this benchmark into evidence/")
+    parser.add_argument("--save", action=SaveOption, help="write the JSON of this benchmark into evidence/")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep finished rows here, and go on from them")
     for name in ("side", "own", "tested", "steps", "batch", "width", "threads"):
         parser.add_argument(f"--{name}", type=int, default=getattr(usual, name), metavar="N")

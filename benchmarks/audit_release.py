@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import medveil
-from benchmarks.provenance import record, save
+from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import radiographs, shared_folder
 from medveil.audit.report import JSON
 from medveil.audit.running import audit_release
@@ -108,7 +108,14 @@ def run(
     if found.release["protection"] != level:
         raise SystemExit(f"the release is {found.release['protection']}, not {level}")
     seconds, images = time.monotonic() - start, results["data"]["images"]
-    return record(f"audit_{level}", seconds=seconds, images=images, seed=SEED, results=results)
+    return record(
+        f"audit_{level}",
+        seconds=seconds,
+        images=images,
+        seed=SEED,
+        settings={"preset": preset, "every": every, "attacks": list(attacks), "threads": threads},
+        results=results,
+    )
 
 
 class Said:
@@ -136,7 +143,7 @@ def main(level: str | None = None) -> None:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th image, for a quick look")
     parser.add_argument("--threads", type=int, default=THREADS, metavar="N")
     parser.add_argument("--attacks", default="", metavar="NAMES", help="only these, for a quick look")
-    parser.add_argument("--save", action="store_true", help="write the JSON into evidence/")
+    parser.add_argument("--save", action=SaveOption, help="write the JSON into evidence/")
     asked = parser.parse_args()
     evidence = run(
         level or asked.protection, preset=asked.preset, release=asked.release, key=asked.identity,

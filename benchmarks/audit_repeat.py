@@ -18,7 +18,7 @@ from PIL import Image as Picture
 
 import medveil
 from benchmarks.audit_release import SEED, Said
-from benchmarks.provenance import machine, record, save
+from benchmarks.provenance import SaveOption, machine, record, save
 from benchmarks.shared_images import radiographs
 from medveil.audit.report import JSON
 from medveil.audit.running import audit_release
@@ -112,7 +112,8 @@ def run(small: tuple[int, int] = SMALL, large: tuple[int, int] = LARGE, threads:
     results = measure(small, large, threads)
     seconds = time.monotonic() - start
     return record("audit_repeat", seconds=seconds, images=small[0] + large[0], seed=SEED,
-                  results=results)  # fmt: skip
+        settings={"small": list(small), "large": list(large), "threads": threads},
+        results=results)  # fmt: skip
 
 
 def main() -> None:
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--small", type=int, nargs=2, default=SMALL, metavar=("N", "SIDE"), help="of the two runs")
     parser.add_argument("--large", type=int, nargs=2, default=LARGE, metavar=("N", "SIDE"), help="of the timed run")
     parser.add_argument("--threads", type=int, default=THREADS, metavar="N")
-    parser.add_argument("--save", action="store_true", help="write evidence/audit_repeat.json")
+    parser.add_argument("--save", action=SaveOption, help="write evidence/audit_repeat.json")
     asked = parser.parse_args()
     evidence = run(tuple(asked.small), tuple(asked.large), asked.threads)
     if asked.save:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,7 @@ def run(sizes: Sizes = SIZES, keep: Path | None = None) -> dict[str, Any]:
     with fixed_threads(sizes.threads):
         results = measure(sizes, keep)
     seconds, images = time.monotonic() - start, results["counts"]["tested"]
-    return record("club", seconds=seconds, images=images, seed=SEED, results=results)
+    return record("club", seconds=seconds, images=images, seed=SEED, settings=asdict(sizes), results=results)
 
 
 def main() -> None:

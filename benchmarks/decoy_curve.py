@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def run(sizes: Sizes | None = None, keep: Path | None = None) -> dict[str, Any]:
     with fixed_threads(sizes.threads):
         results = measure(sizes, keep)
     seconds, images = time.monotonic() - start, results["counts"]["tested"]
-    return record("decoy_curve", seconds=seconds, images=images, seed=SEED, results=results)
+    return record("decoy_curve", seconds=seconds, images=images, seed=SEED, settings=asdict(sizes), results=results)
 
 
 def main() -> None:

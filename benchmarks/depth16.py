@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.program import Program, release_bytes
-from benchmarks.provenance import record, save
+from benchmarks.provenance import SaveOption, record, save
 from benchmarks.rivals import AEAD_BYTES
 from benchmarks.shared_images import shared_folder
 
@@ -106,7 +106,14 @@ def run() -> dict[str, Any]:
         results = measure(Path(place))
     images = sum(one["images"] for one in results["sets"].values())
     seconds = time.monotonic() - start
-    return record("depth16", seconds=seconds, images=images, seed=None, results=results)
+    return record(
+        "depth16",
+        seconds=seconds,
+        images=images,
+        seed=None,
+        settings={"protection": "sealed", "quality_db": 40},
+        results=results,
+    )
 
 
 def main() -> None:
@@ -114,7 +121,7 @@ def main() -> None:
     from benchmarks.tables import text_of
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.depth16", description=__doc__)
-    parser.add_argument("--save", action="store_true", help="write evidence/depth16.json")
+    parser.add_argument("--save", action=SaveOption, help="write evidence/depth16.json")
     asked = parser.parse_args()
     evidence = run()
     if asked.save:

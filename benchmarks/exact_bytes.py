@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks import rivals
 from benchmarks.program import Program, release_bytes
-from benchmarks.provenance import record, save
+from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 QUALITY_CENTIDB = 4000
@@ -133,13 +133,20 @@ def run(jobs: int = 2, every: int = 1, fold: str = "test") -> dict[str, Any]:
     images = radiographs(fold, every=every)
     results = measure(images, jobs)
     seconds = time.monotonic() - start
-    return record("exact_bytes", seconds=seconds, images=len(images), seed=None, results=results)
+    return record(
+        "exact_bytes",
+        seconds=seconds,
+        images=len(images),
+        seed=None,
+        settings={"every": every, "fold": fold},
+        results=results,
+    )
 
 
 def main() -> None:
     """Print the figures; with --save also write the evidence."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.exact_bytes", description=__doc__)
-    parser.add_argument("--save", action="store_true", help="write evidence/exact_bytes.json")
+    parser.add_argument("--save", action=SaveOption, help="write evidence/exact_bytes.json")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--every", type=int, default=1, help="every n-th image only, for a quick look")
     parser.add_argument("--fold", choices=("val", "test"), default="test")

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.attacking import SEED, summary
-from benchmarks.provenance import record, save
+from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import grey, radiographs
 from medveil.codecs.code import Bucket, Codec, Profile
 from medveil.codecs.primis import PrimisCodec, shipped_weights
@@ -84,7 +84,14 @@ def run(every: int = EVERY, jobs: int = 2) -> dict[str, Any]:
         rows = list(pool.map(measure, CODECS, [every] * len(CODECS)))
     results = {"fold": "test", "every": every, "rows": rows}
     seconds, images = time.monotonic() - start, rows[0]["images"]
-    return record("fidelity_table", seconds=seconds, images=images, seed=SEED, results=results)
+    return record(
+        "fidelity_table",
+        seconds=seconds,
+        images=images,
+        seed=SEED,
+        settings={"fold": "test", "every": every},
+        results=results,
+    )
 
 
 def main() -> None:
@@ -92,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fidelity_table", description=__doc__)
     parser.add_argument("--every", type=int, default=EVERY, metavar="N", help="every N-th image of the fold")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes, one a codec")
-    parser.add_argument("--save", action="store_true", help="write evidence/fidelity_table.json")
+    parser.add_argument("--save", action=SaveOption, help="write evidence/fidelity_table.json")
     asked = parser.parse_args()
     evidence = run(asked.every, asked.jobs)
     if asked.save:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image as Picture
 
 from benchmarks.program import Program
-from benchmarks.provenance import record, save
+from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import Radiograph, full_size, grey, radiographs
 
 SEED = 0
@@ -138,15 +138,15 @@ def deep_image() -> Any:
     return np.clip(np.asarray(large) * 257 + noise, 0, 65535).round().astype(np.uint16)
 
 
-def grants(work: Path) -> list[dict[str, Any]]:
-    """Largest grant to classical keys (X25519) of a release of 1, 10 and 100 images."""
+def grants(work: Path, counts: Sequence[int] = _GRANT_COUNTS) -> list[dict[str, Any]]:
+    """Largest grant to classical keys (X25519) of releases of so many images."""
     classical = Program.prepare(work / "classical", "--classical")
-    tiles = np.random.default_rng(SEED).integers(0, 256, (max(_GRANT_COUNTS), 16, 16), dtype=np.uint8)
+    tiles = np.random.default_rng(SEED).integers(0, 256, (max(counts), 16, 16), dtype=np.uint8)
     paths = [work / f"tile-{number}.png" for number in range(len(tiles))]
     for tile, path in zip(tiles, paths, strict=True):
         Picture.fromarray(tile).save(path)
     rows = []
-    for count in _GRANT_COUNTS:
+    for count in counts:
         release = work / f"grants-{count}"
         classical.share(paths[:count], release)
         sizes = [path.stat().st_size for path in (release / "grants").iterdir()]
@@ -249,7 +249,14 @@ def run() -> dict[str, Any]:
             else:
                 os.environ["XDG_STATE_HOME"] = before
     seconds = time.monotonic() - start
-    return record("performance", seconds=seconds, images=1, seed=SEED, results=results)
+    return record(
+        "performance",
+        seconds=seconds,
+        images=1,
+        seed=SEED,
+        settings={"rounds": ROUNDS, "deep_side": _DEEP_SIDE},
+        results=results,
+    )
 
 
 def main() -> None:
@@ -257,7 +264,7 @@ def main() -> None:
     from benchmarks.tables import text_of
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.performance", description=__doc__)
-    parser.add_argument("--save", action="store_true", help="write evidence/performance.json")
+    parser.add_argument("--save", action=SaveOption, help="write evidence/performance.json")
     asked = parser.parse_args()
     evidence = run()
     if asked.save:

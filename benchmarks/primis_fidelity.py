@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import published_geometry
-from benchmarks.provenance import record, save
+from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import grey, radiographs
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.codecs.entropy import pack
@@ -155,6 +155,7 @@ def run(every: int = 1, jobs: int = 1) -> dict[str, Any]:
         seconds=time.monotonic() - start,
         images=images,
         seed=None,
+        settings={"fold": "test", "every": every, "subset": SUBSET},
         results={"fold": "test", "rows": rows},
     )
 
@@ -174,7 +175,7 @@ def text_of(evidence: dict[str, Any]) -> str:
 def main() -> None:
     """Print the table; with --save also write the evidence."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.primis_fidelity", description=__doc__)
-    parser.add_argument("--save", action="store_true", help="write evidence/primis_fidelity.json")
+    parser.add_argument("--save", action=SaveOption, help="write evidence/primis_fidelity.json")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th image only, for a quick look")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, one a sparsity")
     asked = parser.parse_args()

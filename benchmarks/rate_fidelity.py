@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from benchmarks import rivals
 from benchmarks.constant_db import own_code_at
 from benchmarks.fidelity import decibels, interval, squared_error, ssim
-from benchmarks.provenance import clean_commit, record, save
+from benchmarks.provenance import SaveOption, clean_commit, record, save
 from benchmarks.rivals import Coded, Curve, Rival
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
@@ -261,7 +261,14 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         results = measure(images, folder, jobs or os.cpu_count() or 1, qualities, keep=work is not None)
     seconds = max(time.monotonic() - start, results.pop("seconds_of_parts"))
-    found = record("rate_fidelity", seconds=seconds, images=len(images), seed=SEED, results=results)
+    found = record(
+        "rate_fidelity",
+        seconds=seconds,
+        images=len(images),
+        seed=SEED,
+        settings={"every": every, "qualities": list(qualities)},
+        results=results,
+    )
     if tuple(qualities) != QUALITIES:
         found["command"] += "".join(f" --quality {quality:g}" for quality in qualities)
     return found
@@ -276,7 +283,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=0, help="processes for the rivals; 0: one a core")
     parser.add_argument("--work", type=Path, help="keep finished settings in this folder, and go on from them")
     parser.add_argument("--quality", type=float, action="append", help="instead of 40, 36 and 44; repeatable")
-    parser.add_argument("--save", action="store_true", help="write evidence/rate_fidelity.json")
+    parser.add_argument("--save", action=SaveOption, help="write evidence/rate_fidelity.json")
     asked = parser.parse_args()
     evidence = run(every=asked.every, work=asked.work, jobs=asked.jobs, qualities=asked.quality or QUALITIES)
     if asked.save:

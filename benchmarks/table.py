@@ -72,3 +72,8 @@ def _piped(row: Sequence[str]) -> str:
 def commit_of(evidence: Evidence) -> str:
     """The commit that was measured, short; words instead where the evidence names none that can be vouched for."""
     return evidence["commit"][:12] if evidence["commit"] else BEFORE_COMMITS
+
+
+def changed_since(evidence: Evidence | None) -> str:
+    """What to say of a result whose canary has changed since; empty where it has not."""
+    return f"measured at {evidence['version']}; changed since" if evidence and evidence.get("stale") else ""

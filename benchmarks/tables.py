@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks import attack_tables, audit_tables, key_tables, task_tables, utility_tables
 from benchmarks.bars import bars
-from benchmarks.table import Collected, Evidence, Table, commit_of, results_of
+from benchmarks.table import Collected, Evidence, Table, changed_since, commit_of, results_of
 
 NAMES = (
     "rate_fidelity", "performance", "depth16", "primis_fidelity", "exact_bytes", "granting", "two_image_game",
@@ -24,10 +24,16 @@ def text_of(evidence: Evidence) -> str:
 
 
 def render(name: str, collected: Collected) -> str:
-    """One table as Markdown; a line instead where a benchmark that it needs has not been run."""
+    """One table as Markdown; a line instead where a benchmark that it needs has not been run.
+
+    Below it a line for each benchmark whose results changed since it was measured.
+    """
     needs, make = TABLES[name]
     missing = [need for need in needs if collected.get(need) is None]
-    return f"*Not measured yet: {', '.join(missing)}.*" if missing else make(collected).markdown()
+    if missing:
+        return f"*Not measured yet: {', '.join(missing)}.*"
+    stale = [f"*`{need}`: {changed}.*" for need in needs if (changed := changed_since(collected[need]))]
+    return "\n\n".join([make(collected).markdown(), *stale])
 
 
 def bars_table(collected: Collected) -> Table:
@@ -47,8 +53,9 @@ def _provenance(collected: Collected) -> Table:
             machine = f"{where['cores']} cores, {where['cpu']}, {where['memory_gib']} GiB; load {load}"
             commit = commit_of(evidence)
             seconds = f"{evidence['seconds']:.0f}"
-            rows.append((f"`{evidence['command']}`", commit, str(evidence["images"]), seed, seconds, machine))
-    header = ("command", "commit", "images", "seed", "seconds", "machine, and its load at the end")
+            at = changed_since(evidence) or f"measured at {evidence['version']}"
+            rows.append((f"`{evidence['command']}`", at, commit, str(evidence["images"]), seed, seconds, machine))
+    header = ("command", "state", "commit", "images", "seed", "seconds", "machine, and its load at the end")
     return Table("Where the figures come from", header, rows)
 
 
@@ -252,7 +259,6 @@ def _by_level(one: Mapping[str, Any]) -> tuple[int, float]:
 
 
 TABLES: dict[str, tuple[tuple[str, ...], Callable[[Collected], Table]]] = {
-    "bars": ((), bars_table),
     "provenance": ((), _provenance),
     "medveil": (("rate_fidelity",), _medveil),
     "comparison": (("rate_fidelity",), _comparison),

@@ -24,7 +24,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.program import Program
-from benchmarks.provenance import record, save
+from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 SEED = 0
@@ -177,7 +177,9 @@ def run(*, quick: bool = False) -> dict[str, Any]:
         results = measure(images, Path(place), rounds, epochs, sides)
     seconds = time.monotonic() - start
     return record(
-        "training_throughput", seconds=seconds, images=len(images), seed=SEED, results=results
+        "training_throughput", seconds=seconds, images=len(images), seed=SEED,
+        settings={"quick": quick},
+        results=results
     )  # fmt: skip
 
 
@@ -186,7 +188,7 @@ def main() -> None:
     from benchmarks.utility_tables import throughput_table
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training_throughput", description=__doc__)
-    parser.add_argument("--save", action="store_true", help="write evidence/training_throughput.json")
+    parser.add_argument("--save", action=SaveOption, help="write evidence/training_throughput.json")
     parser.add_argument("--quick", action="store_true", help="one round of two epochs on few images")
     asked = parser.parse_args()
     evidence = run(quick=asked.quick)

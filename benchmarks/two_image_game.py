@@ -19,14 +19,14 @@ import argparse
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.provenance import record, save
+from benchmarks.provenance import SaveOption, record, save
 from benchmarks.two_image_attacker import SEED, Attacker, Part, Rows, features, right
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Composition, SparseCode
@@ -310,18 +310,19 @@ def run(plan: Plan | None = None) -> dict[str, Any]:
     import torch
     from threadpoolctl import threadpool_limits
 
+    plan = plan or Plan()
     torch.set_num_threads(1)
     start = time.monotonic()
     with threadpool_limits(1):
-        results = measure(plan or Plan())
+        results = measure(plan)
     seconds = time.monotonic() - start
-    return record("two_image_game", seconds=seconds, images=2, seed=SEED, results=results)
+    return record("two_image_game", seconds=seconds, images=2, seed=SEED, settings=asdict(plan), results=results)
 
 
 def main() -> None:
     """Print the outcomes; with --save also write the evidence."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.two_image_game", description=__doc__)
-    parser.add_argument("--save", action="store_true", help="write evidence/two_image_game.json")
+    parser.add_argument("--save", action=SaveOption, help="write evidence/two_image_game.json")
     asked = parser.parse_args()
     evidence = run()
     if asked.save:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.provenance import clean_commit
+from benchmarks.provenance import SaveOption, clean_commit
 from benchmarks.shared_images import grey, shared_folder
 from medveil.codecs.code import Bucket, Codec, Profile
 from medveil.codecs.registry import get_codec
@@ -155,7 +155,7 @@ class Asked:
 def asked(parser: argparse.ArgumentParser) -> Asked:
     """Parse `--keep FOLDER`, `--save`, `--threads N` and `--part N`."""
     parser.add_argument("--keep", type=Path, help="folder for pictures and finished trainings, to go on after a break")
-    parser.add_argument("--save", action="store_true", help="write the evidence")
+    parser.add_argument("--save", action=SaveOption, help="write the evidence")
     parser.add_argument("--threads", type=int, default=1, help="of torch; another number gives slightly other figures")
     parser.add_argument("--part", type=int, help="only this part, into the kept folder; no tables")
     found = parser.parse_args()

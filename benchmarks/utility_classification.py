@@ -35,6 +35,9 @@ class Part:
         learned: those that networks learn from; all where empty.
         epochs: how often each image is seen.
         group: which of its groups is asked, by the beginning of its name.
+        runs: trainings a set, each from another seed.
+        side: in pixels of what a network sees.
+        resamples: of every bootstrap.
     """
 
     network: str
@@ -43,6 +46,9 @@ class Part:
     epochs: float
     group: str
     learned: tuple[str, ...] = ()
+    runs: int = 5
+    side: int = 128
+    resamples: int = 5000
 
 
 SCRATCH, PRETRAINED = "densenet121", "efficientnet-lite0-imagenet"
@@ -57,8 +63,8 @@ PARTS = (
 def effort_of(part: Part) -> TaskEffort:
     """What a network is given."""
     return TaskEffort(
-        seeds=5, classifier=part.network, segmenter="unet", classify_side=128, segment_side=128,
-        classify_epochs=part.epochs, segment_epochs=8, resamples=5000, radiomics_images=400,
+        seeds=part.runs, classifier=part.network, segmenter="unet", classify_side=part.side, segment_side=part.side,
+        classify_epochs=part.epochs, segment_epochs=8, resamples=part.resamples, radiomics_images=400,
     )  # fmt: skip
 
 
@@ -110,6 +116,7 @@ def run(keep: Path | None = None, threads: int = 1) -> dict[str, Any]:
     seconds, images = time.monotonic() - start, results["images"]
     return record(
         "utility_classification", seconds=seconds, images=images, seed=SEED,
+        settings={"threads": threads, "parts": [asdict(part) for part in PARTS]},
         results={**results, "threads": threads},
     )  # fmt: skip
 

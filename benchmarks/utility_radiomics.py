@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -52,17 +54,26 @@ def told(found: FeatureAgreement) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def run(keep: Path | None = None, threads: int = 1) -> dict[str, Any]:
+def run(
+    keep: Path | None = None, threads: int = 1, *, qualities: Sequence[str] = QUALITIES, effort: TaskEffort = EFFORT
+) -> dict[str, Any]:
     """The evidence of this benchmark."""
     start = time.monotonic()
     with fixed_threads(threads):
         chosen = rows(("kermany",), fold="test", masked=True)
-        gallery = gallery_of(chosen, QUALITIES, keep)
+        gallery = gallery_of(chosen, qualities, keep)
         kept = FolderKeep(keep) if keep else NoKeep()
-        found = Radiomics().run(Assignment(gallery, EFFORT, SEED, keep=kept, tell=telling(start)))
+        found = Radiomics().run(Assignment(gallery, effort, SEED, keep=kept, tell=telling(start)))
     results = rounded({"sets": [told(each) for each in found.agreements], "settings": dict(found.settings)})
     seconds = time.monotonic() - start
-    return record("utility_radiomics", seconds=seconds, images=len(chosen), seed=SEED, results=results)
+    return record(
+        "utility_radiomics",
+        seconds=seconds,
+        images=len(chosen),
+        seed=SEED,
+        settings={"threads": threads, "qualities": list(qualities), **asdict(effort)},
+        results=results,
+    )
 
 
 def main() -> None:

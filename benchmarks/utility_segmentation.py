@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,16 @@ EFFORT = TaskEffort(
 )  # fmt: skip
 
 
-def run(keep: Path | None = None, threads: int = 1) -> dict[str, Any]:
+def run(
+    keep: Path | None = None, threads: int = 1, *, qualities: Sequence[str] = QUALITIES, effort: TaskEffort = EFFORT
+) -> dict[str, Any]:
     """The evidence of this benchmark."""
     start = time.monotonic()
     with fixed_threads(threads):
         chosen = rows(("kermany",), masked=True)
         kept = FolderKeep(keep) if keep else NoKeep()
         found = Segmentation().run(
-            Assignment(gallery_of(chosen, QUALITIES, keep), EFFORT, SEED, keep=kept, tell=telling(start))
+            Assignment(gallery_of(chosen, qualities, keep), effort, SEED, keep=kept, tell=telling(start))
         )
     question = found.questions[0]
     results = {
@@ -49,6 +52,7 @@ def run(keep: Path | None = None, threads: int = 1) -> dict[str, Any]:
     seconds = time.monotonic() - start
     return record(
         "utility_segmentation", seconds=seconds, images=len(chosen), seed=SEED,
+        settings={"threads": threads, "qualities": list(qualities), **asdict(effort)},
         results=rounded(results),
     )  # fmt: skip
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
-from benchmarks import bars, documents, provenance, tables
+from benchmarks import bars, canaries, documents, provenance, tables
+from benchmarks import evidence as evidence_command
 
 _STORED = sorted(path.stem for path in provenance.EVIDENCE.glob("*.json"))
 _PROSE_NUMBER = re.compile(r"\d+\.\d+|\d+ (?:dB|bpp|HU|MiB|bytes|seconds|s)\b|\d+ ?%")
@@ -21,7 +25,8 @@ def test_evidence_says_where_it_comes_from(name: str) -> None:
         pytest.skip("evidence of another kind, with a test of its own")
     assert stored["schema"] == provenance.SCHEMA
     assert stored["command"].split()[:3] == ["python", "-m", f"benchmarks.{name}"]
-    assert {"commit", "machine", "seconds", "images", "seed", "results"} <= set(stored)
+    named = {"commit", "version", "machine", "seconds", "images", "seed", "settings", "results"}
+    assert named <= set(stored)
     assert {"cores", "cpu", "memory_gib", "python"} <= set(stored["machine"])
     assert stored["images"] > 0
     assert stored["seconds"] > 0
@@ -43,7 +48,7 @@ def test_every_table_is_shown(repository: Path) -> None:
     assert shown == set(tables.TABLES)
 
 
-@pytest.mark.parametrize("name", ["docs/benchmarks.md", "docs/evidence.md"])
+@pytest.mark.parametrize("name", documents.DOCUMENTS[1:])
 def test_prose_holds_no_figures_of_its_own(repository: Path, name: str) -> None:
     text = documents.BLOCK.sub("", (repository / name).read_text(encoding="utf-8"))
     text = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
@@ -70,3 +75,153 @@ def test_a_missing_benchmark_is_said() -> None:
     empty = dict.fromkeys(tables.NAMES)
     assert "Not measured yet: depth16" in tables.render("depth16", empty)
     assert {bar.verdict for bar in bars.bars(empty)} == {"not measured"}
+
+
+@pytest.mark.parametrize("name", [name for name in _STORED if (provenance.load(name) or {}).get("commit")])
+def test_commits_of_the_evidence_are_in_the_history(name: str) -> None:
+    stored = provenance.load(name)
+    assert stored is not None
+    if why := provenance.why_no_history():
+        pytest.skip(why)
+    assert re.fullmatch(r"[0-9a-f]{40}", stored["commit"])
+    assert provenance.is_ancestor(stored["commit"]), f"{name} was measured at a commit that is not in the history"
+
+
+def test_a_commit_that_is_nowhere_is_no_ancestor() -> None:
+    if why := provenance.why_no_history():
+        pytest.skip(why)
+    assert not provenance.is_ancestor("0" * 40)
+
+
+def test_without_history_the_reason_is_said(small_checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert provenance.why_no_history() == ""
+    _git(small_checkout, "clone", "-q", "--depth", "1", small_checkout.as_uri(), "shallow")
+    monkeypatch.setattr(provenance, "REPOSITORY", small_checkout / "shallow")
+    assert "shallow clone" in provenance.why_no_history()
+    (small_checkout / "bare").mkdir()
+    monkeypatch.setattr(provenance, "REPOSITORY", small_checkout / "bare")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(small_checkout))
+    assert "no git history" in provenance.why_no_history()
+
+
+@pytest.fixture
+def small_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of two commits that stands for this one, with the package that is imported in it."""
+    for number in (1, 2):
+        (tmp_path / "src" / "medveil").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "src" / "medveil" / "__init__.py").write_text(f"number = {number}\n")
+        if number == 1:
+            _git(tmp_path, "init", "-q")
+        _git(tmp_path, "add", ".")
+        _git(tmp_path, "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-m", str(number))
+    monkeypatch.setattr(provenance, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "src" / "medveil")
+    monkeypatch.setattr(provenance.medveil, "__file__", str(tmp_path / "src" / "medveil" / "__init__.py"))
+    return tmp_path
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def _toy_record() -> dict[str, Any]:
+    return provenance.record("toy", seconds=1.0, images=1, seed=0, settings={"every": 2}, results={"psnr": 40.0})
+
+
+def test_saved_evidence_names_the_clean_commit(small_checkout: Path, tmp_path: Path) -> None:
+    stored = json.loads(provenance.save(_toy_record(), tmp_path / "evidence").read_text())
+    assert stored["commit"] == _git(small_checkout, "rev-parse", "HEAD")
+    assert provenance.is_ancestor(stored["commit"])
+    assert (stored["version"], stored["settings"]) == (provenance.medveil.__version__, {"every": 2})
+    provenance.save(_toy_record(), tmp_path / "evidence")  # what a run wrote there itself does not make it dirty
+
+
+@pytest.mark.parametrize("changed", ["src/medveil/__init__.py", "src/medveil/new.py", "Makefile"])
+def test_nothing_is_saved_from_a_checkout_with_changes(small_checkout: Path, changed: str) -> None:
+    before = _toy_record()
+    (small_checkout / changed).write_text("changed = True\n")
+    for evidence in (before, _toy_record()):
+        with pytest.raises(provenance.NotCleanError, match=changed):
+            provenance.save(evidence, small_checkout / "evidence")
+    assert not (small_checkout / "evidence").exists()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--save", action=provenance.SaveOption)
+    assert parser.parse_args([]).save is False
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--save"])
+
+
+def test_nothing_is_saved_where_the_commit_moved_on(small_checkout: Path) -> None:
+    evidence = _toy_record()
+    (small_checkout / "src" / "medveil" / "__init__.py").write_text("number = 3\n")
+    _git(small_checkout, "-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-am", "3")
+    with pytest.raises(provenance.NotCleanError, match="measured while the code changed"):
+        provenance.save(evidence, small_checkout / "evidence")
+
+
+def test_a_medveil_from_elsewhere_is_not_measured(small_checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "PACKAGE", small_checkout / "elsewhere")
+    with pytest.raises(provenance.NotCleanError, match="not the one of this checkout"):
+        provenance.save(_toy_record(), small_checkout / "evidence")
+
+
+def test_evidence_is_measured_on_the_commit_and_not_on_what_is_edited(small_checkout: Path) -> None:
+    (small_checkout / "src" / "medveil" / "__init__.py").write_text("number = 3\n")
+    with evidence_command.clean_worktree(small_checkout) as worktree:
+        assert (worktree / "src" / "medveil" / "__init__.py").read_text() == "number = 2\n"
+        assert _git(worktree, "status", "--porcelain") == ""
+    assert not worktree.exists()
+    assert len(_git(small_checkout, "worktree", "list").splitlines()) == 1
+
+
+def test_only_what_is_stale_or_missing_is_measured(tmp_path: Path) -> None:
+    for name in tables.NAMES[2:]:
+        provenance.write({"name": name, "version": "0.1.0", "results": {}}, tmp_path)
+    provenance.write({"name": tables.NAMES[1], "stale": ["bpp"], "version": "0.1.0", "results": {}}, tmp_path)
+    assert evidence_command.stale(tmp_path) == [tables.NAMES[0], tables.NAMES[1]]
+
+
+def test_new_evidence_is_stale_where_the_canary_was_accepted_meanwhile(tmp_path: Path) -> None:
+    measured, here = tmp_path / "measured", tmp_path / "here"
+    for folder, bpp in ((measured, 2.0), (here, 2.0)):
+        canaries.accept("depth16", {"bpp": bpp}, folder / "canaries", folder)
+    provenance.write({"name": "depth16", "version": "0.1.0", "results": {}}, measured)
+    provenance.write({"name": "depth16", "version": "0.1.0", "stale": ["bpp"], "results": {}}, here)
+    evidence_command.bring("depth16", measured, here)
+    assert "stale" not in (provenance.load("depth16", here) or {})
+    canaries.accept("depth16", {"bpp": 3.0}, here / "canaries", here)
+    evidence_command.bring("depth16", measured, here)
+    assert (provenance.load("depth16", here) or {})["stale"] == ["bpp"]
+
+
+def test_tables_of_stale_evidence_say_so() -> None:
+    collected = json.loads(json.dumps(documents.collect()))
+    collected["depth16"]["stale"] = ["sets.ct_head.bpp"]
+    assert tables.render("depth16", collected).endswith("*`depth16`: measured at 0.1.0; changed since.*")
+    assert "measured at 0.1.0; changed since" in tables.render("provenance", collected)
+    del collected["depth16"]["stale"]
+    assert "changed since" not in tables.render("depth16", collected)
+
+
+def test_evidence_from_before_commits_says_so() -> None:
+    collected = documents.collect()
+    assert (collected["depth16"] or {})["commit"] is None or "0.1.0" in tables.render("provenance", collected)
+    changed = json.loads(json.dumps(collected))
+    changed["depth16"]["commit"] = None
+    assert "measured before commits were recorded" in tables.render("provenance", changed)
+
+
+def test_what_users_read_is_short_and_holds_no_bars(repository: Path) -> None:
+    text = documents.BLOCK.sub("", (repository / "docs" / "benchmarks.md").read_text(encoding="utf-8"))
+    assert len(text.splitlines()) <= 150
+    for name in documents.DOCUMENTS:
+        page = (repository / name).read_text(encoding="utf-8")
+        assert not re.search(r"\b(bar|bars|stretch)\b", page), name
+
+
+@pytest.mark.parametrize("name", documents.DOCUMENTS[1:])
+def test_links_of_the_evidence_lead_somewhere(repository: Path, name: str) -> None:
+    page = repository / name
+    for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link

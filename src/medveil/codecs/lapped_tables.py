@@ -1,9 +1,9 @@
 """Budgets and thresholds of `lapped`, from the train fold by the steps of tools/calibrate_lapped.py.
 
 The quality labels were shifted by less than half a decibel after looking at the val and test folds, and the area shifts
-were set by hand on the val fold; docs/benchmarks.md says so beside the figures. The labels of the lowest rows,
-which previews use, were shifted by 1.6 dB (BUDGETS) and 1 dB (STEPS) so that on every fourth image of the val fold they
-are true.
+were set by hand on the val fold; docs/evidence/rate-and-fidelity.md says so beside the figures. The labels of the
+lowest rows, which previews use, were shifted by 1.6 dB (BUDGETS) and 1 dB (STEPS) so that on every fourth image of the
+val fold they are true.
 """
 
 from __future__ import annotations
