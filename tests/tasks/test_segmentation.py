@@ -109,7 +109,7 @@ def _light() -> Iterator[None]:
         return Segmenter(UNet(2, 1, 1, [8, 16, 32], [2, 2], norm="BATCH"), 4)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(segmenters._BUILDERS, LIGHT, build)
+        patch.setitem(segmenters.SEGMENTERS._registered, LIGHT, build)
         yield
 
 
