@@ -245,10 +245,17 @@ def write_patients(folder: Path) -> None:
             **taken,
         )  # fmt: skip
         (folder / f"slice-{number}.dcm").write_bytes(data)
+    for number in (1, 2, 3):
+        data = image_files.dicom(picture(20 + number, 40, 56, 12), bits_stored=12, SOPInstanceUID="1.2.3.4.9")
+        (folder / f"same-{number}.dcm").write_bytes(data)
 
 
 def make_later_releases(folder: Path, keys: Path) -> list[str]:
-    """Releases of DICOM images with pseudonyms and how they were taken, and one that withholds the first."""
+    """Releases of DICOM images that later versions made.
+
+    With pseudonyms and how the images were taken; one that withholds the first; and one of three images with one SOP
+    Instance UID, one of them added, where a recipient was granted more later.
+    """
     slices = [folder / f"slice-{number}.dcm" for number in (1, 2, 3, 4)]
     owner, pub = ("-i", keys / "owner.key", "-j", 1), {name: keys / f"{name}.pub" for name in ALL_KEYS}
     to = ("--to", f"{pub['alice']}=exact", "--to", f"{pub['deputy']}=diagnostic")
@@ -256,7 +263,12 @@ def make_later_releases(folder: Path, keys: Path) -> list[str]:
     medveil("share", slices[3], "-o", folder / "pseudonyms", *owner, "--add")
     withheld = ("--to", pub["alice"], "--no-pseudonyms")
     medveil("share", slices[0], "-o", folder / "no-pseudonyms", *owner, *withheld, "--protection", "encrypted")
-    return ["pseudonyms", "no-pseudonyms"]
+    same, to = [folder / f"same-{number}.dcm" for number in (1, 2, 3)], ("--to", f"{pub['deputy']}=preview")
+    to += ("--to", f"{pub['alice']}=preview", "--tiers", "exact", "--protection", "encrypted")
+    medveil("share", *same[:2], "-o", folder / "same-uid", *owner, *to)
+    medveil("share", same[2], "-o", folder / "same-uid", *owner, "--add")
+    medveil("grant", folder / "same-uid", "-i", keys / "owner.key", "--to", f"{pub['alice']}=exact")
+    return ["pseudonyms", "no-pseudonyms", "same-uid"]
 
 
 _TIERS = {"alice": "exact", "bob": "diagnostic", "carol": "preview", "dave": "diagnostic", "erin": "exact"}

@@ -13,6 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossl
 from tests import image_files
 
 from medveil import images
+from medveil.errors import InputError
 from medveil.images import Loss
 from medveil.images.dicom.records import pixel_part
 
@@ -233,6 +234,30 @@ def test_new_uids_are_stable_and_keyed(read, travel, write, ramp):
         assert (lossy[keyword].value == one[keyword].value) == (keyword != "SeriesInstanceUID")
         assert one[keyword].value.is_valid
         assert one[keyword].value.startswith("2.25.")
+
+
+def _uids_in(dataset):
+    """Every UID in a data set, in sequences too, that names no public thing."""
+    found = set()
+    for element in dataset.iterall():
+        if element.VR == "UI" and element.value:
+            found |= {str(one) for one in (element.value if element.VM > 1 else [element.value])}
+    return {uid for uid in found if not uid.startswith("1.2.840.10008.")}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("tier", ["exact", "preview"])
+def test_without_identity_no_uid_of_a_file_is_left(read, travel, write, tier):
+    loss, count = (None if tier == "exact" else LOSS), 0
+    for path in sorted(FILES.glob("*.dcm")):
+        try:
+            image = read(path.read_bytes())
+        except InputError:
+            continue
+        original, raw = pydicom.dcmread(path, force=True), write(travel(image, identity=False), loss=loss, tier=tier)
+        assert [uid for uid in _uids_in(original) if uid.encode() in raw] == []
+        count += len(_uids_in(original)) > 2
+    assert count > 10
 
 
 def _uid(tag, suffix=b""):

@@ -68,8 +68,10 @@ def series_made(tmp_path_factory, people):
 
 @pytest.fixture
 def series(tmp_path, series_made):
-    """This test's own copy of it, on a machine that never saw it."""
-    return shutil.copytree(series_made / "release", tmp_path / "release")
+    """This test's own copy of it, on a machine that has seen it."""
+    copy = shutil.copytree(series_made / "release", tmp_path / "release")
+    Release(copy).pin()
+    return copy
 
 
 @pytest.fixture
@@ -173,6 +175,7 @@ def test_grants_of_the_first_version_keep_their_uid_key(release, tmp_path):
     folder, keys = shutil.copytree(RELEASES / release, tmp_path / "release"), key_files(tmp_path)
     owner, alice = Identity.load(keys / "owner.key"), load_opener(keys / "alice.key")
     before = uid_key(folder, alice)
+    Release(folder).pin()
     deputy = Recipient.load(keys / "deputy.pub")
     for request in (ask(alice, Tier.EXACT, identity=(alice.recipient,)), Request(to=(deputy,))):
         grant(folder, request, owner)
@@ -325,6 +328,20 @@ def test_a_killed_share_of_other_inputs_gives_no_uid_twice(tmp_path, people, mon
     assert [line[:3] for line in shared_as(out, people, files)] == ["#1:"]
     tag_key, found = tags(out, people)
     assert found["b"] == expected(tag_key) != found["a"]
+
+
+def test_an_image_of_an_early_release_is_the_first(tmp_path, people, opened):
+    """A golden release, whose records do not say what they hold."""
+    folder, keys = shutil.copytree(RELEASES / "sealed-12-bit", tmp_path / "release"), key_files(tmp_path)
+    Release(folder).pin()
+    (there,) = opened(folder, Identity.load(keys / "owner.key"))
+    pixels = there.pixel_array[::-1].copy()
+    (tmp_path / "other").write_bytes(image_files.dicom(pixels, bits_stored=12, SOPInstanceUID=there.SOPInstanceUID))
+    wanted = ShareSettings(add=True, jobs=1)
+    result = share([tmp_path / "other"], folder, wanted, owner=Identity.load(keys / "owner.key"))
+    assert [line[:17] for line in result.warnings] == ["#1: another input"]
+    found = opened(folder, load_opener(keys / "alice.key"))
+    assert len(every(found, "SOPInstanceUID")) == 2
 
 
 def test_a_dry_run_says_it_too(tmp_path, people):
