@@ -17,6 +17,7 @@ from tests.releases import forgery
 
 from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
 from medveil.keys.grants import Grant, seal_grant
+from medveil.keys.identity import generate
 from medveil.keys.tiers import EpochKeys
 from medveil.keys.wrapping import wrap
 from medveil.releases import granting, publishing, rotating
@@ -25,6 +26,7 @@ from medveil.releases import state as states
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.release import Release
+from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify
 
@@ -53,8 +55,6 @@ share([Path(sys.argv[2])], Path(sys.argv[3]), settings, owner=Identity.load(Path
 @pytest.fixture
 def killed_at(tmp_path):
     """Run share in a process that ends, without any clean-up, at its n-th change of the file system."""
-    from medveil.keys.identity import generate
-
     owner = generate(tmp_path / "killed.key")
 
     def run(inputs, out, count, *more):
@@ -76,16 +76,35 @@ def killed_at(tmp_path):
     return owner, run
 
 
-@pytest.fixture
-def small(tmp_path):
-    """Three pictures that are coded in no time."""
+def put_small(folder):
     for number in range(3):
-        (tmp_path / "small" / str(number)).mkdir(parents=True)
-        Picture.fromarray(picture(number, 32, 32)).save(tmp_path / "small" / str(number) / "IM.png")
-    return tmp_path / "small"
+        (folder / str(number)).mkdir(parents=True)
+        Picture.fromarray(picture(number, 32, 32)).save(folder / str(number) / "IM.png")
+    return folder
 
 
-@pytest.mark.parametrize("count", [2, 9, 16, 23, 30, 37, 42, 46, 50, 54, 58, 61, 64, 67, 70])
+@pytest.fixture(scope="module")
+def coded(tmp_path_factory):
+    """The small pictures and one more were coded here once: a process that is forked off knows their codes."""
+    root = tmp_path_factory.mktemp("coded")
+    Picture.fromarray(picture(8, 32, 32)).save(put_small(root / "small") / "new.png")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(root / "state"))
+        share([root / "small"], root / "release", ShareSettings(jobs=1), owner=generate(root / "owner.key"))
+
+
+@pytest.fixture
+def small(tmp_path, coded):
+    """Three small pictures."""
+    return put_small(tmp_path / "small")
+
+
+def sampled(counts, every):
+    """Each of the counts, of which one of so many is not slow."""
+    return [pytest.param(one, marks=() if at % every == 0 else pytest.mark.slow) for at, one in enumerate(counts)]
+
+
+@pytest.mark.parametrize("count", sampled([2, 9, 16, 23, 30, 37, 42, 46, 50, 54, 58, 61, 64, 67, 70], 4))
 def test_killed_at_any_change_of_the_file_system(tmp_path, small, killed_at, count):
     """In a process of its own; test_crash looks at every single one, of every command."""
     owner, run = killed_at
@@ -97,7 +116,7 @@ def test_killed_at_any_change_of_the_file_system(tmp_path, small, killed_at, cou
     assert not (tmp_path / "release.partial").exists()
 
 
-@pytest.mark.parametrize("count", [3, 12, 20, 28, 36, 44, 52, 60, 66, 70])
+@pytest.mark.parametrize("count", sampled([3, 12, 20, 28, 36, 44, 52, 60, 66, 70], 3))
 def test_an_add_killed_at_any_change_of_the_file_system(tmp_path, small, killed_at, count):
     owner, run = killed_at
     out = tmp_path / "release"
