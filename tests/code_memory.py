@@ -16,6 +16,7 @@ import numpy as np
 
 from medveil.codecs import exact
 from medveil.codecs.lapped import LappedCodec
+from medveil.images.image import Image
 
 _KNOWN: dict[Any, Any] = {}
 
@@ -50,6 +51,8 @@ def _key(thing: Any) -> Any:
         return thing.shape, thing.dtype.str, thing.tobytes()
     if isinstance(thing, LappedCodec):
         return type(thing).__qualname__
+    if isinstance(thing, Image):  # a codec sees nothing else of it
+        return _key(thing.pixels), thing.bits_stored, thing.padding
     if dataclasses.is_dataclass(thing):
         return tuple(_key(getattr(thing, each.name)) for each in dataclasses.fields(thing))
     if isinstance(thing, dict):

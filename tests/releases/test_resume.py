@@ -204,8 +204,8 @@ def test_notes_that_somebody_else_wrote_are_refused(tmp_path, pictures, settings
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_kill_minus_nine_at_any_moment(tmp_path, pictures, people):
     """The real thing: a process killed with SIGKILL at growing delays; each time the next run finishes the work."""
-    for number in range(12):
-        Picture.fromarray(picture(number, 200, 200)).save(pictures / f"more{number}.png")
+    for number in range(7):
+        Picture.fromarray(picture(number, 160, 160)).save(pictures / f"more{number}.png")
     script = (
         "import sys; from pathlib import Path\n"
         "from medveil.keys.identity import Identity\n"
@@ -226,8 +226,8 @@ def test_kill_minus_nine_at_any_moment(tmp_path, pictures, people):
         if (tmp_path / "release").exists():
             verify(tmp_path / "release")
     subprocess.run(command, check=True)
-    assert verify(tmp_path / "release").packages == 15
-    assert len({salt for _, salt in salts(tmp_path / "release")}) == 15
+    assert verify(tmp_path / "release").packages == 10
+    assert len({salt for _, salt in salts(tmp_path / "release")}) == 10
 
 
 def test_a_staged_package_that_a_recipient_made_is_thrown_away(
