@@ -7,7 +7,8 @@ import struct
 import numpy as np
 
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
-GE_BIG_PIXELS, RLE, JPEG = "1.2.840.113619.5.2", "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50"
+DEFLATED, GE_BIG_PIXELS = "1.2.840.10008.1.2.1.99", "1.2.840.113619.5.2"
+RLE, JPEG = "1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50"
 PIXEL_DATA = 0x7FE00010
 SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 PIXELS = (np.indices((20, 24)).sum(axis=0) * 29 % 1500).astype(np.uint16)
@@ -23,9 +24,9 @@ def element(tag, vr, value, *, length=None):
     return head + (struct.pack("<HI", 0, stated) if vr in _LONG else struct.pack("<H", stated)) + value
 
 
-def implicit(tag, value):
+def implicit(tag, value, *, odd=False):
     """One element in Implicit VR Little Endian."""
-    value += b"\0" * (len(value) % 2)
+    value += b"" if odd else b"\0" * (len(value) % 2)
     return struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(value)) + value
 
 
@@ -150,6 +151,11 @@ ICON = (np.indices((9, 11)).sum(axis=0) * 12).astype(np.uint8)
 # what is odd -> (the file, what the warning says, elements that come back with exact and identity)
 ODD = {
     "big endian pixels": (file(PIXELS.byteswap(), GE_BIG_PIXELS), "big endian", {}),
+    "big endian pixels of an odd length": (
+        file(PIXELS, GE_BIG_PIXELS, pixel_data=implicit(PIXEL_DATA, PIXELS.byteswap().tobytes() + b"x", odd=True)),
+        "big endian",
+        {PIXEL_DATA: PIXELS.tobytes() + b"x\0"},
+    ),
     "no end of items": (
         file(syntax=RLE, pixel_data=compressed(rle(PIXELS), end=b"")),
         "end of items",

@@ -196,7 +196,7 @@ def test_an_oddity_is_read_and_said(read, opened, kind):
     assert np.array_equal(image.pixels, PIXELS)
     said = images.warnings(image)
     assert any(warning in one for one in said)
-    assert len(said) == (2 if kind == "implicit command" else 1)
+    assert len(said) == (2 if kind in ("implicit command", "big endian pixels of an odd length") else 1)
     assert "Planted" not in " ".join(said)
     for identity in (True, False):
         assert np.array_equal(read(opened(image, identity=identity)).pixels, PIXELS)
@@ -228,6 +228,53 @@ def test_what_is_refused_names_the_place(read, kind):
     at = int(place[0].split()[-1])
     assert data[at : at + 4] == struct.pack("<HH", tag >> 16, tag & 0xFFFF)
     assert "Name" not in str(caught.value)
+
+
+def test_a_deflated_data_set(read):
+    """What stands behind it is said; a place is one in the inflated data set."""
+    import zlib
+
+    plain = odd_dicom.file(syntax=odd_dicom.DEFLATED)
+    start = plain.index(b"\x08\0\x08\0CS")
+    meta, body = plain[:start], plain[start:]
+
+    def deflated(content):
+        deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+        return meta + deflater.compress(content) + deflater.flush()
+
+    for behind, warned in ((b"", 0), (b"\0", 0), (b"more", 1)):
+        image = read(deflated(body) + behind)
+        assert np.array_equal(image.pixels, PIXELS)
+        assert ["kept file" in warning for warning in images.warnings(image)] == [True] * warned
+    with pytest.raises(UnreadableInputError, match=r"\(7FE0,0010\) at byte \d+ of the inflated data set"):
+        read(deflated(body[:-9]))
+    with pytest.raises(UnreadableInputError, match="deflate"):
+        read(plain)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({0x00280004: ("CS", b"RGB ")}, "neither MONOCHROME1 nor MONOCHROME2"),
+        ({0x00280004: ("CS", b"PALETTE COLOR ")}, "colour"),
+        ({0x00280002: ("US", b"\3\0")}, "colour"),
+        ({0x00280004: None}, r"\(0028,0004\) Photometric Interpretation is missing"),
+        ({0x00280008: ("IS", b"Name")}, r"\(0028,0008\) Number of Frames is not a number"),
+        ({0x00280008: ("IS", b"2 ")}, "several frames"),
+        ({0x00280010: None}, r"\(0028,0010\) Rows is missing"),
+        ({0x00280010: ("US", b"\1\0\2\0")}, r"\(0028,0010\) Rows is not one number"),
+        ({0x00280102: ("US", b"\7\0")}, "contradict"),
+        ({0x00280103: ("US", b"\2\0")}, r"\(0028,0103\) Pixel Representation: neither 0 nor 1"),
+    ],
+)
+def test_a_refusal_names_its_true_reason(read, changes, reason):
+    with pytest.raises(InputError, match=reason):
+        read(odd_dicom.file(changes=changes.items()))
+
+
+def test_file_meta_information_inside_the_data_set(read):
+    with pytest.raises(UnreadableInputError, match=r"\(0002,0016\) .* inside the data set"):
+        read(odd_dicom.file(extra=element(0x00020016, "AE", b"HERE")))
 
 
 # ---- transfer syntaxes ---------------------------------------------------------------------------------------------

@@ -3,11 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image as Picture
+from tests import image_files
 from tests.pictures import picture
 from tests.releases.looks import ring_of
 
+from medveil import images
 from medveil.keys.tiers import Section, Tier
 from medveil.metrics.fidelity import psnr
 from medveil.releases.opening import open_release
@@ -123,3 +126,43 @@ def test_tiers_can_be_made_before_anybody_has_them(tmp_path, pictures, people, t
     (image,) = Release(tmp_path / "release").open(people["owner"])
     original = np.asarray(Picture.open(pictures / "a" / "IM1.png"))
     assert np.array_equal(image.pixels, original) is (Tier.EXACT in tiers)
+
+
+def test_odd_pictures_open_at_every_tier(tmp_path, people):
+    """Eight bits in words, which nobody could open, with foreign bits above them; and grey in the form of colour."""
+    pixels = picture(5, 40, 48)
+    words = pixels.astype(np.uint16) | 0x5A00
+    files = {
+        "words.dcm": image_files.dicom(words, bits_stored=8),
+        "turned.png": image_files.png(Picture.fromarray(pixels).convert("RGB"), exif=_turned()),
+    }
+    (tmp_path / "in").mkdir()
+    for name, data in files.items():
+        (tmp_path / "in" / name).write_bytes(data)
+    names = {"mallory": Tier.PREVIEW, "alice": Tier.EXACT, "ida": Tier.EXACT, "deputy": Tier.DIAGNOSTIC}
+    to = {people[name].recipient: tier for name, tier in names.items()}
+    wanted = ShareSettings(
+        to=tuple(to), at=to, identity=(people["ida"].recipient,), protection="encrypted", jobs=1
+    )  # fmt: skip
+    result = share([tmp_path / "in"], tmp_path / "out", wanted, owner=people["owner"])
+    assert (result.done, result.failed) == (2, [])
+    for name, tier in names.items():
+        folder = tmp_path / name
+        opened = open_release(tmp_path / "out", folder, identity=people[name], jobs=1)
+        assert (opened.done, opened.failed) == (2, []), name
+        found = [images.read(path) for path in folder.rglob("*") if path.is_file()]
+        assert {image.pixels.dtype for image in found} == {np.dtype(np.uint8)}
+        if tier is Tier.EXACT:
+            assert all(np.array_equal(image.pixels, pixels) for image in found)
+    stored = pydicom.dcmread(next((tmp_path / "ida").rglob("*.dcm")))
+    assert stored.PixelData == words.tobytes()
+    assert pydicom.dcmread(next((tmp_path / "alice").rglob("*.dcm"))).PixelData == pixels.astype(np.uint16).tobytes()
+    whole, plain = (Picture.open(next((tmp_path / name).rglob("*.png"))) for name in ("ida", "alice"))
+    assert (whole.mode, plain.mode) == ("RGB", "L")
+    assert whole.getexif()[0x0112] == plain.getexif()[0x0112] == 6
+
+
+def _turned():
+    exif = Picture.Exif()
+    exif[0x0112] = 6
+    return exif

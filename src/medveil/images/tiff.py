@@ -216,10 +216,14 @@ def _check_kind(fields: Mapping[int, Entry], depth: int, sample_format: int, for
     depths = (1, 2, 4, 8) if form is not None and form.photometric == _PALETTE else (8, 16)
     if sample_format not in (1, 2) or depth not in depths or (sample_format == 2 and (depth == 8 or form is not None)):
         raise UnsupportedInputError("other pixels than unsigned integers of 8 or 16 bits or signed ones of 16 bits")
-    if _one(fields, _COMPRESSION, _NONE) not in _COMPRESSIONS or _one(fields, _FILL_ORDER, 1) != 1:
+    if _one(fields, _COMPRESSION, _NONE) not in _COMPRESSIONS:
         raise UnsupportedInputError("a TIFF compression other than none, LZW, deflate or PackBits")
-    if form is not None and (_one(fields, _PLANES, 1) != 1 or _one(fields, _PREDICTOR, 1) not in (1, 2)):
-        raise UnsupportedInputError("colour planes that stand apart, or a predictor other than differences")
+    if _one(fields, _FILL_ORDER, 1) != 1:
+        raise UnsupportedInputError("a TIFF with the bits of each byte turned round (fill order 2)")
+    if form is not None and _one(fields, _PLANES, 1) != 1:
+        raise UnsupportedInputError("a TIFF whose colour planes stand apart; medveil takes samples side by side")
+    if form is not None and _one(fields, _PREDICTOR, 1) not in (1, 2):
+        raise UnsupportedInputError("a TIFF predictor other than none or horizontal differences")
     tile_width, tile_height = _one(fields, _TILE_WIDTH, 1), _one(fields, _TILE_HEIGHT, 1)
     if not tile_width or not tile_height:
         raise UnreadableInputError(DAMAGED)

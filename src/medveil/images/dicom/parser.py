@@ -414,10 +414,11 @@ def _dictionary_vr(tag: int, creators: dict[int, str], signed: bool) -> str:
 
 
 def swapped(value: bytes, vr: str) -> bytes:
-    """A big endian value in little endian."""
+    """A big endian value in little endian; bytes behind its last whole word stay."""
     size = _WORDS.get(vr, 1)
-    if size == 1 or len(value) % size:
+    if size == 1:
         return value
     from numpy import frombuffer
 
-    return frombuffer(value, f">u{size}").astype(f"<u{size}").tobytes()
+    whole = len(value) // size * size
+    return frombuffer(value[:whole], f">u{size}").astype(f"<u{size}").tobytes() + value[whole:]

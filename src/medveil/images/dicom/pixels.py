@@ -110,9 +110,14 @@ def _check_kind(elements: Mapping[int, Element], grey: bool) -> None:
     photometric = attributes.text(elements.get(attributes.PHOTOMETRIC))
     if not photometric:
         raise UnreadableInputError(f"{named(attributes.PHOTOMETRIC)} is missing")
-    if samples != 1 or (grey and photometric not in ("MONOCHROME1", "MONOCHROME2")):
+    if samples != 1 or (grey and photometric == "PALETTE COLOR"):
         raise UnsupportedInputError("a colour image; medveil takes MONOCHROME1 and MONOCHROME2")
-    if attributes.text(elements.get(attributes.FRAMES)).lstrip("+0") not in ("", "1"):
+    if grey and photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise UnsupportedInputError(f"{named(attributes.PHOTOMETRIC)}: neither MONOCHROME1 nor MONOCHROME2")
+    frames = attributes.text(elements.get(attributes.FRAMES)).lstrip("+0")
+    if frames and not frames.isdecimal():
+        raise UnreadableInputError(f"{named(attributes.FRAMES)} is not a number")
+    if frames not in ("", "1"):
         raise UnsupportedInputError("several frames; medveil takes single images")
 
 

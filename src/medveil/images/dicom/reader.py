@@ -237,7 +237,7 @@ def _inflated(data: bytes) -> tuple[bytes, bool]:
             raise UnreadableInputError("the deflated pixel data is longer than the header states")
         rest = inflater.decompress(inflater.unconsumed_tail, found.stated_end - len(head) + _TRAILING_BYTES)
     except zlib.error:
-        raise UnreadableInputError("the deflated data set is damaged") from None
+        raise UnreadableInputError("the data set is to be deflated, and is not a sound deflate stream") from None
     return head + rest, any(inflater.unused_data)
 
 
