@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections import OrderedDict
 from collections.abc import Hashable
 
 import numpy as np
 
 from medveil.attacks.codespace import CodeSpace, parted
 from medveil.codecs.code import Bucket, SparseCode
+from medveil.experiments.cache import ByteCache
 from medveil.images.image import Image
 from medveil.releases.unpacking import exact_base
 
@@ -25,23 +25,12 @@ class CodeShelf:
     """
 
     def __init__(self, limit: int = _SHELF_BYTES) -> None:
-        self._limit = limit
-        self._held = 0
-        self._codes: OrderedDict[Hashable, SparseCode] = OrderedDict()
+        self._codes: ByteCache[Hashable, SparseCode] = ByteCache(limit, _size)
         self._exact: dict[Hashable, int] = {}
 
     def code(self, space: CodeSpace, image: Image) -> SparseCode:
         """`space.code(image)`, by the space's settings and the image's pixels."""
-        name = (space.settings, _digest(image))
-        if name in self._codes:
-            self._codes.move_to_end(name)
-            return self._codes[name]
-        code = space.code(image)
-        self._codes[name] = code
-        self._held += _size(code)
-        while self._held > self._limit and len(self._codes) > 1:
-            self._held -= _size(self._codes.popitem(last=False)[1])
-        return code
+        return self._codes.get((space.settings, _digest(image)), lambda: space.code(image))
 
     def exact_bytes(self, space: CodeSpace, image: Image) -> int:
         """Length of what the exact tier of an image adds, before padding."""

@@ -7,7 +7,7 @@ Every set is opened or coded in memory when a task asks for a picture. Grey valu
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +22,7 @@ from medveil.audit.originals import Holding
 from medveil.audit.recoding import Recoding, recodings
 from medveil.audit.subjecting import Subjected
 from medveil.errors import IntegrityError
+from medveil.experiments.cache import ByteCache
 from medveil.images.image import Image
 from medveil.keys.tiers import Tier
 from medveil.tasks.gallery import ORIGINAL, Gallery, Mask, Pixels, TaskImage
@@ -31,6 +32,7 @@ _STORED_BYTES = 1 << 30  # of opened pixels as they are stored, all sets togethe
 _GREY_BYTES = 1 << 26  # of the same as grey values: they are soon made again
 _KINDS = {"original": "as the images were", "tier": "what recipients of this tier open"}
 Stored = NDArray[np.generic]
+_Opened = ByteCache[tuple[str, int], Stored]
 
 
 @dataclass(frozen=True)
@@ -65,27 +67,6 @@ class Tasking:
     digest: bytes = field(repr=False)
 
 
-class _Store:
-    """Opened pixels as they are stored, while there is room."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: OrderedDict[tuple[str, int], Stored] = OrderedDict()
-        self._bytes = 0
-
-    def pixels(self, name: str, number: int, open_: Callable[[], Stored]) -> Stored:
-        key = (name, number)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        pixels = open_()
-        self._kept[key] = pixels
-        self._bytes += pixels.nbytes
-        while self._bytes > self._most:
-            self._bytes -= self._kept.popitem(last=False)[1].nbytes
-        return pixels
-
-
 def tasking_of(subjected: Subjected, compare: Sequence[str], tick: Callable[[], None] = lambda: None) -> Tasking:
     """Prepare the sets and read labels and masks.
 
@@ -102,7 +83,7 @@ def tasking_of(subjected: Subjected, compare: Sequence[str], tick: Callable[[], 
     holdings = {holding.subject.number: holding for holding in subjected.material.tasked}
     counts: Counter[str] = Counter()
     images, digest = _images(subjected, counts, tick)
-    store = _Store(_STORED_BYTES)
+    store: _Opened = ByteCache(_STORED_BYTES, lambda pixels: pixels.nbytes)
     sets: dict[str, Callable[[int], Pixels]] = {ORIGINAL: lambda number: _original(holdings[number].subject.image)}
     told = [ImageSet(ORIGINAL, "original", _KINDS["original"])]
     for tier in manifest.tiers:
@@ -146,7 +127,7 @@ def _original(image: Image) -> Pixels:
     return grey(image.pixels, image).astype(np.float32)
 
 
-def _opened(subjected: Subjected, holdings: Mapping[int, Holding], tier: Tier, store: _Store, number: int) -> Pixels:
+def _opened(subjected: Subjected, holdings: Mapping[int, Holding], tier: Tier, store: _Opened, number: int) -> Pixels:
     holding = holdings[number]
     image = holding.subject.image
 
@@ -159,12 +140,12 @@ def _opened(subjected: Subjected, holdings: Mapping[int, Holding], tier: Tier, s
             raise IntegrityError("a package opens to an image of another size than its original")
         return opened.content.pixels
 
-    return grey(store.pixels(tier.value, number, open_), image).astype(np.float32)
+    return grey(store.get((tier.value, number), open_), image).astype(np.float32)
 
 
-def _recoded(holdings: Mapping[int, Holding], recoding: Recoding, store: _Store, number: int) -> Pixels:
+def _recoded(holdings: Mapping[int, Holding], recoding: Recoding, store: _Opened, number: int) -> Pixels:
     image = holdings[number].subject.image
-    return grey(store.pixels(recoding.name, number, lambda: recoding.pixels(image)), image).astype(np.float32)
+    return grey(store.get((recoding.name, number), lambda: recoding.pixels(image)), image).astype(np.float32)
 
 
 def _facts(subjected: Subjected, images: Sequence[TaskImage], counts: Mapping[str, int]) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from medveil.experiments.cache import ByteCache
 
 ORIGINAL = "original"
 """Name of the set of images as they were."""
@@ -59,9 +60,7 @@ class Gallery:
         self.images = tuple(images)
         self._sets = dict(sets)
         self._mask = mask
-        self._cache_bytes = cache_bytes
-        self._kept: OrderedDict[tuple[str, int], Pixels] = OrderedDict()
-        self._bytes = 0
+        self._kept: ByteCache[tuple[str, int], Pixels] = ByteCache(cache_bytes, lambda pixels: pixels.nbytes)
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -70,16 +69,7 @@ class Gallery:
 
     def picture(self, name: str, number: int) -> Pixels:
         """(H, W) float32 grey values 0 … 255 of an image in a set. Opened once, while there is room."""
-        key = (name, number)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        pixels = self._sets[name](number)
-        self._kept[key] = pixels
-        self._bytes += pixels.nbytes
-        while self._bytes > self._cache_bytes and self._kept:
-            self._bytes -= self._kept.popitem(last=False)[1].nbytes
-        return pixels
+        return self._kept.get((name, number), lambda: self._sets[name](number))
 
     def mask(self, number: int) -> Mask:
         """(H, W) bool."""
