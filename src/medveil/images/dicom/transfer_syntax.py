@@ -47,7 +47,7 @@ def check(uid: str) -> None:
 
 def named(uid: str) -> str:
     """The UID, and its name in brackets where it has a public one."""
-    from pydicom._uid_dict import UID_dictionary
+    from pydicom.uid import UID
 
-    name = _OURS.get(uid) or UID_dictionary.get(uid, ("",))[0]
-    return f"{uid} ({name})" if name else uid
+    name = _OURS.get(uid) or UID(uid).name
+    return f"{uid} ({name})" if name != uid else uid
