@@ -157,6 +157,22 @@ def test_secret_keys_are_not_attached(desk: Path, monkeypatch: pytest.MonkeyPatc
     assert run("share", "images", "--to", "alice.pub", "-o", "release", "--attach", "alice.pub").code == 0
 
 
+def test_open_says_how_many_names_it_altered(desk: Path) -> None:
+    for name in (".envrc", "Makefile", "labels.csv", "e\u0301.csv", "\u00e9.csv"):
+        (desk / name).write_text(f"content of {name}")
+    attached = [argument for name in desk.iterdir() if name.is_file() and name.suffix not in (".key", ".pub")
+                for argument in ("--attach", name.name)]  # fmt: skip
+    made = run("share", "images", *attached, "-o", "release", "-i", "mallory.key")
+    assert made.code == 0, made.err
+    done = run("open", "release", "-o", "opened", "-i", "mallory.key", "--json")
+    assert (done.code, done.json["done"], done.json["renamed"]) == (0, 7, 3)
+    assert "3 files under another name than the owner's" in done.err
+    assert "envrc" not in done.out + done.err
+    opened = {path.name for path in (desk / "opened").iterdir() if path.is_file()}
+    assert {"_envrc.data", "Makefile.data", "labels.csv"} <= opened
+    assert len(opened) == 5
+
+
 def test_a_request_that_makes_no_sense_makes_no_key(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(desk / "config"))
     assert run("share", "images", "-o", "r", "--protection", "seled").code == 2

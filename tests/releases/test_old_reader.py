@@ -90,7 +90,10 @@ def _originals(folder: Path) -> Path:
         "ct/eight in words.dcm": image_files.dicom(side.astype(np.uint16), bits_stored=8, SOPInstanceUID="1.2.3.4"),
         "ct/odd.dcm": odd_dicom.everything(),
         "ct/no patient.dcm": image_files.dicom(side, SOPInstanceUID="1.2.3.3", PatientID="", PatientName=""),
+        "ct/narrow.dcm": image_files.dicom(side.astype(np.uint16), bits_stored=8, SOPInstanceUID="1.2.3.4"),
         "slice.nii.gz": _nifti(deep.astype(np.int16)),
+        "grey as colour.png": image_files.png(np.repeat(side[:, :, None], 3, axis=2)),
+        "odd resolution.tiff": image_files.tiff(side, dpi=(72.00917, 71.9)),
     }
     for name, data in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -103,7 +106,9 @@ def _nifti(pixels: np.ndarray[Any, Any]) -> bytes:
     nibabel = pytest.importorskip("nibabel", reason="needs nibabel to write NIfTI files")
     import gzip
 
-    return gzip.compress(nibabel.Nifti1Image(pixels.T[:, :, None], np.diag([0.5, 0.25, 2, 1])).to_bytes())
+    data = bytearray(nibabel.Nifti1Image(pixels.T[:, :, None], np.diag([0.5, 0.25, 2, 1])).to_bytes())
+    data[48:56], data[124:132], data[148:153] = b"Zoe's ID", b"is 12345", b"descr"  # unused fields, and one of text
+    return gzip.compress(bytes(data))
 
 
 def _at(keys: Path, **tiers: Tier) -> dict[Recipient, Tier]:

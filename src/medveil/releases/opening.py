@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -193,20 +194,25 @@ def _write(file: OpenedFile | None, out: Path, taken: set[str], result: OpenResu
 def _free_name(name: PurePosixPath, taken: set[str]) -> PurePosixPath:
     """`name`, or `name-2` … where it would meet another file, or a folder that another file lies in.
 
-    `taken` holds the files so far, and with a slash at the end the folders that they lie in; case is ignored.
+    `taken` holds the files so far, and with a slash at the end the folders that they lie in; case is ignored, and
+    whether an accent is a character of its own: to some file systems such names are one.
     """
     candidate, count = name, 1
     while _collides(candidate, taken):
         count += 1
-        if any(str(parent).casefold() in taken for parent in name.parents):  # a file stands where its folder would be
+        if any(_folded(parent) in taken for parent in name.parents):  # a file stands where its folder would be
             candidate = PurePosixPath(f"{name.parts[0]}-{count}", *name.parts[1:])
         else:
             candidate = name.with_name(f"{name.stem}-{count}{name.suffix}")
-    taken.add(str(candidate).casefold())
-    taken.update(f"{parent}/".casefold() for parent in candidate.parents)
+    taken.add(_folded(candidate))
+    taken.update(f"{_folded(parent)}/" for parent in candidate.parents)
     return candidate
 
 
 def _collides(name: PurePosixPath, taken: set[str]) -> bool:
-    key = str(name).casefold()
-    return key in taken or f"{key}/" in taken or any(str(parent).casefold() in taken for parent in name.parents)
+    key = _folded(name)
+    return key in taken or f"{key}/" in taken or any(_folded(parent) in taken for parent in name.parents)
+
+
+def _folded(path: PurePosixPath) -> str:
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())
