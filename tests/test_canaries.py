@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from benchmarks import canaries, provenance, tables
+from tests.code_memory import remembered_codes
 
 pytest.importorskip("torch", reason="benchmarks need torch")
 
 
 @pytest.fixture(scope="module")
 def surroundings() -> Iterator[Path]:
-    with canaries.toy_surroundings() as folder:
+    with canaries.toy_surroundings() as folder, remembered_codes():  # several share the same pictures
         yield folder
 
 

@@ -1,3 +1,5 @@
+from functools import cache
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -165,11 +167,15 @@ def test_another_number_of_maps_or_cells_is_refused() -> None:
             CODEC.decode(fewer, SHALLOW, Bucket(64, 64))
 
 
+@cache
+def padded_code() -> SparseCode:
+    return CODEC.encode(image_of(picture(60, 100), padding=(0, 130)), SHALLOW, None)
+
+
 @given(st.binary(max_size=120), st.integers(0, 1 << 16), st.integers(0, 7))
 @settings(deadline=None, max_examples=80)
 def test_foreign_side_bytes_give_a_picture_of_the_bucket_or_a_clear_error(data: bytes, where: int, bit: int) -> None:
-    bucket = Bucket(64, 128)
-    code = CODEC.encode(image_of(picture(60, 100), padding=(0, 130)), SHALLOW, None)
+    bucket, code = Bucket(64, 128), padded_code()
     flipped = bytearray(code.side)
     flipped[where % len(flipped)] ^= 1 << bit
     for side in (data, bytes(flipped), code.side[: where % len(code.side)]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_a_refined_preview_is_as_near_as_a_complete_code(sealed: bool) -> None:
     st.booleans(),
     st.integers(0, 3),
 )
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=12)
 def test_any_depth_and_size_comes_back(
     kind: tuple[str, int], shape: tuple[int, int], sealed: bool, texture: int
 ) -> None:
@@ -197,12 +198,17 @@ def test_another_base_is_refused(sealed: bool) -> None:
         opened(image, code, SHALLOW, deeper)
 
 
+@cache
+def base_and_refinement() -> tuple[SparseCode, SparseCode]:
+    image = image_of(picture(60, 100))
+    base = preview_of(image, SHALLOW, False)
+    return base, refined(image, SHALLOW, False, base)
+
+
 @given(st.integers(0, 1 << 16), st.integers(0, 7))
 @settings(deadline=None, max_examples=25)
 def test_a_damaged_base_gives_a_picture_of_the_bucket_or_a_clear_error(where: int, bit: int) -> None:
-    image, bucket = image_of(picture(60, 100)), Bucket(64, 128)
-    base = preview_of(image, SHALLOW, False)
-    code = refined(image, SHALLOW, False, base)
+    bucket, (base, code) = Bucket(64, 128), base_and_refinement()
     flipped = bytearray(base.side)
     flipped[where % len(flipped)] ^= 1 << bit
     try:
