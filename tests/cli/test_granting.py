@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import run
+from tests.cli.shell import Done, run
 
 _HYBRID = "mlkem768x25519"
 
@@ -38,14 +38,19 @@ def tiers_made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def desk(tmp_path: Path, tiers_made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """This test's own copy of that desk, on a machine that never saw the release."""
-    folder = shutil.copytree(tiers_made, tmp_path / "desk", ignore=shutil.ignore_patterns("state", "config"))
+    """This test's own copy of that desk, on the founder's machine."""
+    folder = shutil.copytree(tiers_made, tmp_path / "desk", ignore=shutil.ignore_patterns("config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
     monkeypatch.chdir(folder)
     return folder
 
 
 def owner(*args: object) -> tuple[object, ...]:
     return (*args, "-i", "owner.key")
+
+
+def first_line(done: Done) -> str:
+    return done.out.splitlines()[0]
 
 
 def package() -> str:
@@ -57,11 +62,11 @@ def test_a_session_of_an_owner(desk: Path) -> None:
     assert run("open", "release", "-i", "mallory.key", "-o", "m").code == 10
 
     granted = run(*owner("grant", "release", "--to", "mallory.pub=diagnostic"))
-    assert (granted.code, granted.out) == (0, "granted to 1 recipient; 0 could open it already\n")
+    assert (granted.code, first_line(granted)) == (0, "granted to 1 recipient; 0 could open it already")
     opened = run("open", "release", "-i", "mallory.key", "-o", "m")
     assert opened.out == "opened 2 files (2 at tier diagnostic); 0 failed\n"
     again = run(*owner("grant", "release", "--to", "mallory.pub=diagnostic"))
-    assert again.out == "granted to 0 recipients; 1 could open it already\n"
+    assert first_line(again) == "granted to 0 recipients; 1 could open it already"
 
     listed = run(*owner("grants", "release")).out.splitlines()
     assert [line.split()[3] for line in listed] == ["exact", "exact", "preview", "exact", "diagnostic"]
@@ -69,7 +74,7 @@ def test_a_session_of_an_owner(desk: Path) -> None:
 
     taken = run(*owner("revoke", "release", "--to", "mallory.pub"))
     assert taken.code == 0
-    assert taken.out == "took out 1 recipient; packages added from now on have keys of epoch 1\n"
+    assert first_line(taken) == "took out 1 recipient; packages added from now on have keys of epoch 1"
     assert "can open still" in taken.err
     assert run("open", "release", "-i", "mallory.key", "-o", "m2").code == 10
     assert run("open", "release", "-i", "alice.key", "-o", "a2").out.startswith("opened 2 files")
@@ -220,12 +225,14 @@ def test_an_older_copy_is_noticed_by_its_head(desk: Path, monkeypatch: pytest.Mo
     assert run("verify", "release", "--head", head).out.startswith("verified: 2 packages")
 
 
-def test_a_deputy_grants_and_the_owner_sees_it(desk: Path) -> None:
+def test_a_deputy_grants_and_the_owner_sees_it(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grant = ("grant", "release", "--to", "mallory.pub=preview", "-i", "deputy.key")
-    refused = run(*grant)
-    assert (refused.code, refused.out) == (10, "")
-    assert "--owner" in refused.err
-    done = run(*grant, "--owner", "owner.pub")
+    monkeypatch.setenv("XDG_STATE_HOME", str(desk / "another-machine"))
+    for args, wanted in (((), "--owner"), (("--owner", "owner.pub"), "--head"), (("--first-look",), "--owner")):
+        refused = run(*grant, *args)
+        assert (refused.code, refused.out) == (14, "")
+        assert wanted in refused.err
+    done = run(*grant, "--owner", "owner.pub", "--first-look")
     assert done.code == 0
     assert "this release was founded by" in done.err
     assert "you are a deputy" in done.err

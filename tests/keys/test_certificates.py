@@ -66,9 +66,9 @@ def test_damage_is_one_clear_error(write, rsa_3072):
 
 def test_the_private_key_belongs_to_the_certificate(rsa_3072, other_rsa_3072):
     certificate = certificates.of_pem(certificate_of(rsa_3072))
-    assert isinstance(certificates.private_key_of_pem(pem_of(rsa_3072), certificate, None), rsa.RSAPrivateKey)
+    assert isinstance(certificates.private_key_of_pem(pem_of(rsa_3072), certificate, str), rsa.RSAPrivateKey)
     with pytest.raises(KeyFileError, match="do not belong together"):
-        certificates.private_key_of_pem(pem_of(other_rsa_3072), certificate, None)
+        certificates.private_key_of_pem(pem_of(other_rsa_3072), certificate, str)
 
 
 def test_the_same_issuer_and_serial_number_with_another_key_opens_nothing(rsa_3072, other_rsa_3072):

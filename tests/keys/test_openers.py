@@ -56,10 +56,17 @@ def test_passphrases_are_asked_for_where_there_is_one(write, rsa_3072, tmp_path)
         opener = load_opener(path, ask=lambda: PASSPHRASE)
         assert opens(opener, opener.recipient)
         with pytest.raises(KeyFileError, match="passphrase") as caught:
-            load_opener(path, ask=lambda: "another passphrase")
+            load_opener(path, ask=lambda: "another passphrase").unwrap(b"")
         assert "another passphrase" not in repr(caught.value) + caught.value.hint
         with pytest.raises(KeyFileError, match="nobody to ask"):
-            load_opener(path)
+            load_opener(path).unwrap(b"")
+
+
+def test_the_key_of_a_certificate_is_read_where_it_is_used_first(write, rsa_3072, other_rsa_3072):
+    """Whether it may be used depends on the release: see docs/adr/vouched-for.md."""
+    for pem in (pem_of(rsa_3072, PASSPHRASE), pem_of(other_rsa_3072)):
+        opener = load_opener(write("card.pem", pem + certificate_of(rsa_3072)), ask=never)
+        assert opener.recipient.wrap is Wrap.CMS_RSA
 
 
 @needs_bcrypt
@@ -117,7 +124,7 @@ def test_keys_that_cannot_be_used_are_refused(write, ssh_ed25519, rsa_2048, rsa_
     }
     for match, content in refused.items():
         with pytest.raises(KeyFileError, match=match):
-            load_opener(write("x", content), ask=never)
+            load_opener(write("x", content), ask=never).unwrap(b"")
 
 
 def test_only_an_identity_owns_a_release(write, ssh_ed25519, rsa_3072):

@@ -1,5 +1,6 @@
 """A small cast and some pictures."""
 
+import os
 import shutil
 
 import pytest
@@ -57,10 +58,22 @@ def pictures(tmp_path, made):
     return shutil.copytree(made / "originals", tmp_path / "originals")
 
 
+def on_the_founders_machine(made, target):
+    """A copy of the release in `made`, on the machine where it was founded."""
+    shutil.copytree(made / "state", os.environ["HOME"], dirs_exist_ok=True)  # where tests keep pins unless they say
+    return shutil.copytree(made / "release", target)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    """From here on, it is a machine that never saw any release."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state elsewhere"))
+
+
 @pytest.fixture
 def release(tmp_path, made, pictures):
-    """This test's own copy of the release, on a machine that never saw it."""
-    return shutil.copytree(made / "release", tmp_path / "release")
+    """This test's own copy of the release, on the machine of its founder."""
+    return on_the_founders_machine(made, tmp_path / "release")
 
 
 @pytest.fixture(scope="session")
@@ -89,5 +102,5 @@ def tiered_made(tmp_path_factory, people):
 
 @pytest.fixture
 def tiered(tmp_path, tiered_made):
-    """This test's own copy of it, on a machine that never saw it."""
-    return shutil.copytree(tiered_made / "release", tmp_path / "tiered")
+    """This test's own copy of it, on the machine of its founder."""
+    return on_the_founders_machine(tiered_made, tmp_path / "tiered")

@@ -15,7 +15,7 @@ from medveil.releases.stored import load_package
 def ring_of(folder: Path, opener: Opener) -> KeyRing:
     """The keys that somebody has in a release, whatever this machine has seen of it before."""
     state = states.load(folder)
-    return find_access(folder, state.ledger, state.manifest, opener).ring
+    return find_access(folder, state.ledger, state.manifest, opener, vouched=True).ring
 
 
 def readable(folder: Path, ring: KeyRing) -> dict[bytes, set[Section]]:

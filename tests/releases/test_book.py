@@ -103,12 +103,12 @@ def test_a_draft_comes_back_to_its_owner_alone(tmp_path):
     with pytest.raises(NoFittingKeyError):
         OwnerBook.load_draft(tmp_path, thief)
     payload = canonical.dumps([manifest.to_bytes(), KEY, notes(), b""])
-    for body in (
-        [payload, thief.sign(b"medveil/v1/draft", payload)],  # anybody can wrap for the owner
-        [payload, owner.sign(b"medveil/v1/draft", payload)],  # of another form
-        [payload],
-        [b"", owner.sign(b"medveil/v1/draft", b"")],
+    for error, body in (
+        (NoFittingKeyError, [payload, thief.sign(b"medveil/v1/draft", payload)]),  # anybody can wrap for the owner
+        (NoFittingKeyError, [payload]),
+        (IntegrityError, [payload, owner.sign(b"medveil/v1/draft", payload)]),  # of another form
+        (IntegrityError, [b"", owner.sign(b"medveil/v1/draft", b"")]),
     ):
         (tmp_path / DRAFT).write_bytes(wrap(canonical.dumps(body), owner.recipient))
-        with pytest.raises(IntegrityError):
+        with pytest.raises(error):
             OwnerBook.load_draft(tmp_path, owner)

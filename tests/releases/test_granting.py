@@ -13,7 +13,7 @@ from tests.reader import identities
 from tests.reader import release as reader
 from tests.releases.looks import image_ids, readable, ring_of, snapshot
 
-from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
+from medveil.errors import IntegrityError, NoFittingKeyError, RefusedError, TargetExistsError, UsageError
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier, follow_link
@@ -293,7 +293,7 @@ def test_a_deputy_of_somebody_unknown_changes_nothing(tmp_path, people):
         lambda: rotate(release, owner, jobs=1),
         lambda: owned_state(release, owner, repair=False),
     ):
-        with pytest.raises(NoFittingKeyError, match="deputy") as caught:
+        with pytest.raises(RefusedError, match="deputy") as caught:
             attempt()
         assert "--owner" in caught.value.hint
         assert mallory.fingerprint in caught.value.message
@@ -303,7 +303,8 @@ def test_a_deputy_of_somebody_unknown_changes_nothing(tmp_path, people):
     assert snapshot(release) == before
     assert founder_of(release, owner) == mallory.fingerprint
     assert founder_of(release, mallory) == ""
-    assert share([tmp_path / "patient.png"], release, add, owner=owner, founder=mallory.recipient).done == 1
+    known = {"founder": mallory.recipient, "first_look": True}
+    assert share([tmp_path / "patient.png"], release, add, owner=owner, **known).done == 1
     assert grant(release, ask(people["ida"]), owner).notes  # known by now
 
 

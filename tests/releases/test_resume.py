@@ -172,7 +172,7 @@ def test_a_book_that_somebody_else_wrote_is_refused(tmp_path, pictures, settings
     theirs = people["mallory"].sign(b"medveil/v1/draft", payload)
     for forged in (body[:-3] + b"\x00\x01\x02", canonical.dumps([payload, theirs]), canonical.dumps([b"", b""]), b"x"):
         draft.write_bytes(wrap(forged, people["owner"].recipient))
-        with pytest.raises(IntegrityError):
+        with pytest.raises(NoFittingKeyError, match="or its notes were changed"):
             share([pictures], tmp_path / "release", settings, owner=people["owner"])
     draft.write_bytes(wrap(body, people["owner"].recipient))
     assert share([pictures], tmp_path / "release", settings, owner=people["owner"]).done == 2

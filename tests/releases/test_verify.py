@@ -13,6 +13,7 @@ from tests.releases import forgery
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, NoFittingKeyError, UsageError
 from medveil.files import canonical
 from medveil.releases import state as states
+from medveil.releases.book import today
 from medveil.releases.ledger import Action, LedgerEntry
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
@@ -40,9 +41,11 @@ def stranger(release, monkeypatch, tmp_path):
 
 
 def test_signer_is_unknown_at_the_first_look_and_pinned_at_the_second(stranger, people):
-    assert verify(stranger).words == "consistent, signer unknown"
-    assert verify(stranger).words == "verified"
-    assert verify(stranger, owner=people["owner"].recipient).signer_known
+    assert verify(stranger).words == "signer unknown"
+    seen = verify(stranger)
+    assert (seen.words, seen.signer_known) == (f"same signer as on {today()}", False)
+    assert verify(stranger, owner=people["owner"].recipient).words == "verified"
+    assert verify(stranger).words == "verified"  # since somebody vouched for her
 
 
 def test_another_named_owner_is_refused(stranger, people):
@@ -97,7 +100,13 @@ def test_a_flipped_bit_of_a_record_is_found(stranger, name, offset):
 def test_an_older_state_and_another_signer_are_found(tmp_path, stranger, settings, people, pictures):
     shutil.copytree(stranger, tmp_path / "old")
     Picture.fromarray(picture(5)).save(pictures / "z.png")
-    share([pictures], stranger, dataclasses.replace(settings, to=(), identity=(), add=True), owner=people["owner"])
+    share(
+        [pictures],
+        stranger,
+        dataclasses.replace(settings, to=(), identity=(), add=True),
+        owner=people["owner"],
+        first_look=True,
+    )
     verify(stranger)
     with pytest.raises(IntegrityError, match="older state"):
         verify(tmp_path / "old")
@@ -187,7 +196,7 @@ def test_an_announced_state_of_somebody_else_changes_nothing(tmp_path, stranger,
 
 
 def test_looking_and_failing_pin_nothing(tmp_path, stranger, people):
-    """A signer becomes a known one by a verify, by images that opened, or as an owner; not by a mere look."""
+    """A signer is remembered by a verify, by images that opened, or as an owner; not by a mere look."""
     for look in (
         lambda: Release(stranger),
         lambda: list(Release(stranger).open(people["alice"])),
@@ -196,13 +205,16 @@ def test_looking_and_failing_pin_nothing(tmp_path, stranger, people):
     ):
         with contextlib.suppress(NoFittingKeyError):
             look()
-        assert not Release(stranger).signer_known
-    assert not open_release(stranger, tmp_path / "b", identity=people["alice"], jobs=1).signer_known
-    assert Release(stranger).signer_known
+        assert Release(stranger).signer.words == "signer unknown"
+    result = open_release(stranger, tmp_path / "b", identity=people["alice"], jobs=1)
+    assert (result.signer_known, result.signer) == (False, "signer unknown")
+    assert Release(stranger).signer.words == f"same signer as on {today()}"
 
 
-def test_a_release_may_be_pinned_by_hand(stranger):
+def test_a_release_may_be_pinned_by_hand(stranger, people):
     Release(stranger).pin()
+    assert (Release(stranger).signer_known, Release(stranger).signer.since) == (False, today())
+    Release(stranger, owner=people["owner"].recipient).pin()
     assert Release(stranger).signer_known
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from pathlib import Path
 
 from medveil.attacks.guessable_keys import candidates, fitting, release_kinds
 from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError
@@ -12,10 +11,9 @@ from medveil.keys.identity import Identity
 from medveil.keys.openers import Opener
 from medveil.keys.tiers import EpochKeys, KeyRing, Section, SectionPlace, Tier, follow_link
 from medveil.protection.encrypting import commit
-from medveil.releases import state as states
-from medveil.releases.access import find_access
 from medveil.releases.manifest import Manifest
 from medveil.releases.package import Package
+from medveil.releases.release import Release
 from medveil.releases.stored import load_package
 from medveil.releases.unpacking import decrypted
 
@@ -26,23 +24,22 @@ _PACKAGES = 16
 _GUESSES = 1 << 16
 
 
-def refused_keys(folder: Path, identity: Opener) -> list[Row]:
+def refused_keys(release: Release, identity: Opener) -> list[Row]:
     """Try every kind of key that should be refused.
 
     Args:
-        folder: the release.
+        release: nothing is written to it.
         identity: somebody to whom all tiers were granted; the others are derived from her keys.
 
     Raises:
         NoFittingKeyError, IntegrityError: the identity opens nothing, or the release is damaged.
     """
-    state = states.load(folder)
-    manifest = state.manifest
-    ring = find_access(folder, state.ledger, manifest, identity).ring
-    packages = [load_package(folder, entry, manifest) for entry in manifest.packages[:_PACKAGES]]
+    manifest = release.manifest
+    ring = release.access_of(identity).ring
+    packages = [load_package(release.folder, entry, manifest) for entry in manifest.packages[:_PACKAGES]]
     commitments = {entry.package: entry.commitments for entry in manifest.packages}
     tests = _Commitments(packages, commitments)
-    rows = [_stranger(folder, state)]
+    rows = [_stranger(release)]
     rows += [_lower_tier(ring, tier, tests) for tier in (Tier.DIAGNOSTIC, Tier.PREVIEW)]
     rows += [_without_identity(ring, tests), _derived_upwards(ring, tests)]
     rows += [_other_epochs(ring, manifest, tests), _older_link(ring, manifest), _other_package(ring, tests)]
@@ -75,10 +72,10 @@ def _row(what: str, opened: int, tried: int, reason: str) -> Row:
     return what, f"refused: {reason} ({tried} sections)"
 
 
-def _stranger(folder: Path, state: states.State) -> Row:
+def _stranger(release: Release) -> Row:
     what = "a key to which nothing was granted"
     try:
-        find_access(folder, state.ledger, state.manifest, Identity.fresh())
+        release.access_of(Identity.fresh())
     except NoFittingKeyError:
         return what, "refused: no grant fits"
     return what, "OPENED: a grant"

@@ -88,7 +88,7 @@ def form_checks(release: Release, identity: Opener) -> tuple[FormCheck, ...]:
         *_bytes_and_pairs(release, forms, shapes),
         *_folder(release, forms),
         *_lengths(forms, shapes),
-        *_refused(release.folder, identity),
+        *_refused(release, identity),
     )
 
 
@@ -255,9 +255,9 @@ def _allowed(section: Section, bucket: Bucket, length: int, shapes: _Shapes) -> 
     return step == length - TAG_BYTES
 
 
-def _refused(folder: Path, identity: Opener) -> list[FormCheck]:
+def _refused(release: Release, identity: Opener) -> list[FormCheck]:
     """Keys that somebody holds, where they must not fit."""
-    rows = refused_keys(folder, identity)
+    rows = refused_keys(release, identity)
     return [
         FormCheck(name, _first(what), f"{_first(found)}.", not found.startswith("OPENED"))
         for name, (what, found) in zip(_KEYS, rows, strict=True)

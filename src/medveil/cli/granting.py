@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medveil.cli.options import AllowCertificates, AllowClassical, Founder, Jobs, Json, Key, Quiet, ReleaseFolder
+from medveil.cli.options import (
+    AllowCertificates,
+    AllowClassical,
+    FirstLook,
+    Founder,
+    Head,
+    Jobs,
+    Json,
+    Key,
+    Quiet,
+    ReleaseFolder,
+)
 from medveil.cli.session import session
 
 if TYPE_CHECKING:
-    from medveil.releases.book import GrantNote
+    from medveil.releases.book import GrantNote, Standing
 
 _GRANT_DIGITS = 12
 
@@ -34,6 +45,8 @@ def grant(
     allow_classical: AllowClassical = False,
     allow_certificates: AllowCertificates = False,
     founder: Founder = None,
+    head: Head = "",
+    first_look: FirstLook = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -60,16 +73,19 @@ def grant(
         )
         owner = identity_of(run, key)
         tell_deputy(run, release, owner)
-        done = grant_release(release, request, owner, founder=recipient_of(founder))
+        done = grant_release(release, request, owner, founder=recipient_of(founder), head=head, first_look=first_look)
         if until and done.notes:
             run.warn("--until is advisory: a key that was given stays given. medveil revoke and rotate end it.")
         run.result(
-            [f"granted to {plural(len(done.notes), 'recipient')}; {done.unchanged} could open it already"],
+            [
+                f"granted to {plural(len(done.notes), 'recipient')}; {done.unchanged} could open it already",
+                *standing_lines(done.standing),
+            ],
             done=len(done.notes),
             unchanged=done.unchanged,
             grants=[_record(note) for note in done.notes],
             epoch=done.epoch,
-            head=done.head,
+            **standing_record(done.standing),
         )
 
 
@@ -86,7 +102,7 @@ def grants(
 
         owner = identity_of(run, key)
         tell_deputy(run, release, owner)
-        state = owned_state(release, owner, founder=recipient_of(founder), repair=False)
+        state = owned_state(release, owner, founder=recipient_of(founder), extends=False, repair=False)
         notes = read_book(release, state, owner).grants
         run.result([_line(note) for note in notes], done=len(notes), grants=[_record(note) for note in notes])
 
@@ -101,6 +117,8 @@ def revoke(
     ],
     key: Key = None,
     founder: Founder = None,
+    head: Head = "",
+    first_look: FirstLook = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -115,7 +133,7 @@ def revoke(
 
         leaving, owner = granted_of(to), identity_of(run, key)
         tell_deputy(run, release, owner)
-        done = revoke_release(release, leaving, owner, founder=recipient_of(founder))
+        done = revoke_release(release, leaving, owner, founder=recipient_of(founder), head=head, first_look=first_look)
         run.warn(
             "What they could open until now they can open still, wherever a copy of it or of their grant is kept. "
             "medveil rotate gives the packages of this release new keys; copies made before stay open to them."
@@ -125,13 +143,14 @@ def revoke(
         run.result(
             [
                 f"took out {plural(done.revoked, 'recipient')}{out_already}{over}; "
-                f"packages added from now on have keys of epoch {done.epoch}"
+                f"packages added from now on have keys of epoch {done.epoch}",
+                *standing_lines(done.standing),
             ],
             done=done.revoked,
             unchanged=done.unchanged,
             ended=done.ended,
             epoch=done.epoch,
-            head=done.head,
+            **standing_record(done.standing),
         )
 
 
@@ -139,6 +158,8 @@ def rotate(
     release: ReleaseFolder,
     key: Key = None,
     founder: Founder = None,
+    head: Head = "",
+    first_look: FirstLook = False,
     jobs: Jobs = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -155,7 +176,10 @@ def rotate(
 
         owner = identity_of(run, key)
         tell_deputy(run, release, owner)
-        done = rotate_release(release, owner, founder=recipient_of(founder), jobs=jobs, progress=run.progress)
+        done = rotate_release(
+            release, owner, founder=recipient_of(founder), head=head, first_look=first_look, jobs=jobs,
+            progress=run.progress,
+        )  # fmt: skip
         if done.protection == "obfuscated":
             run.warn("The public part of an obfuscated release stays as it was, and gives away what it gave away.")
         run.say("Copies of the release that were made before open with the old keys as before.")
@@ -163,15 +187,30 @@ def rotate(
         run.result(
             [
                 f"new keys for {plural(done.packages, 'package')}, epoch {done.epoch}; "
-                f"{plural(done.grants, 'grant')} made anew{over}; release: {bytes_text(done.bytes)}"
+                f"{plural(done.grants, 'grant')} made anew{over}; release: {bytes_text(done.bytes)}",
+                *standing_lines(done.standing),
             ],
             done=done.packages,
             size=done.bytes,
             grants=done.grants,
             ended=done.ended,
             epoch=done.epoch,
-            head=done.head,
+            **standing_record(done.standing),
         )
+
+
+def standing_lines(standing: Standing) -> list[str]:
+    """Where a release stands, and who may open it: one line each."""
+    if not standing.head:
+        return []
+    entry = f"entry {standing.entry} of {standing.day}, head {standing.head}"
+    return [entry, "may open it from now on:", *(f"  {_line(note)}" for note in standing.open_to)]
+
+
+def standing_record(standing: Standing) -> dict[str, Any]:
+    """The same for --json."""
+    people = [_record(note) for note in standing.open_to]
+    return {"entry": standing.entry, "day": standing.day, "head": standing.head, "open_to": people}
 
 
 def _line(note: GrantNote) -> str:

@@ -38,8 +38,7 @@ def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quie
             f"grants +{row['granted']} -{row['withdrawn']}  by {row['signer']}  {row['sha256']}"
             for row in rows
         ]
-        words = "" if opened.signer_known else "  (signer unknown)"
-        lines.append(f"founded by key {owners[0]}{words}")
+        lines.append(f"founded by key {owners[0]}  ({opened.signer.words})")
         lines += [f"deputy {deputy}" for deputy in owners[1:]]
         head = chain.digests[-1].hex()
         run.result(
@@ -49,4 +48,5 @@ def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quie
             owners=owners,
             head=head,
             signer_known=opened.signer_known,
+            signer=opened.signer.words,
         )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from medveil.cli.options import Json, Key, Quiet, ReleaseFolder
+from medveil.cli.options import Json, Key, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import session
 
 
-def list_(release: ReleaseFolder, key: Key = None, json: Json = False, quiet: Quiet = False) -> None:
+def list_(
+    release: ReleaseFolder, key: Key = None, owner: Owner = None, json: Json = False, quiet: Quiet = False
+) -> None:  # fmt: skip
     """Show which package holds which original.
 
     Only a key that may see file names can.
     """
     with session("list", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import opener_of
+        from medveil.cli.owner import opener_of, recipient_of
         from medveil.releases.listing import list_originals
 
-        pairs = list(list_originals(release, opener_of(run, key)))
+        pairs = list(list_originals(release, opener_of(run, key), owner=recipient_of(owner)))
         run.result(
             [f"{pair.package}  {pair.path}" for pair in pairs],
             done=len(pairs),

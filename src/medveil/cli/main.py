@@ -11,6 +11,7 @@ from medveil.cli import (
     attacks,
     audit,
     demo,
+    forget,
     granting,
     info,
     inspect,
@@ -67,6 +68,7 @@ app.command("grants")(granting.grants)
 app.command("revoke")(granting.revoke)
 app.command("rotate")(granting.rotate)
 app.command("ledger")(ledger.ledger)
+app.command("forget")(forget.forget)
 app.command("audit")(audit.audit)
 app.command("attacks")(attacks.attacks)
 app.command("tasks")(tasks.tasks)

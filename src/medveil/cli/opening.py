@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.options import DryRun, Force, Jobs, Json, Key, Owner, Quiet, ReleaseFolder, ShowPaths
+from medveil.cli.options import DryRun, Force, Head, Jobs, Json, Key, Owner, Quiet, ReleaseFolder, ShowPaths
 from medveil.cli.session import SOME_FAILED, Session, session
 from medveil.errors import FormatVersionError, IntegrityError
 
@@ -23,6 +23,7 @@ def open_(
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where the images go.")],
     key: Key = None,
     owner: Owner = None,
+    head: Head = "",
     tier: Annotated[
         str, typer.Option("--tier", metavar="TIER", help="Open at this tier, if your key opens a better one.")
     ] = "exact",
@@ -43,22 +44,20 @@ def open_(
         wanted = tier_named(tier)
         identity = opener_of(run, key)
         if dry_run:
-            _look(run, release, identity, recipient_of(owner))
+            _look(run, release, identity, recipient_of(owner), head)
             return
         result = open_release(
             release,
             out,
             identity=identity,
             owner=recipient_of(owner),
+            head=head,
             tier=wanted,
             force=force,
             jobs=jobs,
             progress=run.progress,
         )
-        if not result.signer_known:
-            run.warn(
-                "the signer is unknown: compare the fingerprint that verify prints with the owner, or name --owner"
-            )
+        _tell_signer(run, result.signer, known=result.signer_known)
         if result.warning:
             run.warn(
                 f"warning: a further grant does not open, and it may be one of yours that opens more: {result.warning}"
@@ -83,6 +82,7 @@ def open_(
             tiers={tier.value: count for tier, count in result.tiers.items()},
             until=result.until,
             signer_known=result.signer_known,
+            signer=result.signer,
             warning=result.warning,
         )
         if failed:
@@ -90,17 +90,23 @@ def open_(
             raise typer.Exit(IntegrityError.exit_code if result.damaged else newer)
 
 
-def _look(run: Session, folder: Path, identity: Opener, owner: Recipient | None) -> None:
+def _tell_signer(run: Session, words: str, *, known: bool) -> None:
+    if not known:
+        run.warn(f"{words}: compare the fingerprint that verify prints with the owner, and name her .pub with --owner")
+
+
+def _look(run: Session, folder: Path, identity: Opener, owner: Recipient | None, head: str) -> None:
     """What `open` would do: the signature and the grant are checked, no package is opened."""
     from medveil.cli.sizes import plural
     from medveil.releases.release import Release
 
-    release = Release(folder, owner=owner)
+    release = Release(folder, owner=owner, head=head)
     ring = release.access_of(identity).ring
     names = "with names" if ring.sees_identity else "without names"
     count = len(release) if ring.packages is None else len(ring.packages)
     line = f"would open {plural(count, 'package')} up to tier {ring.tier.value}, {names}; nothing was written"
-    run.result([line], packages=count, signer_known=release.signer_known, dry_run=True)
+    _tell_signer(run, release.signer.words, known=release.signer_known)
+    run.result([line], packages=count, signer_known=release.signer_known, signer=release.signer.words, dry_run=True)
 
 
 def _tiers(tiers: Mapping[Tier, int]) -> str:

@@ -31,6 +31,16 @@ Founder = Annotated[
     Path | None,
     typer.Option("--owner", metavar="PUB", help="The founder's .pub file, where you are a deputy of hers."),
 ]
+Head = Annotated[
+    str,
+    typer.Option(
+        "--head", metavar="HASH", help="A head that the last change printed; fail unless it is in the ledger."
+    ),
+]
+FirstLook = Annotated[
+    bool,
+    typer.Option("--first-look", help="Take what is shown for the newest state, on a machine that has not seen it."),
+]
 Owner = Annotated[
     Path | None,
     typer.Option("--owner", metavar="PUB", help="The owner's .pub file; fail unless it signed this release."),

@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.options import AllowCertificates, AllowClassical, DryRun, Founder, Jobs, Json, Key, Quiet, ShowPaths
+from medveil.cli.granting import standing_lines, standing_record
+from medveil.cli.options import (
+    AllowCertificates,
+    AllowClassical,
+    DryRun,
+    FirstLook,
+    Founder,
+    Head,
+    Jobs,
+    Json,
+    Key,
+    Quiet,
+    ShowPaths,
+)
 from medveil.cli.session import SOME_FAILED, Session, session
 
 if TYPE_CHECKING:
@@ -72,6 +85,8 @@ def share(
         typer.Option("--attach", metavar="PATHS...", help="Files and folders to send along, up to the next option."),
     ] = None,
     founder: Founder = None,
+    head: Head = "",
+    first_look: FirstLook = False,
     add: Annotated[bool, typer.Option("--add", help="Add these images to the release that is there.")] = False,
     embed: Annotated[bool, typer.Option("--embed/--no-embed", help="Put the codec's weights into the release.")] = True,
     publish_weights: Annotated[
@@ -143,7 +158,10 @@ def share(
             run.warn("weights that were trained on patients say something of them; you publish them with this release")
         out = Path(os.path.abspath(out))  # -o . is another folder when it is done
         tell_deputy(run, out, owner)
-        result = share_images(images, out, settings, owner=owner, founder=recipient_of(founder), progress=run.progress)
+        result = share_images(
+            images, out, settings, owner=owner, founder=recipient_of(founder), head=head, first_look=first_look,
+            progress=run.progress,
+        )  # fmt: skip
         if not (add or dry_run or result.unchanged):
             _tell_tiers(run, settings)
         _print(run, result, out, dry_run=dry_run, show_paths=show_paths)
@@ -173,7 +191,7 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
         if result.pixels and not result.unchanged:
             rate = 8 * result.bytes / result.pixels
             lines.append(f"release: {bytes_text(result.bytes)}, {rate:.3f} bits a pixel, everything in it counted")
-    lines += fidelity_lines(list(result.fidelity.values()))
+    lines += [*fidelity_lines(list(result.fidelity.values())), *standing_lines(result.standing)]
     run.result(
         lines,
         done=result.done,
@@ -185,6 +203,7 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
         low=[{"input": number, "psnr": psnr} for number, psnr in result.low],
         warnings=list(result.warnings),
         dry_run=dry_run,
+        **standing_record(result.standing),
     )
     if result.failed:
         raise typer.Exit(SOME_FAILED)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from medveil.cli.options import Json, Owner, Quiet, ReleaseFolder
+from medveil.cli.options import Head, Json, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import session
 
 
 def verify(
     release: ReleaseFolder,
     owner: Owner = None,
-    head: Annotated[
-        str, typer.Option("--head", metavar="HASH", help="A head that medveil ledger printed; fail unless it is in it.")
-    ] = "",
+    head: Head = "",
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -124,11 +124,11 @@ def remove_all(paths: Iterable[Path]) -> None:
     flush_folders(folders)
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder, and its parents where they are missing, for good."""
+def make_folder(path: Path, *, mode: int = 0o777) -> None:
+    """Make a folder, and its parents where they are missing, for good; `mode` is of the folder itself."""
     missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     if missing:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=mode, parents=True, exist_ok=True)
     flush_folders({folder.parent for folder in missing})
 
 

@@ -2,14 +2,16 @@
 
 A CMS file is EnvelopedData: a fresh AES-256 key wrapped with RSA (PKCS #1 v1.5), the content with AES-256-CBC. These
 are the only ones that the cryptography library writes; it has neither OAEP nor authenticated content encryption for
-CMS. Two things follow. The file alone proves nothing of who made it and does not notice every change: a caller checks
-the owner's signed digest of the file before `open_` touches it, so nobody can offer changed files to learn from what
-happens. And the file shows everybody the issuer and the serial number of the certificate.
+CMS. Two things follow. The file alone proves nothing of who made it and does not notice every change: whoever may offer
+changed files and see what becomes of them learns what is in the true ones (a padding oracle). So `open_` is for files
+whose digest was signed by an owner for whom somebody vouches, and all failures are told alike. And the file shows
+everybody the issuer and the serial number of the certificate.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -97,7 +99,7 @@ def seal(data: bytes, text: str) -> bytes:
 
 
 def open_(data: bytes, certificate: Certificate, key: RSAPrivateKey) -> bytes:
-    """Content of a CMS file; the caller has checked the owner's signed digest of it before.
+    """Content of a CMS file; see above for whose files may come here.
 
     Raises whatever the library raises for a file of another form or for another key; `wrapping.opened` makes one
     error of it all.
@@ -107,8 +109,13 @@ def open_(data: bytes, certificate: Certificate, key: RSAPrivateKey) -> bytes:
     return pkcs7_decrypt_der(data, certificate, key, [])
 
 
-def private_key_of_pem(data: bytes, certificate: Certificate, passphrase: str | None) -> RSAPrivateKey:
+def private_key_of_pem(data: bytes, certificate: Certificate, ask: Callable[[], str]) -> RSAPrivateKey:
     """The private key in a PEM file, which belongs to the certificate.
+
+    Args:
+        data: the file.
+        certificate: the one in it.
+        ask: called for the passphrase, if the key is under one.
 
     Raises:
         KeyFileError: there is none, it is damaged, under another passphrase, or belongs to another certificate.
@@ -117,28 +124,19 @@ def private_key_of_pem(data: bytes, certificate: Certificate, passphrase: str | 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+    passphrase = None
     try:
-        key = load_pem_private_key(data, None if passphrase is None else as_bytes(passphrase))
+        try:
+            key = load_pem_private_key(data, None)  # checks the key, which takes a while: so it is not loaded twice
+        except TypeError:
+            passphrase = as_bytes(ask())
+            key = load_pem_private_key(data, passphrase)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         reason = "damaged" if passphrase is None else "damaged, or the passphrase is another one"
         raise KeyFileError(f"the private key beside the certificate is {reason}") from None
     if not isinstance(key, RSAPrivateKey) or key.public_key() != certificate.public_key():
         raise KeyFileError("the private key and the certificate in the file do not belong together")
     return key
-
-
-def has_passphrase(data: bytes) -> bool:
-    """Whether the private key in a PEM file is under a passphrase."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        load_pem_private_key(data, None)
-    except TypeError:
-        return True
-    except (ValueError, UnsupportedAlgorithm):
-        return False  # what is wrong is said where the key is loaded
-    return False
 
 
 def text_of(certificate: Certificate) -> str:

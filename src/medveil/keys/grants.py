@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from medveil.errors import IntegrityError
+from medveil.errors import KeyFileError
 from medveil.files import canonical
 from medveil.keys.identity import Identity
 from medveil.keys.signatures import signature_fits
 from medveil.keys.tiers import KEY_BYTES, EpochKeys, Section, Tier
-from medveil.keys.wrapping import wrap
+from medveil.keys.wrapping import opens_nothing, wrap
 
 if TYPE_CHECKING:
     from medveil.keys.openers import Opener
@@ -96,30 +96,37 @@ def seal_grant(grant: Grant, recipient: Recipient, owner: Identity) -> bytes:
 def open_grant(data: bytes, opener: Opener, owners: Iterable[bytes]) -> Grant:
     """Unwrap a grant. The caller has compared its bytes with the owner's signed digest before a secret key is used.
 
+    Whoever founded the release chose those bytes, and the secret key works on them before anything in them is known to
+    be an owner's. So nothing tells how far it came: not which step failed, nor that one succeeded.
+
     Args:
         data: the wrapped grant.
         opener: who opens it.
         owners: Ed25519 keys of the release's owners.
 
     Raises:
-        NoFittingKeyError: it is for somebody else, or damaged.
-        IntegrityError: it opens, and is not a grant that an owner signed for this recipient.
+        NoFittingKeyError: it is for somebody else, damaged, or nothing that an owner signed for this recipient; which
+            is not told.
+        KeyFileError: the opener's key file is damaged, or its passphrase another one; no data has been touched.
     """
-    body = opener.unwrap(data, limit=MAX_GRANT_FILE)
-    items = 1024 + len(body) // _BYTES_AN_ITEM
     try:
-        payload, signature, filler = canonical.loads(body, what="grant", limit=MAX_GRANT_FILE, max_items=items)
-        if not (isinstance(payload, bytes) and isinstance(signature, bytes) and isinstance(filler, bytes)):
-            raise TypeError("frame")
-        if filler.strip(b"\0") or not any(signature_fits(key, signature, CONTEXT, payload) for key in owners):
-            raise ValueError("signature or filler")
-        record = canonical.loads(payload, what="grant", limit=MAX_GRANT_FILE, max_items=items)
-        return _grant_of(record, opener.recipient.digest)
-    except (ValueError, TypeError, IntegrityError):
-        raise IntegrityError(
-            "a grant was not made by the owner of this release for this key",
-            hint="ask the owner for the release again",
-        ) from None
+        return _signed_grant(opener.unwrap(data, limit=MAX_GRANT_FILE), opener.recipient.digest, owners)
+    except KeyFileError:
+        raise
+    except Exception:  # noqa: BLE001, S110 - no kind of failure is to be told from another
+        pass
+    raise opens_nothing(opener.fingerprint)
+
+
+def _signed_grant(body: bytes, recipient: bytes, owners: Iterable[bytes]) -> Grant:
+    """The grant in the content of its file. Raises whatever is first found wrong with it."""
+    items = 1024 + len(body) // _BYTES_AN_ITEM
+    payload, signature, filler = canonical.loads(body, what="grant", limit=MAX_GRANT_FILE, max_items=items)
+    if not (isinstance(payload, bytes) and isinstance(signature, bytes) and isinstance(filler, bytes)):
+        raise TypeError("frame")
+    if filler.strip(b"\0") or not any(signature_fits(key, signature, CONTEXT, payload) for key in owners):
+        raise ValueError("signature or filler")
+    return _grant_of(canonical.loads(payload, what="grant", limit=MAX_GRANT_FILE, max_items=items), recipient)
 
 
 def _grant_of(record: Any, recipient: bytes) -> Grant:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -62,22 +63,35 @@ class SshOpener:
 
 @dataclass(frozen=True)
 class CertificateOpener:
-    """A certificate and its RSA private key."""
+    """A certificate and, in the same PEM text, its RSA private key.
+
+    The private key is read where it is used first, which is after it was checked whose release it is to be used on: CMS
+    files as the cryptography library writes them (PKCS #1 v1.5, CBC) would let a stranger's release ask it questions.
+
+    Attributes:
+        recipient, certificate: the public half.
+        pem: the content of the key file.
+        ask: called for the passphrase, if the key is under one.
+    """
 
     recipient: Recipient
     certificate: Certificate = field(repr=False)
-    private: RSAPrivateKey = field(repr=False)
+    pem: bytes = field(repr=False)
+    ask: AskPassphrase | None = field(repr=False, default=None)
+
+    @cached_property
+    def private(self) -> RSAPrivateKey:
+        """The private key. Raises KeyFileError as `load_opener` says."""
+        return certificates.private_key_of_pem(self.pem, self.certificate, lambda: asked(self.ask))
 
     @property
     def fingerprint(self) -> str:
         return self.recipient.fingerprint
 
     def unwrap(self, data: bytes, *, limit: int = MAX_WRAPPED_BYTES) -> bytes:
-        """Content of a CMS file; see Opener."""
-        return opened(data, self._open, self.fingerprint, limit)
-
-    def _open(self, data: bytes) -> bytes:
-        return certificates.open_(data, self.certificate, self.private)
+        """Content of a CMS file; see Opener. Raises KeyFileError where the private key cannot be read."""
+        private = self.private
+        return opened(data, lambda file: certificates.open_(file, self.certificate, private), self.fingerprint, limit)
 
 
 def load_opener(path: Path, *, ask: AskPassphrase | None = None) -> Opener:
@@ -89,7 +103,8 @@ def load_opener(path: Path, *, ask: AskPassphrase | None = None) -> Opener:
 
     Raises:
         KeyFileError: unreadable, readable by other users, of no such kind, damaged, too weak, or the passphrase is
-            wrong or there is nobody to ask for it.
+            wrong or there is nobody to ask for it. What is wrong with the private key beside a certificate is raised
+            where it is used first.
         MissingDependencyError: an ssh key under a passphrase, and bcrypt is not installed.
     """
     data = read_secret(path)
@@ -124,6 +139,4 @@ def _certificate_opener(data: bytes, ask: AskPassphrase | None) -> CertificateOp
             hint="put the certificate into the same file; an ssh key must have OpenSSH's form (ssh-keygen -p)",
         )
     certificate = certificates.of_pem(data)
-    passphrase = asked(ask) if certificates.has_passphrase(data) else None
-    key = certificates.private_key_of_pem(data, certificate, passphrase)
-    return CertificateOpener(Recipient.parse(certificates.text_of(certificate)), certificate, key)
+    return CertificateOpener(Recipient.parse(certificates.text_of(certificate)), certificate, data, ask)

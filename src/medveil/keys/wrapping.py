@@ -49,10 +49,10 @@ def _damaged() -> KeyFileError:
 def opened(data: bytes, opening: Callable[[bytes], bytes], fingerprint: str, limit: int) -> bytes:
     """`opening(data)`, with every failure made the same.
 
-    A private key is put to work on `data` here. That is safe only because the caller has checked, before, that the
-    owner signed the digest of the file: else each answer would tell the sender of a made-up file something of the
-    key. As a second line, the answers are alike: one error, one text, for a wrong key, a damaged file, a file of
-    another kind or size.
+    A private key is put to work on `data` here, and each answer would tell the sender of a made-up file something of
+    the key. That the release's founder signed the digest of the file does not help: anybody can found a release. So
+    the answers are alike: one error, one text, for a wrong key, a damaged file, a file of another kind or size; and
+    the caller goes on so (`opens_nothing`) until an owner's signature inside the file fits.
 
     Raises:
         NoFittingKeyError: it does not open.
@@ -62,7 +62,12 @@ def opened(data: bytes, opening: Callable[[bytes], bytes], fingerprint: str, lim
             return opening(data)
     except Exception:  # noqa: BLE001, S110 - no kind of failure is to be told from another
         pass
-    raise NoFittingKeyError(
+    raise opens_nothing(fingerprint)
+
+
+def opens_nothing(fingerprint: str) -> NoFittingKeyError:
+    """The one error of every file in a release that does not open for a key, whatever the reason."""
+    return NoFittingKeyError(
         f"key {fingerprint} opens nothing in this release",
         hint="use the key that it was shared with, or ask the owner to share it with this one",
     )

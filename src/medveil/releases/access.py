@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError
+from medveil.errors import IntegrityError, KeyFileError, MedveilError, NoFittingKeyError, RefusedError
 from medveil.files import canonical
 from medveil.files.atomic import make_folder, write_bytes
 from medveil.files.reading import read_regular
 from medveil.keys.grants import MAX_GRANT_FILE, Grant, open_grant
 from medveil.keys.openers import Opener
+from medveil.keys.recipients import Wrap
 from medveil.keys.tiers import EpochKeys, KeyRing, follow_link
+from medveil.keys.wrapping import opens_nothing
 from medveil.protection import padding
 from medveil.protection.encrypting import decrypt, encrypt
 from medveil.releases.ledger import GrantFile, Ledger
@@ -42,36 +44,51 @@ class Access:
     warning: str = ""
 
 
-def find_access(folder: Path, ledger: Ledger, manifest: Manifest, opener: Opener) -> Access:
+def find_access(
+    folder: Path, ledger: Ledger, manifest: Manifest, opener: Opener, *, vouched: bool = False
+) -> Access:  # fmt: skip
     """All that an identity's grants in a release open.
 
     Every grant file is compared with the owner's signed digest before a secret key is used on it.
 
+    Args:
+        folder: the release.
+        ledger, manifest: its records.
+        opener: who opens.
+        vouched: whether somebody vouches for the founder, see `pins.Signer`. The key of a certificate works for no
+            other: a stranger's release would be questions to it, and each answer, or its time, a part of a secret.
+
     Raises:
-        NoFittingKeyError: none is for it.
-        IntegrityError: one may be for it and is changed or missing, or opens to what no owner signed.
+        RefusedError: the key of a certificate, and a founder for whom nobody vouches.
+        NoFittingKeyError: none is for it, whatever else is wrong with those that a secret key was used on.
+        IntegrityError: one may be for it and is changed or missing, which everybody can see.
     """
+    if opener.recipient.wrap is Wrap.CMS_RSA and not vouched:
+        raise RefusedError(
+            "the founder of this release is not known here, and the key of a certificate is not used on what a "
+            "stranger may have made",
+            hint="name the owner with --owner, and compare her fingerprint before",
+        )
     refusal: MedveilError | None = None
     found: list[Grant] = []
     for file in ledger.grants:
         if file.wrap is not opener.recipient.wrap:
             continue
         try:
-            grant = open_grant(_signed_bytes(folder, file), opener, ledger.owners)
-        except NoFittingKeyError:
-            continue
+            data = _signed_bytes(folder, file)
         except IntegrityError as error:
             refusal = error  # another one may be sound
             continue
+        try:
+            grant = open_grant(data, opener, ledger.owners)
+        except KeyFileError:
+            raise
+        except NoFittingKeyError:
+            continue
         if (grant.release, grant.grant_id) == (manifest.release, file.grant_id):
-            found.append(grant)
-        else:
-            refusal = IntegrityError("a grant was made for another release", hint="get the release again")
+            found.append(grant)  # another release's is passed over in silence too: it would tell for whom that one is
     if not found:
-        raise refusal or NoFittingKeyError(
-            f"key {opener.fingerprint} opens nothing in this release",
-            hint="use the key that it was shared with, or ask the owner to share it with this one",
-        )
+        raise refusal or opens_nothing(opener.fingerprint)
     return replace(_access(folder, manifest, found), warning=refusal.message if refusal else "")
 
 

@@ -89,6 +89,28 @@ class GrantNote:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Where a release stands, as its owners know it.
+
+    Attributes:
+        entry: number of the ledger's last entry.
+        day: of that entry, YYYY-MM-DD.
+        head: its sha256 in hexadecimal digits; empty where there is no release.
+        open_to: grants that are there: who may open it and, but for those of some packages, what is added next.
+    """
+
+    entry: int = 0
+    day: str = ""
+    head: str = ""
+    open_to: tuple[GrantNote, ...] = ()
+
+    @classmethod
+    def of(cls, ledger: Ledger, grants: Iterable[GrantNote]) -> Standing:
+        """Of a ledger and the grants that are there."""
+        return cls(ledger.head.number, ledger.head.day, ledger.digests[-1].hex(), tuple(grants))
+
+
+@dataclass(frozen=True)
 class Notes:
     """What one ledger entry adds to the book.
 
@@ -223,21 +245,20 @@ class OwnerBook:
         """Read `save_draft`'s file.
 
         Raises:
-            NoFittingKeyError: another owner's.
-            IntegrityError: changed, or of another staging folder: two releases must never have the same keys.
+            NoFittingKeyError: another owner's, or changed; which is not told, as of a grant.
+            IntegrityError: of another staging folder: two releases must never have the same keys.
         """
         data = read_regular(staging / DRAFT, limit=_MAX_NOTES, what="owner's notes")
         try:
-            body = owner.unwrap(data, limit=_MAX_NOTES)
-        except NoFittingKeyError:
-            raise NoFittingKeyError(
-                f"key {owner.fingerprint} did not begin the share that was interrupted here",
-                hint="name the owner's key with -i",
-            ) from None
-        try:
-            payload, signature = canonical.loads(body, what="owner's notes", limit=_MAX_NOTES)
+            payload, signature = canonical.loads(owner.unwrap(data, limit=_MAX_NOTES), what=DRAFT, limit=_MAX_NOTES)
             if not signature_fits(owner.recipient.verify_key, signature, _CONTEXT, payload):
                 raise ValueError("signature")
+        except Exception:  # noqa: BLE001 - whoever writes to the storage chose the bytes; see grants.open_grant
+            raise NoFittingKeyError(
+                f"key {owner.fingerprint} did not begin the share that was interrupted here, or its notes were changed",
+                hint="name the owner's key with -i, or delete the .partial folder to begin anew",
+            ) from None
+        try:
             parts = canonical.loads(payload, what="owner's notes", limit=_MAX_NOTES)
             record, owner_key, plain, dictionary, place = parts
         except (TypeError, ValueError):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import MedveilError, NoFittingKeyError, UsageError
+from medveil.errors import MedveilError, NoFittingKeyError, RefusedError, UsageError
 from medveil.files.atomic import make_folder, move_all, write_bytes
 from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.identity import Identity
@@ -19,11 +19,11 @@ from medveil.keys.tiers import EpochKeys, Section, Tier, make_link
 from medveil.releases import staging as staged_files
 from medveil.releases import state as states
 from medveil.releases.access import find_access, read_dictionary
-from medveil.releases.book import GrantNote, Notes, OwnerBook, today
+from medveil.releases.book import GrantNote, Notes, OwnerBook, Standing, today
 from medveil.releases.ledger import Action, GrantFile
 from medveil.releases.manifest import Manifest
 from medveil.releases.package import PackageHeader
-from medveil.releases.pins import check_and_pin, is_pinned
+from medveil.releases.pins import check_and_pin, check_extension, is_pinned
 from medveil.releases.publishing import Change, change, level_folders
 from medveil.releases.settings import check_recipient
 from medveil.releases.staging import staging_of
@@ -75,34 +75,45 @@ class Granted:
         withdrawn: number of grants that were taken out, without those that were made anew.
         revoked: number of recipients who were taken out.
         ended: number of grants that were taken out since their day is over.
-        head: sha256 of the ledger's last entry.
+        standing: what the release is now, and who may open it.
     """
 
     notes: tuple[GrantNote, ...] = ()
     unchanged: int = 0
     epoch: int = 0
     withdrawn: int = 0
-    head: str = ""
+    standing: Standing = field(default_factory=Standing)
     revoked: int = 0
     ended: int = 0
 
+    @property
+    def head(self) -> str:
+        """The sha256 of the ledger's last entry in hexadecimal digits."""
+        return self.standing.head
+
 
 def owned_state(
-    folder: Path, owner: Identity, *, founder: Recipient | None = None, repair: bool = True
+    folder: Path, owner: Identity, *, founder: Recipient | None = None, head: str = "", first_look: bool = False,
+    extends: bool = True, repair: bool = True,
 ) -> State:  # fmt: skip
     """State of a release that this identity owns; what a killed run left behind is put in order unless it is a look.
 
-    Anybody can found a release and call somebody else a deputy of it, whose own release it then replaces. So a deputy
-    has to know the founder: by an earlier look on this machine, or by naming her.
+    Anybody can found a release and call somebody else a deputy of it, whose own release it then replaces. So somebody
+    has to vouch for the founder before a deputy goes on: the deputy, who names her or a head, or the pin. And anybody
+    who holds the storage can show an older state: what is to be extended has to be pinned, or vouched for by a head.
 
     Args:
         folder: the release.
         owner: the founder or a deputy.
         founder: the founder that a deputy expects.
-        repair: off for a mere look.
+        head: sha256 of a ledger entry that the release must contain, in hexadecimal digits, or empty.
+        first_look: take the state that is shown for the newest.
+        extends: the release is about to be changed.
+        repair: off for a mere look. A state of which nothing says that it is the newest is left alone in any case.
 
     Raises:
-        NoFittingKeyError: it belongs to somebody else, or was founded by somebody whom this machine does not know.
+        NoFittingKeyError: it belongs to somebody else.
+        RefusedError: a deputy, and nobody vouches for the founder; or see `pins.check_extension`.
         IntegrityError, FormatVersionError, UsageError: as `states.load` and `check_and_pin`.
     """
     state = states.load(folder)
@@ -112,18 +123,19 @@ def owned_state(
         )
     if founder is None and owner.recipient.verify_key == state.ledger.owners[0]:
         founder = owner.recipient
-    if founder is None and not is_pinned(state.ledger):
-        check_signer(state.ledger, None, pin=False)  # pinned as another founder's, which is worse
-        raise NoFittingKeyError(
-            f"the release was founded by {state.manifest.owner_fingerprint}, whom this machine does not know; "
+    signer = check_signer(state.ledger, founder, head=head, pin=False)
+    if not signer.vouched:
+        raise RefusedError(
+            f"the release was founded by {state.manifest.owner_fingerprint}, for whom nobody vouches here; "
             f"key {owner.fingerprint} is a deputy",
             hint="compare that fingerprint with the founder's, and name her .pub file with --owner",
         )
-    if repair:
-        states.make_durable(folder)
-    check_signer(state.ledger, founder, pin=repair)
-    if not repair:
+    if extends:
+        check_extension(state.ledger, head=head, first_look=first_look)
+    if not repair or not (head or first_look or is_pinned(state.ledger)):
         return state
+    states.make_durable(folder)
+    check_signer(state.ledger, founder, head=head, pin=True)
     staging = staging_of(folder)  # packages that an interrupted --add had moved already count there
     moved = [entry.path for entry in state.pending if (folder / entry.path).is_file()]
     move_all([(folder / path, staging / path) for path in moved])
@@ -152,18 +164,22 @@ def founder_of(folder: Path, identity: Identity) -> str:
     return Recipient("", ledger.owners[0]).fingerprint if is_deputy else ""
 
 
-def grant(folder: Path, request: Request, owner: Identity, *, founder: Recipient | None = None) -> Granted:
+def grant(
+    folder: Path, request: Request, owner: Identity, *, founder: Recipient | None = None, head: str = "",
+    first_look: bool = False,
+) -> Granted:  # fmt: skip
     """Let recipients open a release that is there: one grant file each, and one entry of the ledger.
 
-    A deputy names the founder, unless this machine knows her; see `owned_state`.
+    On a machine that has not seen the release, name a head, or say that it is a first look; a deputy also names the
+    founder. See `owned_state`.
 
     Raises:
         UsageError: a tier that the release does not have, a lower one than was granted before, a wrong day or package.
-        NoFittingKeyError, IntegrityError: as `owned_state`.
+        NoFittingKeyError, RefusedError, IntegrityError: as `owned_state`.
     """
     folder = Path(os.path.realpath(folder))
     with staged_files.held(staging_of(folder)):
-        state = owned_state(folder, owner, founder=founder)
+        state = owned_state(folder, owner, founder=founder, head=head, first_look=first_look)
         book = read_book(folder, state, owner)
         wanted = _wanted(folder, request, state.manifest, owner)
         new = [
@@ -172,7 +188,7 @@ def grant(folder: Path, request: Request, owner: Identity, *, founder: Recipient
             if not any(_covers(former, note) for former in book.grants)
         ]
         if not new:
-            return Granted((), len(wanted), state.manifest.epoch, 0, state.ledger.digests[-1].hex())
+            return Granted((), len(wanted), state.manifest.epoch, 0, Standing.of(state.ledger, book.grants))
         replaced = [former for former in book.grants for note in new if _replaces(former, note)]
         headers = load_headers(folder, state.manifest, new)
         _check_opens_something(new, headers)
@@ -181,13 +197,18 @@ def grant(folder: Path, request: Request, owner: Identity, *, founder: Recipient
         what = Change(Action.GRANT, _marked(state, gone), files, gone, Notes(granted=tuple(new)))
         after = change(folder, state, what, book.owner_key, owner)
         check_and_pin(after.ledger)
-    head = after.ledger.digests[-1].hex()
-    return Granted(tuple(new), len(wanted) - len(new), after.manifest.epoch, len(gone), head)
+    return Granted(tuple(new), len(wanted) - len(new), after.manifest.epoch, len(gone), standing_of(after, book))
+
+
+def standing_of(state: State, book: OwnerBook) -> Standing:
+    """What a release is after a change that was made with this book."""
+    return Standing.of(state.ledger, OwnerBook.read(state.ledger, state.manifest, book.owner_key).grants)
 
 
 def revoke(
-    folder: Path, recipients: Iterable[Recipient | str], owner: Identity, *, founder: Recipient | None = None
-) -> Granted:
+    folder: Path, recipients: Iterable[Recipient | str], owner: Identity, *, founder: Recipient | None = None,
+    head: str = "", first_look: bool = False,
+) -> Granted:  # fmt: skip
     """Take out recipients, and begin a new epoch: packages that are added later use keys that they never had.
 
     What they could open before they can open still, from copies of the release and of their grants. Those who were
@@ -199,21 +220,22 @@ def revoke(
         recipients: whom to take out: keys, or as words the fingerprints that `grants` prints or ids of grants, or the
             beginnings of either.
         owner: an owner of it.
-        founder: see `owned_state`.
+        founder, head, first_look: see `owned_state`.
 
     Raises:
         UsageError: somebody who was granted nothing, or an owner, or a word that means none or several.
+        RefusedError: as `owned_state`.
     """
     folder = Path(os.path.realpath(folder))
     named = list(recipients)
     with staged_files.held(staging_of(folder)):
-        state = owned_state(folder, owner, founder=founder)
+        state = owned_state(folder, owner, founder=founder, head=head, first_look=first_look)
         book = read_book(folder, state, owner)
         leaving = {_text_of(each, book) if isinstance(each, str) else each.text for each in named}
         gone = [note for note in book.grants if note.recipient.text in leaving]
         _check_leaving(leaving, gone, book)
         if not gone:  # they were taken out before, perhaps by a run that was killed after that
-            return Granted((), len(leaving), state.manifest.epoch, 0, state.ledger.digests[-1].hex())
+            return Granted((), len(leaving), state.manifest.epoch, 0, Standing.of(state.ledger, book.grants))
         ended: list[GrantNote] = []
         if all(note.only for note in gone):  # keys of single packages open nothing that comes later
             withdrawn = [note.grant_id for note in gone]
@@ -224,9 +246,8 @@ def revoke(
         after = change(folder, state, what, book.owner_key, owner)
         check_and_pin(after.ledger)
     revoked = len({note.recipient.text for note in gone})
-    head = after.ledger.digests[-1].hex()
-    taken = len(gone) + len(ended)
-    return Granted((), len(leaving) - revoked, after.manifest.epoch, taken, head, revoked, len(ended))
+    taken, now = len(gone) + len(ended), standing_of(after, book)
+    return Granted((), len(leaving) - revoked, after.manifest.epoch, taken, now, revoked, len(ended))
 
 
 def _next_epoch(folder: Path, state: State, book: OwnerBook, gone: list[GrantNote], owner: Identity) -> Change:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medveil.errors import NoFittingKeyError
 from medveil.keys.openers import Opener
+from medveil.keys.recipients import Recipient
 from medveil.releases.release import Release
 from medveil.releases.stored import load_package
 from medveil.releases.unpacking import open_identity, sees_identity
@@ -29,9 +30,14 @@ class Listed:
     bytes: int
 
 
-def list_originals(folder: Path, identity: Opener) -> list[Listed]:
-    """Package and original, sorted by the original's path. Raises NoFittingKeyError without an identity grant."""
-    release = Release(folder)
+def list_originals(folder: Path, identity: Opener, *, owner: Recipient | None = None) -> list[Listed]:
+    """Package and original, sorted by the original's path; `owner` as of `Release`.
+
+    Raises:
+        NoFittingKeyError: without an identity grant.
+        RefusedError: as `Release.access_of`.
+    """
+    release = Release(folder, owner=owner)
     ring = release.access_of(identity).ring
     if not ring.sees_identity:
         raise NoFittingKeyError(

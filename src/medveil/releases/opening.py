@@ -35,6 +35,7 @@ class OpenResult:
         failed: one entry a package that could not be opened; its number counts packages in manifest order.
         bytes: length of the written files.
         signer_known: as in VerifyResult.
+        signer: the verdict in words, as in VerifyResult.
         damaged: whether a failure was one of integrity.
         newer: whether a package is of a newer format.
         renamed: how many files have another name than the stored one: it was not safe, not harmless, or taken.
@@ -48,6 +49,7 @@ class OpenResult:
     failed: list[Failure] = field(default_factory=list)
     bytes: int = 0
     signer_known: bool = False
+    signer: str = ""
     damaged: bool = False
     newer: bool = False
     renamed: int = 0
@@ -64,8 +66,9 @@ class _Source:
 
 
 def open_release(
-    folder: Path, out: Path, *, identity: Opener, owner: Recipient | None = None, tier: Tier = Tier.EXACT,
-    force: bool = False, jobs: int = 0, progress: Callable[[int, int, str], None] | None = None,
+    folder: Path, out: Path, *, identity: Opener, owner: Recipient | None = None, head: str = "",
+    tier: Tier = Tier.EXACT, force: bool = False, jobs: int = 0,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> OpenResult:  # fmt: skip
     """Open every package that `identity` may open into the folder `out` (0700).
 
@@ -76,7 +79,7 @@ def open_release(
         folder: the release.
         out: where the files go; new or empty unless `force`.
         identity: who opens.
-        owner: the owner that is expected; see `Release`.
+        owner, head: the owner and the state that are expected; see `Release`.
         tier: open at this tier where the identity may open a better one.
         force: write into a folder that holds files, replacing those of the same name.
         jobs: worker processes; 0 for one a core.
@@ -84,10 +87,11 @@ def open_release(
 
     Raises:
         NoFittingKeyError: the release was not granted to this identity.
+        RefusedError: a certificate's key, and a founder for whom nobody vouches; see `access.find_access`.
         IntegrityError, FormatVersionError, UsageError: as `verify`, for what concerns the whole release.
         TargetExistsError: `out` holds files and `force` is not set.
     """
-    release = Release(folder, owner=owner)
+    release = Release(folder, owner=owner, head=head)
     access = release.access_of(identity)
     access = replace(access, ring=access.ring.lowered(tier))
     release.codec(access.ring)  # a missing codec or weights file is one error, not one a package
@@ -101,7 +105,9 @@ def open_release(
         raise MedveilError(
             f"the output folder cannot be made: {error.strerror or type(error).__name__}", hint="name another with -o"
         ) from None
-    result = OpenResult(signer_known=release.signer_known, until=access.until, warning=access.warning)
+    result = OpenResult(
+        signer_known=release.signer_known, signer=release.signer.words, until=access.until, warning=access.warning
+    )
     source = _Source(release.folder, replace(release.manifest, packages=()), access)
     taken: set[str] = set()
     for number, (entry, opened) in enumerate(_opened(source, release.manifest.packages, jobs), start=1):

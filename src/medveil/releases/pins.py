@@ -1,23 +1,67 @@
-"""Pins: what this machine has seen of a release before, so that another owner or an older state is noticed."""
+"""Pins: what this machine has seen of a release before, so that another owner or an older state is noticed.
+
+Two files a release, in the user's state folder:
+
+    pins/<id>.cbor          [founder, number of the last entry, its sha256]: the newest state that was seen
+    pins/<id>.signer.cbor   [founder, day of the first look, whether she is vouched for]
+
+A founder is *vouched for* once somebody named her by `--owner` or `--head`, or when she founded the release on this
+machine; who was only looked at is *seen*. The first file is what former versions write, and all that they read: they
+pass over the second, and one of theirs alone counts as seen, on the day of its last change.
+"""
 
 from __future__ import annotations
 
+import datetime
 import os
+import re
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
-from medveil.errors import IntegrityError, MedveilError, UsageError
+from medveil.errors import IntegrityError, MedveilError, RefusedError, UsageError
 from medveil.files import canonical
-from medveil.files.atomic import write_bytes
+from medveil.files.atomic import make_folder, remove_all, write_bytes
 from medveil.releases.ledger import Ledger
 
 _HEX_DIGITS = 64
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin: bool = True) -> bool:
+@dataclass(frozen=True)
+class Signer:
+    """How far this machine knows who founded a release.
+
+    Attributes:
+        vouched: somebody vouches for her: the caller, who named her or a head, or the pin.
+        since: day of the first look at a release of hers under this id; empty where this is the first.
+    """
+
+    vouched: bool = False
+    since: str = ""
+
+    @property
+    def words(self) -> str:
+        """One of the three verdicts, as it is to be printed."""
+        if self.vouched:
+            return "verified"
+        return f"same signer as on {self.since}" if self.since else "signer unknown"
+
+
+@dataclass(frozen=True)
+class _Pin:
+    """What is remembered of a release: its founder, and number and sha256 of the newest entry seen."""
+
+    founder: bytes
+    number: int
+    digest: bytes
+    signer: Signer
+
+
+def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin: bool = True) -> Signer:
     """Compare a ledger with what was pinned for its release id, then pin it unless it is a mere look.
 
-    An owner key or a head that the caller names outranks a pin of another owner, which was only a first look.
+    An owner key or a head that the caller names outranks a pin of another owner.
 
     Args:
         ledger: a chain whose signatures fit the owners that it names.
@@ -26,7 +70,7 @@ def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin
         pin: remember what was seen; off for a mere look.
 
     Returns:
-        Whether the signer is known: named by the caller, or pinned at an earlier look.
+        Who signed, as far as this machine knows.
 
     Raises:
         IntegrityError: another owner than expected, an older state than seen before, or one that forked off it.
@@ -39,30 +83,55 @@ def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin
             hint="compare fingerprints with the owner before you use it",
         )
     _check_head(ledger, head)
-    path = _path(ledger.head.release)
-    known = _read(path)
-    if known is not None and (owner_key or head) and known[0] != founder:
+    known = _read(ledger.head.release)
+    if known is not None and (owner_key or head) and known.founder != founder:
         known = None
     if known is not None:
         _compare(ledger, known)
+    signer = Signer(bool(owner_key or head or (known and known.signer.vouched)), known.signer.since if known else "")
     if pin:
-        with suppress(OSError, MedveilError):  # without a writable state folder nothing is remembered
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            record = canonical.dumps([founder, ledger.head.number, ledger.digests[-1]])
-            write_bytes(path, record, mode=0o600, overwrite=True)
-    return bool(owner_key) or bool(head) or known is not None
+        remembered = Signer(signer.vouched, signer.since or _today())
+        _write(ledger.head.release, _Pin(founder, ledger.head.number, ledger.digests[-1], remembered))
+    return signer
 
 
 def is_pinned(ledger: Ledger) -> bool:
     """Whether this machine has pinned the release as one of this founder."""
-    known = _read(_path(ledger.head.release))
-    return known is not None and known[0] == ledger.owners[0]
+    return was_published(ledger.head.release, ledger.owners[0])
+
+
+def is_pinned_state(ledger: Ledger) -> bool:
+    """Whether the very state of this ledger is the newest that this machine has seen."""
+    known = _read(ledger.head.release)
+    return known is not None and (known.founder, known.digest) == (ledger.owners[0], ledger.digests[-1])
 
 
 def was_published(release: bytes, founder: bytes) -> bool:
     """Whether this machine has pinned a release of that id as one of this founder."""
-    known = _read(_path(release))
-    return known is not None and known[0] == founder
+    known = _read(release)
+    return known is not None and known.founder == founder
+
+
+def check_extension(ledger: Ledger, *, head: str = "", first_look: bool = False) -> None:
+    """Raise RefusedError where an owner is about to build on a state that nothing says is the newest.
+
+    Whoever holds the storage can show an older one, in which somebody who was revoked since still has a grant. A pin,
+    or a head that the caller names, ends that for all states before it; with `first_look` the caller accepts this one.
+    """
+    if head or first_look or is_pinned(ledger):
+        return
+    raise RefusedError(
+        f"this machine has not seen the release before, and can't tell whether entry {ledger.head.number} of its "
+        f"ledger ({ledger.head.day}) is the newest: in an older state, who was revoked since can open what is added",
+        hint="name the head that the last change printed, with --head; or look at medveil grants, and say --first-look",
+    )
+
+
+def forget(release: bytes) -> bool:
+    """Drop what is remembered of a release. Returns whether there was anything."""
+    paths = [path for path in (_state_path(release), _signer_path(release)) if path.is_file()]
+    remove_all(paths)
+    return bool(paths)
 
 
 def _check_head(ledger: Ledger, head: str) -> None:
@@ -81,37 +150,72 @@ def _check_head(ledger: Ledger, head: str) -> None:
         )
 
 
-def _compare(ledger: Ledger, known: tuple[bytes, int, bytes]) -> None:
-    founder, number, digest = known
-    if founder != ledger.owners[0]:
+def _compare(ledger: Ledger, known: _Pin) -> None:
+    if known.founder != ledger.owners[0]:
         raise IntegrityError(
             "the release is signed by another owner than at the first look",
             hint="it may be another release that is passed off as yours; ask the owner, and name her with --owner",
         )
+    number = known.number
     if ledger.head.number < number:
         raise IntegrityError(
             f"the release is an older state (entry {ledger.head.number} of its ledger) than one seen before ({number})",
             hint="get the current release from its owner",
         )
-    if ledger.digests[number] != digest:
+    if ledger.digests[number] != known.digest:
         raise IntegrityError(
             f"the ledger has another entry {number} than at an earlier look: its owner signed two histories",
             hint="ask the owner which of them is true",
         )
 
 
-def _path(release: bytes) -> Path:
+def _state_path(release: bytes) -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("medveil", appauthor=False) / "pins" / f"{release.hex()}.cbor"
 
 
-def _read(path: Path) -> tuple[bytes, int, bytes] | None:
+def _signer_path(release: bytes) -> Path:
+    return _state_path(release).with_suffix(".signer.cbor")
+
+
+def _read(release: bytes) -> _Pin | None:
+    """The pin of a release id; None where there is none, or it is damaged or another user's."""
     try:
-        founder, number, digest = canonical.loads(path.read_bytes(), what="pin")
+        founder, number, digest = _record(_state_path(release))
+        day = datetime.datetime.fromtimestamp(_state_path(release).stat().st_mtime, datetime.UTC).date().isoformat()
     except (OSError, IntegrityError, ValueError, TypeError):
         return None
-    if os.name == "posix" and path.stat().st_uid != os.getuid():
+    if not (isinstance(founder, bytes) and type(number) is int and number >= 0 and isinstance(digest, bytes)):
         return None
-    sound = isinstance(founder, bytes) and type(number) is int and number >= 0 and isinstance(digest, bytes)
-    return (founder, number, digest) if sound else None
+    signer = Signer(vouched=False, since=day)
+    with suppress(OSError, IntegrityError, ValueError, TypeError):
+        named, since, vouched = _record(_signer_path(release))
+        if named == founder and isinstance(since, str) and _DAY.fullmatch(since) and type(vouched) is bool:
+            signer = Signer(vouched, since)
+    return _Pin(founder, number, digest, signer)
+
+
+def _record(path: Path) -> list[object]:
+    """The record in one of the two files. Raises OSError for one that is not this user's."""
+    if os.name == "posix" and path.stat().st_uid != os.getuid():
+        raise PermissionError("another user's")
+    record = canonical.loads(path.read_bytes(), what="pin")
+    if type(record) is not list:
+        raise TypeError("record")
+    return record
+
+
+def _write(release: bytes, pin: _Pin) -> None:
+    """Without a writable state folder nothing is remembered."""
+    state = canonical.dumps([pin.founder, pin.number, pin.digest])
+    signer = canonical.dumps([pin.founder, pin.signer.since, pin.signer.vouched])
+    with suppress(OSError, MedveilError):
+        make_folder(_state_path(release).parent, mode=0o700)
+        for path, record in ((_signer_path(release), signer), (_state_path(release), state)):
+            if not path.is_file() or path.read_bytes() != record:
+                write_bytes(path, record, mode=0o600, overwrite=True)
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()

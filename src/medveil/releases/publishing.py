@@ -26,6 +26,7 @@ from medveil.releases import state as states
 from medveil.releases.book import DRAFT, Notes, OwnerBook, owners_of, today
 from medveil.releases.ledger import NEXT, Action, GrantFile, LedgerEntry
 from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE, Manifest
+from medveil.releases.pins import check_and_pin, is_pinned_state
 from medveil.releases.staging import check_whole, refused, remove_stamps, staging_of, sweep
 from medveil.releases.state import MARK, State
 
@@ -52,7 +53,7 @@ class Change:
 
 
 def found(out: Path, book: OwnerBook, granted: Sequence[GrantFile], manifest: Manifest, owner: Identity) -> State:
-    """Sign the staging folder of `out` as a new release and give it its name.
+    """Sign the staging folder of `out` as a new release, vouch for it on this machine, and give it its name.
 
     Raises:
         MedveilError: a file cannot be written or moved; there is no release then, and the staging folder is kept.
@@ -73,6 +74,7 @@ def found(out: Path, book: OwnerBook, granted: Sequence[GrantFile], manifest: Ma
             make_folder((staging / name).parent)
             write_bytes(staging / name, data, overwrite=True)
         flush_tree(staging)  # a killed run may have left folders that were not
+        check_and_pin(states.load(staging).ledger, owner_key=owner.recipient.verify_key)
         remove_all([staging / DRAFT])  # from here on it is a release that only lacks its name
         remove_stamps(staging)
         level_times(staging, manifest.created)
@@ -84,14 +86,20 @@ def found(out: Path, book: OwnerBook, granted: Sequence[GrantFile], manifest: Ma
 
 
 def finish(out: Path) -> bool:
-    """Give a release its name that a killed `found` had made whole already. Returns whether there was one."""
+    """Give a release its name that a killed `found` had made whole already. Returns whether there was one.
+
+    The owner's notes may still be beside it: then it is whole if this machine has vouched for this very state.
+    """
     staging = staging_of(out)
-    if (staging / DRAFT).exists() or not (staging / SIGNATURE).exists():
+    if not (staging / SIGNATURE).exists():
         return False
     try:
-        states.load(staging)
+        state = states.load(staging)
     except MedveilError:
         return False
+    if (staging / DRAFT).exists() and not is_pinned_state(state.ledger):
+        return False
+    remove_all([staging / DRAFT])
     remove_stamps(staging)
     _name(staging, out)
     return True

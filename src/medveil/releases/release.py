@@ -32,37 +32,50 @@ class Release:
     Args:
         folder: the release.
         owner: the owner that the caller expects; without one, the owner pinned at the first look is expected.
+        head: sha256 of a ledger entry that the release must contain, in hexadecimal digits, or empty.
         pin: remember owner and state of this release for later looks, as `pin()` does.
 
     Raises:
         UsageError, IntegrityError, FormatVersionError: as `medveil.releases.verifying.verify`.
     """
 
-    def __init__(self, folder: str | Path, *, owner: Recipient | None = None, pin: bool = False) -> None:
+    def __init__(
+        self, folder: str | Path, *, owner: Recipient | None = None, head: str = "", pin: bool = False
+    ) -> None:  # fmt: skip
         self.folder = Path(folder)
-        self._owner = owner
+        self._owner, self._head = owner, head
         state = states.load(self.folder)
-        self.signer_known = check_signer(state.ledger, owner, pin=pin)
+        self.signer = check_signer(state.ledger, owner, head=head, pin=pin)
         self.manifest: Manifest = state.manifest
         self.ledger: Ledger = state.ledger
 
     def __len__(self) -> int:
         return len(self.manifest.packages)
 
+    @property
+    def signer_known(self) -> bool:
+        """Whether somebody vouches for the founder: the caller, who named her or a head, or the pin."""
+        return self.signer.vouched
+
     def pin(self) -> None:
         """Remember owner and state of this release: later looks on this machine expect this owner, and no older state.
 
         Looking at a release does not do so; `verify` does where all is sound.
         """
-        check_signer(self.ledger, self._owner, pin=True)
+        check_signer(self.ledger, self._owner, head=self._head, pin=True)
 
     def verify(self) -> VerifyResult:
         """Check every byte; see `medveil.releases.verifying.verify`."""
-        return verify(self.folder, owner=self._owner)
+        return verify(self.folder, owner=self._owner, head=self._head)
 
     def access_of(self, identity: Opener) -> Access:
-        """What `identity` may open. Raises NoFittingKeyError when nothing."""
-        return find_access(self.folder, self.ledger, self.manifest, identity)
+        """What `identity` may open.
+
+        Raises:
+            NoFittingKeyError: nothing.
+            RefusedError: `identity` is a certificate's, and nobody vouches for the founder; see `find_access`.
+        """
+        return find_access(self.folder, self.ledger, self.manifest, identity, vouched=self.signer.vouched)
 
     def codec(self, ring: KeyRing | None = None) -> Codec:
         """The codec of the release's profile, with embedded weights where it needs any; sealed ones need a ring."""

@@ -21,8 +21,8 @@ from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import SALT_BYTES, EpochKeys, KeyRing, Section
 from medveil.releases import staging as staged_files
 from medveil.releases.access import dictionary_name, read_shared, weights_name, write_shared
-from medveil.releases.book import GrantNote, Notes
-from medveil.releases.granting import issue, load_headers, owned_state, read_book
+from medveil.releases.book import GrantNote, Notes, Standing
+from medveil.releases.granting import issue, load_headers, owned_state, read_book, standing_of
 from medveil.releases.jobs import PARALLEL_FROM, end_with_parent, worker_pool
 from medveil.releases.ledger import Action
 from medveil.releases.manifest import Manifest, PackageEntry, SharedFile
@@ -48,7 +48,7 @@ class Rotated:
         epoch: the release's key epoch.
         bytes: length of the whole release on disk.
         protection: of the release; with `obfuscated` the public part stays as it was, and so does what it gives away.
-        head: sha256 of the ledger's last entry.
+        standing: what the release is now, and who may open it.
         ended: number of grants that were taken out since their day is over.
     """
 
@@ -57,8 +57,13 @@ class Rotated:
     epoch: int
     bytes: int
     protection: str
-    head: str
+    standing: Standing
     ended: int = 0
+
+    @property
+    def head(self) -> str:
+        """The sha256 of the ledger's last entry in hexadecimal digits."""
+        return self.standing.head
 
 
 @dataclass(frozen=True)
@@ -74,26 +79,27 @@ class _Work:
 
 
 def rotate(
-    folder: Path, owner: Identity, *, founder: Recipient | None = None, jobs: int = 0,
-    progress: Callable[[int, int, str], None] | None = None,
+    folder: Path, owner: Identity, *, founder: Recipient | None = None, head: str = "", first_look: bool = False,
+    jobs: int = 0, progress: Callable[[int, int, str], None] | None = None,
 ) -> Rotated:  # fmt: skip
     """Seal every package of a release anew. Grants whose day is over are not made anew.
 
     Args:
         folder: the release. Free space of its whole length is needed meanwhile.
         owner: an owner of it.
-        founder: see `granting.owned_state`.
+        founder, head, first_look: see `granting.owned_state`.
         jobs: worker processes; 0 for one a core.
         progress: called as (done, total, text) after each package.
 
     Raises:
         MedveilError: there is not enough free space.
-        NoFittingKeyError, IntegrityError: as `granting.owned_state`; a damaged package stops it, nothing was changed.
+        NoFittingKeyError, RefusedError, IntegrityError: as `granting.owned_state`; a damaged package stops it, and
+            nothing was changed.
     """
     folder = Path(os.path.realpath(folder))  # one release has one lock, by whatever name it is reached
     staging = staging_of(folder)
     with staged_files.held(staging):
-        state = owned_state(folder, owner, founder=founder)
+        state = owned_state(folder, owner, founder=founder, head=head, first_look=first_look)
         book = read_book(folder, state, owner)
         _check_room(folder, staging)
         staged_files.clear(staging)  # what a killed run left there was sealed with keys that nobody has
@@ -116,8 +122,8 @@ def rotate(
         after = change(folder, state, what, book.owner_key, owner)
         check_and_pin(after.ledger)
         staged_files.clear(staging)
-    head = after.ledger.digests[-1].hex()
-    return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.protection, head, ended)
+    now = standing_of(after, book)
+    return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.protection, now, ended)
 
 
 def _check_room(folder: Path, staging: Path) -> None:

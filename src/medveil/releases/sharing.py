@@ -26,8 +26,8 @@ from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import KEY_BYTES, EpochKeys, Tier
 from medveil.releases import staging as staged_files
 from medveil.releases.access import dictionary_name, write_shared
-from medveil.releases.book import GrantNote, OwnerBook, today
-from medveil.releases.granting import issue, owned_state, read_book
+from medveil.releases.book import GrantNote, OwnerBook, Standing, today
+from medveil.releases.granting import issue, owned_state, read_book, standing_of
 from medveil.releases.jobs import REPEATS, Failure, Outcome, Task, run_tasks
 from medveil.releases.ledger import Action
 from medveil.releases.manifest import RECORD, Manifest
@@ -57,6 +57,7 @@ class ShareResult:
         pixels: number of pixels of the images of this run.
         fidelity: of each image of this run, by input number.
         low: (input number, PSNR) of images more than 3 dB below the release's target.
+        standing: what the release is now, and who may open it; nothing where there is none.
     """
 
     done: int = 0
@@ -68,6 +69,7 @@ class ShareResult:
     pixels: int = 0
     fidelity: dict[int, Fidelity] = field(default_factory=dict)
     low: list[tuple[int, float]] = field(default_factory=list)
+    standing: Standing = field(default_factory=Standing)
 
     @property
     def mean_psnr(self) -> float | None:
@@ -78,7 +80,7 @@ class ShareResult:
 
 def share(
     inputs: list[Path], out: Path, settings: ShareSettings, *, owner: Identity, founder: Recipient | None = None,
-    progress: Progress | None = None,
+    head: str = "", first_look: bool = False, progress: Progress | None = None,
 ) -> ShareResult:  # fmt: skip
     """Share images and attachments as a release.
 
@@ -88,12 +90,14 @@ def share(
         settings: protection, recipients, quality; see `ShareSettings`.
         owner: who signs, and who may always open everything.
         founder: who founded the release that is there, where it is somebody else; see `granting.owned_state`.
+        head, first_look: why the release that `settings.add` extends may be taken for the newest; see there too.
         progress: called as (done, total, text) after each input.
 
     Raises:
         UsageError: nothing found, or settings that contradict each other.
         TargetExistsError: `out` holds something else, other images, was made with other settings, or is being written.
         NoFittingKeyError: `out` belongs to another owner.
+        RefusedError: `settings.add`, and nothing says that `out` is the newest state; or see `granting.owned_state`.
         IntegrityError: `out` is damaged.
     """
     settings.check()
@@ -103,9 +107,16 @@ def share(
     result = ShareResult()
     tasks = _tasks(inputs, out, settings, result)
     with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging_of(out)):
-        existing = _existing(out, owner, founder, dry_run=settings.dry_run)
-        if existing is None and founder not in (None, owner.recipient):
-            raise UsageError("no release of the named owner is there", hint="without --owner you found one of your own")
+        existing = None
+        if _is_there(out, dry_run=settings.dry_run):
+            existing = owned_state(
+                out, owner, founder=founder, head=head, first_look=first_look, extends=settings.add,
+                repair=not settings.dry_run,
+            )  # fmt: skip
+        elif head or founder not in (None, owner.recipient):
+            raise UsageError(
+                "no release of the named owner or head is there", hint="without --owner and --head you found a new one"
+            )
         if existing is None:
             _make(tasks, out, settings, owner, result, progress)
         else:
@@ -141,7 +152,7 @@ def _make(
         staged_files.clear(staging)
         return
     state = _found(out, book, staged, settings, owner)
-    check_and_pin(state.ledger, owner_key=owner.recipient.verify_key)
+    result.standing = Standing.of(state.ledger, book.grants)
     result.bytes = size_of(out)
 
 
@@ -175,6 +186,7 @@ def _extend(
 ) -> None:  # fmt: skip
     """Add to a release, or see that there is nothing to do."""
     book = read_book(out, existing, owner)
+    result.standing = Standing.of(existing.ledger, book.grants)
     settings.check_same(book, owner)
     lost = {recipient.text for recipient in settings.to} - {note.recipient.text for note in book.grants}
     if lost:
@@ -203,6 +215,7 @@ def _extend(
         what = Change(Action.ADD, manifest, files=[entry.path for entry in staged.values()])
         state = change(out, existing, what, book.owner_key, owner)
         check_and_pin(state.ledger)
+        result.standing = standing_of(state, book)
         staged_files.clear(staging_of(out))
     elif not settings.dry_run:
         level_times(out, existing.manifest.created)  # a run that was killed at its very end may have left them uneven
@@ -264,12 +277,9 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _existing(out: Path, owner: Identity, founder: Recipient | None, *, dry_run: bool) -> State | None:
-    if not out.exists() or not any(out.iterdir()):
-        finished = not dry_run and finish(out)
-        if not finished:
-            return None
-    return owned_state(out, owner, founder=founder, repair=not dry_run)
+def _is_there(out: Path, *, dry_run: bool) -> bool:
+    """Whether there is a release; one that lacked only its name gets it."""
+    return (out.exists() and any(out.iterdir())) or (not dry_run and finish(out))
 
 
 def _survey(tasks: list[Task]) -> Survey:

@@ -12,7 +12,7 @@ from medveil.keys.signatures import signature_fits
 from medveil.releases import state as states
 from medveil.releases.ledger import NEXT, Ledger
 from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE
-from medveil.releases.pins import check_and_pin
+from medveil.releases.pins import Signer, check_and_pin
 from medveil.releases.state import State
 from medveil.releases.stored import load_package
 
@@ -25,11 +25,11 @@ class VerifyResult:
         packages: number of packages, all of which fit the manifest.
         bytes: length of the whole release on disk.
         owner: fingerprint of the Ed25519 key that signed.
-        signer_known: whether that key was named by the caller or pinned at an earlier look.
+        signer_known: whether somebody vouches for that key; see `pins.Signer`.
         sequence: number of the ledger's last entry.
         head: its sha256 in hexadecimal digits.
         leftovers: files of a killed run of the owner, which count for nothing until she goes on.
-        words: the verdict as it is to be printed.
+        words: the verdict as it is to be printed: verified, same signer as on a day, or signer unknown.
     """
 
     packages: int
@@ -57,7 +57,7 @@ def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> V
         UsageError: not a release.
     """
     state = states.load(folder)
-    known = check_signer(state.ledger, owner, head=head, pin=False)
+    signer = check_signer(state.ledger, owner, head=head, pin=False)
     for entry in state.manifest.packages:
         load_package(folder, entry, state.manifest)
     for name, (digest, what) in state.files().items():
@@ -69,15 +69,15 @@ def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> V
         packages=len(state.manifest.packages),
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         owner=state.manifest.owner_fingerprint,
-        signer_known=known,
+        signer_known=signer.vouched,
         sequence=state.ledger.head.number,
         head=state.ledger.digests[-1].hex(),
         leftovers=leftovers,
-        words="verified" if known else "consistent, signer unknown",
+        words=signer.words,
     )
 
 
-def check_signer(ledger: Ledger, owner: Recipient | None, *, head: str = "", pin: bool) -> bool:
+def check_signer(ledger: Ledger, owner: Recipient | None, *, head: str = "", pin: bool) -> Signer:
     """Compare the release's founder with the named or the pinned one; see `pins.check_and_pin`."""
     if owner is not None and not owner.verify_key:
         raise IntegrityError(

@@ -1,0 +1,244 @@
+"""What a machine remembers of a release, who is vouched for by that, and what is refused without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image as Picture
+from tests.pictures import picture
+from tests.releases.looks import image_ids, readable, ring_of, snapshot
+
+from medveil.errors import IntegrityError, NoFittingKeyError, RefusedError, UsageError
+from medveil.files import canonical
+from medveil.keys.tiers import Tier
+from medveil.releases import ledger as ledgers
+from medveil.releases import pins, publishing
+from medveil.releases.book import today
+from medveil.releases.granting import Request, grant, owned_state, revoke
+from medveil.releases.release import Release
+from medveil.releases.rotating import rotate
+from medveil.releases.sharing import share
+from medveil.releases.verifying import verify
+
+
+@pytest.fixture
+def revoked(tmp_path, release, people):
+    """(the state before alice was revoked, the state after it, its head)"""
+    older = shutil.copytree(release, tmp_path / "older")
+    head = revoke(release, [people["alice"].recipient], people["owner"]).head
+    return older, release, head
+
+
+def extensions(tmp_path, people, settings, who="owner"):
+    """Every way to build on a release: name -> function of the folder and of what is said of its state."""
+    (tmp_path / "new").mkdir()
+    Picture.fromarray(picture(9)).save(tmp_path / "new" / "new.png")
+    adding = replace(settings, to=(), identity=(), add=True)
+    owner, mallory = people[who], people["mallory"].recipient
+    only = {"only": (image_ids(tmp_path / "release")[0].hex(),)}
+    return {
+        "add": lambda folder, **said: share([tmp_path / "new"], folder, adding, owner=owner, **said),
+        "trial": lambda folder, **said: share(
+            [tmp_path / "new"], folder, replace(adding, dry_run=True), owner=owner, **said
+        ),
+        "grant": lambda folder, **said: grant(folder, Request((mallory,)), owner, **said),
+        "grant some": lambda folder, **said: grant(folder, Request((mallory,), **only), owner, **said),
+        "revoke": lambda folder, **said: revoke(folder, [people["ida"].recipient], owner, **said),
+        "rotate": lambda folder, **said: rotate(folder, owner, jobs=1, **said),
+    }
+
+
+def test_an_older_state_is_built_on_by_nobody_who_does_not_know_it(tmp_path, revoked, people, settings, elsewhere):
+    """The storage shows the state before alice was revoked: what is added there, she would open."""
+    older, _, head = revoked
+    for name, extend in extensions(tmp_path, people, settings).items():
+        before = snapshot(older)
+        with pytest.raises(RefusedError) as caught:
+            extend(older)
+        assert caught.value.exit_code == 14
+        assert "--head" in caught.value.hint
+        assert "--first-look" in caught.value.hint
+        with pytest.raises(IntegrityError, match="named head"):
+            extend(older, head=head)
+        assert snapshot(older) == before, name
+        assert not (tmp_path / "older.partial").exists()
+    assert not (Path(os.environ["XDG_STATE_HOME"]) / "medveil").exists()
+
+
+@pytest.mark.parametrize("name", ["add", "grant", "grant some", "revoke", "rotate"])
+def test_a_head_and_a_first_look_are_enough_and_are_remembered(tmp_path, revoked, people, settings, name, elsewhere):
+    _, release, head = revoked
+    extend, again = extensions(tmp_path, people, settings)[name], shutil.copytree(release, tmp_path / "again")
+    done = extend(release, head=head)
+    assert len(ring_of(release, people["owner"]).epochs) >= 1
+    assert (done.standing.entry, done.standing.day) == (2, today())
+    assert done.standing.head == ledgers.load(release).digests[-1].hex()
+    names = {note.recipient.fingerprint for note in done.standing.open_to}
+    assert people["owner"].fingerprint in names
+    assert people["alice"].fingerprint not in names
+    with pytest.raises(IntegrityError, match="older state"):
+        extend(again)  # now this machine knows
+    pins.forget(ledgers.load(again).head.release)
+    assert extend(again, first_look=True).standing.entry == 2
+
+
+def test_a_pin_of_any_kind_is_a_state_to_build_on(release, people, elsewhere):
+    verify(release)
+    assert grant(release, Request((people["mallory"].recipient,)), people["owner"]).notes
+
+
+def test_the_same_share_again_is_a_look_and_no_pin(tmp_path, release, pictures, people, settings, elsewhere):
+    """Else whoever shows an older state had only to wait for it."""
+    before = snapshot(release)
+    assert share([pictures], release, settings, owner=people["owner"]).unchanged == 3
+    assert snapshot(release) == before
+    with pytest.raises(RefusedError):
+        share([pictures], release, replace(settings, add=True), owner=people["owner"])
+
+
+def test_a_deputy_builds_only_for_a_founder_who_is_vouched_for(tmp_path, tiered, people, elsewhere):
+    owner, mallory = people["owner"].recipient, Request((people["mallory"].recipient,), {}, (), ())
+    deputy, head = people["deputy"], ledgers.load(tiered).digests[-1].hex()
+    verify(tiered)  # seen, and nothing more
+    for said in ({}, {"first_look": True}):
+        with pytest.raises(RefusedError, match="for whom nobody vouches"):
+            grant(tiered, mallory, deputy, **said)
+    with pytest.raises(RefusedError, match="for whom nobody vouches"):
+        owned_state(tiered, deputy, extends=False, repair=False)
+    verify(tiered, owner=owner)
+    assert grant(tiered, mallory, deputy).notes
+    pins.forget(ledgers.load(tiered).head.release)
+    with pytest.raises(RefusedError, match="has not seen the release"):
+        rotate(tiered, deputy, founder=owner, jobs=1)
+    assert rotate(tiered, deputy, head=head, jobs=1).packages == 3
+    assert revoke(tiered, [people["mallory"].recipient], deputy).revoked == 1
+
+
+def test_who_founded_a_release_here_is_not_asked(tmp_path, pictures, people, settings):
+    out = tmp_path / "release"
+    share([pictures / "a"], out, settings, owner=people["owner"])
+    assert verify(out).words == "verified"
+    share([pictures], out, replace(settings, to=(), identity=(), add=True), owner=people["owner"])
+    assert verify(out).packages == 4
+
+
+@pytest.mark.parametrize("step", ["remove_all", "remove_stamps", "level_times", "_name", "set_times"])
+def test_a_share_that_was_killed_while_it_got_its_name_is_not_asked(
+    tmp_path, pictures, people, settings, monkeypatch, step
+):
+    """Every step after the pin; before it there is nothing that could be taken for a release."""
+    out = tmp_path / "release"
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, step, _killed)
+        with pytest.raises(KeyboardInterrupt):
+            share([pictures / "a"], out, settings, owner=people["owner"])
+    assert share([pictures / "a"], out, settings, owner=people["owner"]).unchanged == 1
+    share([pictures], out, replace(settings, to=(), identity=(), add=True), owner=people["owner"])
+    assert verify(out).packages == 4
+    assert len(readable(out, ring_of(out, people["alice"]))) == 4
+
+
+def _killed(*_args, **_kwargs):
+    raise KeyboardInterrupt
+
+
+def test_an_addition_that_was_killed_goes_on_unasked(tmp_path, release, pictures, people, settings, monkeypatch):
+    Picture.fromarray(picture(9)).save(pictures / "new.png")
+    adding = replace(settings, to=(), identity=(), add=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing.states, "switch", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            share([pictures], release, adding, owner=people["owner"])
+    assert share([pictures], release, adding, owner=people["owner"]).unchanged == 4
+    assert verify(release).packages == 4
+
+
+def pin_files():
+    return sorted((Path(os.environ["XDG_STATE_HOME"]) / "medveil" / "pins").iterdir())
+
+
+def test_a_pin_of_a_former_version_is_a_look_and_one_of_this_version_protects_a_former_one(release, people, elsewhere):
+    """Its three fields stay what they were; what is new stands in a file that it passes over."""
+    head = verify(release, owner=people["owner"].recipient).head
+    signer, state = sorted(pin_files(), key=lambda path: path.name.count("."), reverse=True)
+    ledger = ledgers.load(release)
+    assert canonical.loads(state.read_bytes(), what="pin") == [ledger.owners[0], 0, ledger.digests[-1]]
+    assert state.name == f"{ledger.head.release.hex()}.cbor"
+    assert [path.stat().st_mode & 0o777 for path in (signer, state)] == [0o600, 0o600]
+    assert Release(release).signer.words == "verified"
+    sound = signer.read_bytes()
+    record = canonical.loads(sound, what="pin")
+    for other in (
+        b"", b"junk", sound + b"\0", canonical.dumps([bytes(32), record[1], True]),
+        canonical.dumps([record[0], "yesterday", True]), canonical.dumps([record[0], record[1], 1]),
+        canonical.dumps([record[0], 5, True]), canonical.dumps({}), canonical.dumps(record * 2),
+    ):  # fmt: skip
+        signer.write_bytes(other)
+        assert Release(release).signer.words == f"same signer as on {today()}"
+    signer.unlink()
+    os.utime(state, (0, 86400 * 365))
+    assert Release(release).signer.words == "same signer as on 1971-01-01"
+    verify(release)
+    assert Release(release).signer.words == "same signer as on 1971-01-01"  # the first look, not the last
+    assert verify(release, head=head).words == "verified"
+    assert Release(release).signer.words == "verified"
+
+
+def test_a_damaged_pin_is_none(release, people, elsewhere):
+    verify(release, owner=people["owner"].recipient)
+    state = min(pin_files(), key=lambda path: path.name.count("."))
+    state.write_bytes(b"junk")
+    assert Release(release).signer.words == "signer unknown"
+    with pytest.raises(RefusedError):
+        rotate(release, people["owner"], jobs=1)
+
+
+def test_where_nothing_can_be_remembered_it_is_asked_for_each_time(tmp_path, pictures, people, settings, elsewhere):
+    Path(os.environ["XDG_STATE_HOME"]).write_bytes(b"")  # no folder can be made there
+    out, mallory = tmp_path / "out", Request((people["mallory"].recipient,))
+    share([pictures / "a"], out, settings, owner=people["owner"])
+    with pytest.raises(RefusedError):
+        grant(out, mallory, people["owner"])
+    head = grant(out, mallory, people["owner"], first_look=True).head
+    assert grant(out, mallory, people["owner"], head=head).unchanged == 1
+
+
+def test_a_release_is_forgotten(release, people, elsewhere):
+    verify(release, owner=people["owner"].recipient)
+    release_id = ledgers.load(release).head.release
+    assert pins.forget(release_id)
+    assert pin_files() == []
+    assert not pins.forget(release_id)
+
+
+def test_a_head_is_of_a_release_that_is_there(tmp_path, pictures, people, settings):
+    with pytest.raises(UsageError, match="no release"):
+        share([pictures], tmp_path / "none", settings, owner=people["owner"], head="0" * 64)
+    assert not (tmp_path / "none").exists()
+
+
+def test_notes_of_a_share_that_somebody_else_put_there_are_told_alike(tmp_path, release, people, settings, pictures):
+    """Whoever writes to the storage asks what the owner's key opens: a grant to her, or to somebody else."""
+    told = set()
+    for path in sorted((release / "grants").iterdir()):
+        staging = tmp_path / "fresh.partial"
+        staging.mkdir()
+        (staging / "medveil.staging").touch()
+        shutil.copy(path, staging / "owner.age")
+        with pytest.raises(NoFittingKeyError) as caught:
+            share([pictures], tmp_path / "fresh", settings, owner=people["owner"])
+        told.add((type(caught.value), caught.value.message, caught.value.hint))
+        shutil.rmtree(staging)
+    assert len(told) == 1
+
+
+def test_a_tier_is_still_granted_by_who_may(release, people):
+    """The control: nothing of this stands in the way on the founder's machine."""
+    mallory = people["mallory"].recipient
+    done = grant(release, Request((mallory,), {mallory: Tier.DIAGNOSTIC}), people["owner"])
+    assert [note.recipient.fingerprint for note in done.notes] == [mallory.fingerprint]
+    assert mallory.fingerprint in {note.recipient.fingerprint for note in done.standing.open_to}
