@@ -23,7 +23,7 @@ from medveil.errors import MedveilError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "src" / "medveil"
-CHANGES = 1500
+CHANGES = 600
 PARSERS = (
     "files/canonical.py",
     "files/names.py",

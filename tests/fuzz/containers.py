@@ -156,6 +156,36 @@ def _package_seeds() -> list[bytes]:
     return [each[: int.from_bytes(each[7:9], "big") + 9] + bytes(64) for each in data] + [data[-1]]
 
 
+def _header_seeds() -> list[bytes]:
+    """The records in the headers of honest packages, taken out of them."""
+    found = []
+    for data in _package_seeds():
+        length = int.from_bytes(data[7:9], "big")
+        found.append(canonical.dumps([canonical.loads(data[9 : 9 + length], what="header"), data[6], 0]))
+    first = canonical.loads(found[0], what="seed")[0]
+    changes: list[dict[str, Any]] = [
+        {"bucket": [0, 64]}, {"bucket": [63, 64]}, {"bucket": [1 << 20, 1 << 20]}, {"bucket": [0, 0]}, {"salt": b"x"},
+        {"sections": first["sections"][::-1]}, {"epoch": "x"}, {"epoch": -1}, {"id": 7},
+    ]  # fmt: skip
+    return [*found, *(canonical.dumps([first | each, 1, 0]) for each in changes), canonical.dumps([first, 1, 9])]
+
+
+def _header(data: bytes, bound: Bound) -> None:
+    """A package of sections of zeros under a header of any fields; some bytes too many or too few behind it."""
+    from medveil.releases import package as packages
+
+    record, version, more = split(data, 3)
+    if type(version) is not int or type(more) is not int or not (0 <= version < 256 and -64 <= more <= 64):
+        raise IntegrityError("an input of another form")
+    content = _plain(record)
+    if len(content) > 0xFFFF:
+        raise IntegrityError("an input of another form")
+    head = packages._MAGIC + bytes([version]) + len(content).to_bytes(2, "big") + content
+    header, start = packages.parse_header(head)
+    length = sum(size for _, size in header.sections)
+    Package.from_bytes(head[:start] + bytes(max(0, length + more) if length < 1 << 20 else 0))
+
+
 def _package(data: bytes, bound: Bound) -> None:
     """A package as it is, and one whose sections are as long as its header says."""
     from medveil.releases import package as packages
@@ -267,6 +297,7 @@ TARGETS = (
     Target("ledger", _ledger, _ledger_seeds),
     Target("manifest", _manifest, _manifest_seeds),
     Target("package header", _package, _package_seeds, is_record=False),
+    Target("package header fields", _header, _header_seeds),
     Target("grant", _grant, _grant_seeds),
     Target("notes", _notes, _notes_seeds),
     Target("identity section", _identity, _identity_seeds),

@@ -302,7 +302,8 @@ def _read(data: bytes, bound: Bound) -> None:
         cast.write_again(again)
 
 
-def _seeds(kind: FileKind) -> list[bytes]:
+def seeds(kind: FileKind) -> list[bytes]:
+    """Files of this kind, those that are refused included."""
     made: dict[FileKind, Callable[[], list[bytes]]] = {
         FileKind.PNG: _pngs, FileKind.JPEG: _jpegs, FileKind.TIFF: _tiffs, FileKind.NIFTI: _niftis,
         FileKind.DICOM: lambda: list(_dicoms()),
@@ -312,7 +313,7 @@ def _seeds(kind: FileKind) -> list[bytes]:
 
 TARGETS = (
     *(
-        Target(f"file of {kind.value}", _read, lambda kind=kind: _seeds(kind), is_record=False, share=2)
+        Target(f"file of {kind.value}", _read, lambda kind=kind: seeds(kind), is_record=False, share=2)
         for kind in FileKind
     ),
     Target("compressed picture", _codestream, _codestream_seeds, is_record=False),

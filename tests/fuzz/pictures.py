@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numpy as np
-from tests.fuzz import cast
+from tests.fuzz import cast, originals
 from tests.fuzz.codes import _bytes, _integer
 from tests.fuzz.containers import split
 from tests.fuzz.target import Bound, Target
 
 from medveil import images
 from medveil.codecs.code import Bucket
-from medveil.errors import IntegrityError
+from medveil.errors import IntegrityError, MedveilError
 from medveil.files import canonical
+from medveil.images import kinds
 from medveil.images.image import FileKind, Image
 from medveil.keys.tiers import EpochKeys, KeyRing, Section, Tier
 from medveil.protection import padding
@@ -90,13 +92,19 @@ def _check(image: Image) -> None:
 
 
 @cache
-def _image(kind: FileKind, number: int) -> Image:
-    return cast.read_images(kind)[number % len(cast.read_images(kind))]
+def _images(kind: FileKind) -> list[Image]:
+    """The images of this kind in the seeds that are read."""
+    found = cast.read_images(kind)
+    for data in originals.seeds(kind):
+        with contextlib.suppress(MedveilError):
+            image = kinds._read(data)
+            found += [image] * (image.source.kind is kind)
+    return found
 
 
 def _record_seeds(kind: FileKind) -> list[bytes]:
     found = []
-    for number, image in enumerate(cast.read_images(kind)):
+    for number, image in enumerate(_images(kind)):
         for identity in (image.source.identity_record, b""):
             found.append(canonical.dumps([number, *images.records(image, cast.key("tags"))[:1], identity]))
     return found
@@ -105,12 +113,16 @@ def _record_seeds(kind: FileKind) -> list[bytes]:
 def _records(data: bytes, bound: Bound, kind: FileKind) -> None:
     """Pixel record and identity record of a kind of file, beside the pixels of one of the seeds."""
     number, pixel_record, identity_record = split(data, 3)
-    image = _image(kind, _integer(number, 0, 3))
+    image = _images(kind)[_integer(number, 0, 255) % len(_images(kind))]
     bound.pixels = image.pixels.size
     found = images.restore(image.pixels, image.bits_stored, kind, _bytes(pixel_record), _bytes(identity_record))
     _check(found)
     _ = images.suffix(found), cast.write_again(found), images.warnings(found)
     images.records(found, cast.key("tags"))
+    if identity_record:
+        kinds.sealed_instance(kind, _bytes(pixel_record), _bytes(identity_record))
+    if identity_record and kinds.instance(found) is not None:
+        kinds.records(kinds.tagged(found, cast.key("tags"), repeats=True), cast.key("tags"), pseudonyms=number % 2 == 0)
 
 
 @cache
