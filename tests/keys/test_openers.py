@@ -63,7 +63,7 @@ def test_passphrases_are_asked_for_where_there_is_one(write, rsa_3072, tmp_path)
 
 
 def test_the_key_of_a_certificate_is_read_where_it_is_used_first(write, rsa_3072, other_rsa_3072):
-    """Whether it may be used depends on the release: see docs/adr/vouched-for.md."""
+    """Whether it may be used depends on the release: see docs/adr/0003-vouched-for.md."""
     for pem in (pem_of(rsa_3072, PASSPHRASE), pem_of(other_rsa_3072)):
         opener = load_opener(write("card.pem", pem + certificate_of(rsa_3072)), ask=never)
         assert opener.recipient.wrap is Wrap.CMS_RSA

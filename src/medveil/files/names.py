@@ -23,7 +23,8 @@ _RESERVED = frozenset(
 )
 _DATA_SUFFIXES = """
     dcm dicom ima img hdr nii mha mhd raw nrrd png jpg jpeg jpe jfif jp2 j2k jls jxl tif tiff bmp gz zip
-    csv tsv txt json jsonl xml md rst log pdf xlsx docx ods odt parquet npy npz mat data
+    mgh mgz nhdr gipl fits svs vtk vtp stl ply obj seg bval bvec trk tck tfm gif webp avif
+    csv tsv txt json jsonl xml md rst log pdf xlsx docx ods odt parquet npy npz mat h5 hdf5 edf safetensors data
 """
 _OBEYED_NAMES = """
     cmakelists.txt cmakepresets.json cmakeuserpresets.json package.json package-lock.json composer.json deno.json
