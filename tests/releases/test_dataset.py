@@ -129,7 +129,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and
 
 
 @linux
-@pytest.mark.parametrize("method", ["fork", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "method", ["fork", *(pytest.param(each, marks=pytest.mark.slow) for each in ("spawn", "forkserver"))]
+)
 def test_two_epochs_in_two_workers_write_nothing_and_open_each_package_once(
     tmp_path, repository, release, people, method
 ):
