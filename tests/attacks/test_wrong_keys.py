@@ -21,6 +21,7 @@ from medveil.codecs.code import Bucket
 from medveil.codecs.registry import get_codec
 from medveil.keys.identity import generate
 from medveil.keys.tiers import KeyRing, Tier
+from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
@@ -109,7 +110,7 @@ def test_a_release_refuses_every_kind_of_key_and_is_left_as_it_is(shared_release
     folder, owner = shared_release
     monkeypatch.setattr(trials, "_GUESSES", 2000)
     before = content(folder)
-    rows = dict(refused_keys(folder, owner))
+    rows = dict(refused_keys(Release(folder), owner))
     assert content(folder) == before
     assert len(rows) == 9
     assert not [what for what, outcome in rows.items() if not outcome.startswith(("refused", "not tried"))]
@@ -120,8 +121,8 @@ def test_a_rotated_release_still_refuses_them(shared_release, tmp_path, monkeypa
     folder, owner = shared_release
     monkeypatch.setattr(trials, "_GUESSES", 100)
     copy = shutil.copytree(folder, tmp_path / "copy")
-    rotate(copy, owner, jobs=1)
-    assert not [what for what, outcome in refused_keys(copy, owner) if outcome.startswith("OPENED")]
+    rotate(copy, owner, first_look=True, jobs=1)
+    assert not [what for what, outcome in refused_keys(Release(copy), owner) if outcome.startswith("OPENED")]
 
 
 def test_keys_that_do_fit_are_told(shared_release, monkeypatch):
@@ -131,7 +132,7 @@ def test_keys_that_do_fit_are_told(shared_release, monkeypatch):
     monkeypatch.setattr(KeyRing, "lowered", lambda ring, tier: ring)
     monkeypatch.setattr(trials, "commit", lambda key: b"")
     monkeypatch.setattr(trials._Commitments, "fits", lambda *_: True)
-    opened = [what for what, outcome in refused_keys(folder, owner) if outcome.startswith("OPENED")]
+    opened = [what for what, outcome in refused_keys(Release(folder), owner) if outcome.startswith("OPENED")]
     assert any(what.startswith("keys of tier preview") for what in opened)
     assert any(what.startswith("keys of one package") for what in opened)
     assert any("lowest tier" in what for what in opened)

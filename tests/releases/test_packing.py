@@ -181,9 +181,9 @@ def test_rotating_keeps_what_the_packages_hold(tmp_path, three, people, monkeypa
     share([three / "1.png", three / "3.png"], release, settings, owner=people["owner"])
     before = {path: path.read_bytes() for path in release.rglob("*") if path.is_file()}
     real = sealing.reseal
-    monkeypatch.setattr(sealing, "reseal", lambda public, shape, old, new: real(public, shape, bytes(32), new))
-    with pytest.raises(IntegrityError, match="does not open at tier"):
-        rotating.rotate(release, people["owner"], jobs=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(sealing, "reseal", lambda public, shape, old, new: real(public, shape, bytes(32), new))
+        with pytest.raises(IntegrityError, match="does not open at tier"):
+            rotating.rotate(release, people["owner"], jobs=1)
     assert {path: path.read_bytes() for path in release.rglob("*") if path.is_file()} == before
-    monkeypatch.undo()
     assert rotating.rotate(release, people["owner"], jobs=1).packages == 2

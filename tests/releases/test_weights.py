@@ -1,7 +1,6 @@
 """The codec's weights in a release: own ones are sealed, and everybody who opens anything has them."""
 
 import hashlib
-import shutil
 
 import numpy as np
 import pytest
@@ -9,6 +8,7 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from tests.releases.conftest import on_the_founders_machine
 from tests.releases.looks import ring_of
 
 from medveil.errors import IntegrityError, MissingDependencyError
@@ -58,8 +58,8 @@ def sealed_made(tmp_path_factory, made, people, own):
 
 @pytest.fixture
 def sealed(tmp_path, sealed_made):
-    """This test's own copy of a release of one picture, with own weights that were not published."""
-    return shutil.copytree(sealed_made, tmp_path / "release")
+    """This test's own copy of a release of one picture, with own weights that were not published, where it was made."""
+    return on_the_founders_machine(sealed_made.parent, tmp_path / "release")
 
 
 def test_own_weights_are_sealed_for_the_recipients(tmp_path, sealed, people, data):
