@@ -237,6 +237,15 @@ def test_links_lead_back_from_the_current_epoch_without_a_gap(release, links):
         manifests.parse(canonical.dumps(fields | {"links": links}))
 
 
+@pytest.mark.parametrize("changes", [{"format": True}, {"format": 1.0}, {"suite": True}, {"suite": 1.0}])
+def test_a_manifest_says_its_format_in_one_way(release, changes):
+    """True and 1.0 equal 1 in Python, and another reader may take them for something else."""
+    fields = forgery.read_manifest(release)
+    assert manifests.parse(canonical.dumps(fields)).packages
+    with pytest.raises(IntegrityError, match="which format"):
+        manifests.parse(canonical.dumps(fields | changes))
+
+
 BOMBS = {
     "shared": shared_reference_bomb(),
     "deep": b"\x81" * 3_000_000,

@@ -210,6 +210,8 @@ def test_a_signature_of_another_kind_is_no_entry(release, people):
 @pytest.mark.parametrize(
     "changes",
     [
+        {"format": True},
+        {"format": 1.0},
         {"action": "give"},
         {"action": 1},
         {"day": "2026-01-01\n"},

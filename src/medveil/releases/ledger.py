@@ -276,7 +276,7 @@ def _check_rules(entry: LedgerEntry, chain: _Chain) -> None:
 
 
 def _entry_of(record: dict[str, Any]) -> LedgerEntry:
-    if set(record) != _FIELDS or record["format"] != FORMAT:
+    if set(record) != _FIELDS or type(record["format"]) is not int or record["format"] != FORMAT:
         raise ValueError("fields")
     if not all(type(record[name]) is list for name in ("granted", "withdrawn", "owners")):
         raise TypeError("lists")

@@ -161,7 +161,7 @@ def parse(record: bytes) -> Manifest:
     """
     items = 1024 + len(record) // _BYTES_AN_ITEM
     value: Any = canonical.loads(record, what="manifest", limit=MAX_MANIFEST, max_items=items)
-    if not isinstance(value, dict) or not isinstance(value.get("format"), int):
+    if not isinstance(value, dict) or type(value.get("format")) is not int or type(value.get("suite")) in (bool, float):
         raise IntegrityError("the manifest does not say which format it has")
     if (value["format"], value.get("suite")) != (FORMAT, SUITE):
         raise FormatVersionError(
