@@ -13,8 +13,9 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from tests.fuzz.mutation import mutate_record, random_bytes
 from tests.fuzz.target import Bound, Target
@@ -40,6 +41,17 @@ PARSERS = (
     *(f"protection/{name}.py" for name in ("ambiguation", "encrypting", "enumerative", "padding", "sealing")),
     "protection/support.py",
 )
+
+# In the same modules, and no parser: what writes keys, codes and public bytes, and what opens a file by its path.
+LEFT_OUT = {
+    "keys/identity.py": ("generate", "check_targets", "default_identity"),
+    "codecs/exact.py": ("encode_exact",),
+    "codecs/jpegls.py": ("encode",),
+    "codecs/lapped.py": ("LappedCodec.profile", "LappedCodec.encode"),
+    "protection/ambiguation.py": ("ambiguate",),
+    "protection/sealing.py": ("reseal", "seal_with", "xor"),
+    "images/kinds.py": ("_content",),
+}
 
 
 def corpus(target: Target, changes: int) -> Iterator[bytes]:
@@ -92,8 +104,17 @@ def measure(changes: int = CHANGES, folder: Path | None = None) -> dict[str, tup
         read.load()
         read.json_report(outfile=str(report), pretty_print=False)
         files = json.loads(report.read_text(encoding="utf-8"))["files"]
-    by_module = {str(Path(REPOSITORY / file).relative_to(PACKAGE)): entry["summary"] for file, entry in files.items()}
-    return {each: (by_module[each]["num_branches"], by_module[each]["covered_branches"]) for each in PARSERS}
+    by_module = {str(Path(REPOSITORY / file).relative_to(PACKAGE)): entry for file, entry in files.items()}
+    return {each: _branches_of(each, by_module[each]) for each in PARSERS}
+
+
+def _branches_of(module: str, entry: Mapping[str, Any]) -> tuple[int, int]:
+    """Of a module's entry in coverage.py's report, without the functions that are no parsers."""
+    left_out = [entry["functions"][name]["summary"] for name in LEFT_OUT.get(module, ())]
+    count, reached = (
+        entry["summary"][what] - sum(each[what] for each in left_out) for what in ("num_branches", "covered_branches")
+    )
+    return count, reached
 
 
 def table(found: dict[str, tuple[int, int]]) -> str:

@@ -112,7 +112,12 @@ def _sealed_seeds() -> list[bytes]:
             for empty, each in zip(nulls, padded.maps, strict=True)
         ]
         found.append(canonical.dumps([kind, entropy.pack_levels(padded, composition), 7, full]))
-    return [*found, canonical.dumps([0, b"", 0, []]), canonical.dumps([2, bytes(4000), 1, []])]
+    return [
+        *found,
+        canonical.dumps([0, b"", 0, []]),
+        canonical.dumps([2, bytes(4000), 1, []]),
+        canonical.dumps([2, b"\xff" * 4000, 1, []]),
+    ]
 
 
 def _sealed(data: bytes, bound: Bound) -> None:
@@ -357,7 +362,7 @@ TARGETS = (
     Target("packed code", _entropy, lambda: [entropy.pack(code) for code in _codes()], is_record=False, share=1.5),
     Target("level stream", _levels, _level_seeds, is_record=False),
     Target("supports", _supports, _support_seeds, is_record=False),
-    Target("sealed code", _sealed, _sealed_seeds, share=1.5),
+    Target("sealed code", _sealed, _sealed_seeds, share=2),
     Target("obfuscated code", _obfuscated, _obfuscated_seeds, share=1.5),
     Target("lapped", _lapped, _lapped_seeds, share=2),
     Target("side bytes", _side, lambda: [code.side for code in _codes()], is_record=False),

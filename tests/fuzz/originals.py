@@ -146,6 +146,15 @@ def _dicoms() -> tuple[bytes, ...]:
         *odd_dicom.padded(),
         *(data for data, *_ in (*odd_dicom.ODD.values(), *odd_dicom.REFUSALS.values())),
     ]
+    found += [
+        make.encapsulated(eight, frame, syntax, bits_stored=8)
+        for frame, syntax in (
+            (make.jpeg(Picture.new("RGB", (8, 6))), make.JPEGBaseline8Bit),
+            (make.jpeg(eight[:4]), make.JPEGBaseline8Bit), (make.jpeg(eight)[:-2], make.JPEGBaseline8Bit),
+            (_j2k(8, 6, precision=12), make.JPEG2000Lossless),
+            (_j2k(8, 6) + b"more", make.JPEG2000Lossless),
+        )
+    ]  # fmt: skip
     return (*found, found[0][132:], found[1][132:], found[1][128 + 4 + _meta_length(found[1]) :])
 
 
@@ -263,6 +272,7 @@ def _j2k(
     tile: tuple[int, int] | None = None,
     components: int = 1,
     step: int = 1,
+    precision: int = 8,
     sizes: bytes = b"",
     parts: tuple[tuple[int, int], ...] = ((0, 14),),
 ) -> bytes:
@@ -270,7 +280,7 @@ def _j2k(
     across, down = tile or (max(width, 1), max(height, 1))
     size = struct.pack(">HHH8IH", 0xFF51, 41, 0, width, height, 0, 0, across, down, 0, 0, components)
     style = struct.pack(">HHBBHBBBBBB", 0xFF52, 12 + len(sizes), bool(sizes), 0, 1, 0, 5, 4, 4, 0, 0) + sizes
-    found = b"\xff\x4f" + size + bytes([7, step, step]) + style
+    found = b"\xff\x4f" + size + bytes([precision - 1, step, step]) + style
     for number, length in parts:
         found += struct.pack(">HHHIBB", 0xFF90, 10, number, length, 0, 1) + b"\xff\x93"
     return found + b"\xff\xd9"
@@ -313,7 +323,7 @@ def seeds(kind: FileKind) -> list[bytes]:
 
 TARGETS = (
     *(
-        Target(f"file of {kind.value}", _read, lambda kind=kind: seeds(kind), is_record=False, share=2)
+        Target(f"file of {kind.value}", _read, lambda kind=kind: seeds(kind), is_record=False, share=3)
         for kind in FileKind
     ),
     Target("compressed picture", _codestream, _codestream_seeds, is_record=False),

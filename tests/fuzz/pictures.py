@@ -209,7 +209,7 @@ TARGETS = (
             f"records of {kind.value}",
             _on(_records, kind),
             lambda kind=kind: _record_seeds(kind),
-            share=2 if kind == "dicom" else 0.7,
+            share=5 if kind == "dicom" else 3,
         )
         for kind in FileKind
     ),
