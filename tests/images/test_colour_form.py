@@ -12,8 +12,9 @@ from tests import image_files
 
 from medveil import images
 from medveil.errors import IntegrityError, UnsupportedInputError
-from medveil.images import record
+from medveil.images import colour_form, record, tiff_directory
 from medveil.images.loss import Loss
+from medveil.images.tiff_directory import SHORT, Entry
 
 GREY = (np.indices((13, 18)).sum(axis=0) * 9 % 256).astype(np.uint8)
 DEEP = GREY.astype(np.uint16) * 257 - np.arange(18, dtype=np.uint16) * (GREY > 1)
@@ -310,3 +311,90 @@ def test_damaged_exif_has_no_orientation(read, exif):
 def test_an_orientation_beyond_8_does_not_travel(read, travel, write, value):
     image = read(image_files.png(Pillow.fromarray(GREY), exif=_exif(value)))
     assert b"eXIf" not in write(travel(image, identity=False))
+
+
+def _turned_tiffs():
+    """Every form of TIFF, to be given an orientation: file, and the pixels as they are stored."""
+    forms = {name: (data, pixels) for name, (data, pixels) in FILES.items() if name.startswith("tiff")}
+    signed = DEEP.astype(np.int32) - (1 << 15)
+    plain = {"grey": GREY, "grey 16": DEEP, "white is zero": GREY, "signed": signed.astype(np.int16)}
+    info = {"signed": {339: 2}}
+    for compression in (None, "tiff_lzw"):
+        for name, pixels in plain.items():
+            picture = pixels.view(np.uint16) if name == "signed" else pixels
+            data = image_files.tiff(picture, compression=compression, tiffinfo=info.get(name, {}))
+            forms[f"tiff {name} {compression}"] = _with_white_as_zero(data) if name == "white is zero" else data, pixels
+        greys = _palette(256)
+        forms[f"tiff palette {compression}"] = image_files.tiff(greys[0], compression=compression), greys[1]
+    for bits in (1, 2, 4):
+        forms[f"tiff palette of {bits} bits"] = _small_palette_tiff(bits)
+    return forms
+
+
+def _with_white_as_zero(data):
+    place = data.index(struct.pack("<HHI", 262, 3, 1)) + 8
+    return data[:place] + bytes(2) + data[place + 2 :]
+
+
+def _small_palette_tiff(bits):
+    """A palette of so many bits, which no library at hand writes."""
+    indices = GREY.astype(int) >> (8 - bits)
+    levels = np.linspace(0, 255, 1 << bits).astype(np.uint8)
+    strip = colour_form.packed_rows(indices, bits).tobytes()
+    numbers = {256: GREY.shape[1], 257: GREY.shape[0], 258: bits, 259: 1, 262: 3, 277: 1, 278: 13, 279: len(strip)}
+    entries = [Entry(tag, SHORT, struct.pack("<H", value)) for tag, value in numbers.items()]
+    entries.append(Entry(320, SHORT, np.tile(levels.astype("<u2") * 257, 3).tobytes()))
+    return tiff_directory.write(entries, 273, strip), levels[indices]
+
+
+def _with_field(data, tag, kind, count, raw):
+    """The TIFF file with one more field, in a directory that stands at its end."""
+    order = "<" if data[:2] == b"II" else ">"
+    start = struct.unpack_from(order + "I", data, 4)[0]
+    number = struct.unpack_from(order + "H", data, start)[0]
+    entries = [data[start + 2 + 12 * at : start + 14 + 12 * at] for at in range(number)]
+    value = raw if len(raw) <= 4 else struct.pack(order + "I", len(data))
+    entries.append(struct.pack(order + "HHI", tag, kind, count) + value.ljust(4, b"\0"))
+    entries.sort(key=lambda entry: struct.unpack(order + "H", entry[:2]))
+    data += raw + bytes((len(data) + len(raw)) % 2)
+    head = data[:4] + struct.pack(order + "I", len(data))
+    return head + data[8:] + struct.pack(order + "H", number + 1) + b"".join(entries) + bytes(4)
+
+
+TURNED = _turned_tiffs()
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_no_orientation_turns_the_pixels_of_a_tiff(read, travel, write, name):
+    """Its field and XMP; libraries that decode apply them."""
+    data, pixels = TURNED[name]
+    order = "<" if data[:2] == b"II" else ">"
+    for orientation in range(9):
+        if orientation:
+            turned = _with_field(data, 274, SHORT, 1, struct.pack(order + "H", orientation))
+        else:
+            xmp = b'<x:xmpmeta><r tiff:Orientation="6"/></x:xmpmeta>'
+            turned = _with_field(data, 700, 1, len(xmp), xmp)
+        image = read(turned)
+        assert np.array_equal(image.pixels, pixels), orientation
+        again = write(travel(image, identity=orientation % 2 == 0))
+        assert np.array_equal(read(again).pixels, pixels), orientation
+        assert tiff_directory.read(again)[274].integers == (orientation or 1,)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_no_orientation_turns_the_pixels_of_a_png_or_jpeg(read, travel, write, orientation):
+    exif = _exif(orientation)
+    for name in [name for name in FILES if name.startswith("png") and "x 16" not in name]:
+        data, pixels = FILES[name]
+        chunk = struct.pack(">I", len(exif.tobytes()[6:])) + b"eXIf" + exif.tobytes()[6:]
+        at = data.index(b"IDAT") - 4
+        turned = data[:at] + chunk + struct.pack(">I", zlib.crc32(chunk[4:])) + data[at:]
+        image = read(turned)
+        assert np.array_equal(image.pixels, pixels), name
+        for identity in (True, False):
+            assert np.array_equal(read(write(travel(image, identity=identity))).pixels, pixels), name
+    for picture in (Pillow.fromarray(GREY), _mode(3)):
+        turned, straight = (image_files.jpeg(picture, quality=95, exif=_exif(value)) for value in (orientation, 1))
+        assert np.array_equal(read(turned).pixels, read(straight).pixels)
+        assert read(turned).pixels.shape == GREY.shape

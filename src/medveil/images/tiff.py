@@ -32,6 +32,8 @@ _OF_COLOUR = frozenset([280, 281, 290, 291, 301, 318, 319, _COLOUR_MAP, 340, 341
 # How the pixels lie in this very file: written anew, never part of the identity record. 330 points to further images.
 _STRUCTURE = frozenset([254, 255, 256, 257, 258, 259, 262, 266, 273, 274, 277, 278, 279, 282, 283, 284, 288, 289])
 _STRUCTURE |= frozenset([296, 317, 322, 323, 324, 325, 330, 338, 339, 347, *range(512, 522)])
+# What a decoder has to know. Strips and tiles: 273, 278, 279 and 322 to 325.
+_OF_DECODING = frozenset([256, 257, 258, 259, 262, 266, 273, 277, 278, 279, 284, 317, 320, 322, 323, 324, 325, 339])
 _NONE, _DEFLATE = 1, 8
 _COMPRESSIONS = frozenset([_NONE, 5, _DEFLATE, 32773, 32946])
 _MILLIMETRES = {2: 25.4, 3: 10.0}
@@ -97,7 +99,7 @@ def read(data: bytes) -> Image:
     _check_kind(fields, depth, sample_format, form)
     signed = sample_format == 2
     if form is None:
-        pixels = _decode(_plain(data, fields), height, width, depth)
+        pixels = _decode(_plain(data, fields, {_PHOTOMETRIC: 1, _SAMPLE_FORMAT: 1}), height, width, depth)
     else:
         pixels, form = _formed(data, fields, form)
         depth = 8 * pixels.dtype.itemsize
@@ -144,7 +146,7 @@ def _formed(data: bytes, fields: Mapping[int, Entry], form: Form) -> tuple[NDArr
     height, width = _one(fields, _HEIGHT), _one(fields, _WIDTH)
     if form.photometric == _PALETTE:
         greys, bits = form.palette()
-        indices = _decode(data, height, width, 8, mode="P")
+        indices = _decode(_plain(data, fields, {}), height, width, 8, mode="P")
         colour_form.check_indices(indices, greys, np.ones(len(greys), np.bool_))
         packed = colour_form.pack_indices(indices, greys)
         return greys[indices].astype(np.uint8 if bits == 8 else np.uint16), replace(form, indices=packed)
@@ -161,18 +163,8 @@ def _samples(data: bytes, fields: Mapping[int, Entry], form: Form) -> NDArray[An
     step, order = form.channels * size, "<" if data[:2] == b"II" else ">"
     check_size(height, width * step)
     tile = _one(fields, _TILE_WIDTH, width)
-    plain = bytearray(data)
     stated = {_WIDTH: width * step, _BITS: 8, _PHOTOMETRIC: 1, _SAMPLES: 1, _SAMPLE_FORMAT: 1, _PREDICTOR: 1}
-    stated |= {_TILE_WIDTH: tile * step, _ORIENTATION: 1, _EXTRA_SAMPLES: 1}
-    for tag, value in stated.items():
-        if tag in fields:  # the extra samples are declared a second format of samples: the order of tags stays
-            known = _SAMPLE_FORMAT if tag == _EXTRA_SAMPLES else tag
-            plain[fields[tag].at : fields[tag].at + 12] = (
-                struct.pack(order + "HHII", known, LONG, 1, value)
-                if tag in (_WIDTH, _TILE_WIDTH)
-                else struct.pack(order + "HHIHH", known, SHORT, 1, value, 0)
-            )
-    rows = _decode(bytes(plain), height, width * step, 8)
+    rows = _decode(_plain(data, fields, stated | {_TILE_WIDTH: tile * step}), height, width * step, 8)
     samples = rows.view(f"{order}u{size}").reshape(height, width, form.channels).astype(f"u{size}")
     if _one(fields, _PREDICTOR, 1) == 2:
         for left in range(0, width, tile):
@@ -231,13 +223,30 @@ def _check_kind(fields: Mapping[int, Entry], depth: int, sample_format: int, for
         raise UnsupportedInputError("tiles much larger than the image")
 
 
-def _plain(data: bytes, fields: Mapping[int, Entry]) -> bytes:
-    """The file with pixels declared upright, unsigned and black at zero, so that the decoder leaves them as stored."""
-    plain = bytearray(data)
-    for tag in (_PHOTOMETRIC, _ORIENTATION, _SAMPLE_FORMAT):
-        if tag in fields:
-            place, length = fields[tag].place, len(fields[tag].value)
-            plain[place : place + length] = (1).to_bytes(length, "little" if data[:2] == b"II" else "big")
+def _plain(data: bytes, fields: Mapping[int, Entry], stated: Mapping[int, int]) -> bytes:
+    """The file with a directory of nothing but what it takes to decode the pixels as they are stored.
+
+    Decoders turn a picture as its orientation says, or XMP where that is missing; and signed or inverted ones are
+    changed, or not taken. The directory has no more entries than the file's, and stands in its place.
+
+    Args:
+        data: the file.
+        fields: those of its directory.
+        stated: values in place of the file's, of fields that it has.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    table = []
+    for tag in sorted(_OF_DECODING.intersection(fields)):
+        at, value = fields[tag].at, stated.get(tag)
+        if value is None:
+            table.append(data[at : at + 12])
+        elif value <= 0xFFFF:
+            table.append(struct.pack(order + "HHIHH", tag, SHORT, 1, value, 0))
+        else:
+            table.append(struct.pack(order + "HHII", tag, LONG, 1, value))
+    directory = struct.pack(order + "H", len(table)) + b"".join(table) + bytes(4)
+    plain, start = bytearray(data), struct.unpack_from(order + "I", data, 4)[0]
+    plain[start : start + len(directory)] = directory
     return bytes(plain)
 
 

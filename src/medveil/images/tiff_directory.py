@@ -28,7 +28,6 @@ class Entry:
         kind: TIFF's number of the field's type.
         value: the values' bytes, little endian; empty when `inner` holds a directory.
         inner: the entries of the directory that the field points to (Exif, GPS).
-        place: where the value stands in the file.
         at: where the entry stands in its directory.
     """
 
@@ -36,7 +35,6 @@ class Entry:
     kind: int
     value: bytes
     inner: tuple[Entry, ...] = ()
-    place: int = 0
     at: int = 0
 
     @property
@@ -91,10 +89,8 @@ def _entry(data: bytes, at: int, order: str, depth: int) -> Entry | None:
     if order == ">":
         value = _swapped(value, _WORDS.get(kind, 1))
     if tag in POINTERS and length == 4:
-        return Entry(
-            tag, DIRECTORY, b"", _directory(data, int.from_bytes(value, "little"), order, depth + 1)[0], start, at
-        )
-    return Entry(tag, kind, value, place=start, at=at)
+        return Entry(tag, DIRECTORY, b"", _directory(data, int.from_bytes(value, "little"), order, depth + 1)[0], at)
+    return Entry(tag, kind, value, at=at)
 
 
 def _swapped(value: bytes, size: int) -> bytes:
