@@ -94,3 +94,22 @@ def test_constraints_pin_everything_that_is_asked_for(repository: Path) -> None:
     names = {re.split(r"[><=\[]", entry)[0].lower() for entry in asked} - {"medveil"}
     assert names <= pinned
     assert "torchvision" not in pinned
+
+
+def test_rooms_have_guides_that_name_what_is_there(repository: Path) -> None:
+    house = repository / "src" / "medveil"
+    rooms = sorted(path for path in house.iterdir() if (path / "__init__.py").is_file())
+    assert len(rooms) >= 15
+    for room in rooms:
+        guide = ast.get_docstring(ast.parse((room / "__init__.py").read_text(encoding="utf-8"))) or ""
+        assert 12 <= len(guide.splitlines()) <= 30, room.name
+        for module, name in re.findall(r"`([a-z_]+)\.([A-Za-z_]+)[`(]", guide):
+            if (room / f"{module}.py").is_file():
+                text = (room / f"{module}.py").read_text(encoding="utf-8")
+                assert re.search(rf"^(class|def) {name}\b", text, flags=re.MULTILINE), f"{room.name}: {module}.{name}"
+            elif module != "medveil":
+                assert (house / module / f"{name}.py").is_file(), f"{room.name}: {module}.{name}"
+        for module, names in re.findall(r"^- `([a-z_]+)`: ((?:`\w+`(?:, )?)+)[.,;]?$", guide, flags=re.MULTILINE):
+            text = (room / f"{module}.py").read_text(encoding="utf-8")
+            for name in re.findall(r"`(\w+)`", names):
+                assert re.search(rf"^(class|def) {name}\b", text, flags=re.MULTILINE), f"{room.name}: {module}.{name}"

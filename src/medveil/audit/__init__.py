@@ -1,1 +1,25 @@
-"""Evidence: protocols, controls, verdicts and the report."""
+"""Evidence: a release is attacked and used as a researcher would use it, and a report says what came of it.
+
+Data, in `running.audit_release`. `subjecting` brings together the release, its originals (`originals`), who is in
+them, and what may be spent (`presets`). `protocol` plans rounds: who learns from whom, and who is attacked. `scoring`
+runs one attack on one round; `controlling` does the same on mechanisms whose answer is known. `merging` pools the
+rounds, and `verdicts` judges them by patient. `checks` looks at the form of the release, `fidelity` at what recipients
+open, and `task_work` and `task_running` do the tasks. `conclusion` makes one answer of the verdicts and controls;
+`schema` writes it as report.json, `report` as a page with figures. `keeping` keeps each finished part, so that an
+interrupted audit goes on.
+
+Import:
+- `running.audit_release`: the whole of it. `forecast.forecast`: what it would do; nothing is written.
+- `outcome` (`Audit`, `AttackResult`, `ControlResult`, `FidelityRow` …): what was found, as plain values.
+- `gate`: `read_gate` and `passed_thresholds`, for those who let a machine decide.
+
+What holds:
+- Neither the release nor the originals are written to. The report appears at once when it is whole.
+- What an attack makes of a package is compared with what it makes of another one; bounds and chance are by patient.
+- A control that did not come out as it must makes the whole *too weak to conclude*.
+- On one machine the same seed, settings and number of threads give the same report but for its seconds.
+- `wording` and `task_words` make the sentences. No name and no path stands in a report; pictures only where allowed.
+
+To add an attack or a task: its own room. A check of the form: a function in `checks`. A number that trades time for
+power: `presets`. What the report is to say: first into `outcome` and `schema`, then into `wording` and the template.
+"""

@@ -1,1 +1,27 @@
+"""Image <-> SparseCode: long vectors of cells (code maps) of which few are nonzero. Lossy, and lossless on top.
 
+Data. `Codec.encode` makes a `SparseCode` of an `Image`: code maps (positions and integer levels of the nonzero cells)
+and side bytes. With a `Composition` it fills exactly that many nonzeros and bytes (what is sealed); without one it
+works at a constant step (what is encrypted). `entropy` packs levels, or a whole code, into bytes. `Codec.decode` makes
+pixels of it again. `preview` codes the coarse picture that another code may refine, and `exact` what a decoded picture
+lacks of the original.
+
+Import:
+- `code` (`SparseCode`, `CodeMap`, `Composition`, `Bucket`, `Profile`, `Codec`): the nouns of this room.
+- `registry`: `get_codec(name or folder of weights)`, `codec_of_profile(...)`, `available()`.
+- `entropy`, `exact`, `preview`: codes to bytes and back. `arranged`: where in a picture the cells of a code are.
+
+Which file:
+- lapped: `lapped`, `transform`, `fitting` (the encoder), `ranking`, `significance`, `zones`, `side`, `budget`, tables.
+- primis, the learned one: `primis`, `primis_cells`, `modelfiles` (weights), `learning` (what `medveil train` runs).
+- lossless: `exact`, `jpegls`, `residual` and its model, stream and tables.
+
+What holds:
+- A composition is a function of profile and size bucket, never of an image.
+- `lapped` and the lossless part decode with integers only, the same on every machine; tests/vectors fixes their bytes.
+- Every length is checked against what its composition allows before memory is taken; bad bytes end in IntegrityError.
+- `lapped` needs no torch; `primis` does.
+
+To add a codec: a class with the members of `code.Codec` and a line in `registry` (in another package: the entry
+point group `medveil.codecs`). tests/codecs/ shows what one has to stand.
+"""

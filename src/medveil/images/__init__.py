@@ -1,4 +1,27 @@
-"""Grey images at their own bit depth, read from and written to the files of the clinic and of research."""
+"""Grey images at their own bit depth, read from and written to the files of the clinic and of research.
+
+Data. `read(path)` or `read_bytes` looks at the content, never at the suffix, and gives an `Image`: integer pixels as
+stored, depth, spacing, scales, and its `Source`. `records(image, tag_key)` splits what else the file held in two: the
+pixel record, which travels with the pixels, and the identity record, which is for those with identity. `restore` makes
+an image of decoded pixels and records, and `to_file_bytes` a file of the kind that went in (JPEG: PNG).
+
+Import from `medveil.images`, as `__all__` lists it; other rooms don't need the modules. `kinds` chooses the module of
+a file: `png`, `jpeg`, `tiff`, `nifti`, or `dicom/`. `bounds` holds the limits, `colour_form` grey pictures in the form
+of coloured ones.
+
+What holds:
+- With exact pixels and both records every attribute comes back; with the pixel record alone no name, date, UID or free
+  text.
+- A file is read right, or refused by its kind and a reason in words. An oddity that leaves one reading is mended and
+  said: `warnings(image)`.
+- A size is checked before memory is taken for it. Decoders of others run within `bounds.walled`, or in a process of
+  their own.
+- No message holds a value from a file. pydicom is imported here and in `datasets` only.
+
+To add a kind of file: a module with `read`, `restore` and `write`, a member of `FileKind`, and its lines in `kinds`.
+An attribute that is to travel without identity: `dicom/attributes.py` or `dicom/acquisition.py`; tests/images holds it
+against table E.1-1 of PS3.15.
+"""
 
 from medveil.images.dicom.records import Instance
 from medveil.images.image import FileKind, Image, Source, pixel_type

@@ -1,1 +1,20 @@
+"""Builders of networks, nothing else: no data, no training loop, no file.
 
+Data. Tensors (n, 1, H, W) in, tensors out. A builder takes a name or a few numbers and returns a torch module with
+fresh weights (one classifier begins from ImageNet); whoever trains it is in `training`, `attacks` or `tasks`.
+
+Import:
+- `primis`: `PrimisConfig`, `PrimisNetwork`; with `bank` (its encoder), `bases` (the lapped bases that it starts from)
+  and `selection` (which cells stay nonzero). `pictures`: whole pictures through it, in windows of bounded memory.
+- `classifiers`: `build_classifier(name, classes)`. `segmenters`: `build_segmenter(name)`. Both by name, from MONAI.
+- `translators`: U-Net, V-Net and discriminator of the picture attacks. `attackers`: networks that read a public code.
+- `greyscale`: integer pixels of any depth to the 8-bit grey values that networks work in, and back.
+
+What holds:
+- torch is imported at the head of these modules, so other rooms import them inside the function that needs them.
+- Segmenters and translators take pictures of any size: they pad to what they need, and cut what comes out.
+- torchvision is not needed, and not installed.
+
+To add a classifier or segmenter: its builder and its name in that module, and a line in docs/reference.md. A network
+of an attack: `attackers` or `translators`.
+"""

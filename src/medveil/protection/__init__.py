@@ -1,1 +1,24 @@
+"""What makes a code public and needs a key to be undone. Three levels: sealed, encrypted, obfuscated.
 
+Data. `sealing.seal` takes a `SparseCode`, its composition and a section key, and gives a `PublicCode`: positions
+permuted, signs and level stream masked. `support` writes the public maps in a length that their shape fixes.
+`sealing.unseal` goes back. `encrypting` puts bytes into an AEAD, after `padding` has hidden how long they are.
+`ambiguation` mixes true entries with decoys. `keystream` is where all that is random about it is drawn from.
+`rendering` shows what a stranger sees.
+
+Import:
+- `sealing`: `seal`, `unseal`, `reseal`, `PublicCode`. `encrypting`: `encrypt`, `decrypt`. `padding`: `to_grid`,
+  `to_steps`.
+- `ambiguation`: `ambiguate`, `purify`. `keystream`: `Keystream`, `fresh_key`, `commit`, `derive`.
+- `rendering.stranger_pixels`.
+
+What holds:
+- sealed: the law of a public code depends on its composition only. The argument is at the head of `sealing`; what it
+  takes for granted is in docs/security.md, and tests/protection go through it with narrow words.
+- encrypted: a standard AEAD. obfuscated: nothing is proven; an audit says what can be got back.
+- A section key is used for one section of one package and never again.
+- Nothing here authenticates a release: the signed manifest does. No key is wrapped here: `keys` does that.
+
+To add a level: its module here, and its lines in `releases.packing`, `releases.unpacking` and `attacks.protections`,
+so that what an audit attacks is what is written. Then docs/format-codes.md and the second reader in tests/reader.
+"""

@@ -1,1 +1,25 @@
-"""Packages, releases, manifests: what lies on disk, and the verbs share, open, verify, inspect and list."""
+"""Packages, releases, manifests: what lies on disk, and the verbs share, open, grant, revoke, rotate and verify.
+
+Data, out. `sharing.share` lists the inputs, fixes the `settings` that hold for all, and has `packing` make a `Package`
+of each (image, code, protected code, sections) in worker processes (`jobs`). It opens what it sealed, and compares.
+All grows in `staging`; `publishing` makes it the release in one rename. Data, back. `verifying` checks signatures and
+digests, `access` finds what a key opens, `unpacking` makes an image of a package again, and `opening` writes it.
+
+Import:
+- `sharing.share`, `settings.ShareSettings`, `opening.open_release`, `release.Release`, `verifying.verify`.
+- `granting`: `grant`, `revoke`, `Request`, `standing_of`. `rotating.rotate`. `inspecting.inspect`.
+  `listing.list_originals`. The most used of them are names of `medveil` itself.
+
+What is where: `manifest` and `ledger` are the signed records, `state` both of them together; `book` is what only
+owners know; `pins` is what this machine has seen of a release before; `weights` is the codec's weights; `dataset` and
+`labels` serve training from a release.
+
+What holds:
+- A change of a release has happened when its last rename has, and not before; a killed run goes on where it stopped.
+- Nothing is read that the manifest's digests don't name; a changed, missing or foreign file is an IntegrityError.
+- What everybody sees doesn't depend on an image, but for lengths where docs/security.md says so.
+- Format 1 is frozen: tests/vectors holds releases that stay readable, and tests/reader is a second reader.
+
+To add a section: `keys.tiers.Section`, then `packing` and `unpacking`. A field that all see: `manifest` or `package`,
+where older readers pass over it, docs/format.md, and the second reader. An option of share: `settings`.
+"""

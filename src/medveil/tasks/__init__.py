@@ -1,1 +1,26 @@
-"""Tasks: what a researcher does with opened images, one module each, one registry."""
+"""What a researcher does with opened images: one class a task, one registry.
+
+Data. A `Gallery` holds the same images in several sets: as they were, and as recipients of each tier open them. A
+`Task` gets an `Assignment` (gallery, effort, seed, margin, and where finished parts are kept) and returns a
+`TaskResult`: estimates with bounds, questions, curves and overlays, as plain values. Networks learn from one set and
+are tested on all.
+
+Import:
+- `task`: `Task`, `Assignment`, `TaskEffort`, `Keep`. `outcome`: `TaskResult` and what it consists of.
+  `gallery.Gallery`.
+- `registry`: `all_tasks()`, `chosen_tasks(names)`.
+- `features.table.features`: the 93 texture features of a masked picture.
+
+What is where: `classification` (networks in `classifying`, figures in `classification_scores`, which classes can be
+compared in `questions`, what sees no picture in `simple_guesses`), `segmentation` (`segmenting`, `segment_scoring`),
+`radiomics` (`radiomics_compare`, `features/`), and `splitting` for all of them.
+
+What holds:
+- No patient is both learned from and tested on; thresholds are chosen on validation images.
+- *Non-inferior* is said by a bound, of a margin that was named before, and for enough patients only.
+- A task that the images don't allow says why in its result; it does not guess.
+- The same seed and number of threads give the same numbers on one machine.
+
+To add a task: a class with the members of `task.Task` in a module of its own, and its line in `registry` (in
+another package: the entry point group `medveil.tasks`).
+"""
