@@ -1,0 +1,38 @@
+"""What the project says of itself, to people and to machines: changelog and citation."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+_CHANGES = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security", "Known to be missing"]
+
+
+def _project(repository: Path) -> dict[str, object]:
+    return dict(tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"])
+
+
+def test_the_citation_is_of_this_version(repository: Path) -> None:
+    text = (repository / "CITATION.cff").read_text(encoding="utf-8")
+    said = dict(re.findall(r"^([a-z-]+): (\S.*)$", text, flags=re.MULTILINE))
+    project = _project(repository)
+    assert said["cff-version"] == "1.2.0"
+    assert said["type"] == "software"
+    assert said["version"] == project["version"]
+    assert said["license"] == project["license"]
+    assert [{"name": name} for name in re.findall(r"^  - name: (.+)$", text, flags=re.MULTILINE)] == project["authors"]
+
+
+def test_the_changelog_keeps_its_form(repository: Path) -> None:
+    text = (repository / "CHANGELOG.md").read_text(encoding="utf-8")
+    versions = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
+    assert versions[0] == "[Unreleased]"
+    for version in versions[1:]:
+        assert re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d{2}-\d{2}", version), version
+    for section in re.split(r"^## ", text, flags=re.MULTILINE)[1:]:
+        kinds = re.findall(r"^### (.+)$", section, flags=re.MULTILINE)
+        assert kinds == [kind for kind in _CHANGES if kind in kinds]
+        assert kinds, "a version without changes"
+    released = {version.split("]")[0].strip("[") for version in versions[1:]}
+    assert _project(repository)["version"] in released or f"This will be {_project(repository)['version']}" in text
