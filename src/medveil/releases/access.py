@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from medveil.errors import IntegrityError, KeyFileError, MedveilError, NoFitting
 from medveil.files import canonical
 from medveil.files.atomic import make_folder, write_bytes
 from medveil.files.reading import read_regular
-from medveil.keys.grants import MAX_GRANT_FILE, Grant, open_grant
+from medveil.keys.grants import MAX_GRANT_FILE, Grant, open_grant, seal_grant
+from medveil.keys.identity import Identity
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Wrap
-from medveil.keys.tiers import EpochKeys, KeyRing, follow_link
+from medveil.keys.tiers import KEY_BYTES, EpochKeys, KeyRing, Tier, follow_link
 from medveil.keys.wrapping import opens_nothing
 from medveil.protection import padding
 from medveil.protection.encrypting import decrypt, encrypt
@@ -115,6 +117,34 @@ def ring_of(grants: Sequence[Grant], links: Mapping[int, tuple[bytes, ...]]) -> 
         sections,
         {name: key for grant in grants for name, key in grant.shared.items()},
     )
+
+
+def recipients(ring: KeyRing, release: bytes, epoch: int, tiers: tuple[Tier, ...]) -> tuple[Access, ...]:
+    """The access of recipients of every tier, with and without identity, by keys that went through a signed grant.
+
+    Args:
+        ring: the owner's keys.
+        release, epoch: what is granted.
+        tiers: those of the release.
+    """
+    name = release, epoch, tiers, ring.epochs[epoch], ring.dictionary
+    if name not in _recipients:
+        _recipients.clear()
+        somebody = Identity.fresh(classical=True)
+        owners = [somebody.recipient.verify_key]
+        found = []
+        for tier in tiers:
+            for sees in (False, True):
+                keys = ring.epochs[epoch].lowered(tier, identity=sees)
+                grant = Grant(release, epoch, secrets.token_bytes(16), keys, secrets.token_bytes(KEY_BYTES))
+                back = open_grant(seal_grant(grant, somebody.recipient, somebody), somebody, owners)
+                dictionary = ring.dictionary if sees else b""
+                found.append(Access(replace(ring_of([back], {}), dictionary=dictionary), back.uid_key))
+        _recipients[name] = tuple(found)
+    return _recipients[name]
+
+
+_recipients: dict[Hashable, tuple[Access, ...]] = {}  # of this process: one, made once a release and epoch
 
 
 def _epochs(grant: Grant, links: Mapping[int, tuple[bytes, ...]]) -> dict[int, EpochKeys]:

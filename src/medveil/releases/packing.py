@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,8 @@ from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
 from medveil.errors import IntegrityError, MedveilError, UnsupportedInputError
 from medveil.files import canonical
 from medveil.images.image import Image
-from medveil.keys.grants import Grant, open_grant, seal_grant
-from medveil.keys.identity import Identity
-from medveil.keys.tiers import KEY_BYTES, SALT_BYTES, KeyRing, Section, Tier
-from medveil.releases.access import Access, ring_of
+from medveil.keys.tiers import SALT_BYTES, KeyRing, Section, Tier
+from medveil.releases.access import Access, recipients
 from medveil.releases.identity import Origin, pack_identity
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package, PackageHeader
@@ -251,34 +248,6 @@ class _Trial:
             if section.tier is not None and section.tier.rank >= rank
             and (access.ring.sees_identity or not section.needs_identity)
         ]  # fmt: skip
-
-
-def recipients(ring: KeyRing, release: bytes, epoch: int, tiers: tuple[Tier, ...]) -> tuple[Access, ...]:
-    """The access of recipients of every tier, with and without identity, by keys that went through a signed grant.
-
-    Args:
-        ring: the owner's keys.
-        release, epoch: what is granted.
-        tiers: those of the release.
-    """
-    name = release, epoch, tiers, ring.epochs[epoch], ring.dictionary
-    if name not in _recipients:
-        _recipients.clear()
-        somebody = Identity.fresh(classical=True)
-        owners = [somebody.recipient.verify_key]
-        found = []
-        for tier in tiers:
-            for sees in (False, True):
-                keys = ring.epochs[epoch].lowered(tier, identity=sees)
-                grant = Grant(release, epoch, secrets.token_bytes(16), keys, secrets.token_bytes(KEY_BYTES))
-                back = open_grant(seal_grant(grant, somebody.recipient, somebody), somebody, owners)
-                dictionary = ring.dictionary if sees else b""
-                found.append(Access(replace(ring_of([back], {}), dictionary=dictionary), back.uid_key))
-        _recipients[name] = tuple(found)
-    return _recipients[name]
-
-
-_recipients: dict[Hashable, tuple[Access, ...]] = {}  # of this process: one, made once a release and epoch
 
 
 def unopened(ring: KeyRing, error: Exception) -> IntegrityError:

@@ -20,14 +20,14 @@ from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import SALT_BYTES, EpochKeys, KeyRing, Section
 from medveil.releases import staging as staged_files
-from medveil.releases.access import dictionary_name, read_shared, weights_name, write_shared
+from medveil.releases.access import dictionary_name, read_shared, recipients, weights_name, write_shared
 from medveil.releases.book import GrantNote, Notes, Standing
 from medveil.releases.granting import issue, load_headers, owned_state, read_book, standing_of
 from medveil.releases.jobs import PARALLEL_FROM, end_with_parent, worker_pool
 from medveil.releases.ledger import Action
 from medveil.releases.manifest import Manifest, PackageEntry, SharedFile
 from medveil.releases.package import Package, PackageHeader
-from medveil.releases.packing import entry_of, recipients, same_code, unopened
+from medveil.releases.packing import entry_of, same_code, unopened
 from medveil.releases.pins import check_and_pin
 from medveil.releases.publishing import Change, change, size_of
 from medveil.releases.staging import staging_of
