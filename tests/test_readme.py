@@ -17,7 +17,11 @@ _COMMANDS = (
     "keygen", "share", "verify", "inspect", "list", "open", "grant", "grants", "revoke", "rotate", "ledger",
     "audit", "attacks", "tasks", "train", "info", "demo",
 )  # fmt: skip
-_PAGES = ("README.md", *(f"docs/{name}.md" for name in ("start", "how-to", "concepts", "reference", "limits")))
+_HOW_TO = tuple(f"how-to/{name}" for name in ("sharing", "keys", "training", "auditing"))
+_PAGES = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("start", "how-to", *_HOW_TO, "concepts", "reference", "limits")),
+)
 
 
 def _blocks(text: str, language: str) -> list[str]:
@@ -90,6 +94,34 @@ def test_pages_name_only_options_and_files_that_exist(repository: Path, page: st
     for link in re.findall(r"\]\(([^)#]+)", text):
         if not link.startswith("http"):
             assert (path.parent / link).exists(), link
+
+
+def _anchors(text: str) -> set[str]:
+    """What headings of a page can be linked by, as GitHub and the site make it of their words."""
+    told = re.findall(
+        r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), flags=re.MULTILINE
+    )
+    return {re.sub(r"[^\w\- ]", "", words.lower()).strip().replace(" ", "-") for words in told}
+
+
+def test_links_to_headings_lead_somewhere(repository: Path) -> None:
+    count = 0
+    for path in (repository / "README.md", *(repository / "docs").rglob("*.md")):
+        for page, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text(encoding="utf-8")):
+            target = path.parent / page if page else path
+            assert anchor in _anchors(target.read_text(encoding="utf-8")), f"{path.name}: {page}#{anchor}"
+            count += 1
+    assert count > 30
+
+
+def test_every_short_answer_is_in_the_index(repository: Path) -> None:
+    index = (repository / "docs" / "how-to.md").read_text(encoding="utf-8")
+    for page in _HOW_TO:
+        text = (repository / "docs" / f"{page}.md").read_text(encoding="utf-8")
+        for anchor in _anchors(
+            "\n".join(re.findall(r"^### .+$" if "\n### " in text else r"^## .+$", text, flags=re.M))
+        ):
+            assert f"({page}.md#{anchor})" in index, f"{page}: {anchor}"
 
 
 def test_exit_codes_are_the_ones_in_the_code(repository: Path) -> None:

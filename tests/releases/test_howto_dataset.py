@@ -14,7 +14,9 @@ from medveil.releases.sharing import share
 
 
 def test_the_code_of_the_how_to_runs(tmp_path, people, repository):
-    text = (repository / "docs" / "how-to.md").read_text(encoding="utf-8").split("**Train from a sealed release.**")[1]
+    text = (
+        (repository / "docs" / "how-to" / "training.md").read_text(encoding="utf-8").split("## Train from a sealed")[1]
+    )
     training, writing = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)[:2]
     (tmp_path / "in").mkdir()
     lines = ["image,label,patient_id"]
