@@ -36,3 +36,21 @@ def test_the_changelog_keeps_its_form(repository: Path) -> None:
         assert kinds, "a version without changes"
     released = {version.split("]")[0].strip("[") for version in versions[1:]}
     assert _project(repository)["version"] in released or f"This will be {_project(repository)['version']}" in text
+
+
+def test_the_workflow_asks_for_little_and_pins_what_it_uses(repository: Path) -> None:
+    text = (repository / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    used = re.findall(r"uses: (\S+)", text)
+    assert used
+    assert all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", each) for each in used), used
+    assert set(re.findall(r"^ *(\w+): (?:read|write)", text, flags=re.MULTILINE)) == {"contents"}
+    assert "write" not in text
+    assert text.count("persist-credentials: false") == text.count("actions/checkout@")
+    supported = set(re.findall(r"Python :: (\d\.\d+)", (repository / "pyproject.toml").read_text(encoding="utf-8")))
+    assert set(re.findall(r'"(3\.\d+)"', text)) == supported
+
+
+def test_hooks_download_nothing(repository: Path) -> None:
+    text = (repository / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"repo: (\S+)", text)) == {"local"}
+    assert set(re.findall(r"language: (\S+)", text)) == {"system"}
