@@ -110,6 +110,37 @@ def file(
     return prefix + meta + before + body + extra + pixel_data + behind
 
 
+def big_endian(pixels, vr, *, icons=(), syntax="1.2.840.10008.1.2.2"):
+    """A CT image in Explicit VR Big Endian; words lie as OW has them, whatever the VR of the pixel data says.
+
+    Args:
+        pixels: the pixels.
+        vr: of the pixel data.
+        icons: pixels and VR of pictures inside an Icon Image Sequence.
+        syntax: what the file states.
+    """
+
+    def one(tag, kind, value):
+        head = struct.pack(">HH", tag >> 16, tag & 0xFFFF) + kind.encode()
+        return head + (struct.pack(">HI", 0, len(value)) if kind in long else struct.pack(">H", len(value))) + value
+
+    def picture(cells, kind):
+        raw = cells.tobytes() if kind == "OB" and cells.itemsize == 1 else cells.view("<u2").astype(">u2").tobytes()
+        words = {tag: (form, value[::-1] if form == "US" else value) for tag, (form, value) in module(cells).items()}
+        found = {tag: one(tag, form, value + b" " * (len(value) % 2)) for tag, (form, value) in words.items()}
+        return found | {PIXEL_DATA: one(PIXEL_DATA, kind, raw)}
+
+    long = _LONG | {"OD", "OL", "UT"}
+    elements = {0x00080016: one(0x00080016, "UI", b"1.2.840.10008.5.1.4.1.1.2\0"), **picture(pixels, vr)}
+    inside = [b"".join(found for _, found in sorted(picture(*icon).items())) for icon in icons]
+    if icons:
+        items = b"".join(struct.pack(">HHI", 0xFFFE, 0xE000, len(part)) + part for part in inside)
+        elements[0x00880200] = one(0x00880200, "SQ", items)
+    meta = element(0x00020010, "UI", syntax.encode())
+    meta = element(0x00020000, "UL", struct.pack("<I", len(meta))) + meta
+    return bytes(128) + b"DICM" + meta + b"".join(found for _, found in sorted(elements.items()))
+
+
 def icon(pixels, frame=None, *, sequence=0x00880200):
     """An Icon Image Sequence with this compressed frame, or these pixels as RLE."""
     parts = sorted(module(pixels).items())

@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import struct
+import time
 import tracemalloc
 import zlib
 
@@ -344,3 +345,119 @@ def test_too_many_attributes_beside_the_pixels(place):
     at = raw.index(b"\xe0\x7f\x10\x00")
     bulk = b"\x71\x00\x10\x10OB\0\0" + struct.pack("<I", 70 << 20) + bytes(70 << 20)
     assert isinstance(_try(place, raw[:at] + bulk + raw[at:]), UnsupportedInputError)
+
+
+# ---- what takes longer than the file is long -----------------------------------------------------------------------
+
+
+def _zeros_before_something():
+    return odd_dicom.file(syntax=odd_dicom.IMPLICIT, before=bytes(400_000))
+
+
+def _zeros_behind():
+    return odd_dicom.file(syntax=odd_dicom.IMPLICIT, behind=bytes(8 << 20) + b"end")
+
+
+def _values_without_fragments():
+    tags = [group << 16 | number for group in (0x29, 0x2B) for number in range(0x1000, 0x4000)]
+    values = (odd_dicom.element(tag, "OB", odd_dicom.SEQUENCE_END, length=0xFFFFFFFF) for tag in tags)
+    return odd_dicom.file(extra=b"".join(values))
+
+
+def _long_creators():
+    creators = range(0x10, 0x50)
+    names = (odd_dicom.implicit(0x00090000 | number, b"x" * 400_000) for number in creators)
+    tags = (0x00090000 | number << 8 | one for number in creators for one in range(256))
+    return odd_dicom.file(
+        syntax=odd_dicom.IMPLICIT, before=b"".join([*names, *(odd_dicom.implicit(t, b"") for t in tags)])
+    )
+
+
+def _file_meta():
+    return bytes(128) + b"DICM" + b"\2\0\0\1LO\0\0" * 1_000_000
+
+
+def _idle_runs():
+    segments = struct.pack("<III", 2, 64, 64) + bytes(52)
+    frame = odd_dicom.compressed(segments + b"\x80" * (16 << 20) + b" ")
+    return odd_dicom.file(syntax=odd_dicom.RLE, pixel_data=frame)
+
+
+def _chunks_of_colour():
+    data = image_files.png(Pillow.fromarray(PIXELS).convert("RGB"))
+    at = data.index(b"IDAT") - 4
+    return data[:at] + struct.pack(">I4sI", 0, b"bKGD", zlib.crc32(b"bKGD")) * 20_000 + data[at:]
+
+
+def _profiles():
+    content = b"ICC_PROFILE\0\1\1" + bytes(1500)
+    segment = b"\xff\xe2" + struct.pack(">H", 2 + len(content)) + content
+    data = image_files.jpeg(PIXELS)
+    return data[:2] + segment * 9000 + data[2:]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(make, id=make.__name__)
+        for make in (
+            _zeros_before_something,
+            _zeros_behind,
+            _values_without_fragments,
+            _long_creators,
+            _file_meta,
+            _idle_runs,
+            _chunks_of_colour,
+            _profiles,
+        )
+    ],
+)
+def test_no_file_takes_more_time_than_its_length_allows(place, data):
+    content = data()
+    place.write_bytes(content)
+    begun = time.process_time()
+    _try(place, content)
+    assert time.process_time() - begun < 2
+
+
+def test_zeros_where_elements_should_stand_are_refused(place):
+    found = _try(place, _zeros_before_something())
+    assert isinstance(found, UnreadableInputError)
+    assert "(0000,0000)" in str(found)
+
+
+def _directory(*entries):
+    rows = b"".join(struct.pack("<HHII", *entry) for entry in sorted(entries))
+    return struct.pack("<H", len(entries)) + rows + bytes(4)
+
+
+def _entries_of(tiff):
+    start = struct.unpack_from("<I", tiff, 4)[0]
+    count = struct.unpack_from("<H", tiff, start)[0]
+    return [struct.unpack_from("<HHII", tiff, start + 2 + 12 * number) for number in range(count)]
+
+
+def test_tiff_directories_and_values_that_are_used_many_times_over(place):
+    """Directories of directories, and fields that share one long value."""
+    tiff = image_files.tiff(PIXELS) + b"\0"
+    tiff += bytes(len(tiff) % 2)
+    own, many = _entries_of(tiff), 90
+    nested, inner = tiff, _directory(*[(1, 3, 1, 0)] * many)
+    for _ in range(2):
+        nested, inner = nested + inner, _directory(*[(34665, 4, 1, len(nested))] * many)
+    nested, inner = nested + inner, _directory(*own, *[(34665, 4, 1, len(nested))] * many)
+    shared, length = tiff + bytes(100_000), 100_000
+    fields = _directory(*own, *((50_000 + number, 1, length, len(tiff)) for number in range(1000)))
+    for data, directory in ((nested, inner), (shared, fields)):
+        assert _peak(place, data[:4] + struct.pack("<I", len(data)) + data[8:] + directory) < 8 << 20
+
+
+def test_more_png_chunks_or_jpeg_segments_than_anybody_has(place):
+    png, jpeg = image_files.png(PIXELS), image_files.jpeg(PIXELS)
+    at = png.index(b"IDAT") - 4
+    chunks = png[:at] + struct.pack(">I4sI", 0, b"teXt", zlib.crc32(b"teXt")) * 70_000 + png[at:]
+    scan = jpeg.index(b"\xff\xda")
+    for data, reason in ((chunks, "chunks"), (jpeg[:scan] + b"\xff\xfe\0\2" * 70_000 + jpeg[scan:], "segments")):
+        found = _try(place, data)
+        assert isinstance(found, UnsupportedInputError)
+        assert reason in str(found)

@@ -325,6 +325,52 @@ def test_big_endian_pixels_of_bytes_have_two_readings(read):
         read(odd_dicom.file(BYTES, odd_dicom.GE_BIG_PIXELS))
 
 
+@pytest.mark.parametrize(
+    ("pixels", "vr", "is_read"),
+    [(PIXELS, "OW", True), (BYTES, "OW", True), (BYTES, "OB", True)]
+    + [(PIXELS, vr, False) for vr in ("OB", "UN", "US", "OL", "OD", "UT")]
+    + [(BYTES, vr, False) for vr in ("UN", "OL")],
+)
+@pytest.mark.parametrize("inside", [False, True])
+def test_big_endian_pixels_are_read_right_or_refused(read, pixels, vr, is_read, inside):
+    """Where the VR does not say what is swapped, pydicom, gdcm and dcmtk don't agree. Also of a picture in an item."""
+    icons = ((pixels, vr),) if inside else ()
+    data = odd_dicom.big_endian(*((PIXELS, "OW") if inside else (pixels, vr)), icons=icons)
+    if is_read:
+        assert np.array_equal(read(data).pixels, PIXELS if inside else pixels)
+        assert images.warnings(read(data)) == []
+    else:
+        with pytest.raises(UnreadableInputError, match=r"\(7FE0,0010\) at byte \d+: big endian pixel data whose VR"):
+            read(data)
+
+
+def test_pixels_are_not_swapped_twice(read):
+    """A big endian data set whose transfer syntax says that only its pixels are big endian."""
+    data = odd_dicom.big_endian(PIXELS, "OW", syntax=odd_dicom.GE_BIG_PIXELS)
+    assert np.array_equal(read(data).pixels, PIXELS)
+
+
+def _odd_lengths():
+    """Pixel data that ends behind its pixels, with an odd or even number of bytes too many or too few."""
+    odd = BYTES[:19, :23]
+    for pixels, name in ((PIXELS, "words"), (BYTES, "bytes"), (odd, "odd")):
+        for behind in (b"", b"\0", b"\7", b"\0\0", b"\7\0", b"\0\0\0", b"\1\2\3"):
+            for vr in ("OB", "OW", "UN"):
+                yield pytest.param(pixels, vr, behind, id=f"{name} {vr} {behind.hex()}")
+
+
+@pytest.mark.parametrize(("pixels", "vr", "behind"), [*_odd_lengths()])
+def test_pixel_data_of_an_odd_length_comes_back(read, opened, pixels, vr, behind):
+    """`share` opens what it sealed and compares: the record is that of the written file, whose lengths are even."""
+    value = pixels.tobytes() + behind
+    head = struct.pack("<HH2sHI", 0x7FE0, 0x0010, vr.encode(), 0, len(value))
+    image = read(odd_dicom.file(pixels, pixel_data=head + value))
+    again = read(opened(image, identity=True))
+    assert np.array_equal(again.pixels, pixels)
+    assert images.same_attributes(again, image)
+    assert _elements(opened(image, identity=True))[PIXEL_DATA] == value + b"\0" * (len(value) % 2)
+
+
 def test_uncompressed_pixels_in_fragments(read):
     data = compressed(PIXELS.tobytes())
     image = read(odd_dicom.file(syntax="1.2.840.10008.1.2.1.98", pixel_data=data))

@@ -21,9 +21,13 @@ _STANDALONE = frozenset([0x01, *range(0xD0, 0xD9)])
 _END, _SCAN = 0xD9, 0xDA
 # Behind FF in a scan: 00 (JPEG) and 01-7F (JPEG-LS) belong to the data, D0-D7 restart it, FF fills.
 _MARKER_IN_SCAN = re.compile(rb"\xff[\x80-\xcf\xd8-\xfe]")
-_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
+MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
 _MAX_SEGMENTS = 1 << 16
+_MAX_TILE_PARTS = 255  # of one tile
 _RLE_HEADER_BYTES, _MAX_RLE_SEGMENTS = 64, 15
+# Bytes of a run, its first one included, and the bytes that it decodes to, by that one (PS3.5 G.3); 128 does nothing.
+_RLE_STEPS = (*range(2, 130), 1, *[2] * 127)
+_RLE_DECODED = (*range(1, 129), 0, *range(128, 1, -1))
 PADDING = b"\0 "  # what writers make lengths even with
 
 
@@ -47,7 +51,7 @@ def jpeg(frame: bytes) -> Stated:
         raise UnreadableInputError(DAMAGED)
     position = 2
     for _ in range(_MAX_SEGMENTS):
-        found = _MARKER.match(frame, position)
+        found = MARKER.match(frame, position)
         if found is None:
             break
         marker, position = found[1][0], found.end()
@@ -70,7 +74,7 @@ def jpeg_end(frame: bytes) -> int:
     """
     position = 2
     for _ in range(_MAX_SEGMENTS):
-        found = _MARKER.match(frame, position)
+        found = MARKER.match(frame, position)
         if found is None:
             return -1
         marker, position = found[1][0], found.end()
@@ -122,7 +126,9 @@ def _end_of_tile_parts(frame: bytes, tiles: int) -> int:
     """
     seen = set()
     position = frame.find(_TILE_PART.to_bytes(2, "big") + b"\0\x0a")
-    while 0 <= position < len(frame) and frame[position : position + 2] == _TILE_PART.to_bytes(2, "big"):
+    for _ in range(_MAX_TILE_PARTS * tiles):
+        if frame[position : position + 2] != _TILE_PART.to_bytes(2, "big"):
+            break
         seen.add(frame[position + 4 : position + 6])
         length = int.from_bytes(frame[position + 6 : position + 10], "big")
         if length == 0:  # to the end
@@ -139,7 +145,9 @@ def _end_of_tile_parts(frame: bytes, tiles: int) -> int:
 def _precincts_of_a_tile(frame: bytes, width: int, height: int) -> int:
     """Upper bound of the precincts of a tile at all its resolutions, from the default coding style."""
     position = 2
-    while position + 14 <= len(frame):
+    for _ in range(_MAX_SEGMENTS):
+        if position + 14 > len(frame):
+            break
         marker, length = struct.unpack_from(">HH", frame, position)
         if marker == _CODING_STYLE:
             if not frame[position + 4] & 1:
@@ -162,10 +170,9 @@ def rle_end(frame: bytes, pixels: int) -> int:
     if not 1 <= count <= _MAX_RLE_SEGMENTS or len(frame) < _RLE_HEADER_BYTES:
         return -1
     position, decoded = int.from_bytes(frame[4 * count : 4 * count + 4], "little"), 0
-    while decoded < pixels and position < len(frame):
+    for _ in range(2 * pixels):  # runs that do nothing are not without end
+        if decoded >= pixels or position >= len(frame):
+            break
         run = frame[position]
-        if run < 128:
-            position, decoded = position + 2 + run, decoded + run + 1
-        else:
-            position, decoded = position + (2 if run > 128 else 1), decoded + (257 - run if run > 128 else 0)
+        position, decoded = position + _RLE_STEPS[run], decoded + _RLE_DECODED[run]
     return position if decoded == pixels and position <= len(frame) else -1

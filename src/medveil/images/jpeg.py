@@ -9,6 +9,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from medveil.images.png import Chunk
 
 SIGNATURE = b"\xff\xd8\xff"
 _APP0, _APP1, _APP2, _COMMENT, _SCAN = 0xE0, 0xE1, 0xE2, 0xFE, 0xDA
+_MAX_SEGMENTS = 1 << 16
 _EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 _PER_METRE = {1: 1 / 0.0254, 2: 100.0}  # JFIF density units: per inch, per centimetre
 
@@ -37,7 +39,9 @@ def read(data: bytes) -> Image:
         raise UnsupportedInputError("a JPEG of other than one or three components; medveil takes grey images")
     if stated.precision != 8:
         raise UnsupportedInputError("a JPEG of other than 8 bits; outside DICOM medveil takes 8")
-    segments = list(_segments(data))
+    segments = list(islice(_segments(data), _MAX_SEGMENTS + 1))
+    if len(segments) > _MAX_SEGMENTS:
+        raise UnsupportedInputError(f"a JPEG of more than {_MAX_SEGMENTS} segments before the picture")
     check_metadata(sum(len(content) for _, content in segments))
     with walled("a damaged JPEG, or one of a kind that is not read (arithmetic, lossless)"):
         from PIL.JpegImagePlugin import JpegImageFile
@@ -59,15 +63,13 @@ def read(data: bytes) -> Image:
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Marker and content of the segments before the first scan."""
     position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker, length = data[position + 1], int.from_bytes(data[position + 2 : position + 4], "big")
-        if marker == 0xFF:
-            position += 1
-            continue
+    while (found := codestreams.MARKER.match(data, position)) is not None:
+        marker, position = found[1][0], found.end()
+        length = int.from_bytes(data[position : position + 2], "big")
         if marker == _SCAN or length < 2:
             return
-        yield marker, data[position + 4 : position + 2 + length]
-        position += 2 + length
+        yield marker, data[position + 2 : position + length]
+        position += length
 
 
 def _density(content: bytes) -> bytes:
@@ -83,7 +85,7 @@ def _density(content: bytes) -> bytes:
 
 def _chunks(segments: list[tuple[int, bytes]]) -> list[Chunk]:
     """Comments, Exif, XMP and colour profile as the PNG chunks for them; other application data as raw profiles."""
-    chunks, profile = [], b""
+    chunks, profile = [], list[bytes]()
     for marker, content in segments:
         if marker == _COMMENT:
             chunks.append(_text("Comment", content.rstrip(b"\0")))
@@ -92,12 +94,12 @@ def _chunks(segments: list[tuple[int, bytes]]) -> list[Chunk]:
         elif marker == _APP1 and content.startswith(_XMP):
             chunks.append(_text("XML:com.adobe.xmp", content[len(_XMP) :]))
         elif marker == _APP2 and content.startswith(_ICC):
-            profile += content[len(_ICC) + 2 :]
+            profile.append(content[len(_ICC) + 2 :])
         elif _APP0 < marker <= 0xEF:
             hexadecimal = content.hex().encode()
             chunks.append(_text(f"Raw profile type APP{marker - _APP0}", b"\n%d\n%s\n" % (len(content), hexadecimal)))
     if profile:
-        chunks.insert(0, Chunk(b"iCCP", b"profile\0\0" + zlib.compress(profile)))
+        chunks.insert(0, Chunk(b"iCCP", b"profile\0\0" + zlib.compress(b"".join(profile))))
     return chunks
 
 

@@ -24,6 +24,7 @@ _CHANNELS = {_GREY: 1, COLOUR: 3, _PALETTE: 1, _ALPHA: 2, COLOUR | _ALPHA: 4}
 # Chunks whose content depends on the colour type; a colour profile does where the picture has colours.
 _OF_COLOUR = frozenset([b"PLTE", b"tRNS", b"bKGD", b"sBIT", b"hIST"])
 _DEPTHS = {_GREY: (8, 16), COLOUR: (8, 16), _PALETTE: (1, 2, 4, 8), _ALPHA: (8, 16), COLOUR | _ALPHA: (8, 16)}
+_MAX_CHUNKS = 1 << 16
 _NO_CHUNKS = "the image's record does not hold PNG chunks"
 _MISFIT = "the image's record does not fit its pixels"
 _DENSITY = b"pHYs"
@@ -94,7 +95,8 @@ def read(data: bytes) -> Image:
     pixels, indices = _pixels(header, body, form)
     if form is not None:
         form = replace(form, indices=indices)
-        rest = [chunk for chunk in rest if chunk not in form.chunks]
+        of_form = {chunk.name for chunk in form.chunks}
+        rest = [chunk for chunk in rest if chunk.name not in of_form]
     return restore(pixels, max(depth, 8), *records_of(FileKind.PNG, max(depth, 8), density, rest, form))
 
 
@@ -315,6 +317,8 @@ def _split(data: bytes) -> tuple[list[Chunk], bytes]:
             body.append(content)
         else:
             chunks.append(Chunk(name, content, after=bool(body)))
+        if len(chunks) > _MAX_CHUNKS:
+            raise UnsupportedInputError(f"a PNG of more than {_MAX_CHUNKS} chunks beside the image data")
     if not chunks or not body:
         raise UnreadableInputError(DAMAGED)
     return chunks, b"".join(body)

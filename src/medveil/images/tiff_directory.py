@@ -49,7 +49,7 @@ def read(data: bytes) -> dict[int, Entry]:
 
     Raises:
         UnreadableInputError: damaged.
-        UnsupportedInputError: several pages, or BigTIFF.
+        UnsupportedInputError: several pages, BigTIFF, or more entries than any honest file has.
     """
     order = "<" if data[:2] == b"II" else ">"
     if len(data) < _HEADER_BYTES:
@@ -57,40 +57,58 @@ def read(data: bytes) -> dict[int, Entry]:
     version, offset = struct.unpack_from(order + "HI", data, 2)
     if version != 42:
         raise UnsupportedInputError("BigTIFF; medveil takes TIFF", hint="Store it as classic TIFF.")
-    entries, following = _directory(data, offset, order, 0)
+    entries, following = _Reader(data, order).directory(offset, 0)
     if following:
         raise UnsupportedInputError("a TIFF of several pages; medveil takes single images")
     return {entry.tag: entry for entry in entries}
 
 
-def _directory(data: bytes, offset: int, order: str, depth: int) -> tuple[tuple[Entry, ...], int]:
-    if depth > _MAX_DEPTH or offset + 2 > len(data):
-        raise UnreadableInputError(DAMAGED)
-    count = struct.unpack_from(order + "H", data, offset)[0]
-    end = offset + 2 + 12 * count
-    if not 0 < count <= MAX_ENTRIES or end + 4 > len(data):
-        raise UnreadableInputError(DAMAGED)
-    entries = [_entry(data, offset + 2 + 12 * index, order, depth) for index in range(count)]
-    following = struct.unpack_from(order + "I", data, end)[0]
-    return tuple(entry for entry in entries if entry is not None), following
+class _Reader:
+    """Directories of one file. Their entries may point to the same bytes and to one another's directories, many times
+    over; so all of them together are counted.
+    """
 
+    def __init__(self, data: bytes, order: str) -> None:
+        self._data, self._order = data, order
+        self._entries_left, self._bytes_left = MAX_ENTRIES, 2 * len(data)
 
-def _entry(data: bytes, at: int, order: str, depth: int) -> Entry | None:
-    tag, kind, count = struct.unpack_from(order + "HHI", data, at)
-    size = _SIZES.get(kind)
-    if size is None:  # TIFF 6.0: readers skip types that they do not know
-        return None
-    length, start = count * size, at + 8
-    if length > 4:
-        start = struct.unpack_from(order + "I", data, start)[0]
-    if start + length > len(data):
-        raise UnreadableInputError(DAMAGED)
-    value = data[start : start + length]
-    if order == ">":
-        value = _swapped(value, _WORDS.get(kind, 1))
-    if tag in POINTERS and length == 4:
-        return Entry(tag, DIRECTORY, b"", _directory(data, int.from_bytes(value, "little"), order, depth + 1)[0], at)
-    return Entry(tag, kind, value, at=at)
+    def directory(self, offset: int, depth: int) -> tuple[tuple[Entry, ...], int]:
+        """The entries of a directory, and where the next one stands."""
+        data, order = self._data, self._order
+        if depth > _MAX_DEPTH or offset + 2 > len(data):
+            raise UnreadableInputError(DAMAGED)
+        count = struct.unpack_from(order + "H", data, offset)[0]
+        end = offset + 2 + 12 * count
+        if not count or end + 4 > len(data):
+            raise UnreadableInputError(DAMAGED)
+        self._entries_left -= count
+        if self._entries_left < 0:
+            raise UnsupportedInputError(f"a TIFF of more than {MAX_ENTRIES} fields")
+        entries = [self._entry(offset + 2 + 12 * index, depth) for index in range(count)]
+        following = struct.unpack_from(order + "I", data, end)[0]
+        return tuple(entry for entry in entries if entry is not None), following
+
+    def _entry(self, at: int, depth: int) -> Entry | None:
+        data, order = self._data, self._order
+        tag, kind, count = struct.unpack_from(order + "HHI", data, at)
+        size = _SIZES.get(kind)
+        if size is None:  # TIFF 6.0: readers skip types that they do not know
+            return None
+        length, start = count * size, at + 8
+        if length > 4:
+            start = struct.unpack_from(order + "I", data, start)[0]
+        self._bytes_left -= length
+        if start + length > len(data):
+            raise UnreadableInputError(DAMAGED)
+        if self._bytes_left < 0:
+            raise UnsupportedInputError("a TIFF whose fields share their values many times over")
+        value = data[start : start + length]
+        if order == ">":
+            value = _swapped(value, _WORDS.get(kind, 1))
+        if tag in POINTERS and length == 4:
+            inner, _ = self.directory(int.from_bytes(value, "little"), depth + 1)
+            return Entry(tag, DIRECTORY, b"", inner, at)
+        return Entry(tag, kind, value, at=at)
 
 
 def _swapped(value: bytes, size: int) -> bytes:

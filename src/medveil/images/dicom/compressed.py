@@ -188,14 +188,15 @@ class Nested:
         self.undecoded: list[Element] = []
         self._syntax = syntax
         self._pictures, self._failures, self._bytes = 0, 0, 0
-        self._native: dict[int, int] = {}
-        self._lost: dict[int, int] = {}
+        self._native: set[int] = set()
+        self._lost: set[int] = set()
+        self._left_out = 0
         for element in elements:
-            before = sum(self._lost.values())
+            before = self._left_out
             kept = self._decoded(element)
             if kept is not None:
                 self.elements.append(kept)
-            if sum(self._lost.values()) > before:
+            if self._left_out > before:
                 self.undecoded.append(element)
 
     @property
@@ -204,13 +205,20 @@ class Nested:
         native = "a compressed picture comes back native with equal pixels, as an uncompressed file requires"
         lost = "a compressed picture that cannot be decoded is sealed under identity and left out of written files"
         return (
-            *(f"{named(tag)}: {native}; byte for byte only with the kept file" for tag in self._native),
-            *(f"{named(tag)}: {lost}, which may hold none; it comes back with the kept file" for tag in self._lost),
+            *(f"{named(tag)}: {native}; byte for byte only with the kept file" for tag in sorted(self._native)),
+            *(
+                f"{named(tag)}: {lost}, which may hold none; it comes back with the kept file"
+                for tag in sorted(self._lost)
+            ),
         )
+
+    def _leave_out(self, tag: int) -> None:
+        self._lost.add(tag)
+        self._left_out += 1
 
     def _decoded(self, element: Element) -> Element | None:
         if element.encapsulated:  # and in no item that says how
-            self._lost[element.tag] = self._lost.get(element.tag, 0) + 1
+            self._leave_out(element.tag)
             return None
         if not any(holds_encapsulated(item) for item in element.items):
             return element
@@ -224,9 +232,9 @@ class Nested:
             if decoded is not None:
                 kept.append(decoded)
                 if element.encapsulated:
-                    self._native[sequence] = self._native.get(sequence, 0) + 1
+                    self._native.add(sequence)
             elif element.encapsulated:
-                self._lost[sequence] = self._lost.get(sequence, 0) + 1
+                self._leave_out(sequence)
                 return None
         return tuple(kept)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from medveil.errors import UnreadableInputError, UnsupportedInputError
 from medveil.images.dicom.elements import ITEM, ITEM_END, LONG, PIXEL_DATA, SEQUENCE_END, SHORT, UNDEFINED, Element
 
-PIXEL_REPRESENTATION = 0x00280103
+BITS_ALLOCATED, PIXEL_REPRESENTATION = 0x00280100, 0x00280103
 MAX_DEPTH = 24
 MAX_ELEMENTS = 200_000
 TRUNCATED = "its length goes beyond the end of the file, which is truncated or damaged here"
@@ -23,10 +23,16 @@ NO_END = "the file ends where an end of items should stand; read as if it stood 
 UNKNOWN_VR = "its VR is none of DICOM's; read as an unknown one (UN)"
 IMPLICIT_INSIDE = "an element without a VR in a data set with VRs; read with that of the dictionary"
 NO_ITEMS = "its VR is that of a sequence (SQ), and its value is not made of items"
+WORDLESS = (
+    "big endian pixel data whose VR is neither OW, nor OB with 8 bits allocated: whether its bytes are swapped is not"
+    " said, and programs differ; write the file anew as Explicit VR Little Endian with the program that made it"
+)
 EXPLICIT_INSIDE = "items with VRs in a sequence of unknown VR (UN), which has to be without; read as they are"
 
 
 _FIRST_TAG = 0x00020000  # below are the commands of network messages
+_BLOCK_BYTES = 1 << 16
+_MAX_CREATOR_BYTES = 64  # a long string (LO); whatever stands there is looked up for every element of the block
 _WORDS = {"US": 2, "SS": 2, "OW": 2, "AT": 2, "UL": 4, "SL": 4, "FL": 4, "OF": 4, "OL": 4}
 _WORDS |= {"FD": 8, "OD": 8, "SV": 8, "UV": 8, "OV": 8}
 
@@ -106,6 +112,7 @@ class _Parser:
     ) -> None:
         self.data, self.position = data, start
         self.end = len(data) if end is None else end
+        self.filled = _end_of_content(data, self.end)  # behind it are zeros only
         self.limit = self.end  # of the item or sequence that is being read
         self.implicit, self.big, self.inflated = encoding.implicit, encoding.big, encoding.inflated
         self.mends = mends
@@ -123,7 +130,7 @@ class _Parser:
         command: dict[int, Element] = {}
         creators: dict[int, str] = {}
         stated_end = -1
-        while self.position < self.end and not self._only_padding_left():
+        while self.position < self.filled:
             if PIXEL_DATA in elements and self.mends and not self._goes_on():
                 self.at = self.position
                 self._note(TRAILING, tagged=False)
@@ -143,13 +150,22 @@ class _Parser:
             _note_creator(element, creators)
             if tag == PIXEL_REPRESENTATION:
                 self.signed = element.data[:1] == b"\1"
+        command.pop(0, None)
         return DataSet(elements, command, self._notes(), stated_end)
 
     def _keep(self, element: Element, known: dict[int, Element], place: tuple[int, int]) -> None:
         if element.tag in known:
             raise self._refusal("the element stands twice in its data set", place)
-        if element.tag & 0xFFFF:
+        if element.tag & 0xFFFF or not element.tag:  # zeros, where an element should stand, are a (0000,0000)
             known[element.tag] = element
+        if self.big and element.tag == PIXEL_DATA and not element.encapsulated:
+            self._check_words(element.vr, known.get(BITS_ALLOCATED), place)
+
+    def _check_words(self, vr: str, allocated: Element | None, place: tuple[int, int]) -> None:
+        """Refuse big endian pixel data in which nothing says what its words are (PS3.5 A.3 has OW, or OB of bytes)."""
+        bits = int.from_bytes(allocated.data, "little") if allocated else 0
+        if vr != "OW" and (vr, bits) != ("OB", 8):
+            raise self._refusal(WORDLESS, place)
 
     def _refusal(self, reason: str, place: tuple[int, int] | None = None) -> UnreadableInputError:
         tag, at = place or (self.tag, self.at)
@@ -171,11 +187,6 @@ class _Parser:
         return tuple(
             f"{first}: {reason}" + (f" (and {count - 1} more of this kind)" if count > 1 else "")
             for reason, (first, count) in self.mended.items()
-        )
-
-    def _only_padding_left(self) -> bool:
-        return self.data[self.position : min(self.position + 8, self.end)].strip(b"\0") == b"" and not any(
-            self.data[at : min(at + 4096, self.end)].strip(b"\0") for at in range(self.position, self.end, 4096)
         )
 
     def _goes_on(self) -> bool:
@@ -365,6 +376,7 @@ class _Parser:
             self._keep(element, elements, own)
             _note_creator(element, creators)
         self.limit = limit
+        elements.pop(0, None)
         return tuple(elements.values())
 
     def _end_of(self, length: int) -> int | None:
@@ -377,6 +389,17 @@ class _Parser:
         return self.limit
 
 
+def _end_of_content(data: bytes, end: int) -> int:
+    """Where the zeros begin that stand before `end`."""
+    while end > 0:
+        start = max(end - _BLOCK_BYTES, 0)
+        part = data[start:end].rstrip(b"\0")
+        if part:
+            return start + len(part)
+        end = start
+    return 0
+
+
 def _is_part_of_an_end(rest: bytes, *, big: bool) -> bool:
     """Whether these last bytes of a file are the beginning of an item's or sequence's end, or nothing."""
     order = ">" if big else "<"
@@ -387,7 +410,7 @@ def _is_part_of_an_end(rest: bytes, *, big: bool) -> bool:
 def _note_creator(element: Element, creators: dict[int, str]) -> None:
     """Remember who reserved a block of private elements, so that implicit ones find their VR."""
     group, number = element.tag >> 16, element.tag & 0xFFFF
-    if group % 2 and 0x10 <= number <= 0xFF:
+    if group % 2 and 0x10 <= number <= 0xFF and len(element.data) <= _MAX_CREATOR_BYTES:
         creators[group << 16 | number << 8] = element.data.decode("latin-1").strip(" \0")
 
 

@@ -195,6 +195,9 @@ def native(value: bytes, layout: Layout) -> NDArray[np.unsignedinteger]:
 
 
 def excess(value: bytes, layout: Layout) -> bytes:
-    """What stands behind the pixels in uncompressed pixel data, beyond the one zero that makes its length even."""
-    behind = value[layout.length :]
+    """What stands behind the pixels in uncompressed pixel data, beyond the one zero that makes its length even.
+
+    It has that zero, too, where the file lacks it: a written file has it, and what is read from that is the same.
+    """
+    behind = value[layout.length :] + b"\0" * (len(value) % 2)
     return b"" if behind == b"\0" * (layout.length % 2) else behind

@@ -30,6 +30,7 @@ _FLOAT_PIXELS = (0x7FE00008, 0x7FE00009)
 _FUNCTIONAL_GROUPS = 0x52009229
 _HEAD_BYTES = 16 << 20
 _TRAILING_BYTES = 1 << 20
+_MAX_META_ELEMENTS = 1 << 12
 
 _NO_SYNTAX = "the file states no transfer syntax; it was read in the one way that its data set allows"
 _OTHER_ENCODING = "the data set is not encoded as the stated transfer syntax has it; it was read as it is"
@@ -159,7 +160,8 @@ def _open(data: bytes) -> _Opened:
         transfer_syntax.check(syntax)
     if syntax == transfer_syntax.DEFLATED:
         inflated, behind = _inflated(data[start:])
-        found = parse_file(inflated, 0, Encoding(inflated=True))
+        encoding = Encoding(inflated=True)
+        found = parse_file(inflated, 0, encoding)
         notes = [_BEHIND_DEFLATED] if behind else []
     else:
         encoding = _encoding_of(data, start, syntax)
@@ -170,7 +172,7 @@ def _open(data: bytes) -> _Opened:
         elif encoding != _stated_encoding(syntax):
             notes.append(_OTHER_ENCODING)
     elements = found.elements
-    if syntax == transfer_syntax.BIG_PIXELS:
+    if syntax == transfer_syntax.BIG_PIXELS and not encoding.big:
         elements = _little_endian(elements)
         notes.append(_BIG_PIXELS)
     return _Opened(meta.elements, syntax, elements, found.command, (*meta.notes, *notes, *found.notes))
@@ -211,7 +213,9 @@ def _vr_at(data: bytes, start: int) -> bool:
 def _meta(data: bytes, start: int) -> tuple[DataSet, int]:
     """The file meta information (always Explicit VR Little Endian), and where the data set begins."""
     end = start
-    while data[end : end + 2] == b"\x02\x00" and _vr_at(data, end):
+    for _ in range(_MAX_META_ELEMENTS):
+        if data[end : end + 2] != b"\x02\x00" or not _vr_at(data, end):
+            break
         if data[end + 4 : end + 6].decode("latin-1") in LONG:
             end += 12 + int.from_bytes(data[end + 8 : end + 12], "little")
         else:
