@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
+DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: install demo test suite test-slow lint bench evidence clean
+.PHONY: install demo test suite test-slow lint bench evidence docs clean
 .DEFAULT_GOAL := install
 
 install: $(INSTALLED)
@@ -17,6 +18,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 $(BENCH_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev,bench]'
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev,docs]'
 	touch $@
 
 demo: $(INSTALLED)
@@ -44,6 +49,10 @@ bench: $(BENCH_INSTALLED)
 
 evidence: $(BENCH_INSTALLED)
 	$(BIN)/python -m benchmarks.evidence
+
+# The documentation as a site, in build/site; a link that leads nowhere ends it.
+docs: $(DOCS_INSTALLED)
+	$(BIN)/mkdocs build --quiet --strict
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -54,3 +54,12 @@ def test_hooks_download_nothing(repository: Path) -> None:
     text = (repository / ".pre-commit-config.yaml").read_text(encoding="utf-8")
     assert set(re.findall(r"repo: (\S+)", text)) == {"local"}
     assert set(re.findall(r"language: (\S+)", text)) == {"system"}
+
+
+def test_the_site_has_every_page_and_fetches_nothing(repository: Path) -> None:
+    text = (repository / "mkdocs.yml").read_text(encoding="utf-8")
+    pages = re.findall(r"[\w/-]+\.md$", text.split("\nnav:\n")[1], flags=re.MULTILINE)
+    there = {path.relative_to(repository / "docs").as_posix() for path in (repository / "docs").rglob("*.md")}
+    assert sorted(pages) == sorted(there)
+    assert "font: false" in text
+    assert not re.search(r"https?://|offline\]|social|extra_javascript|extra_css", text)

@@ -20,7 +20,7 @@ _COMMANDS = (
 _HOW_TO = tuple(f"how-to/{name}" for name in ("sharing", "keys", "training", "auditing"))
 _PAGES = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("start", "how-to", *_HOW_TO, "concepts", "reference", "limits")),
+    *(f"docs/{name}.md" for name in ("index", "start", "how-to", *_HOW_TO, "concepts", "reference", "limits")),
 )
 
 
