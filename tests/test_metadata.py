@@ -34,6 +34,8 @@ def test_the_changelog_keeps_its_form(repository: Path) -> None:
         kinds = re.findall(r"^### (.+)$", section, flags=re.MULTILINE)
         assert kinds == [kind for kind in _CHANGES if kind in kinds]
         assert kinds, "a version without changes"
+    told = re.findall(r"^- .+$", text, flags=re.MULTILINE)
+    assert len(told) == len(set(told)), "a line stands there twice"
     released = {version.split("]")[0].strip("[") for version in versions[1:]}
     assert _project(repository)["version"] in released or f"This will be {_project(repository)['version']}" in text
 
