@@ -21,12 +21,14 @@ from medveil.images.image import FileKind, Image
 from medveil.keys.identity import Identity
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
+from medveil.keys.tiers import Tier
 from medveil.releases.release import Release
 from medveil.releases.unpacking import Attachment, Opened, file_of
 
 VECTORS = Path(__file__).resolve().parent / "vectors"
 RELEASES, KEYS = VECTORS / "releases", VECTORS / "keys"
 SIGNER = "owner"
+_OF_LOSSY = ("SOPInstanceUID", "SeriesInstanceUID")
 _NAMES = ("PatientID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 
 
@@ -102,7 +104,7 @@ def open_all(folder: Path, opener: Opener, owner: Recipient) -> dict[str, Opened
 
 
 def names_of(folder: Path, opener: Opener, owner: Recipient) -> dict[str, dict[str, str]]:
-    """Patient ID and UIDs of the DICOM files that a key without identity opens of a release, by package."""
+    """Patient ID and UIDs of the DICOM files that a key opens of a release, by package, as far as they are new."""
     import io
 
     import pydicom
@@ -110,9 +112,12 @@ def names_of(folder: Path, opener: Opener, owner: Recipient) -> dict[str, dict[s
     release = Release(folder, owner=owner, pin=False)
     uid_key, found = release.access_of(opener).uid_key, {}
     for number, one in open_all(folder, opener, owner).items():
-        if isinstance(one.content, Image) and not one.path and one.content.source.kind is FileKind.DICOM:
+        if not isinstance(one.content, Image) or one.content.source.kind is not FileKind.DICOM:
+            continue
+        new = _NAMES if not one.path else _OF_LOSSY if one.tier is not Tier.EXACT else ()
+        if new:
             data = pydicom.dcmread(io.BytesIO(file_of(one, release.manifest.profile, uid_key).data))
-            found[number] = {keyword: str(data[keyword].value) for keyword in _NAMES if keyword in data}
+            found[number] = {keyword: str(data[keyword].value) for keyword in new if keyword in data}
     return found
 
 

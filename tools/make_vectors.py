@@ -275,7 +275,7 @@ _TIERS = {"alice": "exact", "bob": "diagnostic", "carol": "preview", "dave": "di
 
 
 def described(release: str, owner: str, keys: Path, *, names: bool = False) -> dict[str, Any]:
-    """What the index says of a release; with `names` also patients and UIDs that come out without identity."""
+    """What the index says of a release; with `names` also the patients and UIDs that are new."""
     found: dict[str, Any] = {"owner": owner}
     recipient = Recipient.load(keys / f"{owner}.pub")
     opens = {key: _opened(RELEASES / release, keys / f"{key}.key", recipient) for key in ALL_KEYS}

@@ -232,6 +232,25 @@ def test_names_burned_into_the_pixels_are_not_declared_removed(read, travel, wri
     assert "DeidentificationMethodCodeSequence" in out
 
 
+_CT, _ULTRASOUND, _CAPTURE = (f"1.2.840.10008.5.1.4.1.1.{number}" for number in ("2", "6.1", "7"))
+
+
+@pytest.mark.parametrize("sop_class", [_CT, _ULTRASOUND, _CAPTURE])
+@pytest.mark.parametrize("stated", [b"NO", b"YES", b"yes ", b"Yes ", b"Y ", b"no", b"UNKNOWN ", b"", b"YES\\NO", None])
+def test_what_share_warns_of_is_not_declared_removed(read, travel, write, ramp, stated, sop_class):
+    """Any spelling of Burned In Annotation but NO, and none where text in pictures is usual."""
+    data = image_files.dicom(ramp(), SOPClassUID=sop_class, BurnedInAnnotation="MARKED")
+    element = b"\x28\x00\x01\x03CS"
+    marked = element + b"\6\0MARKED"
+    assert data.count(marked) == 1
+    new = b"" if stated is None else element + len(stated).to_bytes(2, "little") + stated
+    image = read(data.replace(marked, new))
+    out = pydicom.dcmread(io.BytesIO(write(travel(image, identity=False))))
+    warned = any("burned into" in line for line in images.warnings(image))
+    assert warned == (stated != b"NO" if stated is not None else sop_class != _CT)
+    assert out.PatientIdentityRemoved == ("NO" if warned else "YES")
+
+
 def test_a_record_of_an_earlier_version_opens_as_before(read, travel, write, ramp):
     """Neither pseudonym nor `more`: as everything is that was sealed before there were any."""
     from medveil.files import canonical

@@ -83,6 +83,7 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "uids": _are_uids,
             "more": raw(),
             "pseudonym": raw(0, 16),
+            "burned_in": one_of(0, 1),
             "allocated": one_of(16),
             "high_bit": one_of(*range(7, 16)),
         },
@@ -101,7 +102,7 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
         },
     ),
 }
-_MAY_LACK = {("png", "orientation"), ("jpeg", "orientation"), ("dicom", "allocated"), ("dicom", "high_bit")}
+_MAY_LACK = {("png", "orientation"), ("jpeg", "orientation"), ("dicom", "allocated"), ("dicom", "high_bit"), ("dicom", "burned_in")}
 
 
 def pixel_record(data: bytes, kind: str) -> dict[str, Any]:
@@ -115,16 +116,24 @@ def identity_record(data: bytes, kind: str) -> dict[str, Any]:
     return _fields(data, kind, _KINDS[kind][1]) if data else {}
 
 
-def dicom_names(fields: dict[str, Any], uid_key: bytes, tier: str) -> dict[str, str]:
-    """What stands for patient and UIDs in a DICOM file that is opened at this tier without identity."""
+def dicom_names(fields: dict[str, Any], uid_key: bytes, tier: str, *, identity: bool) -> dict[str, str]:
+    """What stands for patient and UIDs in a DICOM file that is opened at this tier; with identity, the new UIDs."""
+    if identity:
+        new = () if tier == "exact" else ("SOPInstanceUID", "SeriesInstanceUID")
+        tags = {keyword: tag for keyword, tag in fields["uids"].items() if keyword in new}
+        return {keyword: _uid(uid_key, tag + tier.encode() + b"identity") for keyword, tag in tags.items()}
     found = {"PatientID": ""}
     if fields.get("pseudonym"):
         found["PatientID"] = base64.b32encode(_short(uid_key, fields["pseudonym"])).decode().strip("=")
     for keyword, tag in fields["uids"].items():
         of_tier = keyword == "SOPInstanceUID" or (keyword == "SeriesInstanceUID" and tier != "exact")
         message = tag + (tier.encode() if of_tier else b"")
-        found[keyword] = f"2.25.{int.from_bytes(_short(uid_key, message), 'big')}"
+        found[keyword] = _uid(uid_key, message)
     return found
+
+
+def _uid(key: bytes, message: bytes) -> str:
+    return f"2.25.{int.from_bytes(_short(key, message), 'big')}"
 
 
 def _short(key: bytes, message: bytes) -> bytes:

@@ -37,7 +37,7 @@ class Opened:
     file: bytes | None = None
     """The original file, or the content of an attachment."""
     names: dict[str, str] = field(default_factory=dict)
-    """Patient ID and UIDs of a DICOM file that is opened without identity."""
+    """Patient ID and UIDs of a DICOM file that is opened without identity; of a lossy one with it, SOP and series."""
 
 
 def open_release(folder: Path, identity: identities.Identity, owner: bytes) -> dict[bytes, Opened]:
@@ -140,8 +140,9 @@ class _Opener:
         records.identity_record(rest, kind)
         file = self._plain("file") if "file" in self.keys else None
         require(file is None or hashlib.sha256(file).digest() == digest, "a kept file of another SHA")
-        nameless = kind == "dicom" and not rest
-        names = records.dicom_names(known, self.ring.uid_key, tier) if nameless else {}
+        names = {}
+        if kind == "dicom":
+            names = records.dicom_names(known, self.ring.uid_key, tier, identity=bool(rest))
         return Opened(tier, rows, side, image, path, rest, file, names)
 
     def _picture(self) -> tuple[str, list[list[int]], Side]:

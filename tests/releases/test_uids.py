@@ -133,6 +133,26 @@ def test_two_recipients_have_uids_of_their_own(series, people, opened):
         assert not every(hers, keyword) & every(others, keyword)
 
 
+def test_one_uid_names_one_file_whatever_is_granted_later(series, people, opened, tmp_path):
+    """Every tier without identity, then, after a grant, with it: no two files of one SOP Instance UID differ."""
+    found: dict[str, set[bytes]] = {}
+    studies: dict[str, set[str]] = {}
+    numbers = iter(range(10))
+    for identity in ((), (people["mallory"].recipient,)):
+        grant(series, ask(people["mallory"], Tier.EXACT, identity=identity), people["owner"])
+        for tier in Tier:
+            out = tmp_path / f"bytes{next(numbers)}"
+            open_release(series, out, identity=people["mallory"], tier=tier, jobs=1)
+            for path in out.rglob("*.dcm"):
+                data = pydicom.dcmread(path)
+                found.setdefault(data.SOPInstanceUID, set()).add(path.read_bytes())
+                studies.setdefault(data.SeriesInstanceUID, set()).add(data.StudyInstanceUID)
+    assert len(found) == 2 * len(Tier) * len(NAMES)
+    assert {len(contents) for contents in found.values()} == {1}
+    assert len(studies) == 2 * len(Tier)
+    assert {len(of_series) for of_series in studies.values()} == {1}
+
+
 def test_a_better_grant_changes_no_uid(series, people, opened):
     before = uids(opened(series, people["alice"]))
     for tier in (Tier.DIAGNOSTIC, Tier.EXACT):
@@ -360,8 +380,11 @@ KINDS = st.tuples(st.integers(0, 2), st.integers(0, 2), st.booleans())  # number
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(KINDS, min_size=1, max_size=5), st.lists(st.booleans(), min_size=5, max_size=5))
-def test_equal_uids_mean_equal_pixels(inputs, identity):
-    """Over all that two recipients open at all tiers; of originals that share a UID, not those with all of identity."""
+def test_equal_uids_mean_equal_data_sets(inputs, later):
+    """Over all that two recipients open at all tiers, some of it later with identity.
+
+    Of originals that share a UID, not those with all of identity.
+    """
     tasks, read = [], {}
     for number, (uid, content, compressed) in enumerate(inputs):
         path = Path(str(number))
@@ -369,17 +392,18 @@ def test_equal_uids_mean_equal_pixels(inputs, identity):
         tasks.append(jobs.Task(number, path, path.name, path.name.encode()))
     found = {path: images.instance(image) for path, image in read.items()}
     named = {}
-    for task, sees in zip(sharing.mark_repeats(tasks, found, {}, b"t" * 32), identity, strict=False):
+    for task, identity in zip(sharing.mark_repeats(tasks, found, {}, b"t" * 32), later, strict=False):
         image = images.tagged(read[task.path], b"t" * 32, repeats=task.repeats)
         pixel_record, identity_record = images.records(image, b"t" * 32)
-        for tier, uid_key in product(Tier, (b"u" * 32, b"v" * 32)):
+        for tier, uid_key, sees in product(Tier, (b"u" * 32, b"v" * 32), {False, identity}):
             if tier is Tier.EXACT and sees and task.repeats:
                 continue
             pixels = image.pixels >> tier.rank << tier.rank
             back = images.restore(pixels, 12, image.source.kind, pixel_record, identity_record if sees else b"")
             loss = None if tier is Tier.EXACT else images.Loss(2.0, "x")
             out = pydicom.dcmread(io.BytesIO(images.to_file_bytes(back, loss=loss, uid_key=uid_key, tier=tier)))
-            assert named.setdefault(out.SOPInstanceUID, out.PixelData) == out.PixelData
+            del out.file_meta
+            assert named.setdefault(out.SOPInstanceUID, out) == out
 
 
 @cache

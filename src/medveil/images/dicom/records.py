@@ -37,6 +37,7 @@ class PixelRecord:
         uids: a 16-byte tag in place of each UID, by keyword.
         more: how the image was taken, as far as `acquisition` lets it travel, by tag.
         pseudonym: 16 bytes that stand for the patient, the same within a release; empty where it is withheld.
+        names_in_pixels: whether Burned In Annotation of the file, where it does not travel, fails to rule them out.
         wide: Bits Allocated and High Bit of the file, where its cells are wider than the pixels' values need.
     """
 
@@ -45,6 +46,7 @@ class PixelRecord:
     more: dict[int, Element]
     pseudonym: bytes
     wide: tuple[int, int] | None = None
+    names_in_pixels: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ def pixel_part(data: bytes) -> PixelRecord:
     pseudonym = fields.data("pseudonym")
     if len(pseudonym) not in (0, TAG_BYTES):
         raise IntegrityError(_MISFIT)
-    return PixelRecord(elements, dict(uids), more, pseudonym, _wide(fields, elements))
+    burned_in = bool(fields.integer("burned_in", 0, 1, 0))
+    return PixelRecord(elements, dict(uids), more, pseudonym, _wide(fields, elements), burned_in)
 
 
 def _wide(fields: record.Fields, elements: dict[int, Element]) -> tuple[int, int] | None:
@@ -184,6 +187,8 @@ def seal(image: Image, tag_key: bytes, *, pseudonyms: bool) -> tuple[bytes, byte
     more = encode(acquisition.travelling(known))
     if more:
         fields.setdefault("more", more)
+    if _burned_in(part.elements, known):
+        fields["burned_in"] = 1
     if not pseudonyms:
         fields.pop("pseudonym", None)
     elif identity is not None:
@@ -316,6 +321,11 @@ def warnings(image: Image) -> list[str]:
             f"Instance Number is no integer from 0 to {acquisition.MAX_NUMBER} and does not travel without identity"
         )
     return found
+
+
+def may_show_names(part: PixelRecord) -> bool:
+    """Whether the original does not rule out that names stand in the pixels, as far as the pixel record tells."""
+    return part.names_in_pixels or bool(_burned_in(part.elements, {}))
 
 
 def _burned_in(elements: dict[int, Element], known: dict[int, Element]) -> list[str]:

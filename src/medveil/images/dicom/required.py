@@ -93,16 +93,17 @@ _BY_CLASS: Mapping[str, Defaults] = {
 _METHODS = {"113100": "Basic Application Confidentiality Profile", **acquisition.PIXEL_METHODS}
 
 
-def complete(elements: dict[int, Element], patient: str = "") -> None:
+def complete(elements: dict[int, Element], patient: str = "", *, names_in_pixels: bool = False) -> None:
     """Add what is required and lacking; where it cannot be had, make the object a Secondary Capture.
 
     Args:
         elements: the data set, with what travels in it.
         patient: the patient's ID for this recipient, or empty. It is the name too, since viewers list names.
+        names_in_pixels: whether nothing rules out that names stand in the pixels.
     """
     for tag, vr in ((_PATIENT_ID, "LO"), (_PATIENT_NAME, "PN")):
         elements[tag] = Element(tag, vr, patient.encode())
-    _declare(elements)
+    _declare(elements, names_in_pixels=names_in_pixels)
     sop_class = attributes.text(elements.get(attributes.SOP_CLASS))
     if sop_class not in _BY_CLASS and not sop_class.startswith(f"{_SECONDARY_CAPTURE}."):
         sop_class = _SECONDARY_CAPTURE
@@ -139,15 +140,14 @@ def _code_region(elements: dict[int, Element], sop_class: str) -> None:
         elements[_ANATOMIC_REGION] = acquisition.coded(_ANATOMIC_REGION, [(_REGIONS[part], "SCT", part)])
 
 
-def _declare(elements: dict[int, Element]) -> None:
-    """Say that the data set is de-identified; where names are burned into the pixels, that only the rest of it is."""
+def _declare(elements: dict[int, Element], *, names_in_pixels: bool) -> None:
+    """Say that the data set is de-identified; where names may stand in the pixels, that only the rest of it is."""
     from importlib.metadata import version
 
-    burned_in = attributes.text(elements.get(attributes.BURNED_IN)) == "YES"
     earlier = elements.get(acquisition.METHOD_CODES)
     codes = [attributes.text(inner) for item in (earlier.items if earlier else ()) for inner in item[:1]]
     method = f"medveil {version('medveil')}: attributes by allow-list, PS3.15 2026c E.1"[:64]
-    elements[_IDENTITY_REMOVED] = Element(_IDENTITY_REMOVED, "CS", b"NO" if burned_in else b"YES")
+    elements[_IDENTITY_REMOVED] = Element(_IDENTITY_REMOVED, "CS", b"NO" if names_in_pixels else b"YES")
     elements[_METHOD] = Element(_METHOD, "LO", method.encode())
     methods = [(code, "DCM", _METHODS[code]) for code in sorted({"113100", *codes})]
     elements[acquisition.METHOD_CODES] = acquisition.coded(acquisition.METHOD_CODES, methods)

@@ -18,6 +18,7 @@ from medveil.images.dicom.records import (
     file_layout,
     identity_part,
     keyed,
+    may_show_names,
     pixel_part,
 )
 from medveil.images.dicom.required import complete
@@ -33,6 +34,7 @@ _REFERENCED_CLASS, _REFERENCED_INSTANCE = 0x00081150, 0x00081155
 _LOSSY, _RATIO, _METHOD = 0x00282110, 0x00282112, 0x00282114
 _FROM_ORIGINAL_META = (0x00020016, 0x00020017, 0x00020018, 0x00020100, 0x00020102)
 _DEFAULT_FILL = Unused(1)
+_IDENTITY = b"identity"  # in the message of a UID
 
 
 def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
@@ -41,8 +43,9 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
     With an identity record it is the original data set; without one every UID is 2.25 and HMAC(uid_key, its tag),
     and what the standard requires and the recipient may not know is empty. With a loss it is a derived image: Image
     Type and the attributes of lossy compression say so, and it has a SOP Instance UID of its own, in a series of its
-    own. The tier enters every new SOP Instance UID, so that none names the pixels of two tiers. The preamble is zero:
-    it may begin another format (TIFF, a program) that points into a file that is no more.
+    own. The tier enters every new SOP Instance UID, and whether it is one with identity, so that none names the pixels
+    of two tiers or two data sets. The preamble is zero: it may begin another format (TIFF, a program) that points into
+    a file that is no more.
 
     Raises:
         ValueError: a loss at the exact tier, or none at another: the original's UIDs would name other pixels.
@@ -56,7 +59,7 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
     if identity is None:
         elements = attributes.tables(elements) | part.more  # a record of an earlier version may hold more of a table
         elements |= uids
-        complete(elements, patient_of(part, uid_key))
+        complete(elements, patient_of(part, uid_key), names_in_pixels=may_show_names(part))
     else:
         elements |= identity.elements
     if part.wide is not None:
@@ -74,12 +77,16 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
 
 
 def _new_uids(part: PixelRecord, image: Image, uid_key: bytes, tier: str) -> dict[int, Element]:
-    """The UIDs of an image that has not the original's: 2.25 and HMAC(uid_key, tag), or HMAC(uid_key, tag ‖ tier)."""
+    """The UIDs of an image that has not the original's: 2.25 and HMAC(uid_key, tag).
+
+    Where they name the content, the tier follows the tag, and with an identity record the word `identity`.
+    """
+    content = tier.encode() + (_IDENTITY if image.source.identity_record else b"")
     uids = {}
     for tag, keyword in attributes.UID_TAGS.items():
         if keyword in part.uids or keyword != "FrameOfReferenceUID":
-            of_tier = tag == _SOP_INSTANCE or (tag == _SERIES and tier != EXACT)
-            message = _tag_of(part, image, keyword) + (tier.encode() if of_tier else b"")
+            of_content = tag == _SOP_INSTANCE or (tag == _SERIES and tier != EXACT)
+            message = _tag_of(part, image, keyword) + (content if of_content else b"")
             value = f"2.25.{int.from_bytes(keyed(uid_key, message), 'big')}"
             uids[tag] = Element(tag, "UI", value.encode())
     return uids
