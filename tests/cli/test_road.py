@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tests import image_files
 from tests.cli.shell import run
+from tests.pictures import picture
 
 
 def _mode(path: Path) -> int:
@@ -129,3 +131,16 @@ def test_a_dry_run_of_open_writes_nothing(shared_desk: Path) -> None:
     assert not (shared_desk / "opened").exists()
     assert run("open", "release", "-i", "mallory.key", "-o", "opened", "--dry-run").code == 10
     assert "with names" in run("open", "release", "-o", "opened", "--dry-run").out
+
+
+def test_open_says_where_two_files_have_one_sop_instance_uid(desk: Path) -> None:
+    for name, number in (("smith.dcm", 1), ("copy.dcm", 1), ("jones.dcm", 2)):
+        pixels = picture(number, 24, 32, bits=12).astype(np.uint16)
+        (desk / name).write_bytes(image_files.dicom(pixels, bits_stored=12))
+    names, settings = ("smith.dcm", "copy.dcm", "jones.dcm"), ("--tiers", "exact", "--protection", "encrypted")
+    assert run("share", *names, "-o", "release", *settings).code == 0
+    opened = run("open", "release", "-o", "opened")
+    assert opened.code == 0
+    (line,) = [line for line in opened.err.splitlines() if "SOP Instance UID" in line]
+    assert line.startswith("3 DICOM files with one SOP Instance UID and other content than another: ")
+    assert "SOP Instance UID" not in run("open", "release", "-o", "lossy", "--tier", "diagnostic").err

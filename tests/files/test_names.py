@@ -1,10 +1,22 @@
 """Stored names, made safe to write."""
 
+import time
+from pathlib import PurePosixPath
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medveil.files.names import MAX_PART_BYTES, safe_relative
+from medveil.files.names import MAX_PART_BYTES, FreeNames, safe_relative
+
+_OBEYED = """
+    AGENTS.md CLAUDE.md gemini.md babel.json jest.json eslint.json renovate.json angular.json lerna.json vercel.json
+    firebase.json nodemon.json log4j2.xml logback.xml WEB.xml requirements.txt =a.csv +a.csv @a.csv
+"""
+_KEPT = """
+    a.gii a.par a.rec a.mnc a.brik a.head a.1D a.xfm a.lta a.labels a.czi a.lif a.mrxs a.feather a.arrow a.tar a.tgz
+    a.bz2 a.xz a.7z a.hea a.atr a.dat a.fcsv a.mrml README CHANGES LICENSE sub-01/IM.0001 a,b(2)_{c}#d.dcm
+"""
 
 
 @pytest.mark.parametrize(
@@ -87,6 +99,44 @@ def test_any_text_stays_inside_and_settles(stored):
 )
 def test_names_that_programs_act_upon_come_out_harmless(stored, safe):
     assert str(safe_relative(stored)) == safe
+
+
+@pytest.mark.parametrize("name", _OBEYED.split())
+def test_names_of_data_that_programs_go_by_are_altered(name):
+    assert str(safe_relative(f"a/{name}")) == f"a/_{name.lstrip('=+@')}"
+
+
+def test_libraries_and_what_a_shell_runs():
+    assert str(safe_relative("lib/libc.so.6")) == "lib/libc.so.6.data"
+    assert str(safe_relative("libX.SO.1.2")) == "libX.SO.1.2.data"
+    assert str(safe_relative("a;b&c/O'Neil!%PATH%.png")) == "a_b_c/O_Neil__PATH_.png"
+
+
+@pytest.mark.parametrize("name", _KEPT.split())
+def test_names_of_research_data_stay(name):
+    assert str(safe_relative(name)) == name
+
+
+def test_a_name_is_given_once_whatever_its_spelling():
+    names = FreeNames()
+    given = {
+        "x.nii.gz": "x.nii.gz", "X.nii.gz": "X-2.nii.gz", "a/x.png": "a/x.png", "a": "a-2", "b": "b", "b/7": "b-2/7",
+        "B/7": "B-3/7", "c.png/7": "c.png/7", "c.png": "c-2.png", "1.2.3": "1.2.3", "r": "r",
+    }  # fmt: skip
+    assert {name: str(names.take(PurePosixPath(name))) for name in given} == given
+    again = {"x.nii.gz": "x-3.nii.gz", "c.png/7": "c.png/7-2", "1.2.3": "1.2-2.3", "b-2": "b-2-2"}
+    assert {name: str(names.take(PurePosixPath(name))) for name in again} == again
+
+
+def test_equal_names_cost_no_more_than_others():
+    names, start = FreeNames(), time.monotonic()
+    stored = ["a/x.png"] * 3000 + [f"a/x.png/{number}" for number in range(3000)] + ["a/x.png/1"] * 3000
+    assert len({names.take(PurePosixPath(name)) for name in stored}) == len(stored)
+    assert time.monotonic() - start < 10  # each against all that came before took minutes
+
+
+def test_long_names_of_what_is_packed_keep_both_suffixes():
+    assert str(safe_relative("x" * 300 + ".nii.gz")).endswith("x.nii.gz")
 
 
 def test_an_image_gets_the_suffix_of_its_kind():

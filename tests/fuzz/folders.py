@@ -15,14 +15,13 @@ from tests.fuzz.target import Bound, Target
 
 from medveil.errors import IntegrityError, MedveilError
 from medveil.files import canonical
-from medveil.files.names import safe_relative
+from medveil.files.names import FreeNames, safe_relative
 from medveil.keys.identity import check_targets
 from medveil.keys.tiers import Tier
 from medveil.releases import ledger, state
 from medveil.releases.book import GrantNote, Notes, OwnerBook, owners_of
 from medveil.releases.ledger import Action, GrantFile, LedgerEntry
 from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE, Manifest, PackageEntry, parse
-from medveil.releases.opening import _free_name
 
 _NEXT = ledger.NEXT
 _KEY = cast.key("book")
@@ -161,8 +160,8 @@ def _names(data: bytes, bound: Bound) -> None:
     (texts,) = split(data, 1)
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise IntegrityError("an input of another form")
-    taken: set[str] = set()
-    paths = [_free_name(safe_relative(text), taken) for text in texts]
+    names = FreeNames()
+    paths = [names.take(safe_relative(text)) for text in texts]
     if len({str(path).casefold() for path in paths}) != len(texts):
         raise AssertionError("two names are one")
     if any(path.is_absolute() or ".." in path.parts for path in paths):

@@ -54,6 +54,23 @@ def test_how_an_image_was_taken_travels(opened, known):
     assert {name: out.get(name) for name in known} == known
 
 
+@pytest.mark.parametrize(
+    ("keyword", "stated", "travels"),
+    [
+        ("KVP", "120.1985031212", "120.1985"),  # a date behind what a tube voltage has
+        ("KVP", "+0120.00000", "120"),
+        ("RepetitionTime", "2530.5", "2530.5"),
+        ("FocalSpots", "0.6\\1.20000000001", "0.6\\1.2"),
+        ("DoseCalibrationFactor", "519850312.5", "5.198503e+08"),
+        ("GantryDetectorTilt", "-0.0", "0"),
+    ],
+)
+def test_decimal_numbers_travel_with_seven_digits(opened, keyword, stated, travels):
+    assert str(opened(**{keyword: stated.split("\\")}).get(keyword)).replace("'", "") == (
+        f"[{travels.replace(chr(92), ', ')}]" if "\\" in travels else travels
+    )
+
+
 @pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning", "ignore:The value length:UserWarning")
 @pytest.mark.parametrize(
     ("keyword", "value"),

@@ -102,7 +102,13 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
         },
     ),
 }
-_MAY_LACK = {("png", "orientation"), ("jpeg", "orientation"), ("dicom", "allocated"), ("dicom", "high_bit"), ("dicom", "burned_in")}
+_MAY_LACK = {
+    ("png", "orientation"),
+    ("jpeg", "orientation"),
+    ("dicom", "allocated"),
+    ("dicom", "high_bit"),
+    ("dicom", "burned_in"),
+}
 
 
 def pixel_record(data: bytes, kind: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from medveil import images
 from medveil.keys.identity import Identity
 from medveil.keys.openers import load_opener
 from medveil.keys.recipients import Recipient
-from medveil.keys.tiers import Tier
+from medveil.keys.tiers import Section, Tier
 from medveil.releases import jobs, sharing
 from medveil.releases import state as states
 from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
@@ -370,6 +370,44 @@ def test_a_dry_run_says_it_too(tmp_path, people):
     shared_as(out, people, files[:1])
     assert [line[:3] for line in shared_as(out, people, files[1:], dry_run=True, add=True)] == ["#1:"]
     assert not shared_as(out, people, one_uid(tmp_path / "copy", ["a"]), dry_run=True, add=True)
+
+
+def test_open_counts_files_of_one_uid_and_other_content(tmp_path, people, monkeypatch):
+    """As early versions sealed them, without a tag of its own for the second."""
+    files = one_uid(tmp_path / "in", ["a", "b", "a-copy", "a-rle"])
+    with monkeypatch.context() as patch:
+        patch.setattr(sharing, "mark_repeats", lambda tasks, *_: tasks)
+        shared_as(tmp_path / "out", people, files)
+    for number, (name, tier) in enumerate(product(("mallory", "ida"), Tier)):
+        out = tmp_path / str(number)
+        assert open_release(tmp_path / "out", out, identity=people[name], tier=tier, jobs=1).same_uid == 4
+    shared_as(tmp_path / "new", people, files)
+    for number, (name, tier) in enumerate(product(("mallory", "ida"), Tier)):
+        both_as_they_were = (name, tier) == ("ida", Tier.EXACT)
+        result = open_release(tmp_path / "new", tmp_path / f"new{number}", identity=people[name], tier=tier, jobs=1)
+        assert result.same_uid == (4 if both_as_they_were else 0)
+
+
+@pytest.mark.parametrize("protection", ["encrypted", "sealed"])
+def test_a_kept_file_changes_no_ratio(tmp_path, people, opened, protection):
+    """One slice in two transfer syntaxes, whose kept files have two lengths, is one object at every lossy tier."""
+    pixels = picture(5, 256, 256, bits=12).astype(np.uint16)
+    for name, syntax in (("native", ExplicitVRLittleEndian), ("rle", RLELossless)):
+        (tmp_path / name).write_bytes(image_files.dicom(pixels, syntax, bits_stored=12))
+    to = (people["mallory"].recipient, people["ida"].recipient)
+    wanted = ShareSettings(to=to, identity=to[1:], tiers=tuple(Tier), protection=protection, keep_file=True, jobs=1)
+    share([tmp_path / "native", tmp_path / "rle"], tmp_path / "out", wanted, owner=people["owner"])
+    manifest = states.load(tmp_path / "out").manifest
+    packages = [load_package(tmp_path / "out", entry, manifest) for entry in manifest.packages]
+    assert len({len(package.to_bytes()) for package in packages}) == 2
+    length = 0
+    for tier, section in ((Tier.PREVIEW, Section.PREVIEW), (Tier.DIAGNOSTIC, Section.CODE)):
+        (added,) = {len(package.sections[section]) for package in packages}
+        length += added
+        for name in ("mallory", "ida"):
+            found = opened(tmp_path / "out", people[name], tier)
+            assert len(found) == 2
+            assert {float(one.LossyImageCompressionRatio) for one in found} == {float(f"{pixels.nbytes / length:.6g}")}
 
 
 # One UID names one content

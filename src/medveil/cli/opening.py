@@ -69,6 +69,11 @@ def open_(
                 f"{plural(result.renamed, 'file')} under another name than the owner's: programs may act upon hers, "
                 "or it was not legal or taken"
             )
+        if result.same_uid:
+            run.warn(
+                f"{plural(result.same_uid, 'DICOM file')} with one SOP Instance UID and other content than another: "
+                "a PACS keeps one of two, so store them apart; shared anew, the originals get two UIDs"
+            )
         if result.until:
             run.warn(f"the owner means this key's access to end with {result.until}")
         failed = report_failures(run, out, result.failed, show_paths=show_paths)

@@ -38,6 +38,7 @@ from medveil.images.kinds import (
     tagged,
     to_file_bytes,
     warnings,
+    written_instance,
 )
 from medveil.images.loss import Loss
 
@@ -60,4 +61,5 @@ __all__ = [
     "tagged",
     "to_file_bytes",
     "warnings",
+    "written_instance",
 ]

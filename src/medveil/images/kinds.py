@@ -148,6 +148,16 @@ def to_file_bytes(image: Image, *, loss: Loss | None, uid_key: bytes, tier: str)
     return png.write(image, exact=loss is None)
 
 
+def written_instance(image: Image, data: bytes, *, uid_key: bytes, tier: str) -> Instance | None:
+    """Which DICOM object a file written of the image is, by its SOP Instance UID, and what it holds.
+
+    Args:
+        image: as for `to_file_bytes`, and so `uid_key` and `tier`.
+        data: what that gave, or the very file where it was kept.
+    """
+    return writer.instance(image, data, uid_key, tier) if image.source.kind is FileKind.DICOM else None
+
+
 def same_attributes(one: Image, other: Image) -> bool:
     """Whether two images have the same depth, geometry, scales and other attributes, identity included.
 

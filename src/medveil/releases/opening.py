@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from medveil.codecs.code import Codec
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, TargetExistsError
 from medveil.files.atomic import write_bytes
+from medveil.files.names import FreeNames
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
@@ -40,6 +40,7 @@ class OpenResult:
         newer: whether a package is of a newer format.
         renamed: how many files have another name than the stored one: it was not safe, not harmless, or taken.
         warning: as in Access.
+        same_uid: how many DICOM files share their SOP Instance UID with one of other content.
     """
 
     done: int = 0
@@ -54,6 +55,19 @@ class OpenResult:
     newer: bool = False
     renamed: int = 0
     warning: str = ""
+    same_uid: int = 0
+
+
+@dataclass
+class _Written:
+    """What lies in the output folder so far: the names, and how many DICOM files of each UID and content."""
+
+    names: FreeNames = field(default_factory=FreeNames)
+    contents: dict[str, dict[bytes, int]] = field(default_factory=dict, repr=False)
+
+    @property
+    def same_uid(self) -> int:
+        return sum(sum(files.values()) for files in self.contents.values() if len(files) > 1)
 
 
 @dataclass(frozen=True)
@@ -109,18 +123,19 @@ def open_release(
         signer_known=release.signer_known, signer=release.signer.words, until=access.until, warning=access.warning
     )
     source = _Source(release.folder, replace(release.manifest, packages=()), access)
-    taken: set[str] = set()
+    written = _Written()
     for number, (entry, opened) in enumerate(_opened(source, release.manifest.packages, jobs), start=1):
         try:
             if isinstance(opened, MedveilError):
                 raise opened
-            _write(opened, out, taken, result, force=force)
+            _write(opened, out, written, result, force=force)
         except MedveilError as error:
             result.damaged |= isinstance(error, IntegrityError)
             result.newer |= isinstance(error, FormatVersionError)
             result.failed.append(Failure(number, entry.path, type(error).__name__, error.message))
         if progress is not None:
             progress(number, len(release), f"#{number}")
+    result.same_uid = written.same_uid
     if result.done:
         release.pin()
     return result
@@ -176,11 +191,11 @@ def _codec(source: _Source) -> Codec:
     return _codecs[place]
 
 
-def _write(file: OpenedFile | None, out: Path, taken: set[str], result: OpenResult, *, force: bool) -> None:
+def _write(file: OpenedFile | None, out: Path, written: _Written, result: OpenResult, *, force: bool) -> None:
     if file is None:
         result.withheld += 1
         return
-    name = _free_name(file.name, taken)
+    name = written.names.take(file.name)
     path = out / name
     try:
         for folder in reversed(path.relative_to(out).parents):
@@ -193,32 +208,8 @@ def _write(file: OpenedFile | None, out: Path, taken: set[str], result: OpenResu
     result.done += 1
     result.renamed += file.renamed or name != file.name
     result.bytes += len(file.data)
+    if file.instance is not None and file.instance.uid:
+        files = written.contents.setdefault(file.instance.uid, {})
+        files[file.instance.content] = files.get(file.instance.content, 0) + 1
     if file.tier is not None:
         result.tiers[file.tier] = result.tiers.get(file.tier, 0) + 1
-
-
-def _free_name(name: PurePosixPath, taken: set[str]) -> PurePosixPath:
-    """`name`, or `name-2` … where it would meet another file, or a folder that another file lies in.
-
-    `taken` holds the files so far, and with a slash at the end the folders that they lie in; case is ignored, and
-    whether an accent is a character of its own: to some file systems such names are one.
-    """
-    candidate, count = name, 1
-    while _collides(candidate, taken):
-        count += 1
-        if any(_folded(parent) in taken for parent in name.parents):  # a file stands where its folder would be
-            candidate = PurePosixPath(f"{name.parts[0]}-{count}", *name.parts[1:])
-        else:
-            candidate = name.with_name(f"{name.stem}-{count}{name.suffix}")
-    taken.add(_folded(candidate))
-    taken.update(f"{_folded(parent)}/" for parent in candidate.parents)
-    return candidate
-
-
-def _collides(name: PurePosixPath, taken: set[str]) -> bool:
-    key = _folded(name)
-    return key in taken or f"{key}/" in taken or any(_folded(parent) in taken for parent in name.parents)
-
-
-def _folded(path: PurePosixPath) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", str(path)).casefold())

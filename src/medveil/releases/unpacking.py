@@ -19,6 +19,7 @@ from medveil.codecs.code import Bucket, Codec, Composition, Profile, SparseCode
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.files.names import safe_relative
+from medveil.images.dicom.records import Instance
 from medveil.images.image import FileKind, Image
 from medveil.images.record import MAX_RECORD_BYTES
 from medveil.keys.tiers import KeyRing, Section, Tier
@@ -64,7 +65,7 @@ class Opened:
         package: its id.
         content: the image, or an attachment.
         path: relative path of the original, made safe and harmless; None for who was not granted identity.
-        code_bytes: length of the package on disk.
+        code_bytes: length of the sections that a lossy picture of this tier is decoded from; none of an attachment.
         tier: the tier at which an image was opened; exact for an attachment.
         file: the very file, where it was kept and the keys open it; else empty.
         renamed: whether the path is another than the stored one, which was not safe or not harmless.
@@ -176,15 +177,23 @@ class PackageReader:
             if origin is None:
                 return None
             path = safe_relative(origin.path)
-            return Opened(entry.package, Attachment(record), path, entry.length, renamed=str(path) != origin.path)
+            return Opened(entry.package, Attachment(record), path, 0, renamed=str(path) != origin.path)
         image = self.image(ring)
+        length = self._code_bytes(image.tier)
         if origin is None:
-            return Opened(entry.package, image.image, None, entry.length, image.tier, image.file)
+            return Opened(entry.package, image.image, None, length, image.tier, image.file)
         if image.file and hashlib.sha256(image.file).digest() != origin.sha256:
             raise IntegrityError("a kept file is not the one that its package's identity names")
         path = safe_relative(origin.path, _suffix(image))
         renamed = str(path) != origin.path
-        return Opened(entry.package, image.image, path, entry.length, image.tier, image.file, renamed)
+        return Opened(entry.package, image.image, path, length, image.tier, image.file, renamed)
+
+    def _code_bytes(self, tier: Tier) -> int:
+        """Length of the sections that a lossy picture is decoded from, whatever else the package holds."""
+        if tier is Tier.PREVIEW:
+            return len(self.package.sections[Section.PREVIEW])
+        needed = (Section.CODE, Section.SUPPORT, *([Section.PREVIEW] if self._codec.successive else []))
+        return sum(len(self.package.sections.get(section, b"")) for section in needed)
 
     def image(self, ring: KeyRing) -> OpenedImage:
         """As `unpack_image`."""
@@ -308,12 +317,14 @@ class OpenedFile:
         data: content of the file.
         tier: the tier at which an image was opened; None for an attachment.
         renamed: as in Opened.
+        instance: the DICOM object that it is, by the UID that it has now; None for other kinds of file.
     """
 
     name: PurePosixPath
     data: bytes = field(repr=False)
     tier: Tier | None = None
     renamed: bool = False
+    instance: Instance | None = None
 
 
 def file_of(opened: Opened, profile: Profile, uid_key: bytes) -> OpenedFile:
@@ -331,16 +342,18 @@ def file_of(opened: Opened, profile: Profile, uid_key: bytes) -> OpenedFile:
         return OpenedFile(name, opened.content.data, None, opened.renamed)
     image = opened.content
     if opened.file and opened.path is not None:
-        return OpenedFile(name, opened.file, opened.tier, opened.renamed)
+        known = images.written_instance(image, opened.file, uid_key=uid_key, tier=opened.tier)
+        return OpenedFile(name, opened.file, opened.tier, opened.renamed, known)
     loss = None
     if opened.tier is not Tier.EXACT:
         raw = image.pixels.size * image.pixels.itemsize
         codec = "lapped" if opened.tier is Tier.PREVIEW else profile.codec
-        loss = images.Loss(ratio=max(1.0, raw / opened.code_bytes), method=f"MEDVEIL_{codec.upper()}"[:16])
+        loss = images.Loss(ratio=max(1.0, raw / max(1, opened.code_bytes)), method=f"MEDVEIL_{codec.upper()}"[:16])
     suffix = images.suffix(image)
     name = _with_suffix(name, suffix) if opened.path else PurePosixPath(opened.package.hex() + suffix)
     data = images.to_file_bytes(image, loss=loss, uid_key=uid_key, tier=opened.tier)
-    return OpenedFile(name, data, opened.tier, opened.renamed)
+    known = images.written_instance(image, data, uid_key=uid_key, tier=opened.tier)
+    return OpenedFile(name, data, opened.tier, opened.renamed, known)
 
 
 def _suffix(opened: OpenedImage) -> str:

@@ -21,7 +21,7 @@ METHOD_CODES = 0x00120064
 INSTANCE_NUMBER = 0x00200013
 _MAX_BYTES = 512  # of a value
 _MAX_WORD = 8192  # of a US: two printable characters are more
-_DIGITS = 7  # significant ones of an FD: eight characters in its bytes do not survive that
+_DIGITS = 7  # significant ones of an FD or DS: eight characters in its bytes, or a date in a DS, do not survive that
 _LONGEST_NUMBER = 16  # characters of a DS (PS3.5 6.2)
 MAX_NUMBER = 65_535  # of a series, an acquisition, an instance: a year fits, a date does not
 
@@ -314,11 +314,14 @@ def _kept(element: Element) -> Element | None:
         element = Element(element.tag, vr, element.value)
     if element.vr != vr or not element.data.strip(b" \0") or not check(element):
         return None
-    return _rounded(element) if vr == "FD" else element
+    return _rounded(element) if vr in ("FD", "DS") else element
 
 
 def _rounded(element: Element) -> Element:
     """The same numbers with as many digits as a measurement has."""
+    if element.vr == "DS":
+        joined = "\\".join(f"{value + 0.0:.{_DIGITS}g}" for value in numbers(element) or [])
+        return Element(element.tag, "DS", (joined + " " * (len(joined) % 2)).encode())
     values = [float(f"{value:.{_DIGITS}g}") for value in struct.unpack(f"<{len(element.data) // 8}d", element.data)]
     return Element(element.tag, "FD", struct.pack(f"<{len(values)}d", *values))
 

@@ -14,6 +14,7 @@ from medveil.images.dicom.elements import PIXEL_DATA, Element, encode
 from medveil.images.dicom.pixels import Layout, Unused, to_cells
 from medveil.images.dicom.records import (
     IdentityRecord,
+    Instance,
     PixelRecord,
     file_layout,
     identity_part,
@@ -21,6 +22,7 @@ from medveil.images.dicom.records import (
     may_show_names,
     pixel_part,
 )
+from medveil.images.dicom.records import instance as object_of
 from medveil.images.dicom.required import complete
 from medveil.images.image import Image
 from medveil.images.loss import EXACT, Loss
@@ -74,6 +76,19 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
     elements[PIXEL_DATA] = _pixel_data(image, layout, identity, whole=loss is None)
     command = encode(identity.command.values()) if identity else b""
     return bytes(128) + b"DICM" + _meta(elements, identity) + command + encode(elements.values())
+
+
+def instance(image: Image, data: bytes, uid_key: bytes, tier: str) -> Instance:
+    """The object that `data` is, which was written of the image at this tier: its UID, and what tells it from others.
+
+    With identity the meta information of the file is no part of it: two copies of one data set are one object.
+    """
+    found = object_of(image)
+    if image.source.identity_record and tier == EXACT:
+        return found
+    part = pixel_part(image.source.pixel_record)
+    uid = attributes.text(_new_uids(part, image, uid_key, tier)[_SOP_INSTANCE])
+    return Instance(uid, found.content if image.source.identity_record else hashlib.sha256(data).digest())
 
 
 def _new_uids(part: PixelRecord, image: Image, uid_key: bytes, tier: str) -> dict[int, Element]:
