@@ -31,9 +31,10 @@ from medveil.keys.grants import CONTEXT, Grant
 from medveil.keys.identity import Identity
 from medveil.keys.openers import Opener, load_opener
 from medveil.keys.recipients import Recipient, Wrap
-from medveil.keys.tiers import EpochKeys, Tier
+from medveil.keys.tiers import EpochKeys, Section, Tier
 from medveil.keys.wrapping import wrap
 from medveil.releases import state as states
+from medveil.releases.package import Package
 
 _BLOCK = 16
 _PADDED = 352  # length of a grant's content in a CMS file, and of its ciphertext at the end of the file
@@ -264,6 +265,116 @@ def test_a_grant_beside_one_that_opens_is_not_told_of(
         )  # fmt: skip
         told.setdefault(_told(done), []).append(what)
     assert [code for code, _, _ in told] == [0], told
+
+
+def _named_as_deputy(stage: Stage, target: Path, kind: Wrap, *, at: int | None = None) -> None:
+    """Alice's release as one that mallory founded, with alice as a deputy: her grants are there byte for byte.
+
+    Args:
+        stage, target: where from and where to.
+        kind: the kind of key that the only grant left is for.
+        at: the byte of the sealed code, counted from its beginning, of which a bit is changed.
+    """
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(stage.folder / "alices", target)
+    mallory, fields = stage.mallory(), forgery.read_manifest(target)
+    entry = states.load(target).manifest.packages[0]
+    data = (target / entry.path).read_bytes()
+    if at is not None:
+        code = Package.from_bytes(data).sections[Section.CODE]
+        data = _xored(data, data.index(code) + at, 1)
+    (target / entry.path).write_bytes(data)
+    record = canonical.dumps(fields | {"owner": mallory.recipient.verify_key})
+    record = record.replace(entry.sha256, hashlib.sha256(data).digest())
+    first = forgery.read_entry(forgery.entry_paths(target)[0])
+    granted = [each for each in first["granted"] if each[1] == kind.value]
+    for name in [g.path for g in states.load(target).ledger.grants if g.wrap is not kind]:
+        (target / name).unlink()
+    owners = [mallory.recipient.verify_key, Identity.load(stage.folder / "alice.key").recipient.verify_key]
+    forgery.change_entry(target, mallory, 0, owners=owners, granted=granted)
+    forgery.write_manifest(target, record, mallory)
+
+
+@pytest.mark.usefixtures("loaded")
+@pytest.mark.parametrize("kind", [Wrap.X25519, pytest.param(Wrap.HYBRID, marks=pytest.mark.slow)])
+def test_a_deputy_whom_a_stranger_names_grants_nothing(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Wrap
+) -> None:
+    """A sealed code says nothing against a changed bit: what `open` made of it would tell of alice's image."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    code = next((stage.folder / "alices" / "packages").rglob("*.mveil")).read_bytes()
+    length = len(Package.from_bytes(code).sections[Section.CODE])
+    told: dict[str, dict[tuple[int, str, str], list[str]]] = {}
+    for look, changes in (("first", (None, 0, length // 2, length * 3 // 4)), ("seen", (None, length * 3 // 4))):
+        for at in changes:
+            _named_as_deputy(stage, tmp_path / "release", kind, at=at)
+            if look == "seen":
+                assert run("verify", "release").code == 0
+            for road, what in (("list", ("--json",)), ("open", ("-o", "opened", "--json")), ("open", ("-o", "opened"))):
+                answer = _told(run(road, "release", "-i", stage.key(kind), *what))
+                told.setdefault(" ".join((road, *what)), {}).setdefault(answer, []).append(f"{look} {at}")
+            run("forget", "release")
+    founded(stage, tmp_path / "release", kind, b"junk")
+    junk = _told(run("open", "release", "-i", stage.key(kind), "-o", "opened"))
+    assert list(told["open -o opened"]) == [junk]
+    for road, answers in told.items():
+        assert [number for number, _, _ in answers] == [10], (road, answers)
+    assert not (tmp_path / "opened").exists()
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_deputys_grant_opens_where_somebody_vouches_for_the_founder(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    alice, deputy, bob = stage.folder / "alice.key", stage.folder / "hybrid.key", stage.folder / "classic.key"
+    named = ("--owner", stage.folder / "alice.pub")
+    new = ("-o", "release", "-i", alice, "--also-owner", stage.folder / "hybrid.pub", "-j", 1, "-q")
+    assert run("share", stage.folder / "a.png", *new).code == 0
+    granting = ("--to", stage.folder / "classic.pub", "--allow-classical", *named)
+    assert run("grant", "release", *granting, "-i", deputy, "-q").code == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another machine"))
+    assert run("verify", "release").code == 0
+    done = run("open", "release", "-i", bob, "-o", "a")
+    assert done.code == 10
+    assert "if a deputy granted it, name the founder with --owner" in done.err
+    assert run("open", "release", "-i", bob, "-o", "a", *named).code == 0
+    assert run("open", "release", "-i", bob, "-o", "b").code == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a third machine"))
+    assert run("open", "release", "-i", deputy, "-o", "c").code == 0  # the founder granted it
+    assert run("rotate", "release", "-i", deputy, "--first-look", "-q", *named).code == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "a fourth machine"))
+    assert run("open", "release", "-i", deputy, "-o", "d").code == 10
+    assert run("open", "release", "-i", alice, "-o", "d").code == 0  # she founded it
+
+
+@pytest.mark.usefixtures("loaded")
+def test_a_deputys_grant_that_does_not_count_beside_one_that_opens_is_told_to_everybody(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever it is for: that deputies granted something, everybody can see."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    founder, named = stage.folder / "alice.key", ("--owner", stage.folder / "alice.pub")
+    for name in ("other", "third"):
+        assert run("keygen", "--classical", "-o", f"{name}.key", "-q").code == 0
+    new = ("-o", "release", "--to", stage.folder / "classic.pub", "--to", "other.pub", "--also-owner")
+    allowed = (stage.folder / "hybrid.pub", "--allow-classical", "-i", founder, "-j", 1, "-q")
+    assert run("share", stage.folder / "a.png", *new, *allowed).code == 0
+    granting = ("--to", "third.pub", "--allow-classical", *named)
+    assert run("grant", "release", *granting, "-i", stage.folder / "hybrid.key", "-q").code == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "another machine"))
+    told = set()
+    for number, key in enumerate((stage.folder / "classic.key", "other.key")):
+        done = run("open", "release", "-i", key, "-o", str(number))
+        assert done.code == 0
+        assert "grants that a deputy made count only where the founder is named with --owner" in done.err
+        told.add(done.err)
+        run("forget", "release")
+    assert len(told) == 1
+    assert "deputy" not in run("open", "release", "-i", "other.key", "-o", "named", *named).err
 
 
 @pytest.mark.parametrize(

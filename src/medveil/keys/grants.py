@@ -102,7 +102,7 @@ def open_grant(data: bytes, opener: Opener, owners: Iterable[bytes]) -> Grant:
     Args:
         data: the wrapped grant.
         opener: who opens it.
-        owners: Ed25519 keys of the release's owners.
+        owners: Ed25519 keys of the release's owners, as far as they are believed; see `access.find_access`.
 
     Raises:
         NoFittingKeyError: it is for somebody else, damaged, or nothing that an owner signed for this recipient; which

@@ -66,8 +66,9 @@ def opened(data: bytes, opening: Callable[[bytes], bytes], fingerprint: str, lim
 
 
 def opens_nothing(fingerprint: str) -> NoFittingKeyError:
-    """The one error of every file in a release that does not open for a key, whatever the reason."""
+    """The one error of every file in a release that does not open for a key, or does not count, whatever the reason."""
     return NoFittingKeyError(
         f"key {fingerprint} opens nothing in this release",
-        hint="use the key that it was shared with, or ask the owner to share it with this one",
+        hint="use the key that it was shared with, or ask the owner to share it with this one; if a deputy granted it, "
+        "name the founder with --owner",
     )

@@ -59,6 +59,9 @@ def find_access(
         opener: who opens.
         vouched: whether somebody vouches for the founder, see `pins.Signer`. The key of a certificate works for no
             other: a stranger's release would be questions to it, and each answer, or its time, a part of a secret.
+            And of another's release only grants that she signed herself count: a stranger names as deputies whom she
+            likes, and with a true grant that one of those made for her own release would have the key open, and answer
+            for, whatever the stranger made of its packages.
 
     Raises:
         RefusedError: the key of a certificate, and a founder for whom nobody vouches.
@@ -71,18 +74,18 @@ def find_access(
             "stranger may have made",
             hint="name the owner with --owner, and compare her fingerprint before",
         )
+    believed = vouched or opener.recipient.verify_key == ledger.owners[0]
     refusal: MedveilError | None = None
     found: list[Grant] = []
-    for file in ledger.grants:
-        if file.wrap is not opener.recipient.wrap:
-            continue
+    files = [file for file in ledger.grants if file.wrap is opener.recipient.wrap]
+    for file in files:
         try:
             data = _signed_bytes(folder, file)
         except IntegrityError as error:
             refusal = error  # another one may be sound
             continue
         try:
-            grant = open_grant(data, opener, ledger.owners)
+            grant = open_grant(data, opener, ledger.owners if believed else ledger.owners[:1])
         except KeyFileError:
             raise
         except NoFittingKeyError:
@@ -91,7 +94,10 @@ def find_access(
             found.append(grant)  # another release's is passed over in silence too: it would tell for whom that one is
     if not found:
         raise refusal or opens_nothing(opener.fingerprint)
-    return replace(_access(folder, manifest, found), warning=refusal.message if refusal else "")
+    warning = refusal.message if refusal else ""
+    if not believed and not warning and any(file.grant_id in ledger.grants_of_deputies for file in files):
+        warning = "grants that a deputy made count only where the founder is named with --owner"
+    return replace(_access(folder, manifest, found), warning=warning)
 
 
 def _access(folder: Path, manifest: Manifest, grants: list[Grant]) -> Access:

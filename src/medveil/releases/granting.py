@@ -146,8 +146,12 @@ def owned_state(
 
 
 def read_book(folder: Path, state: State, owner: Identity) -> OwnerBook:
-    """The owners' book of a release. Raises NoFittingKeyError where this identity is no owner."""
-    access = find_access(folder, state.ledger, state.manifest, owner)
+    """The owners' book of a release, of whose founder `owned_state` made sure.
+
+    Raises:
+        NoFittingKeyError: this identity is no owner.
+    """
+    access = find_access(folder, state.ledger, state.manifest, owner, vouched=True)
     if not access.owner_key:
         raise NoFittingKeyError(f"key {owner.fingerprint} does not own this release", hint="name the owner with -i")
     book = OwnerBook.read(state.ledger, state.manifest, access.owner_key)

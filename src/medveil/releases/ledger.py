@@ -163,6 +163,12 @@ class Ledger:
         return tuple(g for entry in self.entries for g in entry.granted if g.grant_id not in withdrawn)
 
     @property
+    def grants_of_deputies(self) -> frozenset[bytes]:
+        """Ids of the grants that stand in entries which another owner than the founder signed."""
+        pairs = zip(self.entries, self.signers, strict=True)
+        return frozenset(g.grant_id for entry, key in pairs if key != self.owners[0] for g in entry.granted)
+
+    @property
     def grants_ever(self) -> tuple[GrantFile, ...]:
         """Grants that open packages which are there, from a copy also where they were taken out since.
 
