@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 from pathlib import Path
 
 import pytest
 from tests.cli.shell import Done, run
+from tests.releases.looks import snapshot
+
+from medveil.keys import bech32
+from medveil.keys.recipients import Recipient
 
 _HYBRID = "mlkem768x25519"
 
@@ -323,3 +328,111 @@ def test_an_obfuscated_release_says_what_a_rotation_leaves(desk: Path) -> None:
     assert run(*owner(*shared)).code == 0
     assert "stays as it was" in run(*owner("rotate", "obfuscated", "-j", 1)).err
     assert run(*owner("share", "images", "-o", "o2", "--protection", "obfuscated", "--tiers", "exact")).code == 2
+
+
+_SMALL_ORDER = (1).to_bytes(32, "little")
+
+
+def _ssh(kind: str, *parts: bytes) -> str:
+    blob = b"".join(len(part).to_bytes(4, "big") + part for part in (kind.encode(), *parts))
+    return f"{kind} {base64.b64encode(blob).decode()}"
+
+
+def _integer(number: int) -> bytes:
+    return number.to_bytes(number.bit_length() // 8 + 1, "big")
+
+
+def _weak_public_keys() -> dict[str, str]:
+    """Public key files for which f81ef24 granted a release: what is in them everybody opens, or everybody signs."""
+    mine = bech32.encode(b"\x09" + bytes(31), "age")
+    signed = [base64.b64encode(part).decode() for part in (_SMALL_ORDER, _SMALL_ORDER + bytes(32))]
+    return {
+        "ssh": _ssh("ssh-ed25519", _SMALL_ORDER) + " alice@hospital\n",
+        "verify": f"# verify-key: {signed[0]}\n# self-signature: {signed[1]}\n{mine}\n",
+    }
+
+
+def _granted_without_check(kind: str, monkeypatch: pytest.MonkeyPatch) -> Recipient:
+    """Grant the release to such a key, as a medveil did that did not look at points."""
+    Path("weak.pub").write_text(_weak_public_keys()[kind])
+    assert run(*owner("grant", "release", "--to", "weak.pub", "--allow-classical")).code == 10
+    with monkeypatch.context() as patch:
+        for module in ("recipients", "sshkeys", "signatures"):
+            patch.setattr(f"medveil.keys.{module}.check_point", lambda raw, curve: None)
+        assert run(*owner("grant", "release", "--to", "weak.pub=preview", "--allow-classical")).code == 0
+        return Recipient.load(Path("weak.pub"))
+
+
+def _add(name: str) -> Done:
+    from PIL import Image
+    from tests.pictures import picture
+
+    Image.fromarray(picture(5)).save(name)
+    return run(*owner("share", name, "--add", "-o", "release", "-j", 1))
+
+
+def test_nothing_is_added_that_everybody_would_open(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The grant of a former medveil, for an ssh key of which everybody has the secret."""
+    weak = _granted_without_check("ssh", monkeypatch)
+    before = snapshot(desk / "release")
+    for done in (_add("new.png"), run(*owner("rotate", "release", "-j", 1))):
+        assert done.code == 14
+        assert "small order" in done.err
+        assert f"medveil revoke --to {weak.fingerprint}" in done.err
+    assert snapshot(desk / "release") == before
+    assert not any((desk / "release.partial").glob("packages/*/*"))
+    assert run(*owner("grants", "release")).code == 0
+    assert run(*owner("revoke", "release", "--to", weak.fingerprint)).code == 0
+    assert run(*owner("rotate", "release", "-j", 1)).code == 0
+    assert _add("new.png").code == 0
+
+
+@pytest.mark.parametrize("kind", ["ssh", "verify"])
+def test_a_weak_key_of_a_former_medveil_can_be_taken_out(
+    desk: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    weak = _granted_without_check(kind, monkeypatch)
+    there = run(*owner("grants", "release", "--json"))
+    assert there.code == 0, there.err
+    named = weak if kind == "ssh" else Recipient(weak.text)  # what such a verify key says counts for nothing
+    assert named.fingerprint in {grant["fingerprint"] for grant in there.json["grants"]}
+    if kind == "verify":
+        assert _add("new.png").code == 0
+    assert run(*owner("revoke", "release", "--to", "weak.pub")).code == 0
+    assert first_line(run(*owner("revoke", "release", "--to", "weak.pub"))).startswith("took out 0 ")
+
+
+_UNUSABLE = {
+    "ssh-ed25519, not on the curve": _ssh("ssh-ed25519", (2).to_bytes(32, "little")),
+    "ssh-rsa, even modulus": _ssh("ssh-rsa", _integer(65537), _integer(1 << 2047)),
+    "ssh-rsa, long exponent": _ssh("ssh-rsa", _integer((1 << 33) + 1), _integer((1 << 2048) - 1)),
+    "X25519, top bit": bech32.encode((12345 | 1 << 255).to_bytes(32, "little"), "age"),
+    "X25519, not below p": bech32.encode((9 + 2**255 - 19).to_bytes(32, "little"), "age"),
+}
+
+
+@pytest.mark.parametrize("text", _UNUSABLE.values(), ids=_UNUSABLE)
+def test_a_key_that_nothing_can_be_wrapped_for_is_refused_before_anything_is_coded(desk: Path, text: str) -> None:
+    (desk / "bad.pub").write_text(f"{text}\n")
+    before = snapshot(desk)
+    allowed = ("--to", "bad.pub", "--allow-classical", "-j", 1)
+    for command in (("share", "images", "-o", "another", *allowed), ("grant", "release", *allowed[:3])):
+        done = run(*owner(*command))
+        assert done.code == 10
+        assert "damaged" in done.err
+        if text.startswith("ssh"):
+            assert Recipient.parse(text).fingerprint in done.err
+    assert snapshot(desk) == before
+
+
+def test_an_unfinished_share_for_such_a_key_says_so_at_once(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk / "bad.pub").write_text(_UNUSABLE["ssh-ed25519, not on the curve"])
+    new = owner("share", "images", "-o", "another", "--to", "bad.pub", "--allow-classical", "-j", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("medveil.releases.sharing.check_recipient", lambda *_, **__: None)
+        assert run(*new).code == 10
+    before = snapshot(desk)
+    done = run(*new)
+    assert done.code == 14
+    assert "deleting the .partial folder" in done.err
+    assert snapshot(desk) == before

@@ -123,6 +123,16 @@ def test_an_ed25519_key_that_rfc_8032_does_not_decode_is_refused():
             check_point(number.to_bytes(32, "little"), Curve.ED25519)
 
 
+def test_an_x25519_key_that_its_owners_program_writes_otherwise_is_refused():
+    """What is wrapped for it nobody opens: the text of a key goes into what the file key is wrapped with."""
+    half = hybrid.public_bytes_of(bytes(32))[:-32]
+    for number in (9 + P, 12345 + (1 << 255), (1 << 256) - 1):
+        raw = number.to_bytes(32, "little")
+        for text in (bech32.encode(raw, "age"), bech32.encode(half + raw, "age1pq")):
+            with pytest.raises(KeyFileError, match="not canonical"):
+                Recipient.parse(text)
+
+
 def test_keys_as_they_are_made_are_taken():
     from medveil.keys.points import Curve, check_point
 

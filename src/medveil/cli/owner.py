@@ -92,13 +92,13 @@ def recipients_of(paths: list[Path] | None) -> tuple[Recipient, ...]:
 
 
 def granted_of(values: list[str]) -> tuple[Recipient | str, ...]:
-    """Whom `revoke --to` names: public key files, whatever their dates; what is no file is a fingerprint or a grant."""
+    """Whom `revoke --to` names: public key files, however weak or old; what is no file is a fingerprint or a grant."""
     from medveil.keys.recipients import Recipient
 
     return tuple(
         value
         if re.fullmatch(r"[A-Za-z0-9-]+", value) and not Path(value).exists()
-        else Recipient.load(Path(value), dated=False)
+        else Recipient.load(Path(value), checked=False)
         for value in values
     )
 

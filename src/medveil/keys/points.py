@@ -30,13 +30,15 @@ def check_point(raw: bytes, curve: Curve) -> None:
     """The one check of a public key that somebody else names: recipient, deputy, owner or signer.
 
     Raises:
-        ValueError: not 32 bytes, a point of small order in any encoding, or an Ed25519 key whose y is not below p,
-            which RFC 8032 (section 5.1.3) does not decode. The text says which.
+        ValueError: not 32 bytes, a point of small order in any encoding, an Ed25519 key whose y is not below p, which
+            RFC 8032 (section 5.1.3) does not decode, or an X25519 key that is not below p: its owner's program writes
+            the number below p, and opens nothing that names the other. The text says which.
     """
     if len(raw) != _KEY_BYTES:
         raise ValueError(f"it has {len(raw)} bytes, not {_KEY_BYTES}")
-    coordinate = int.from_bytes(raw, "little") % (1 << 255)
+    number = int.from_bytes(raw, "little")
+    coordinate = number % (1 << 255)
     if coordinate % _P in curve.value:
         raise ValueError("a point of small order: everybody has its secret key")
-    if curve is Curve.ED25519 and coordinate >= _P:
+    if (coordinate if curve is Curve.ED25519 else number) >= _P:
         raise ValueError("its encoding is not canonical")

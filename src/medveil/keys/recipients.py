@@ -118,12 +118,13 @@ class Recipient:
         )
 
     @classmethod
-    def load(cls, path: Path, *, dated: bool = True) -> Recipient:
+    def load(cls, path: Path, *, checked: bool = True) -> Recipient:
         """Read an age recipients file with exactly one recipient, an ssh .pub file, or a PEM certificate.
 
         Args:
             path: the file.
-            dated: a certificate has to be valid today; off for who is to receive nothing more.
+            checked: a certificate has to be valid today, and every other key sound; off for who is to receive nothing
+                more, of whose key only the text is read then.
 
         Raises:
             KeyFileError: unreadable, a secret key, no such file, too weak, its self-signature does not fit, or a
@@ -131,7 +132,7 @@ class Recipient:
         """
         data = read_public(path)
         if certificates.PEM_MARK in data:
-            return cls(certificates.text_of_pem(data) if dated else certificates.text_of(certificates.of_pem(data)))
+            return cls(certificates.text_of_pem(data) if checked else certificates.text_of(certificates.of_pem(data)))
         text = text_of(data)
         recipients = lines_of(text)
         if len(recipients) != 1:
@@ -139,6 +140,8 @@ class Recipient:
                 f"this is not a public key file: it holds {len(recipients)} keys, and exactly one is asked for",
                 hint="give the .pub file that `medveil keygen` wrote beside the .key file",
             )
+        if not checked and recipients[0].startswith(("age1", "ssh-ed25519 ", "ssh-rsa ")):
+            return cls(" ".join(recipients[0].split()[:2]))  # an ssh key without its comment
         recipient = cls.parse(recipients[0])
         comments = [line.strip("# ").partition(":") for line in text.splitlines() if line.startswith("#")]
         named = {name: value.strip() for name, _, value in comments}

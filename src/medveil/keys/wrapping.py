@@ -20,11 +20,15 @@ def wrap(data: bytes, recipient: Recipient) -> bytes:
     """
     try:
         Recipient.parse(recipient.text)
+        return _wrapped(data, recipient)
     except KeyFileError as error:
         raise KeyFileError(
             f"nothing can be wrapped for key {recipient.fingerprint}: {error.message}",
             hint="where a release was shared with it, medveil revoke takes it out; ask its owner for another key",
         ) from None
+
+
+def _wrapped(data: bytes, recipient: Recipient) -> bytes:
     if recipient.wrap is Wrap.HYBRID:
         try:
             return hybrid.seal(data, bech32.decode(recipient.text, hybrid.RECIPIENT_PREFIX))
@@ -43,7 +47,7 @@ def wrap(data: bytes, recipient: Recipient) -> bytes:
 
 
 def _damaged() -> KeyFileError:
-    return KeyFileError("nothing can be wrapped for this public key: it is damaged")
+    return KeyFileError("it is damaged")
 
 
 def opened(data: bytes, opening: Callable[[bytes], bytes], fingerprint: str, limit: int) -> bytes:

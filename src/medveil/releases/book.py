@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from medveil.errors import IntegrityError, NoFittingKeyError
+from medveil.errors import IntegrityError, KeyFileError, NoFittingKeyError
 from medveil.files import canonical
 from medveil.files.atomic import write_bytes
 from medveil.files.reading import read_regular
@@ -83,7 +83,12 @@ class GrantNote:
             raise ValueError("recipient")
         if type(sees) is not bool or type(is_owner) is not bool or not _DAY.fullmatch(until):
             raise ValueError("flags or day")
-        recipient = Recipient(text, verify_key)
+        try:
+            recipient = Recipient(text, verify_key)
+        except KeyFileError:  # of small order: only an owner's is used, and who is none has to stay one to be taken out
+            if is_owner:
+                raise
+            recipient = Recipient(text)
         _ = recipient.wrap  # of a known kind
         return cls(grant_id, recipient, Tier(tier), sees, tuple(only), until, is_owner)
 

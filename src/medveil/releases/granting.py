@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import MedveilError, NoFittingKeyError, RefusedError, UsageError
+from medveil.errors import KeyFileError, MedveilError, NoFittingKeyError, RefusedError, UsageError
 from medveil.files.atomic import make_folder, move_all, write_bytes
 from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import EpochKeys, Section, Tier, make_link
+from medveil.keys.wrapping import wrap
 from medveil.releases import staging as staged_files
 from medveil.releases import state as states
 from medveil.releases.access import find_access, read_dictionary
@@ -156,6 +157,22 @@ def read_book(folder: Path, state: State, owner: Identity) -> OwnerBook:
         raise NoFittingKeyError(f"key {owner.fingerprint} does not own this release", hint="name the owner with -i")
     book = OwnerBook.read(state.ledger, state.manifest, access.owner_key)
     return replace(book, dictionary=read_dictionary(folder, state.manifest, book.ring))
+
+
+def refuse_unsafe(notes: Iterable[GrantNote]) -> None:
+    """Raise RefusedError for a grant whose key is damaged, or such that everybody has the secret of it.
+
+    Releases of former versions may have one. Whatever is sealed with the release's keys is open to everybody then.
+    """
+    for note in notes:
+        try:
+            wrap(b"", note.recipient)
+        except KeyFileError as error:
+            raise RefusedError(
+                error.message,
+                hint=f"medveil revoke --to {note.recipient.fingerprint} takes it out, and medveil rotate then gives "
+                "what is there new keys; an unfinished share is dropped by deleting the .partial folder",
+            ) from None
 
 
 def founder_of(folder: Path, identity: Identity) -> str:

@@ -22,7 +22,7 @@ from medveil.keys.tiers import SALT_BYTES, EpochKeys, KeyRing, Section
 from medveil.releases import staging as staged_files
 from medveil.releases.access import dictionary_name, read_shared, recipients, weights_name, write_shared
 from medveil.releases.book import GrantNote, Notes, Standing
-from medveil.releases.granting import issue, load_headers, owned_state, read_book, standing_of
+from medveil.releases.granting import issue, load_headers, owned_state, read_book, refuse_unsafe, standing_of
 from medveil.releases.jobs import PARALLEL_FROM, end_with_parent, worker_pool
 from medveil.releases.ledger import Action
 from medveil.releases.manifest import Manifest, PackageEntry, SharedFile
@@ -101,6 +101,7 @@ def rotate(
     with staged_files.held(staging):
         state = owned_state(folder, owner, founder=founder, head=head, first_look=first_look)
         book = read_book(folder, state, owner)
+        refuse_unsafe(note for note in book.grants if not note.has_ended())
         _check_room(folder, staging)
         staged_files.clear(staging)  # what a killed run left there was sealed with keys that nobody has
         epoch, keys = state.manifest.epoch + 1, EpochKeys.fresh()

@@ -15,6 +15,7 @@ from medveil.images import FileKind, Instance
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import Tier
+from medveil.keys.wrapping import wrap
 from medveil.releases.book import GrantNote, OwnerBook
 from medveil.releases.identity import Origin, common_part, pack_identity
 from medveil.releases.ledger import MAX_OWNERS
@@ -192,12 +193,16 @@ class ShareSettings:
 
 
 def check_recipient(recipient: Recipient, *, hybrid: bool, allow_classical: bool, allow_certificates: bool) -> None:
-    """Raises UsageError where a recipient's kind of key has to be allowed first.
+    """Refuse whom nothing can be granted, before anything is coded.
 
     Args:
         recipient: who is to receive.
         hybrid: whether the release was made with a post-quantum key.
         allow_classical, allow_certificates: what the owner allowed.
+
+    Raises:
+        UsageError: the kind of key has to be allowed first.
+        KeyFileError: nothing can be wrapped for the key, which only trying tells of some.
     """
     if recipient.wrap is Wrap.CMS_RSA and not allow_certificates:
         raise UsageError(
@@ -210,6 +215,7 @@ def check_recipient(recipient: Recipient, *, hybrid: bool, allow_classical: bool
             "whoever records it today could open it with a quantum computer",
             hint="ask for a key made by medveil keygen, or accept that with --allow-classical",
         )
+    wrap(b"", recipient)
 
 
 def _refuse_other(names: list[str]) -> None:

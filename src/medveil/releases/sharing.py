@@ -27,7 +27,7 @@ from medveil.keys.tiers import KEY_BYTES, EpochKeys, Tier
 from medveil.releases import staging as staged_files
 from medveil.releases.access import dictionary_name, write_shared
 from medveil.releases.book import GrantNote, OwnerBook, Standing, today
-from medveil.releases.granting import issue, owned_state, read_book, standing_of
+from medveil.releases.granting import issue, owned_state, read_book, refuse_unsafe, standing_of
 from medveil.releases.jobs import REPEATS, Failure, Outcome, Task, run_tasks
 from medveil.releases.ledger import Action
 from medveil.releases.manifest import RECORD, Manifest
@@ -97,7 +97,8 @@ def share(
         UsageError: nothing found, or settings that contradict each other.
         TargetExistsError: `out` holds something else, other images, was made with other settings, or is being written.
         NoFittingKeyError: `out` belongs to another owner.
-        RefusedError: `settings.add`, and nothing says that `out` is the newest state; or see `granting.owned_state`.
+        RefusedError: `settings.add`, and nothing says that `out` is the newest state; or see `granting.owned_state`
+            and `granting.refuse_unsafe`.
         IntegrityError: `out` is damaged.
     """
     settings.check()
@@ -138,6 +139,7 @@ def _make(
         _refuse_used_keys(book, owner)
         settings.check_same(book, owner)
         settings.check_same_limits(book)
+        refuse_unsafe(book.grants)
         staged, instances = staged_files.finished_packages(staging, book, {task.identity for task in tasks})
         todo = [task for task in tasks if task.identity not in staged]
         found_in = _survey(todo).instances
@@ -188,6 +190,8 @@ def _extend(
     book = read_book(out, existing, owner)
     result.standing = Standing.of(existing.ledger, book.grants)
     settings.check_same(book, owner)
+    if settings.add:
+        refuse_unsafe(book.grants)
     lost = {recipient.text for recipient in settings.to} - {note.recipient.text for note in book.grants}
     if lost:
         result.warnings.append(f"{len(lost)} of those named by --to were taken out and may not open it any more")
