@@ -85,6 +85,10 @@ def gains(mechanism):
     return guesses, seen, shares
 
 
+# the sample is the default codec; the whole has both
+BOTH_CODECS = pytest.mark.parametrize("name", ["lapped", pytest.param("primis", marks=pytest.mark.slow)])
+
+
 @pytest.mark.parametrize(("name", "preview"), [("lapped", False), ("lapped", True), ("primis", False)])
 def test_side_bytes_in_the_clear_are_seen_although_the_permutation_holds(shelf, name, preview):
     guesses, _, shares = gains(UnmaskedLevels(space(name, preview=preview), shelf))
@@ -101,7 +105,7 @@ def test_without_permutation_and_masks_the_whole_code_is_read(shelf, name):
             assert np.array_equal(np.flatnonzero(scores), true.positions)
 
 
-@pytest.mark.parametrize("name", ["lapped", "primis"])
+@BOTH_CODECS
 @pytest.mark.parametrize("level", [Sealed, Encrypted, Obfuscated])
 def test_what_is_protected_leaves_the_mean_picture(shelf, name, level):
     guesses, _, _ = gains(level(space(name, fixed=level is Sealed), shelf))
@@ -111,8 +115,9 @@ def test_what_is_protected_leaves_the_mean_picture(shelf, name, level):
 
 
 @pytest.mark.parametrize("encrypt", [
-    lambda plain, key, aad: plain + b"sixteen bytes-16", lambda plain, key, aad: b"sixteen bytes-16" + plain,
-    lambda plain, key, aad: plain,
+    lambda plain, key, aad: plain + b"sixteen bytes-16",
+    pytest.param(lambda plain, key, aad: b"sixteen bytes-16" + plain, marks=pytest.mark.slow),
+    pytest.param(lambda plain, key, aad: plain, marks=pytest.mark.slow),
 ])  # fmt: skip
 @pytest.mark.parametrize(("level", "preview"), [(Encrypted, False), (Encrypted, True), (Obfuscated, False)])
 def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt, monkeypatch):
@@ -121,7 +126,7 @@ def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt,
     assert max(shares) < 0.1
 
 
-@pytest.mark.parametrize("name", ["lapped", "primis"])
+@BOTH_CODECS
 @pytest.mark.parametrize("level", [UnmaskedLevels, Encrypted, Obfuscated])
 def test_no_bytes_break_it(shelf, name, level):
     preview = name == "lapped" and level is not Obfuscated

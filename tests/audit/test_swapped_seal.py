@@ -78,7 +78,7 @@ def verdicts(tmp_path, auditor, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("codec", ["lapped", "primis"])
+@pytest.mark.parametrize("codec", ["lapped", pytest.param("primis", marks=pytest.mark.slow)])
 def test_a_seal_is_not_broken(verdicts, codec):
     assert Verdict.BROKEN not in verdicts(codec).values()
 

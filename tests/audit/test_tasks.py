@@ -180,6 +180,7 @@ def test_without_an_attack_nothing_is_claimed(run, tmp_path, monkeypatch):
         run(attacks=("none", "noise"), out=tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_tasks_do_not_change_what_is_attacked(run, tmp_path, monkeypatch):
     use_tasks(monkeypatch, Brightness())
     for name, tasks in (("with", ("brightness",)), ("without", ())):
@@ -236,6 +237,7 @@ def test_networks_are_chosen_by_name() -> None:
         asked_work([], [], ["resnet18"], find_preset("quick"))
 
 
+@pytest.mark.slow  # an interruption by default, above
 def test_a_full_disk_loses_nothing_that_was_done(run, tmp_path, monkeypatch):
     first, whole = Brightness(), Brightness()
     use_tasks(monkeypatch, whole)

@@ -223,6 +223,7 @@ def _run(gallery: Gallery, keep: _Memory, effort: TaskEffort = _EFFORT) -> TaskR
     return Classification().run(Assignment(gallery, effort, seed=5, keep=keep))
 
 
+@pytest.mark.slow  # tests/audit/test_tasks.py interrupts a task by default
 def test_goes_on_after_a_break() -> None:
     memory = _Memory(fails_after=2)
     with pytest.raises(KeyboardInterrupt):

@@ -153,6 +153,7 @@ def test_what_does_not_fit_is_refused() -> None:
             wrong()
 
 
+@pytest.mark.slow  # seconds depend on what else the machine does
 def test_300_by_300_pixels_take_less_than_a_third_of_a_second() -> None:
     rows, columns = np.mgrid[:300, :300]
     picture = 100 + 60 * np.sin(rows / 20) + np.random.default_rng(0).normal(0, 8, rows.shape)
