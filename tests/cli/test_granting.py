@@ -436,3 +436,17 @@ def test_an_unfinished_share_for_such_a_key_says_so_at_once(desk: Path, monkeypa
     assert done.code == 14
     assert "deleting the .partial folder" in done.err
     assert snapshot(desk) == before
+
+
+def test_what_this_machine_could_not_remember_is_said_loudly(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(desk / "none"))
+    (desk / "none").write_bytes(b"")  # no folder can be made there
+    founded = run(*owner("share", "images", "-o", "new", "-j", 1, "-q", "--json"))
+    assert founded.code == 0
+    changed = run(*owner("grant", "new", "--to", "mallory.pub", "--head", founded.json["head"], "-q", "--json"))
+    looked = run("verify", "new", "-q", "--json")
+    opened = run("open", "new", "-i", "mallory.key", "-o", "opened", "-q", "--json")
+    for done in (founded, changed, looked, opened):
+        assert done.code == 0
+        assert "cannot remember the release" in done.json["pin_note"]
+        assert done.json["pin_note"] in done.err

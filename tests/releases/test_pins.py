@@ -12,13 +12,15 @@ from PIL import Image as Picture
 from tests.pictures import picture
 from tests.releases.looks import image_ids, readable, ring_of, snapshot
 
-from medveil.errors import IntegrityError, NoFittingKeyError, RefusedError, UsageError
+from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, RefusedError, UsageError
 from medveil.files import canonical
+from medveil.files.atomic import write_bytes
 from medveil.keys.tiers import Tier
 from medveil.releases import ledger as ledgers
 from medveil.releases import pins, publishing
 from medveil.releases.book import today
 from medveil.releases.granting import Request, grant, owned_state, revoke
+from medveil.releases.opening import open_release
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.sharing import share
@@ -188,23 +190,80 @@ def test_a_pin_of_a_former_version_is_a_look_and_one_of_this_version_protects_a_
     assert Release(release).signer.words == "verified"
 
 
-def test_a_damaged_pin_is_none(release, people, elsewhere):
-    verify(release, owner=people["owner"].recipient)
+def test_a_damaged_pin_is_told_and_left_and_nothing_is_built_on_it(tmp_path, revoked, people, settings):
+    """It may have been of a later state than the one that is shown."""
+    older, _, head = revoked
+    verify(older.with_name("release"))
     state = min(pin_files(), key=lambda path: path.name.count("."))
     state.write_bytes(b"junk")
-    assert Release(release).signer.words == "signer unknown"
-    with pytest.raises(RefusedError):
-        rotate(release, people["owner"], jobs=1)
+    assert Release(older).signer.words == "signer unknown"
+    found = verify(older)
+    assert found.words == "signer unknown"
+    assert "cannot be read" in found.pin_note
+    assert "cannot be read" in open_release(older, tmp_path / "opened", identity=people["alice"]).pin_note
+    for extend in extensions(tmp_path, people, settings).values():
+        for said in ({}, {"first_look": True}):
+            with pytest.raises(RefusedError, match="cannot be read") as caught:
+                extend(older, **said)
+            assert "medveil forget" in caught.value.hint
+    assert state.read_bytes() == b"junk"
+    assert pins.forget(ledgers.load(older).head.release)
+    assert not verify(older.with_name("release"), head=head).pin_note
+    with pytest.raises(IntegrityError, match="older state"):
+        rotate(older, people["owner"], jobs=1)
 
 
 def test_where_nothing_can_be_remembered_it_is_asked_for_each_time(tmp_path, pictures, people, settings, elsewhere):
     Path(os.environ["XDG_STATE_HOME"]).write_bytes(b"")  # no folder can be made there
     out, mallory = tmp_path / "out", Request((people["mallory"].recipient,))
-    share([pictures / "a"], out, settings, owner=people["owner"])
+    assert "cannot remember" in share([pictures / "a"], out, settings, owner=people["owner"]).standing.pin_note
+    assert "cannot remember" in verify(out).pin_note
+    assert "cannot remember" in open_release(out, tmp_path / "opened", identity=people["alice"]).pin_note
     with pytest.raises(RefusedError):
         grant(out, mallory, people["owner"])
-    head = grant(out, mallory, people["owner"], first_look=True).head
-    assert grant(out, mallory, people["owner"], head=head).unchanged == 1
+    done = grant(out, mallory, people["owner"], first_look=True)
+    assert "cannot remember" in done.standing.pin_note
+    assert grant(out, mallory, people["owner"], head=done.head).unchanged == 1
+
+
+@pytest.mark.parametrize("name", ["add", "grant", "grant some", "revoke", "rotate"])
+def test_a_state_that_could_not_be_remembered_is_not_made(tmp_path, release, people, settings, monkeypatch, name):
+    """The disk that the pins are on is full: the pin would stay behind, and this machine accept the state before."""
+    extend, before, known = extensions(tmp_path, people, settings)[name], snapshot(release), pin_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(pins, "write_bytes", _full)
+        for said in ({}, {"first_look": True}, {"head": ledgers.load(release).digests[-1].hex()}):
+            with pytest.raises(MedveilError, match=r"could not remember the next state .*No space left") as caught:
+                extend(release, **said)
+            assert caught.value.hint
+    assert snapshot(release) == before
+    assert pin_bytes() == known
+    assert not (tmp_path / "release.partial").exists()
+    assert not extend(release).standing.pin_note
+    assert len(pin_files()) == 2  # no file of a trial stays
+
+
+def test_a_disk_that_is_full_just_after_the_switch_is_told(release, people, monkeypatch):
+    older = shutil.copytree(release, release.with_name("older"))
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            pins, "write_bytes", lambda path, *args, **said: (_full if path.suffix == ".cbor" else write_bytes)(
+                path, *args, **said
+            )
+        )  # fmt: skip
+        done = revoke(release, [people["alice"].recipient], people["owner"])
+    assert "takes an older one for the newest" in done.standing.pin_note
+    assert not verify(release).pin_note
+    with pytest.raises(IntegrityError, match="older state"):
+        grant(older, Request((people["mallory"].recipient,)), people["owner"])
+
+
+def _full(*_args, **_kwargs):
+    raise MedveilError("a file could not be written: No space left on device")
+
+
+def pin_bytes():
+    return {path.name: path.read_bytes() for path in pin_files()}
 
 
 def test_a_release_is_forgotten(release, people, elsewhere):

@@ -19,7 +19,7 @@ from medveil.cli.options import (
     Quiet,
     ReleaseFolder,
 )
-from medveil.cli.session import session
+from medveil.cli.session import Session, session
 
 if TYPE_CHECKING:
     from medveil.releases.book import GrantNote, Standing
@@ -74,6 +74,7 @@ def grant(
         owner = identity_of(run, key)
         tell_deputy(run, release, owner)
         done = grant_release(release, request, owner, founder=recipient_of(founder), head=head, first_look=first_look)
+        tell_pin(run, done.standing.pin_note)
         if until and done.notes:
             run.warn("--until is advisory: a key that was given stays given. medveil revoke and rotate end it.")
         run.result(
@@ -134,6 +135,7 @@ def revoke(
         leaving, owner = granted_of(to), identity_of(run, key)
         tell_deputy(run, release, owner)
         done = revoke_release(release, leaving, owner, founder=recipient_of(founder), head=head, first_look=first_look)
+        tell_pin(run, done.standing.pin_note)
         run.warn(
             "What they could open until now they can open still, wherever a copy of it or of their grant is kept. "
             "medveil rotate gives the packages of this release new keys; copies made before stay open to them."
@@ -180,6 +182,7 @@ def rotate(
             release, owner, founder=recipient_of(founder), head=head, first_look=first_look, jobs=jobs,
             progress=run.progress,
         )  # fmt: skip
+        tell_pin(run, done.standing.pin_note)
         if done.protection == "obfuscated":
             run.warn("The public part of an obfuscated release stays as it was, and gives away what it gave away.")
         run.say("Copies of the release that were made before open with the old keys as before.")
@@ -210,7 +213,14 @@ def standing_lines(standing: Standing) -> list[str]:
 def standing_record(standing: Standing) -> dict[str, Any]:
     """The same for --json."""
     people = [_record(note) for note in standing.open_to]
-    return {"entry": standing.entry, "day": standing.day, "head": standing.head, "open_to": people}
+    known = {"entry": standing.entry, "day": standing.day, "head": standing.head, "open_to": people}
+    return known | {"pin_note": standing.pin_note}
+
+
+def tell_pin(run: Session, note: str) -> None:
+    """Say what this machine could not remember of a release."""
+    if note:
+        run.warn(f"warning: {note}")
 
 
 def _line(note: GrantNote) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medveil.cli.granting import tell_pin
 from medveil.cli.options import DryRun, Force, Head, Jobs, Json, Key, Owner, Quiet, ReleaseFolder, ShowPaths
 from medveil.cli.session import SOME_FAILED, Session, session
 from medveil.errors import FormatVersionError, IntegrityError
@@ -58,6 +59,7 @@ def open_(
             progress=run.progress,
         )
         _tell_signer(run, result.signer, known=result.signer_known)
+        tell_pin(run, result.pin_note)
         if result.warning:
             run.warn(
                 f"warning: a further grant does not open, and it may be one of yours that opens more: {result.warning}"
@@ -89,6 +91,7 @@ def open_(
             signer_known=result.signer_known,
             signer=result.signer,
             warning=result.warning,
+            pin_note=result.pin_note,
         )
         if failed:
             newer = FormatVersionError.exit_code if result.newer else SOME_FAILED

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.granting import standing_lines, standing_record
+from medveil.cli.granting import standing_lines, standing_record, tell_pin
 from medveil.cli.options import (
     AllowCertificates,
     AllowClassical,
@@ -178,6 +178,7 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
     from medveil.cli.failures import report_failures
     from medveil.cli.sizes import bytes_text, fidelity_lines, plural
 
+    tell_pin(run, result.standing.pin_note)
     for warning in result.warnings:
         run.warn(f"warning: {warning}")
     for number, psnr in result.low[:_LOW_SHOWN]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medveil.cli.granting import tell_pin
 from medveil.cli.options import Head, Json, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import session
 
@@ -20,6 +21,7 @@ def verify(
         from medveil.releases.verifying import verify as verify_release
 
         result = verify_release(release, owner=recipient_of(owner), head=head)
+        tell_pin(run, result.pin_note)
         if result.leftovers:
             run.warn(
                 f"{plural(result.leftovers, 'file')} of an interrupted change; its owner's next command clears them up"
@@ -34,4 +36,5 @@ def verify(
             sequence=result.sequence,
             head=result.head,
             leftovers=result.leftovers,
+            pin_note=result.pin_note,
         )

@@ -102,12 +102,14 @@ class Standing:
         day: of that entry, YYYY-MM-DD.
         head: its sha256 in hexadecimal digits; empty where there is no release.
         open_to: grants that are there: who may open it and, but for those of some packages, what is added next.
+        pin_note: after a change: what is to be said where this machine could not remember it; see `pins.note_of`.
     """
 
     entry: int = 0
     day: str = ""
     head: str = ""
     open_to: tuple[GrantNote, ...] = ()
+    pin_note: str = ""
 
     @classmethod
     def of(cls, ledger: Ledger, grants: Iterable[GrantNote]) -> Standing:

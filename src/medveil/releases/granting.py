@@ -24,7 +24,7 @@ from medveil.releases.book import GrantNote, Notes, OwnerBook, Standing, today
 from medveil.releases.ledger import Action, GrantFile
 from medveil.releases.manifest import Manifest
 from medveil.releases.package import PackageHeader
-from medveil.releases.pins import check_and_pin, check_extension, is_pinned
+from medveil.releases.pins import check_and_pin, check_can_follow, check_extension, is_pinned, note_of
 from medveil.releases.publishing import Change, change, level_folders
 from medveil.releases.settings import check_recipient
 from medveil.releases.staging import staging_of
@@ -115,6 +115,7 @@ def owned_state(
     Raises:
         NoFittingKeyError: it belongs to somebody else.
         RefusedError: a deputy, and nobody vouches for the founder; or see `pins.check_extension`.
+        MedveilError: see `pins.check_can_follow`.
         IntegrityError, FormatVersionError, UsageError: as `states.load` and `check_and_pin`.
     """
     state = states.load(folder)
@@ -133,6 +134,8 @@ def owned_state(
         )
     if extends:
         check_extension(state.ledger, head=head, first_look=first_look)
+        if repair:
+            check_can_follow(state.ledger.head.release)
     if not repair or not (head or first_look or is_pinned(state.ledger)):
         return state
     states.make_durable(folder)
@@ -223,7 +226,8 @@ def grant(
 
 def standing_of(state: State, book: OwnerBook) -> Standing:
     """What a release is after a change that was made with this book."""
-    return Standing.of(state.ledger, OwnerBook.read(state.ledger, state.manifest, book.owner_key).grants)
+    grants = OwnerBook.read(state.ledger, state.manifest, book.owner_key).grants
+    return replace(Standing.of(state.ledger, grants), pin_note=note_of(state.ledger))
 
 
 def revoke(

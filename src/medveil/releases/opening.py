@@ -17,6 +17,7 @@ from medveil.keys.tiers import Tier
 from medveil.releases.access import Access
 from medveil.releases.jobs import PARALLEL_FROM, Failure, end_with_parent, worker_pool
 from medveil.releases.manifest import Manifest, PackageEntry
+from medveil.releases.pins import note_of
 from medveil.releases.release import Release, open_package
 from medveil.releases.staging import refuse_inside_release
 from medveil.releases.unpacking import OpenedFile, file_of
@@ -41,6 +42,7 @@ class OpenResult:
         renamed: how many files have another name than the stored one: it was not safe, not harmless, or taken.
         warning: as in Access.
         same_uid: how many DICOM files share their SOP Instance UID with one of other content.
+        pin_note: what is to be said where this machine can't remember the release; see `pins.note_of`.
     """
 
     done: int = 0
@@ -56,6 +58,7 @@ class OpenResult:
     renamed: int = 0
     warning: str = ""
     same_uid: int = 0
+    pin_note: str = ""
 
 
 @dataclass
@@ -138,6 +141,7 @@ def open_release(
     result.same_uid = written.same_uid
     if result.done:
         release.pin()
+        result.pin_note = note_of(release.ledger)
     return result
 
 

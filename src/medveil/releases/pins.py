@@ -8,6 +8,9 @@ Two files a release, in the user's state folder:
 A founder is *vouched for* once somebody named her by `--owner` or `--head`, or when she founded the release on this
 machine; who was only looked at is *seen*. The first file is what former versions write, and all that they read: they
 pass over the second, and one of theirs alone counts as seen, on the day of its last change.
+
+A first file that is there and can't be read is a damaged pin. It counts as none where somebody looks, and keeps whoever
+would extend the release from doing so; nothing but `forget` takes it away.
 """
 
 from __future__ import annotations
@@ -26,6 +29,16 @@ from medveil.releases.ledger import Ledger
 
 _HEX_DIGITS = 64
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_PROBE_BYTES = 128  # no shorter than either of the two records
+_DAMAGED = "what this machine remembers of the release cannot be read"
+_NOTES = {
+    "damaged": f"{_DAMAGED}, and was left as it is: an older state or another signer is not noticed; medveil forget "
+    "drops it",
+    "none": "this machine cannot remember the release, since its state folder cannot be written: an older state, shown "
+    "later, will not be noticed; keep the head, and name it with --head",
+    "older": "this machine could not remember the new state of the release, and takes an older one for the newest: see "
+    "to space and permissions of its state folder, and run medveil verify before any other command",
+}
 
 
 @dataclass(frozen=True)
@@ -58,7 +71,9 @@ class _Pin:
     signer: Signer
 
 
-def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin: bool = True) -> Signer:
+def check_and_pin(
+    ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin: bool = True, again: bool = False
+) -> Signer:  # fmt: skip
     """Compare a ledger with what was pinned for its release id, then pin it unless it is a mere look.
 
     An owner key or a head that the caller names outranks a pin of another owner.
@@ -67,7 +82,9 @@ def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin
         ledger: a chain whose signatures fit the owners that it names.
         owner_key: the Ed25519 key that the caller expects, or empty.
         head: sha256 of a ledger entry in hexadecimal digits, or empty: the release must be that state or a later one.
-        pin: remember what was seen; off for a mere look.
+        pin: remember what was seen; off for a mere look. A damaged pin stays, and `note_of` tells what was not kept.
+        again: this ledger was checked before some work began. A pin that is ahead of it is then of a command that ended
+            meanwhile on this machine, and stays.
 
     Returns:
         Who signed, as far as this machine knows.
@@ -86,10 +103,11 @@ def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin
     known = _read(ledger.head.release)
     if known is not None and (owner_key or head) and known.founder != founder:
         known = None
-    if known is not None:
+    ahead = again and known is not None and known.founder == founder and known.number > ledger.head.number
+    if known is not None and not ahead:
         _compare(ledger, known)
     signer = Signer(bool(owner_key or head or (known and known.signer.vouched)), known.signer.since if known else "")
-    if pin:
+    if pin and not ahead and not _is_damaged(ledger.head.release):
         remembered = Signer(signer.vouched, signer.since or _today())
         _write(ledger.head.release, _Pin(founder, ledger.head.number, ledger.digests[-1], remembered))
     return signer
@@ -97,7 +115,8 @@ def check_and_pin(ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin
 
 def is_pinned(ledger: Ledger) -> bool:
     """Whether this machine has pinned the release as one of this founder."""
-    return was_published(ledger.head.release, ledger.owners[0])
+    known = _read(ledger.head.release)
+    return known is not None and known.founder == ledger.owners[0]
 
 
 def is_pinned_state(ledger: Ledger) -> bool:
@@ -107,9 +126,41 @@ def is_pinned_state(ledger: Ledger) -> bool:
 
 
 def was_published(release: bytes, founder: bytes) -> bool:
-    """Whether this machine has pinned a release of that id as one of this founder."""
+    """Whether this machine has pinned a release of that id as one of this founder, or may have: the pin is damaged."""
     known = _read(release)
-    return known is not None and known.founder == founder
+    return os.path.lexists(_state_path(release)) if known is None else known.founder == founder
+
+
+def note_of(ledger: Ledger) -> str:
+    """What is to be said where this machine does not remember this state of a release, or a later one; else empty."""
+    known = _read(ledger.head.release)
+    if known is None:
+        return _NOTES["damaged" if _is_damaged(ledger.head.release) else "none"]
+    return _NOTES["older"] if known.number < ledger.head.number else ""
+
+
+def check_can_follow(release: bytes) -> None:
+    """Raise MedveilError where a pin is there that could not be replaced by one of the next state.
+
+    It would stay behind, and the state before for the newest. Files as long as the pin's are written beside it, and
+    removed. Without a pin there is none that could stay behind: who extends a release then has said why she may.
+    """
+    if _read(release) is None and not _is_damaged(release):
+        return
+    probes = [_state_path(release).with_suffix(f".probe{number}.tmp") for number in (1, 2)]
+    try:
+        try:
+            for path in probes:
+                write_bytes(path, bytes(_PROBE_BYTES), mode=0o600, overwrite=True)
+        finally:
+            remove_all(probes)
+    except (OSError, MedveilError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.message
+        raise MedveilError(
+            f"this machine could not remember the next state of the release ({reason}), and would take the one before "
+            "for the newest; nothing was changed",
+            hint="see to space and permissions of the state folder (XDG_STATE_HOME), and run the same command again",
+        ) from None
 
 
 def check_extension(ledger: Ledger, *, head: str = "", first_look: bool = False) -> None:
@@ -117,7 +168,15 @@ def check_extension(ledger: Ledger, *, head: str = "", first_look: bool = False)
 
     Whoever holds the storage can show an older one, in which somebody who was revoked since still has a grant. A pin,
     or a head that the caller names, ends that for all states before it; with `first_look` the caller accepts this one.
+    A damaged pin may have been of a later state; it has to be dropped first.
     """
+    if _is_damaged(ledger.head.release):
+        raise RefusedError(
+            f"{_DAMAGED}: it can't tell whether entry {ledger.head.number} of its ledger ({ledger.head.day}) is the "
+            "newest",
+            hint="drop it with medveil forget, or see to the permissions of the state folder (XDG_STATE_HOME); "
+            "then name the head that the last change printed, with --head",
+        )
     if head or first_look or is_pinned(ledger):
         return
     raise RefusedError(
@@ -128,9 +187,19 @@ def check_extension(ledger: Ledger, *, head: str = "", first_look: bool = False)
 
 
 def forget(release: bytes) -> bool:
-    """Drop what is remembered of a release. Returns whether there was anything."""
-    paths = [path for path in (_state_path(release), _signer_path(release)) if path.is_file()]
-    remove_all(paths)
+    """Drop what is remembered of a release. Returns whether there was anything.
+
+    Raises:
+        MedveilError: it cannot be removed.
+    """
+    paths = [path for path in (_state_path(release), _signer_path(release)) if os.path.lexists(path)]
+    try:
+        remove_all(paths)
+    except OSError as error:
+        raise MedveilError(
+            f"what is remembered cannot be removed: {error.strerror or type(error).__name__}",
+            hint="see to the permissions of the state folder (XDG_STATE_HOME)",
+        ) from None
     return bool(paths)
 
 
@@ -196,6 +265,17 @@ def _read(release: bytes) -> _Pin | None:
     return _Pin(founder, number, digest, signer)
 
 
+def _is_damaged(release: bytes) -> bool:
+    """Whether there is a pin, or may be one, and nothing can be read from it."""
+    try:
+        _state_path(release).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return _read(release) is None
+
+
 def _record(path: Path) -> list[object]:
     """The record in one of the two files. Raises OSError for one that is not this user's."""
     if os.name == "posix" and path.stat().st_uid != os.getuid():
@@ -207,7 +287,7 @@ def _record(path: Path) -> list[object]:
 
 
 def _write(release: bytes, pin: _Pin) -> None:
-    """Without a writable state folder nothing is remembered."""
+    """Without a writable state folder nothing is remembered; see `note_of` and `check_can_follow`."""
     state = canonical.dumps([pin.founder, pin.number, pin.digest])
     signer = canonical.dumps([pin.founder, pin.signer.since, pin.signer.vouched])
     with suppress(OSError, MedveilError):

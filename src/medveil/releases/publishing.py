@@ -26,7 +26,7 @@ from medveil.releases import state as states
 from medveil.releases.book import DRAFT, Notes, OwnerBook, owners_of, today
 from medveil.releases.ledger import NEXT, Action, GrantFile, LedgerEntry
 from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE, Manifest
-from medveil.releases.pins import check_and_pin, is_pinned_state
+from medveil.releases.pins import check_and_pin, check_can_follow, is_pinned_state
 from medveil.releases.staging import check_whole, refused, remove_stamps, staging_of, sweep
 from medveil.releases.state import MARK, State
 
@@ -117,8 +117,10 @@ def change(folder: Path, state: State, what: Change, owner_key: bytes, owner: Id
 
     Raises:
         TargetExistsError: another command changed the release meanwhile.
-        MedveilError: a file cannot be written or moved; the release is the old one or the new one.
+        MedveilError: a file cannot be written or moved; the release is the old one or the new one. Where this machine
+            could not remember the new one, it is the old one.
     """
+    check_can_follow(state.ledger.head.release)
     manifest = what.manifest or state.manifest
     record = manifest.to_bytes()
     digest = state.ledger.head.manifest if what.manifest is None else hashlib.sha256(record).digest()

@@ -154,7 +154,7 @@ def _make(
         staged_files.clear(staging)
         return
     state = _found(out, book, staged, settings, owner)
-    result.standing = Standing.of(state.ledger, book.grants)
+    result.standing = standing_of(state, book)
     result.bytes = size_of(out)
 
 

@@ -12,7 +12,7 @@ from medveil.keys.signatures import signature_fits
 from medveil.releases import state as states
 from medveil.releases.ledger import NEXT, Ledger
 from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE
-from medveil.releases.pins import Signer, check_and_pin
+from medveil.releases.pins import Signer, check_and_pin, note_of
 from medveil.releases.state import State
 from medveil.releases.stored import load_package
 
@@ -30,6 +30,7 @@ class VerifyResult:
         head: its sha256 in hexadecimal digits.
         leftovers: files of a killed run of the owner, which count for nothing until she goes on.
         words: the verdict as it is to be printed: verified, same signer as on a day, or signer unknown.
+        pin_note: what is to be said where this machine can't remember the release; see `pins.note_of`.
     """
 
     packages: int
@@ -40,6 +41,7 @@ class VerifyResult:
     head: str
     leftovers: int
     words: str
+    pin_note: str = ""
 
 
 def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> VerifyResult:
@@ -74,6 +76,7 @@ def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> V
         head=state.ledger.digests[-1].hex(),
         leftovers=leftovers,
         words=signer.words,
+        pin_note=note_of(state.ledger),
     )
 
 
