@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import signal
 import stat
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -20,6 +22,7 @@ from medveil.cli.attach import spread
 from medveil.cli.session import session
 from medveil.cli.sizes import bytes_text, plural
 from medveil.errors import FormatVersionError, MedveilError, RefusedError
+from medveil.files import atomic
 
 _NAME = "Doe-Jane-19700101.png"
 
@@ -48,6 +51,45 @@ def test_show_paths(desk: Path) -> None:
     shared = run("share", "images", "--to", "alice.pub", "-o", "release", "--show-paths")
     assert shared.code == 3
     assert _NAME in shared.err
+
+
+def test_a_failure_list_that_cannot_be_written_takes_no_result_with_it(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What failed, what was done and the exit code are told all the same."""
+    real = atomic.write_bytes
+
+    def full(path: Path, data: bytes, **said: Any) -> None:
+        if path.name.endswith(".failed.csv"):
+            raise MedveilError("a file could not be written: No space left on device")
+        real(path, data, **said)
+
+    monkeypatch.setattr(atomic, "write_bytes", full)
+    (desk / "images" / _NAME).write_bytes(b"")
+    shared = run("share", "images", "--to", "alice.pub", "-o", "release", "--json")
+    packages = sorted((desk / "release" / "packages").rglob("*.mveil"))
+    packages[0].write_bytes(packages[0].read_bytes()[:-1] + b"\0\0")
+    opened = run("open", "release", "-i", "alice.key", "-o", "opened", "--json")
+    assert [(done.code, done.json["done"], len(done.json["failed"])) for done in (shared, opened)] == [
+        (3, 2, 1), (11, 1, 1)
+    ]  # fmt: skip
+    for done in (shared, opened):
+        assert "No space left on device" in done.err
+        assert _NAME not in done.err
+    assert not list(desk.glob("*.failed*.csv"))
+
+
+def test_a_failure_list_that_cannot_be_removed_is_told(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk / "release.failed.csv").write_text("input,path,error,message\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", _denied)
+        shared = run("share", "images", "--to", "alice.pub", "-o", "release", "--json")
+    assert (shared.code, shared.json["done"]) == (0, 2)
+    assert "cannot be removed" in shared.err
+
+
+def _denied(*_args: object, **_said: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied")
 
 
 def test_the_failure_list_goes_when_nothing_fails_any_more(desk: Path) -> None:

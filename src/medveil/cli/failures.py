@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from medveil.cli.session import Session
+from medveil.errors import MedveilError
 
 _HEADER = ("input", "path", "error", "message")
 _SHOWN = 20
@@ -58,11 +59,17 @@ def report_failures(
     """Say what failed, write `<out>.failed.csv` (0600), and return the entries for --json.
 
     The file of an earlier run is removed when nothing fails any more. A dry run says what would fail and touches
-    nothing.
+    nothing. Where the file cannot be written or removed a warning says so, and the result counts all the same.
     """
     if not failed:
         if not dry_run:
-            _remove_own(out)
+            try:
+                _remove_own(out)
+            except OSError as error:
+                reason = error.strerror or type(error).__name__
+                run.warn(
+                    f"the list of an earlier run beside the output folder cannot be removed ({reason}); nothing failed"
+                )
         return []
     for failure in failed[:_SHOWN]:
         name = str(failure.path) if show_paths else f"#{failure.number}"
@@ -70,15 +77,24 @@ def report_failures(
     if len(failed) > _SHOWN:
         run.warn(f"… and {len(failed) - _SHOWN} more")
     if not dry_run:
-        target = failures_file(out)
-        _write(target, failed)
-        run.warn(f"{len(failed)} failed; which files these are is in {target.name}, beside the output folder")
+        run.warn(f"{len(failed)} failed; {_listed(out, failed)}")
     return [_entry(failure, show_paths) for failure in failed]
 
 
 def _entry(failure: Failure, show_paths: bool) -> dict[str, object]:
     entry: dict[str, object] = {"input": failure.number, "error": failure.error_class, "message": failure.message}
     return entry | {"path": str(failure.path)} if show_paths else entry
+
+
+def _listed(out: Path, failed: Sequence[Failure]) -> str:
+    """Write the list, and say where it is, or why there is none."""
+    try:
+        target = failures_file(out)
+        _write(target, failed)
+    except (OSError, MedveilError) as error:
+        reason = error.message if isinstance(error, MedveilError) else error.strerror or type(error).__name__
+        return f"the list of them beside the output folder is missing ({reason}); --show-paths names them here"
+    return f"which files these are is in {target.name}, beside the output folder"
 
 
 def _write(target: Path, failed: Sequence[Failure]) -> None:
