@@ -14,6 +14,7 @@ import pytest
 from PIL import Image as Picture
 from tests.pictures import picture
 from tests.releases import forgery
+from tests.releases.looks import snapshot
 
 from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
 from medveil.keys.grants import Grant, seal_grant
@@ -298,6 +299,20 @@ def test_a_named_owner_outranks_a_first_look_at_a_forgery(tmp_path, release, peo
         verify(release)
     assert verify(release, owner=people["owner"].recipient).signer_known
     assert verify(release).owner == people["owner"].fingerprint
+
+
+def test_a_whole_release_of_somebody_else_in_the_partial_folder_is_left_there(tmp_path, release, people, settings):
+    """It is no unfinished one of hers who shares."""
+    theirs = shutil.copytree(release, tmp_path / "new.partial")
+    (theirs / states.MARK).touch()
+    before = snapshot(theirs)
+    for _ in range(2):
+        with pytest.raises(NoFittingKeyError, match="another owner"):
+            share([tmp_path / "originals"], tmp_path / "new", settings, owner=people["mallory"])
+        assert snapshot(theirs) == before
+        assert not (tmp_path / "new").exists()
+    share([tmp_path / "originals"], tmp_path / "new", settings, owner=people["owner"])
+    assert verify(tmp_path / "new").packages == 3
 
 
 def test_who_is_refused_the_lock_leaves_it_to_its_holder(tmp_path):

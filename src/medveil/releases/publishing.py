@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import MedveilError, TargetExistsError
+from medveil.errors import MedveilError, NoFittingKeyError, TargetExistsError
 from medveil.files.atomic import (
     flush_folders,
     flush_tree,
@@ -85,10 +85,13 @@ def found(out: Path, book: OwnerBook, granted: Sequence[GrantFile], manifest: Ma
     return states.load(out)
 
 
-def finish(out: Path) -> bool:
+def finish(out: Path, owner: Identity) -> bool:
     """Give a release its name that a killed `found` had made whole already. Returns whether there was one.
 
     The owner's notes may still be beside it: then it is whole if this machine has vouched for this very state.
+
+    Raises:
+        NoFittingKeyError: somebody else founded it; nothing is touched.
     """
     staging = staging_of(out)
     if not (staging / SIGNATURE).exists():
@@ -97,6 +100,11 @@ def finish(out: Path) -> bool:
         state = states.load(staging)
     except MedveilError:
         return False
+    if owner.recipient.verify_key != state.ledger.owners[0]:
+        raise NoFittingKeyError(
+            f"the .partial folder holds a whole release of another owner than key {owner.fingerprint}",
+            hint="name the owner with -i, or move that folder away; nothing was touched",
+        )
     if (staging / DRAFT).exists() and not is_pinned_state(state.ledger):
         return False
     remove_all([staging / DRAFT])

@@ -109,7 +109,7 @@ def share(
     tasks = _tasks(inputs, out, settings, result)
     with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging_of(out)):
         existing = None
-        if _is_there(out, dry_run=settings.dry_run):
+        if _is_there(out, owner, dry_run=settings.dry_run):
             existing = owned_state(
                 out, owner, founder=founder, head=head, first_look=first_look, extends=settings.add,
                 repair=not settings.dry_run,
@@ -281,9 +281,9 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _is_there(out: Path, *, dry_run: bool) -> bool:
+def _is_there(out: Path, owner: Identity, *, dry_run: bool) -> bool:
     """Whether there is a release; one that lacked only its name gets it."""
-    return (out.exists() and any(out.iterdir())) or (not dry_run and finish(out))
+    return (out.exists() and any(out.iterdir())) or (not dry_run and finish(out, owner))
 
 
 def _survey(tasks: list[Task]) -> Survey:
