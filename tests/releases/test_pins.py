@@ -17,7 +17,7 @@ from medveil.files import canonical
 from medveil.files.atomic import write_bytes
 from medveil.keys.tiers import Tier
 from medveil.releases import ledger as ledgers
-from medveil.releases import pins, publishing
+from medveil.releases import pins, publishing, verifying
 from medveil.releases.book import today
 from medveil.releases.granting import Request, grant, owned_state, revoke
 from medveil.releases.opening import open_release
@@ -256,6 +256,42 @@ def test_a_disk_that_is_full_just_after_the_switch_is_told(release, people, monk
     assert not verify(release).pin_note
     with pytest.raises(IntegrityError, match="older state"):
         grant(older, Request((people["mallory"].recipient,)), people["owner"])
+
+
+@pytest.mark.parametrize("change", ["grant", "revoke", "rotate"])
+def test_what_an_owner_does_meanwhile_on_this_machine_is_no_older_state(
+    tmp_path, release, people, settings, monkeypatch, change
+):
+    """While somebody opens, verifies or only looks; and the later state stays the one that is remembered."""
+    extend = extensions(tmp_path, people, settings)[change]
+    older, looked = shutil.copytree(release, tmp_path / "older"), Release(release)
+    opened = open_release(
+        older, tmp_path / "opened", identity=people["alice"], jobs=1,
+        progress=lambda done, *_: extend(release) if done == 1 else None,
+    )  # fmt: skip
+    assert (opened.done, opened.failed, opened.pin_note) == (3, [], "")
+    looked.pin()
+    with pytest.raises(IntegrityError, match="older state"):
+        verify(older)
+    with pytest.raises(IntegrityError, match="older state"):
+        open_release(older, tmp_path / "again", identity=people["alice"], jobs=1)
+
+
+@pytest.mark.parametrize("place", ["check_signer", "load_package"])
+def test_verify_looks_again_before_it_accuses(release, people, monkeypatch, place):
+    """An owner's command begins and ends between two of its steps."""
+    sound, steps = getattr(verifying, place), []
+
+    def meanwhile(*args, **said):
+        if not steps:
+            steps.append(place)
+            rotate(release, people["owner"], jobs=1)
+        return sound(*args, **said)
+
+    monkeypatch.setattr(verifying, place, meanwhile)
+    assert verify(release).sequence == 1
+    steps[:] = []
+    assert Release(release).ledger.head.number == (2 if place == "check_signer" else 1)
 
 
 def _full(*_args, **_kwargs):

@@ -11,13 +11,12 @@ from medveil.images.image import Image
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import KeyRing, Tier
-from medveil.releases import state as states
 from medveil.releases.access import Access, find_access
 from medveil.releases.ledger import Ledger
 from medveil.releases.manifest import Manifest, PackageEntry
 from medveil.releases.stored import load_package
 from medveil.releases.unpacking import Opened, PackageReader
-from medveil.releases.verifying import VerifyResult, check_signer, verify
+from medveil.releases.verifying import VerifyResult, check_signer, load_checked, verify
 from medveil.releases.weights import codec_of
 
 if TYPE_CHECKING:
@@ -44,10 +43,11 @@ class Release:
     ) -> None:  # fmt: skip
         self.folder = Path(folder)
         self._owner, self._head = owner, head
-        state = states.load(self.folder)
-        self.signer = check_signer(state.ledger, owner, head=head, pin=pin)
+        state, self.signer = load_checked(self.folder, owner, head=head)
         self.manifest: Manifest = state.manifest
         self.ledger: Ledger = state.ledger
+        if pin:
+            self.pin()
 
     def __len__(self) -> int:
         return len(self.manifest.packages)
@@ -60,9 +60,10 @@ class Release:
     def pin(self) -> None:
         """Remember owner and state of this release: later looks on this machine expect this owner, and no older state.
 
-        Looking at a release does not do so; `verify` does where all is sound.
+        Looking at a release does not do so; `verify` does where all is sound. Where a later state was remembered since
+        this look, that one stays.
         """
-        check_signer(self.ledger, self._owner, head=self._head, pin=True)
+        check_signer(self.ledger, self._owner, head=self._head, pin=True, again=True)
 
     def verify(self) -> VerifyResult:
         """Check every byte; see `medveil.releases.verifying.verify`."""

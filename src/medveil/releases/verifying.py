@@ -47,6 +47,8 @@ class VerifyResult:
 def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> VerifyResult:
     """Check every byte of a release against its signed ledger and manifest.
 
+    An owner may switch to the next state meanwhile; then that one is checked.
+
     Args:
         folder: the release.
         owner: the owner that is expected, or None.
@@ -58,15 +60,37 @@ def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> V
         FormatVersionError: written by a newer medveil.
         UsageError: not a release.
     """
-    state = states.load(folder)
-    signer = check_signer(state.ledger, owner, head=head, pin=False)
+    state, signer = load_checked(folder, owner, head=head)
+    try:
+        return _verify(folder, state, signer, owner, head)
+    except IntegrityError:
+        later, signer = load_checked(folder, owner, head=head)
+        if later.ledger.digests == state.ledger.digests:
+            raise
+        return _verify(folder, later, signer, owner, head)
+
+
+def load_checked(folder: Path, owner: Recipient | None, *, head: str = "") -> tuple[State, Signer]:
+    """The state of a release, and who signed it. Both are looked at again before an older state is complained of.
+
+    A command on this machine may have made the next state, and pinned it, between the two looks.
+    """
+    try:
+        state = states.load(folder)
+        return state, check_signer(state.ledger, owner, head=head, pin=False)
+    except IntegrityError:
+        state = states.load(folder)
+        return state, check_signer(state.ledger, owner, head=head, pin=False)
+
+
+def _verify(folder: Path, state: State, signer: Signer, owner: Recipient | None, head: str) -> VerifyResult:
     for entry in state.manifest.packages:
         load_package(folder, entry, state.manifest)
     for name, (digest, what) in state.files().items():
         _check_digest(folder / name, digest, what)
     leftovers = _check_nothing_added(folder, state)
     _check_records(folder, state)
-    check_signer(state.ledger, owner, head=head, pin=True)  # only now that all of it is sound
+    check_signer(state.ledger, owner, head=head, pin=True, again=True)  # only now that all of it is sound
     return VerifyResult(
         packages=len(state.manifest.packages),
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
@@ -80,14 +104,16 @@ def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> V
     )
 
 
-def check_signer(ledger: Ledger, owner: Recipient | None, *, head: str = "", pin: bool) -> Signer:
+def check_signer(
+    ledger: Ledger, owner: Recipient | None, *, head: str = "", pin: bool, again: bool = False
+) -> Signer:  # fmt: skip
     """Compare the release's founder with the named or the pinned one; see `pins.check_and_pin`."""
     if owner is not None and not owner.verify_key:
         raise IntegrityError(
             "the named owner's public key file holds no verify key",
             hint="use the .pub file that medveil keygen wrote",
         )
-    return check_and_pin(ledger, owner_key=owner.verify_key if owner else b"", head=head, pin=pin)
+    return check_and_pin(ledger, owner_key=owner.verify_key if owner else b"", head=head, pin=pin, again=again)
 
 
 def _check_digest(path: Path, digest: bytes, what: str) -> None:
