@@ -29,7 +29,7 @@ from medveil.releases.ledger import Ledger
 
 _HEX_DIGITS = 64
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_PROBE_BYTES = 128  # no shorter than either of the two records
+_PROBE_BYTES = 8192  # two blocks of a file system, as the two records take
 _DAMAGED = "what this machine remembers of the release cannot be read"
 _NOTES = {
     "damaged": f"{_DAMAGED}, and was left as it is: an older state or another signer is not noticed; medveil forget "
@@ -142,18 +142,15 @@ def note_of(ledger: Ledger) -> str:
 def check_can_follow(release: bytes) -> None:
     """Raise MedveilError where a pin is there that could not be replaced by one of the next state.
 
-    It would stay behind, and the state before for the newest. Files as long as the pin's are written beside it, and
-    removed. Without a pin there is none that could stay behind: who extends a release then has said why she may.
+    It would stay behind, and the state before for the newest. A file that takes as much space is written beside it,
+    and removed. Without a pin there is none that could stay behind: who extends a release then has said why she may.
     """
     if _read(release) is None and not _is_damaged(release):
         return
-    probes = [_state_path(release).with_suffix(f".probe{number}.tmp") for number in (1, 2)]
+    probe = _state_path(release).with_suffix(".probe.tmp")
     try:
-        try:
-            for path in probes:
-                write_bytes(path, bytes(_PROBE_BYTES), mode=0o600, overwrite=True)
-        finally:
-            remove_all(probes)
+        write_bytes(probe, bytes(_PROBE_BYTES), mode=0o600, overwrite=True)
+        probe.unlink(missing_ok=True)
     except (OSError, MedveilError) as error:
         reason = error.strerror if isinstance(error, OSError) else error.message
         raise MedveilError(
