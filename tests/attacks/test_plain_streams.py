@@ -89,7 +89,9 @@ def gains(mechanism):
 BOTH_CODECS = pytest.mark.parametrize("name", ["lapped", pytest.param("primis", marks=pytest.mark.slow)])
 
 
-@pytest.mark.parametrize(("name", "preview"), [("lapped", False), ("lapped", True), ("primis", False)])
+@pytest.mark.parametrize(("name", "preview"), [
+    ("lapped", False), pytest.param("lapped", True, marks=pytest.mark.slow), ("primis", False),
+])  # fmt: skip
 def test_side_bytes_in_the_clear_are_seen_although_the_permutation_holds(shelf, name, preview):
     guesses, _, shares = gains(UnmaskedLevels(space(name, preview=preview), shelf))
     assert np.mean(shares) < (0.8 if name == "lapped" else 0.95)

@@ -107,6 +107,7 @@ def test_cyclegan_finds_nothing_in_noise() -> None:
     assert found < by_mean + 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_one_seed_gives_one_picture(name: str) -> None:
     attack = ATTACKS[name]()

@@ -71,6 +71,7 @@ def test_the_whole_road(run, scene, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["audit"]
 
 
+@pytest.mark.slow
 def test_nothing_in_a_real_report_names_a_patient_or_a_file(scene, auditor, shelf, tmp_path, monkeypatch):
     """The other tests write a report without its page and its figures."""
     use(monkeypatch, [Noise("noise")])

@@ -93,8 +93,8 @@ def test_masks_that_do_not_fit_count_as_none(run, monkeypatch):
 
 @pytest.mark.parametrize(("folds", "used"), [
     (("train", "train", "val", "train", "test", "test"), True),
-    (("train", "train", "", "train", "test", "test"), False),
-    (("train",) * 6, False),
+    pytest.param(("train", "train", "", "train", "test", "test"), False, marks=pytest.mark.slow),
+    pytest.param(("train",) * 6, False, marks=pytest.mark.slow),
 ])  # fmt: skip
 def test_folds_are_used_where_all_make_sense(run, labelled, tmp_path, monkeypatch, folds, used):
     data = shutil.copytree(labelled, tmp_path / "copy", ignore=shutil.ignore_patterns("release", "state"))

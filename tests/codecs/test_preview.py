@@ -28,7 +28,10 @@ from medveil.metrics.fidelity import psnr, rmse
 CODEC = LappedCodec()
 SHALLOW, DEEP = Profile("lapped", 4000), Profile("lapped", 4000, deep=1)
 VECTORS = Path(__file__).parents[1] / "vectors"
-SEALED = pytest.mark.parametrize("sealed", [True, False], ids=["sealed", "encrypted"])
+# the sample is the default protection
+SEALED = pytest.mark.parametrize(
+    "sealed", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["sealed", "encrypted"]
+)
 
 
 def image_of(pixels: np.ndarray, bits: int = 8, padding: tuple[int, int] | None = None) -> Image:

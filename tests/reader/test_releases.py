@@ -66,7 +66,15 @@ def test_what_is_signed_anew_opens(tmp_path: Path) -> None:
     assert {number.hex(): _seen(one) for number, one in found.items()} == expected
 
 
-@pytest.mark.parametrize("failure", failures(), ids=lambda failure: failure.title)
+def _sampled() -> list[Any]:
+    """Every fifth by default, the whole under slow; medveil itself is asked for all of them in test_vectors.py."""
+    return [
+        pytest.param(one, marks=[] if number % 5 == 0 else [pytest.mark.slow], id=one.title)
+        for number, one in enumerate(failures())
+    ]
+
+
+@pytest.mark.parametrize("failure", _sampled())
 def test_a_changed_release_is_refused(failure: Failure, tmp_path: Path) -> None:
     changed = applied(failure, tmp_path)
     expected = {"integrity": RefusedError, "key": RefusedError, "format": OtherFormatError}[failure.expect]

@@ -278,6 +278,7 @@ def damage(path):
     path.write_bytes(bytes(data))
 
 
+@pytest.mark.slow
 def test_a_package_that_is_changed_later_ends_the_training(release, people):
     data = medveil.Release(release).dataset(people["alice"])
     damage(sorted(release.rglob("*.mveil"))[1])

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 from PIL import Image as Picture
 from tests.pictures import picture
 
@@ -13,6 +14,7 @@ from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 
 
+@pytest.mark.slow
 def test_the_code_of_the_how_to_runs(tmp_path, people, repository):
     text = (
         (repository / "docs" / "how-to" / "training.md").read_text(encoding="utf-8").split("## Train from a sealed")[1]

@@ -201,6 +201,7 @@ def test_notes_that_somebody_else_wrote_are_refused(tmp_path, pictures, settings
         share([pictures], release, settings, owner=people["owner"])
 
 
+@pytest.mark.slow  # tests/releases/test_crash.py kills at a sample of moments by default
 @pytest.mark.skipif(os.name != "posix", reason="sends a POSIX signal")
 def test_kill_minus_nine_at_any_moment(tmp_path, pictures, people):
     """The real thing: a process killed with SIGKILL at growing delays; each time the next run finishes the work."""
