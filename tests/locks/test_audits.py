@@ -1,7 +1,7 @@
 """report.json of tiny audits is what it was: see `tests.locks.audits`.
 
-By default tasks work with what sealed opens to; the canaries of the audits hold what attacks find on controls. `-m slow`
-runs attacks and tasks on every level, and every attack: run it before and after what moves.
+By default tasks work with what sealed opens to; the canaries of the audits hold what attacks find on controls.
+`-m slow` runs attacks and tasks on every level, and every attack: run it before and after what moves.
 """
 
 from __future__ import annotations
