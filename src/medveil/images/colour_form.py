@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import IntegrityError, UnreadableInputError, UnsupportedInputError
+from medveil.images import record
 
 COLOUR = "a colour picture (red, green and blue are not equal everywhere); medveil takes grey images"
 TRANSPARENT = "a picture that is transparent somewhere; medveil takes opaque grey images"
@@ -81,14 +82,7 @@ def indices_of(pixels: Pixels, greys: NDArray[np.int64], packed: bytes) -> Pixel
     if not packed:
         indices = _first_indices(pixels, greys)
     else:
-        inflater = zlib.decompressobj()
-        try:
-            raw = inflater.decompress(packed, pixels.size + 1)
-        except zlib.error:
-            raw = b""
-        if len(raw) != pixels.size or not inflater.eof or inflater.unused_data:
-            raise IntegrityError(_MISFIT)
-        indices = np.frombuffer(raw, np.uint8).reshape(pixels.shape)
+        indices = np.frombuffer(record.inflated(packed, pixels.size, _MISFIT), np.uint8).reshape(pixels.shape)
     if indices.max() >= len(greys) or not np.array_equal(greys[indices], pixels):
         raise IntegrityError(_MISFIT)
     return indices

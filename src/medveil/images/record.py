@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,22 @@ def unpack(data: bytes, kind: str) -> dict[str, Value]:
     if fields.pop("version", None) != VERSION:
         raise IntegrityError("the image's record has an unknown version")
     return fields
+
+
+def inflated(data: bytes, length: int, refusal: str) -> bytes:
+    """The inverse of zlib.compress for what has exactly `length` bytes.
+
+    Raises:
+        IntegrityError: with the text `refusal`, anything else.
+    """
+    inflater = zlib.decompressobj()
+    try:
+        raw = inflater.decompress(data, length + 1)
+    except zlib.error:
+        raw = b""
+    if len(raw) != length or not inflater.eof or inflater.unused_data:
+        raise IntegrityError(refusal)
+    return raw
 
 
 def _check_depth(value: object, depth: int) -> None:

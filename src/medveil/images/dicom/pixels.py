@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import IntegrityError, UnreadableInputError, UnsupportedInputError
+from medveil.images import record
 from medveil.images.bounds import check_size
 from medveil.images.dicom import attributes
 from medveil.images.dicom.elements import Element, named
@@ -170,13 +171,7 @@ def to_cells(pixels: NDArray[np.generic], layout: Layout, unused: Unused) -> NDA
 
 
 def _stored(bits: bytes, layout: Layout) -> NDArray[np.unsignedinteger]:
-    inflater = zlib.decompressobj()
-    try:
-        raw = inflater.decompress(bits, layout.length + 1)
-    except zlib.error:
-        raw = b""
-    if len(raw) != layout.length or not inflater.eof or inflater.unused_data:
-        raise IntegrityError("the record of unused bits does not fit the image")
+    raw = record.inflated(bits, layout.length, "the record of unused bits does not fit the image")
     cells = np.frombuffer(raw, layout.cell).reshape(layout.height, layout.width)
     if (cells & layout.mask).any():
         raise IntegrityError("the record of unused bits does not fit the image")
