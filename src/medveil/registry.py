@@ -88,6 +88,21 @@ class Registry(Generic[Thing]):
         own = {**self._built_in, **self._registered}
         return (*own, *sorted({entry.name for entry in self._entry_points()} - set(own)))
 
+    def make_all(self) -> list[Thing]:
+        """One of each, in the order of the names; those of other packages that cannot be made are left out.
+
+        Raises:
+            MissingDependencyError: a built-in one cannot be made.
+        """
+        found = []
+        for name in self.names():
+            try:
+                found.append(self.make(name))
+            except MissingDependencyError:
+                if self.is_built_in(name):
+                    raise
+        return found
+
     def is_built_in(self, name: str) -> bool:
         """Whether what has this name comes with medveil."""
         return name in self._built_in

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medveil.attacks.attack import Attack
-from medveil.errors import MissingDependencyError
 from medveil.registry import Availability, Registry
 
 ATTACKS: Registry[Attack] = Registry(
@@ -46,14 +45,7 @@ def all_attacks() -> tuple[Attack, ...]:
     Raises:
         MissingDependencyError: a built-in one cannot: an audit that silently lacks it would find less.
     """
-    found = []
-    for name in ATTACKS.names():
-        try:
-            found.append(ATTACKS.make(name))
-        except MissingDependencyError:
-            if ATTACKS.is_built_in(name):
-                raise
-    return tuple(sorted(found, key=lambda attack: attack.family))
+    return tuple(sorted(ATTACKS.make_all(), key=lambda attack: attack.family))
 
 
 def unavailable_attacks() -> tuple[Availability, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medveil.errors import MissingDependencyError
 from medveil.registry import Availability, Registry
 from medveil.tasks.task import Task
 
@@ -28,14 +27,7 @@ def all_tasks() -> tuple[Task, ...]:
     Raises:
         MissingDependencyError: a built-in one cannot.
     """
-    found = []
-    for name in TASKS.names():
-        try:
-            found.append(TASKS.make(name))
-        except MissingDependencyError:
-            if TASKS.is_built_in(name):
-                raise
-    return tuple(found)
+    return tuple(TASKS.make_all())
 
 
 def unavailable_tasks() -> tuple[Availability, ...]:
