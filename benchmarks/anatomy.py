@@ -14,7 +14,7 @@ from medveil.releases import state as states
 from medveil.releases.granting import read_book
 from medveil.releases.manifest import Manifest
 from medveil.releases.package import Package
-from medveil.releases.stored import load_package
+from medveil.releases.package_io import load_package
 
 
 def anatomy(folder: Path, owner: Path) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.table import Bar, Collected, Table, results_of
-from medveil.audit.published import ATTACKS, FIDELITY, PublishedRow
+from medveil.audit.published_values import ATTACKS, FIDELITY, PublishedRow
 
 Results = Mapping[str, Any]
 Row = Mapping[str, Any]

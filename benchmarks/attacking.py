@@ -20,19 +20,19 @@ from numpy.typing import NDArray
 from benchmarks.provenance import SaveOption
 from benchmarks.shared_images import Radiograph, grey, radiographs
 from medveil.attacks.attack import Attack, Attacker, Effort, Guess
-from medveil.attacks.codespace import CodeSpace
-from medveil.attacks.controls import Setup
-from medveil.attacks.mechanism import Mechanism
-from medveil.attacks.observation import Case, Observation, Picture, Shown, Subject
-from medveil.attacks.pictures import Window, picture_image, working_picture
 from medveil.attacks.registry import chosen_attacks
-from medveil.attacks.shelf import CodeShelf
-from medveil.audit.drawing import drawn_by_patient, generator_of, simulated_key
 from medveil.audit.protocol import Plan, Round, carry_out, plan_round
 from medveil.audit.scoring import PEAK, figures_of
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
-from medveil.metrics.fidelity import mean_absolute_error, mean_error, rmse
+from medveil.experiments.sampling import drawn_by_patient, generator_of, simulated_key
+from medveil.mechanisms.code_cache import CodeCache
+from medveil.mechanisms.controls import Setup
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Case, Observation, Picture, Shown, Subject
+from medveil.mechanisms.public_codec import PublicCodec
+from medveil.mechanisms.working_pictures import Window, picture_image, working_picture
+from medveil.metrics.image_quality import mean_absolute_error, mean_error, rmse
 from medveil.metrics.resampling import bootstrap_means, interval
 
 SEED = 2024
@@ -89,7 +89,7 @@ class Bench:
         own, tested = ([each for purpose, each in subjects if purpose == name] for name in ("own", "tested"))
         plan = plan_round("benchmark", own, tested, len(own), 0.15, seed)
         pool = tuple(each.picture for each in (*plan.own, *plan.validation))
-        setup = Setup(sizes.side, CodeShelf(), simulated_key(seed, "benchmark secret"), pool)
+        setup = Setup(sizes.side, CodeCache(), simulated_key(seed, "benchmark secret"), pool)
         return cls(plan, setup, sizes.effort)
 
     @property
@@ -229,7 +229,7 @@ def strongest(rows: Sequence[Mapping[str, Any]], figure: str) -> Mapping[str, An
     return max(able, key=lambda row: row["validation"][figure]) if able else None
 
 
-def key_holder(trial: Round, space: CodeSpace) -> NDArray[np.float64]:
+def key_holder(trial: Round, space: PublicCodec) -> NDArray[np.float64]:
     """(n,) PSNR of what a key holder opens of the images under attack."""
     found = []
     for target in trial.targets:

@@ -34,8 +34,8 @@ import numpy as np
 from benchmarks.program import Program
 from benchmarks.provenance import EVIDENCE, load, write
 from benchmarks.toy_images import make_shared
-from medveil.attacks.controls import RATIOS
-from medveil.attacks.controls import decoy_curve as decoy_controls
+from medveil.mechanisms.controls import RATIOS
+from medveil.mechanisms.controls import decoy_curve as decoy_controls
 
 FOLDER = EVIDENCE / "canaries"
 RELATIVE, ABSOLUTE = 1e-3, 1e-6
@@ -221,8 +221,8 @@ _AUDITED = ("value-threshold", "naive-decode", "side-channels", "linkage-code")
 @contextlib.contextmanager
 def _tiny_preset() -> Iterator[None]:
     """Audits smaller than any that users can choose: few images and controls, no drawings, no guessing of keys."""
-    from medveil.attacks import refused_keys
-    from medveil.audit import controlling, presets, report, running, schema
+    from medveil.attacks.keys import refused_keys
+    from medveil.audit import control_plan, presets, report, running, schema
 
     def write_figures(audit: Any, folder: Path, **_: Any) -> None:
         (folder / report.JSON).write_bytes(schema.canonical(schema.record_of(audit)))
@@ -234,14 +234,14 @@ def _tiny_preset() -> Iterator[None]:
         quick, name=_TINY, effort=effort, control_effort=effort, own_images=4, tested_images=4, control_own=4,
         control_tested=4, fidelity_images=2, resamples=50,
     )  # fmt: skip
-    every = controlling.all_controls
+    every = control_plan.all_controls
 
     def few(**settings: Any) -> Any:
         return tuple(each for each in every(**settings) if each.name in _CONTROLS)
 
     with (
         mock.patch.object(presets, "_PRESETS", (tiny,)),
-        mock.patch.object(controlling, "all_controls", few),
+        mock.patch.object(control_plan, "all_controls", few),
         mock.patch.object(running, "write_report", write_figures),
         mock.patch.object(refused_keys, "release_kinds", return_value=()),
     ):

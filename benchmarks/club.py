@@ -30,14 +30,14 @@ from benchmarks.attacking import (
     told,
 )
 from benchmarks.provenance import clean_commit, record, save
-from medveil.attacks.codespace import CodeSpace
-from medveil.attacks.controls import SPARSITY, Setup, reference_decoys, working_image
-from medveil.attacks.mechanism import Mechanism
-from medveil.attacks.protections import Beside, Encrypted, Obfuscated, Sealed
 from medveil.audit.protocol import Round
 from medveil.audit.running import fixed_threads
-from medveil.codecs.primis import PrimisCodec, shipped_weights
+from medveil.codecs.primis.codec import PrimisCodec, shipped_weights
 from medveil.codecs.registry import get_codec
+from medveil.mechanisms.controls import SPARSITY, Setup, reference_decoys, working_image
+from medveil.mechanisms.levels import Beside, Encrypted, Obfuscated, Sealed
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.public_codec import PublicCodec
 from medveil.protection.sealing import public_bytes
 
 QUALITIES = (36, 40, 44)
@@ -47,17 +47,17 @@ SIZES = Sizes(own=60, tested=40, steps=150)
 _ALL = 256
 
 
-def lapped(quality: int, setup: Setup, *, fixed: bool) -> CodeSpace:
+def lapped(quality: int, setup: Setup, *, fixed: bool) -> PublicCodec:
     """Codec lapped at a quality, on working pictures."""
     codec = get_codec("lapped")
     profile = codec.profile(quality_centidb=100 * quality, sparsity=None, deep=0)
-    return CodeSpace(codec, profile, fixed=fixed, working=setup.working)
+    return PublicCodec(codec, profile, fixed=fixed, working=setup.working)
 
 
-def primis(sparsity: int, setup: Setup, *, fixed: bool) -> CodeSpace:
+def primis(sparsity: int, setup: Setup, *, fixed: bool) -> PublicCodec:
     """Codec primis at a sparsity, on working pictures."""
     codec = PrimisCodec(shipped_weights(sparsity))
-    return CodeSpace(
+    return PublicCodec(
         codec, codec.profile(quality_centidb=0, sparsity=sparsity, deep=0), fixed=fixed, working=setup.working
     )
 

@@ -30,11 +30,11 @@ from benchmarks.attacking import (
     told,
 )
 from benchmarks.provenance import clean_commit, record, save
-from medveil.attacks.controls import RATIOS, SPARSITY, decoy_curve, reference_decoys
-from medveil.attacks.mechanism import Mechanism
-from medveil.attacks.thresholds import gap
+from medveil.attacks.support.thresholds import gap
 from medveil.audit.protocol import Round
 from medveil.audit.running import fixed_threads
+from medveil.mechanisms.controls import RATIOS, SPARSITY, decoy_curve, reference_decoys
+from medveil.mechanisms.mechanism import Mechanism
 
 REFERENCE_ATTACKS = ("value-threshold", "naive-decode", "likelihood-ratio", "support-network")
 MATCHED_ATTACKS = ("naive-decode", "likelihood-ratio", "support-network", "code-decoder", "unet")

@@ -95,8 +95,8 @@ def _coded(protection: str, path: Path) -> dict[str, float]:
     from medveil import images
     from medveil.codecs import entropy
     from medveil.codecs.code import Bucket
-    from medveil.codecs.exact import decode_exact, encode_exact, needs_base
     from medveil.codecs.registry import get_codec
+    from medveil.codecs.residual.exact import decode_exact, encode_exact, needs_base
     from medveil.protection import padding
     from medveil.protection.encrypting import TAG_BYTES
     from medveil.protection.sealing import public_bytes

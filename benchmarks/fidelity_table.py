@@ -19,11 +19,11 @@ from benchmarks.attacking import SEED, summary
 from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import grey, radiographs
 from medveil.codecs.code import Bucket, Codec, Profile
-from medveil.codecs.primis import PrimisCodec, shipped_weights
+from medveil.codecs.primis.codec import PrimisCodec, shipped_weights
 from medveil.codecs.registry import get_codec
 from medveil.images.image import FileKind, Image, Source
-from medveil.metrics.fidelity import MS_SSIM_SIDE, mean_absolute_error, mean_error, ms_ssim, psnr, rmse, ssim
 from medveil.metrics.histograms import PooledCorrelation
+from medveil.metrics.image_quality import MS_SSIM_SIDE, mean_absolute_error, mean_error, ms_ssim, psnr, rmse, ssim
 
 CODECS = ("primis 4", "primis 8", "primis 16", "lapped 40")
 EVERY = 2

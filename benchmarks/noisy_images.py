@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.attacks.observation import Published, Shown, Subject
-from medveil.attacks.weak_codes import ReferenceDecoys
+from medveil.mechanisms.observation import Published, Shown, Subject
+from medveil.mechanisms.weak_codes import ReferenceDecoys
 
 
 class NoisyImages(ReferenceDecoys):

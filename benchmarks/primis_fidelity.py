@@ -24,12 +24,12 @@ from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import grey, radiographs
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.codecs.entropy import pack
-from medveil.codecs.modelfiles import Model, load_model
-from medveil.codecs.primis import shipped_weights
-from medveil.codecs.primis_cells import to_cells
-from medveil.networks.bases import Frame, dct_matrix
-from medveil.networks.pictures import decode_picture, grid_of, pad_to_grid
+from medveil.codecs.primis.cells import to_cells
+from medveil.codecs.primis.codec import shipped_weights
+from medveil.codecs.primis.weights_file import Model, load_model
+from medveil.networks.lapped_bases import Frame, dct_matrix
 from medveil.networks.primis import PrimisConfig, PrimisNetwork
+from medveil.networks.primis_inference import decode_picture, grid_of, pad_to_grid
 
 SPARSITIES = (4, 8, 16)
 # Rows that need a pursuit of their own are measured on every n-th image.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from medveil.networks.bases import dct_matrix
+from medveil.networks.lapped_bases import dct_matrix
 
 TILE = 64
 WINDOW = 32

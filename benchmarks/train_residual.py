@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from benchmarks.shared_images import grey, radiographs
 from benchmarks.train_weights import SOURCES
-from medveil.codecs import residual, residual_tables
-from medveil.codecs.residual_model import FEATURES
+from medveil.codecs.residual import coder, tables
+from medveil.codecs.residual.model import FEATURES
 
 SETS = ((8, 0, 4000), (8, 4, 4000), (24, 6, 4600), (24, 10, 3500), (40, 14, 5200))
 """(every n-th image, first, quality in 1/100 dB)."""
@@ -32,7 +32,7 @@ _RATE = 4e-3
 def samples(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.int16], NDArray[np.int16], int]]:
     """(features, pixels less base, unit) of some pixels of every picture."""
     from medveil.codecs.code import Bucket
-    from medveil.codecs.lapped import LappedCodec
+    from medveil.codecs.lapped.codec import LappedCodec
     from medveil.images.image import FileKind, Image, Source
 
     codec = LappedCodec()
@@ -51,8 +51,8 @@ def samples(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.int16],
 
 def _of_picture(pixels: Any, base: Any, generator: np.random.Generator) -> tuple[Any, Any, int]:
     values = pixels.astype(np.int32)
-    _, unit, _ = residual._header(values, base.astype(np.int32), (0, 255))
-    picture = residual._Picture(base, unit, (0, 255))
+    _, unit, _ = coder._header(values, base.astype(np.int32), (0, 255))
+    picture = coder._Picture(base, unit, (0, 255))
     features, differences = [], []
     for cells, flat in picture.waves():
         found = values.reshape(-1)[flat]
@@ -72,8 +72,8 @@ def trained(rows: list[tuple[Any, Any, int]], steps: int, seed: int) -> NDArray[
     features = torch.from_numpy(np.concatenate([row[0] for row in rows]))
     differences = torch.from_numpy(np.concatenate([row[1] for row in rows]))
     units = torch.from_numpy(np.concatenate([np.full(len(row[1]), row[2] / 64, np.float32) for row in rows]))
-    first, second = nn.Linear(FEATURES, residual_tables.FIRST), nn.Linear(residual_tables.FIRST, residual_tables.SECOND)
-    last, direct = nn.Linear(residual_tables.SECOND, 2), nn.Linear(FEATURES, 1, bias=False)
+    first, second = nn.Linear(FEATURES, tables.FIRST), nn.Linear(tables.FIRST, tables.SECOND)
+    last, direct = nn.Linear(tables.SECOND, 2), nn.Linear(FEATURES, 1, bias=False)
     for weight in (direct.weight, last.weight, last.bias):
         nn.init.zeros_(weight)
     parameters = [each for layer in (first, second, last, direct) for each in layer.parameters()]

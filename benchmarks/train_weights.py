@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.provenance import clean_commit
 from benchmarks.shared_images import shared_folder
-from medveil.codecs.learning import STEPS, TrainingResult, train_codec
-from medveil.codecs.primis import WEIGHTS
+from medveil.codecs.primis.codec import WEIGHTS
+from medveil.codecs.primis.training_run import STEPS, TrainingResult, train_codec
 from medveil.training.loop import LOG, LogEntry, Settings
 
 # Quantisation steps in training; the files state STEPS.

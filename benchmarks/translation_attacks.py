@@ -26,14 +26,14 @@ from benchmarks.attacking import (
 )
 from benchmarks.noisy_images import NoisyImages
 from benchmarks.provenance import clean_commit, record, save
-from medveil.attacks.controls import (
+from medveil.audit.running import fixed_threads
+from medveil.mechanisms.controls import (
     SPARSITY,
     Setup,
     reference_decoys,
     working_image,
 )
-from medveil.attacks.mechanism import Mechanism
-from medveil.audit.running import fixed_threads
+from medveil.mechanisms.mechanism import Mechanism
 
 NETWORKS = ("unet", "vnet", "cgan", "cyclegan")
 ATTACKS = (*NETWORKS, "code-decoder")

@@ -30,7 +30,7 @@ from benchmarks.provenance import SaveOption, record, save
 from benchmarks.two_image_attacker import SEED, Attacker, Part, Rows, features, right
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Composition, SparseCode
-from medveil.codecs.nulls import pad_with_nulls
+from medveil.codecs.lapped.composition_padding import pad_with_nulls
 from medveil.codecs.registry import get_codec
 from medveil.datasets.phantoms import draw_patient
 from medveil.images.image import FileKind, Image, Source

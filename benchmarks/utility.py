@@ -21,7 +21,7 @@ from medveil.codecs.code import Bucket, Codec, Profile
 from medveil.codecs.registry import get_codec
 from medveil.files.atomic import write_bytes
 from medveil.images import read
-from medveil.tasks.gallery import ORIGINAL, Gallery, TaskImage
+from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.task import Arrays, NoKeep
 
 SEED = 2024

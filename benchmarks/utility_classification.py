@@ -19,8 +19,8 @@ from benchmarks.provenance import record, save
 from benchmarks.utility import PRIMARY, QUALITIES, SEED, FolderKeep, asked, gallery_of, rounded, rows, telling
 from medveil.audit.running import fixed_threads
 from medveil.tasks.classification import Classification
-from medveil.tasks.gallery import ORIGINAL
-from medveil.tasks.outcome import Question
+from medveil.tasks.image_sets import ORIGINAL
+from medveil.tasks.results import Question
 from medveil.tasks.task import Assignment, NoKeep, TaskEffort
 
 

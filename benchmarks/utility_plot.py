@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.provenance import REPOSITORY
-from medveil.tasks.outcome import FeatureAgreement
+from medveil.tasks.results import FeatureAgreement
 
 TARGET = REPOSITORY / "docs" / "utility.png"
 _FORMS = {"icc31_low": "ICC(3,1)", "icc21_low": "ICC(2,1)"}

@@ -18,9 +18,9 @@ import numpy as np
 from benchmarks.provenance import record, save
 from benchmarks.utility import QUALITIES, SEED, FolderKeep, asked, gallery_of, rounded, rows, telling
 from medveil.audit.running import fixed_threads
-from medveil.tasks.outcome import FeatureAgreement
 from medveil.tasks.radiomics import Radiomics
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
+from medveil.tasks.results import FeatureAgreement
 from medveil.tasks.task import Assignment, NoKeep, TaskEffort
 
 EFFORT = TaskEffort(

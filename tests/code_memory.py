@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from medveil.codecs import exact
-from medveil.codecs.lapped import LappedCodec
+from medveil.codecs.lapped.codec import LappedCodec
+from medveil.codecs.residual import exact
 from medveil.images.image import Image
 
 _KNOWN: dict[Any, Any] = {}

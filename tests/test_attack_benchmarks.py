@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from benchmarks import attacking, audit_repeat, noisy_images
 
-from medveil.attacks.observation import Shown
 from medveil.codecs.code import CodeMap
+from medveil.mechanisms.observation import Shown
 
 _LENGTH = 4
 

@@ -49,11 +49,11 @@ def test_what_changed_is_named(now: canaries.Values, changed: list[str]) -> None
 
 
 def test_a_change_of_the_codec_is_seen(surroundings: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from medveil.codecs import lapped
+    from medveil.codecs.lapped import codec
 
     monkeypatch.setitem(canaries.CANARIES, "toy", canaries.CANARIES["fidelity_table"])
-    decode = lapped.LappedCodec.decode
-    monkeypatch.setattr(lapped.LappedCodec, "decode", lambda *given, **named: decode(*given, **named) // 2)
+    decode = codec.LappedCodec.decode
+    monkeypatch.setattr(codec.LappedCodec, "decode", lambda *given, **named: decode(*given, **named) // 2)
     found = canaries.differences(canaries.stored("fidelity_table"), canaries.measure("toy", surroundings))
     assert any("psnr" in line for line in found)
     assert "python -m benchmarks.canaries --accept fidelity_table" in canaries.told("fidelity_table", found)

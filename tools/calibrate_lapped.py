@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from medveil.codecs import fitting, lapped_tables, significance, zones
-from medveil.codecs.budget import composition_of, step_of
 from medveil.codecs.code import Bucket, Profile
-from medveil.codecs.lapped import LappedCodec
-from medveil.codecs.side import Side
-from medveil.codecs.significance import DIAGONALS, FEATURES, FRACTION_BITS, PHASES, Surroundings, Zone
-from medveil.codecs.transform import STRIDE, UNIT, forward
+from medveil.codecs.lapped import encoder, scan_order, significance, tables
+from medveil.codecs.lapped.codec import LappedCodec
+from medveil.codecs.lapped.rate_allocation import composition_of, step_of
+from medveil.codecs.lapped.side_information import Side
+from medveil.codecs.lapped.significance import DIAGONALS, FEATURES, FRACTION_BITS, PHASES, Surroundings, Zone
+from medveil.codecs.lapped.transform import STRIDE, UNIT, forward
 from medveil.images.image import FileKind, Image, Source
-from medveil.metrics.fidelity import psnr
+from medveil.metrics.image_quality import psnr
 
 WEIGHT_STEPS = (7.0, 13.0, 20.0)
 STEPS = (4.0, 6.0, 9.0, 12.0, 14.5, 17.0, 22.0, 32.0, 50.0, 80.0, 120.0, 180.0, 270.0)
@@ -79,22 +79,22 @@ def zones_of(
     """(zone, features, magnitudes after quantisation) of all zones of an image."""
     blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
     surroundings = Surroundings(*coefficients.shape[1:])
-    floor = (fitting.dead_zones() * step).astype(np.float32)
+    floor = (encoder.dead_zones() * step).astype(np.float32)
     for zone in (Zone(diagonal, phase) for diagonal in DIAGONALS for phase in range(len(PHASES))):
         shape = surroundings.shape(zone)
         if 0 in shape:
             continue
         features = surroundings.features(zone)
         keys = significance.predict(features, tables[0](zone), tables[1](zone))
-        sizes = np.abs(zones.ZoneCells(zone, shape).get(blocks))
-        levels = fitting.quantised(sizes, step, floor[keys])
+        sizes = np.abs(scan_order.ZoneCells(zone, shape).get(blocks))
+        levels = encoder.quantised(sizes, step, floor[keys])
         surroundings.observe(zone, levels.reshape(shape))
         yield zone, features, levels.reshape(shape)
 
 
 def fit_weights(images: list[Coefficients], rounds: int = 2) -> tuple[dict, dict]:
     """Weighted least squares of the magnitudes, weights not negative; (weights, bases) by (diagonal, kind)."""
-    tables = (zones.weights_of, zones.base_of)
+    tables = (scan_order.weights_of, scan_order.base_of)
     weights: dict = {}
     bases: dict = {}
     for _ in range(rounds):
@@ -149,28 +149,28 @@ def nonnegative(squares: np.ndarray, products: np.ndarray, kind: int) -> np.ndar
 
 
 def cells_of(total: int) -> list[int]:
-    stops = total * np.cumsum(lapped_tables.CELLS_PPM) // 1_000_000
+    stops = total * np.cumsum(tables.CELLS_PPM) // 1_000_000
     return [int(cells) for cells in np.diff(stops, prepend=0)]
 
 
 def measure(images: list[Coefficients], step: float) -> tuple[list[int], int, tuple[int, ...]]:
     """(density of each map in ppm, level bits in 1/1000 a cell, thresholds), means over images at one step."""
-    maps = len(lapped_tables.CELLS_PPM)
+    maps = len(tables.CELLS_PPM)
     density, bits, histogram = np.zeros(maps), 0.0, np.zeros(256, np.int64)
     for image in images:
         total = image[1:].size
         least = np.full(maps, DEAD_ZONE * step, np.float32)
         room = np.full(maps, total)
-        survey = fitting._fixed_pass(image, int(step * UNIT), least, room, lapped_tables.THRESHOLDS, None)
+        survey = encoder._fixed_pass(image, int(step * UNIT), least, room, tables.THRESHOLDS, None)
         histogram += np.bincount(np.concatenate(survey.keys), minlength=256)
-        _, groups = fitting._regrouped(survey, cells_of(total))
+        _, groups = encoder._regrouped(survey, cells_of(total))
         kept = [sizes[sizes >= DEAD_ZONE * step] for sizes in groups]
         density += [len(sizes) / max(1, cells) for sizes, cells in zip(kept, cells_of(total), strict=True)]
-        side = Side(*(16 * side for side in image.shape[1:]), 8, False, 1, lapped_tables.THRESHOLDS, (), None, image[0])
-        side_bits = 8 * fitting._side_bytes(image, side, int(step * UNIT))
-        bits += (LEARNING * sum(fitting._level_bits(sizes, step) - 12 for sizes in kept) + side_bits) / total
+        side = Side(*(16 * side for side in image.shape[1:]), 8, False, 1, tables.THRESHOLDS, (), None, image[0])
+        side_bits = 8 * encoder._side_bytes(image, side, int(step * UNIT))
+        bits += (LEARNING * sum(encoder._level_bits(sizes, step) - 12 for sizes in kept) + side_bits) / total
     at_least = np.cumsum(histogram[::-1])[::-1]
-    wanted = np.cumsum(lapped_tables.CELLS_PPM)[:-1] * at_least[0] / 1_000_000
+    wanted = np.cumsum(tables.CELLS_PPM)[:-1] * at_least[0] / 1_000_000
     thresholds = tuple(int(np.abs(at_least - want).argmin()) for want in wanted)
     return [int(1e6 * each / len(images)) for each in density], int(1000 * bits / len(images)), thresholds
 
@@ -196,12 +196,12 @@ def fidelity(pixels: list[np.ndarray], sealed: bool) -> float:
 
 def budget_tables(pixels: list[np.ndarray], deep: np.ndarray) -> str:
     images = [coefficients_of(each) for each in pixels]
-    lapped_tables.THRESHOLDS = measure(images, 14.0)[2]
+    tables.THRESHOLDS = measure(images, 14.0)[2]
     budgets, steps = [], []
     for step in STEPS:
         density, bits, _ = measure(images, step)
-        lapped_tables.BUDGETS = ((4000, tuple(density), bits),)
-        lapped_tables.STEPS = ((4000, int(UNIT * step)),)
+        tables.BUDGETS = ((4000, tuple(density), bits),)
+        tables.STEPS = ((4000, int(UNIT * step)),)
         quality = 100 * fidelity(pixels, sealed=True)
         quality += np.interp(quality, *zip(*QUALITY_SHIFT, strict=True))
         budgets.append((round(quality), tuple(sharpened(density)), int(LEVELS_MORE * bits)))
@@ -211,9 +211,9 @@ def budget_tables(pixels: list[np.ndarray], deep: np.ndarray) -> str:
     deep_rows = sorted((quality, tuple(density), bits) for quality, density, bits in measured)
     deep_steps = [(deep_quality(step, DEEP_ENCRYPTED_AT_40), int(UNIT * step)) for step in (1.0, *DEEP_STEPS[:-1])]
     parts = {
-        "CELLS_PPM": lapped_tables.CELLS_PPM,
-        "THRESHOLDS": lapped_tables.THRESHOLDS,
-        "FREE_THRESHOLDS": lapped_tables.FREE_THRESHOLDS,
+        "CELLS_PPM": tables.CELLS_PPM,
+        "THRESHOLDS": tables.THRESHOLDS,
+        "FREE_THRESHOLDS": tables.FREE_THRESHOLDS,
         "BUDGETS": tuple(sorted(budgets)),
         "STEPS": tuple(sorted(steps)),
         "DEEP_BUDGETS": tuple(deep_rows),

@@ -12,25 +12,25 @@ import re
 from pathlib import Path
 from typing import Any
 
-from medveil.codecs import dc_plane, lapped_tables, significance
-from medveil.codecs.significance import DIAGONALS, KINDS, PHASES, Zone
-from medveil.codecs.significance_tables import base_of, weights_of
-from medveil.codecs.transform import matrices
+from medveil.codecs.lapped import dc_plane, significance, tables
+from medveil.codecs.lapped.significance import DIAGONALS, KINDS, PHASES, Zone
+from medveil.codecs.lapped.significance_tables import base_of, weights_of
+from medveil.codecs.lapped.transform import matrices
 
 OUTPUT = Path(__file__).resolve().parents[1] / "docs" / "format-tables.json"
 
 
-def tables() -> dict[str, Any]:
+def all_tables() -> dict[str, Any]:
     """Every table, under the key by which docs/format-codes.md names it."""
     prefilter, dct = matrices()
     return {
         "format": 1,
-        "lapped.cells_ppm": list(lapped_tables.CELLS_PPM),
-        "lapped.budgets": _budgets(lapped_tables.BUDGETS),
-        "lapped.deep_budgets": _budgets(lapped_tables.DEEP_BUDGETS),
-        "lapped.area_shifts": [list(pair) for pair in lapped_tables.AREA_SHIFTS],
-        "lapped.deep_area_shifts": [list(pair) for pair in lapped_tables.DEEP_AREA_SHIFTS],
-        "lapped.free_thresholds": list(lapped_tables.FREE_THRESHOLDS),
+        "lapped.cells_ppm": list(tables.CELLS_PPM),
+        "lapped.budgets": _budgets(tables.BUDGETS),
+        "lapped.deep_budgets": _budgets(tables.DEEP_BUDGETS),
+        "lapped.area_shifts": [list(pair) for pair in tables.AREA_SHIFTS],
+        "lapped.deep_area_shifts": [list(pair) for pair in tables.DEEP_AREA_SHIFTS],
+        "lapped.free_thresholds": list(tables.FREE_THRESHOLDS),
         "lapped.dc_spreads": list(dc_plane._SPREADS),
         "lapped.dc_ratios": list(dc_plane._RATIOS),
         "lapped.weights": [_zones(diagonal, weights_of) for diagonal in DIAGONALS],
@@ -43,11 +43,11 @@ def tables() -> dict[str, Any]:
 
 def text() -> str:
     """The file: one key after the other, each row of a table in a line of its own."""
-    indented = json.dumps(tables(), indent=1)
+    indented = json.dumps(all_tables(), indent=1)
     return re.sub(r"\[\s+((?:-?\d+,\s+)*-?\d+)\s+\]", lambda row: "[" + " ".join(row[1].split()) + "]", indented) + "\n"
 
 
-def _budgets(rows: tuple[tuple[int, lapped_tables.Densities, int], ...]) -> list[list[int]]:
+def _budgets(rows: tuple[tuple[int, tables.Densities, int], ...]) -> list[list[int]]:
     """Rows [quality, nonzeros of each map in millionths …, level bits in thousandths]."""
     return [[quality, *densities, level_bits] for quality, densities, level_bits in rows]
 

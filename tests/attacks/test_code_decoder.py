@@ -3,10 +3,10 @@
 import numpy as np
 from tests.attacks import toys
 
-from medveil.attacks.code_decoder import LearnedDecoder
-from medveil.attacks.decoder_inputs import blocks
-from medveil.attacks.observation import Observation
+from medveil.attacks.reconstruction.code_decoder import LearnedDecoder
+from medveil.attacks.reconstruction.decoder_inputs import blocks
 from medveil.codecs.code import Bucket
+from medveil.mechanisms.observation import Observation
 
 
 def test_it_learns_an_unprotected_code():

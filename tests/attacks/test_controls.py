@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 from tests.pictures import picture
 
-from medveil.attacks.codespace import CodeSpace
-from medveil.attacks.controls import (
+from medveil.attacks.registry import all_attacks
+from medveil.codecs.code import Bucket, SparseCode
+from medveil.codecs.registry import get_codec
+from medveil.errors import IntegrityError, UsageError
+from medveil.mechanisms.code_cache import CodeCache
+from medveil.mechanisms.controls import (
     Setup,
     all_controls,
     control_named,
@@ -15,16 +19,12 @@ from medveil.attacks.controls import (
     seeded_decoys,
     working_image,
 )
-from medveil.attacks.mechanism import Mechanism
-from medveil.attacks.observation import Observation, Published, Subject
-from medveil.attacks.pictures import Window, picture_image, working_picture
-from medveil.attacks.registry import all_attacks
-from medveil.attacks.shelf import CodeShelf
-from medveil.attacks.weak_codes import SeededDecoys, SeededStream, seeded_words
-from medveil.attacks.weak_pictures import LinearEncoding, WeightedMixing
-from medveil.codecs.code import Bucket, SparseCode
-from medveil.codecs.registry import get_codec
-from medveil.errors import IntegrityError, UsageError
+from medveil.mechanisms.instance_encodings import LinearEncoding, WeightedMixing
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Observation, Published, Subject
+from medveil.mechanisms.public_codec import PublicCodec
+from medveil.mechanisms.weak_codes import SeededDecoys, SeededStream, seeded_words
+from medveil.mechanisms.working_pictures import Window, picture_image, working_picture
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 WORKING = 64
@@ -39,8 +39,8 @@ def subject(number: int) -> Subject:
 SUBJECTS = [subject(number) for number in range(4)]
 _lapped = get_codec("lapped")
 SETUP = Setup(
-    WORKING, CodeShelf(), b"s" * 32, tuple(each.picture for each in SUBJECTS[1:]),
-    CodeSpace(_lapped, _lapped.profile(quality_centidb=3400, sparsity=None, deep=0), fixed=True, working=WORKING),
+    WORKING, CodeCache(), b"s" * 32, tuple(each.picture for each in SUBJECTS[1:]),
+    PublicCodec(_lapped, _lapped.profile(quality_centidb=3400, sparsity=None, deep=0), fixed=True, working=WORKING),
 )  # fmt: skip
 CONTROLS = {each.name: each for each in (*decoy_curve(), *all_controls(seed_bits=12, release=True))}
 

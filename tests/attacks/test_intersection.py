@@ -3,9 +3,9 @@
 import numpy as np
 from tests.attacks import toys
 
-from medveil.attacks.intersection import Intersection, coincidences
-from medveil.attacks.likelihood import LikelihoodRatio
-from medveil.attacks.observation import Shown
+from medveil.attacks.support.intersection import Intersection, coincidences
+from medveil.attacks.support.likelihood import LikelihoodRatio
+from medveil.mechanisms.observation import Shown
 
 
 def test_position_and_value_have_to_coincide():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tests.attacks import toys
 
-from medveil.attacks.cell_statistics import Weighing
-from medveil.attacks.likelihood import LikelihoodRatio
+from medveil.attacks.support.cell_statistics import Weighing
+from medveil.attacks.support.likelihood import LikelihoodRatio
 
 
 @pytest.mark.parametrize("ranked", [False, True])

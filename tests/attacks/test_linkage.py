@@ -5,11 +5,11 @@ import pytest
 from tests.attacks.toy_patients import Toy, cases, knowledge, linkage, subjects
 
 from medveil.attacks.attack import observations
-from medveil.attacks.linkage import LinkageCode, LinkagePicture
-from medveil.attacks.observation import Observation, Shown
-from medveil.attacks.observation_features import observation_blocks
-from medveil.attacks.weak_pictures import LinearEncoding
+from medveil.attacks.reidentification.linkage import LinkageCode, LinkagePicture
+from medveil.attacks.reidentification.observation_features import observation_blocks
 from medveil.codecs.code import Bucket
+from medveil.mechanisms.instance_encodings import LinearEncoding
+from medveil.mechanisms.observation import Observation, Shown
 
 BUCKET = Bucket(64, 64)
 OWN, SEEN = subjects(10), subjects(6, first=10)

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from tests.attacks.toy_patients import SIDE, Toy, cases, knowledge, subjects
 
-from medveil.attacks import protections
-from medveil.attacks.codespace import CodeSpace
-from medveil.attacks.observation import Observation
-from medveil.attacks.pictures import picture_image
-from medveil.attacks.plain_streams import PlainStream
-from medveil.attacks.protections import Encrypted, Obfuscated, Sealed
-from medveil.attacks.shelf import CodeShelf
-from medveil.attacks.weak_codes import IdentityPermutation, UnmaskedLevels, Unprotected
+from medveil.attacks.keys.plain_streams import PlainStream
 from medveil.codecs.code import Bucket
 from medveil.codecs.registry import get_codec
+from medveil.mechanisms import levels
+from medveil.mechanisms.code_cache import CodeCache
+from medveil.mechanisms.levels import Encrypted, Obfuscated, Sealed
+from medveil.mechanisms.observation import Observation
+from medveil.mechanisms.public_codec import PublicCodec
+from medveil.mechanisms.weak_codes import IdentityPermutation, UnmaskedLevels, Unprotected
+from medveil.mechanisms.working_pictures import picture_image
 from medveil.protection.sealing import seal_with
 
 OWN = 8
@@ -58,14 +58,14 @@ class AllOff(IdentityPermutation):
 
 @pytest.fixture(scope="module")
 def shelf():
-    return CodeShelf()
+    return CodeCache()
 
 
 def space(name, *, fixed=True, preview=False):
     codec = get_codec(name)
     quality, sparsity = (3400, None) if name == "lapped" else (0, 16)
     profile = codec.profile(quality_centidb=quality, sparsity=sparsity, deep=0)
-    return CodeSpace(codec, profile, fixed=fixed, preview=preview, working=SIDE)
+    return PublicCodec(codec, profile, fixed=fixed, preview=preview, working=SIDE)
 
 
 def learned(mechanism):
@@ -123,7 +123,7 @@ def test_what_is_protected_leaves_the_mean_picture(shelf, name, level):
 ])  # fmt: skip
 @pytest.mark.parametrize(("level", "preview"), [(Encrypted, False), (Encrypted, True), (Obfuscated, False)])
 def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt, monkeypatch):
-    monkeypatch.setattr(protections, "encrypt", encrypt)
+    monkeypatch.setattr(levels, "encrypt", encrypt)
     _, _, shares = gains(level(space("lapped", fixed=False, preview=preview), shelf))
     assert max(shares) < 0.1
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from tests.attacks.toy_patients import Toy, cases, knowledge, linkage, subjects
 
-from medveil.attacks.observation import Observation, Shown
-from medveil.attacks.side_channels import SideChannels, content_weights, repeat_weights, side_features
+from medveil.attacks.reidentification.side_channels import SideChannels, content_weights, repeat_weights, side_features
 from medveil.codecs.code import Bucket
+from medveil.mechanisms.observation import Observation, Shown
 
 BUCKET = Bucket(64, 64)
 OWN, SEEN = subjects(30), subjects(15, first=30)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from tests.attacks import toys
 
-from medveil.attacks.cell_planes import grid_order
-from medveil.attacks.likelihood import LikelihoodRatio
-from medveil.attacks.support_network import SupportInference
+from medveil.attacks.support.cell_planes import grid_order
+from medveil.attacks.support.likelihood import LikelihoodRatio
+from medveil.attacks.support.support_network import SupportInference
 from medveil.codecs.code import Bucket
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 from tests.attacks import toys
 
-from medveil.attacks.observation import Observation, Shown
-from medveil.attacks.thresholds import NaiveDecode, ValueThreshold, gap, scores
+from medveil.attacks.support.thresholds import NaiveDecode, ValueThreshold, gap, scores
 from medveil.codecs.code import Bucket
+from medveil.mechanisms.observation import Observation, Shown
 
 
 def _law(generator, count=400):

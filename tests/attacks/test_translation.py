@@ -10,13 +10,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("monai")
 
-from medveil.attacks import translation  # noqa: E402
 from medveil.attacks.attack import Effort, Knowledge  # noqa: E402
-from medveil.attacks.darkroom import Plates, darkroom_of  # noqa: E402
-from medveil.attacks.observation import Case, Observation, Published, Subject  # noqa: E402
-from medveil.attacks.pictures import picture_image  # noqa: E402
+from medveil.attacks.reconstruction import translation  # noqa: E402
+from medveil.attacks.reconstruction.translation_data import Plates, darkroom_of  # noqa: E402
 from medveil.codecs.code import Bucket  # noqa: E402
-from medveil.metrics.fidelity import psnr  # noqa: E402
+from medveil.mechanisms.observation import Case, Observation, Published, Subject  # noqa: E402
+from medveil.mechanisms.working_pictures import picture_image  # noqa: E402
+from medveil.metrics.image_quality import psnr  # noqa: E402
 
 S = 32
 ATTACKS = {

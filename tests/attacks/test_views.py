@@ -7,13 +7,13 @@ import pytest
 from tests.attacks import toys
 from tests.pictures import picture
 
-from medveil.attacks.codespace import CodeSpace
-from medveil.attacks.extents import likely_size, usual_sizes
-from medveil.attacks.observation import Observation, Shown
+from medveil.attacks.reconstruction.image_extent import likely_size, usual_sizes
 from medveil.attacks.views import code_features, magnified, published_again, revealed_raised
 from medveil.codecs.code import Bucket
-from medveil.codecs.primis import PrimisCodec
+from medveil.codecs.primis.codec import PrimisCodec
 from medveil.images.image import FileKind, Image, Source
+from medveil.mechanisms.observation import Observation, Shown
+from medveil.mechanisms.public_codec import PublicCodec
 from medveil.protection.ambiguation import ambiguate
 from medveil.protection.keystream import Keystream
 
@@ -74,7 +74,7 @@ def test_one_size_of_all_own_images_of_a_bucket_is_taken_for_usual():
 @pytest.mark.parametrize("shape", [(80, 96), (96, 112)])
 def test_the_size_is_found_among_decoys_that_fill_the_bucket(shape):
     codec = PrimisCodec()
-    space = CodeSpace(codec, codec.profile(quality_centidb=4000, sparsity=None, deep=0), fixed=False, working=64)
+    space = PublicCodec(codec, codec.profile(quality_centidb=4000, sparsity=None, deep=0), fixed=False, working=64)
     code = space.code(Image(picture(3, *shape), 8, Source(FileKind.PNG, b"")))
     public, _ = ambiguate(code, space.vector_length, 16, Keystream(bytes(32), "decoys"))
     maps = [Shown(each.cells, each.positions, each.levels) for each in public.code.maps]

@@ -9,18 +9,18 @@ from PIL import Image as Picture
 from tests.attacks.toy_patients import SIDE, Toy, cases, knowledge, subjects
 from tests.pictures import picture
 
-from medveil.attacks import refused_keys as trials
-from medveil.attacks.codespace import CodeSpace
-from medveil.attacks.observation import Observation, Published
-from medveil.attacks.protections import Encrypted, Sealed
-from medveil.attacks.refused_keys import refused_keys
-from medveil.attacks.shelf import CodeShelf
-from medveil.attacks.weak_codes import TwoTimePad
-from medveil.attacks.wrong_keys import WrongKey
+from medveil.attacks.keys import refused_keys as trials
+from medveil.attacks.keys.refused_keys import refused_keys
+from medveil.attacks.keys.wrong_keys import WrongKey
 from medveil.codecs.code import Bucket
 from medveil.codecs.registry import get_codec
 from medveil.keys.identity import generate
 from medveil.keys.tiers import KeyRing, Tier
+from medveil.mechanisms.code_cache import CodeCache
+from medveil.mechanisms.levels import Encrypted, Sealed
+from medveil.mechanisms.observation import Observation, Published
+from medveil.mechanisms.public_codec import PublicCodec
+from medveil.mechanisms.weak_codes import TwoTimePad
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings
@@ -31,7 +31,7 @@ PEOPLE = subjects(5)
 
 def lapped(fixed=True):
     codec = get_codec("lapped")
-    return CodeSpace(codec, codec.profile(quality_centidb=3400, sparsity=None, deep=0), fixed=fixed, working=SIDE)
+    return PublicCodec(codec, codec.profile(quality_centidb=3400, sparsity=None, deep=0), fixed=fixed, working=SIDE)
 
 
 def learned(mechanism):
@@ -48,7 +48,7 @@ def errors(attacker, seen):
 
 
 def test_one_key_for_all_opens_everything():
-    attacker, seen = learned(TwoTimePad(lapped(), CodeShelf(), b"s" * 32))
+    attacker, seen = learned(TwoTimePad(lapped(), CodeCache(), b"s" * 32))
     mean = np.mean([subject.picture for subject in PEOPLE[:8]], axis=0)
     for error, case in zip(errors(attacker, seen), seen, strict=True):
         assert error < 0.3 * np.mean((mean - case.subject.picture) ** 2)
@@ -58,7 +58,7 @@ def test_one_key_for_all_opens_everything():
             assert np.array_equal(np.flatnonzero(each), code_map.positions)
 
 
-@pytest.mark.parametrize("make", [lambda: Sealed(lapped(), CodeShelf()), lambda: Encrypted(lapped(False), CodeShelf())])
+@pytest.mark.parametrize("make", [lambda: Sealed(lapped(), CodeCache()), lambda: Encrypted(lapped(False), CodeCache())])
 def test_keys_of_their_own_leave_the_mean_picture(make):
     attacker, seen = learned(make())
     mean = np.mean([subject.picture for subject in PEOPLE[:8]], axis=0)
@@ -69,7 +69,7 @@ def test_keys_of_their_own_leave_the_mean_picture(make):
 
 
 def test_it_is_the_same_every_time():
-    mechanism = TwoTimePad(lapped(), CodeShelf(), b"s" * 32)
+    mechanism = TwoTimePad(lapped(), CodeCache(), b"s" * 32)
     first, second = (learned(mechanism) for _ in range(2))
     seen = first[1][0].published.observation
     assert np.array_equal(first[0].attempt(seen).picture, second[0].attempt(seen).picture)
@@ -78,7 +78,7 @@ def test_it_is_the_same_every_time():
 def test_it_needs_keys_and_something_to_open():
     show = Toy(lambda subject, generator: Observation(Bucket(64, 64)))
     assert "without a public codec" in WrongKey().refusal(knowledge(show, cases(show, PEOPLE)))
-    mechanism = Sealed(lapped(), CodeShelf())
+    mechanism = Sealed(lapped(), CodeCache())
     own = cases(mechanism, PEOPLE[:2])
     assert not WrongKey().refusal(knowledge(mechanism, own))
     keyless = [type(case)(case.subject, Published(case.published.observation, None)) for case in own]

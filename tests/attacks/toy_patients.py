@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from medveil.attacks.attack import Effort, Knowledge
-from medveil.attacks.embeddings import pair_auc, pair_scores, unit
-from medveil.attacks.observation import Case, Observation, Published, Subject
-from medveil.attacks.pictures import picture_image
+from medveil.attacks.reidentification.linear_embedding import pair_auc, pair_scores, unit
+from medveil.mechanisms.observation import Case, Observation, Published, Subject
+from medveil.mechanisms.working_pictures import picture_image
 
 SIDE = 64
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medveil.attacks.attack import Effort, Knowledge
-from medveil.attacks.codespace import CodeSpace
-from medveil.attacks.observation import Case, Observation, Published, Shown, Subject
-from medveil.attacks.pictures import Window, working_picture
 from medveil.codecs.code import Bucket, CodeMap, Profile, SparseCode
 from medveil.images.image import FileKind, Image, Source
+from medveil.mechanisms.observation import Case, Observation, Published, Shown, Subject
+from medveil.mechanisms.public_codec import PublicCodec
+from medveil.mechanisms.working_pictures import Window, working_picture
 
 M = 16
 SIDE = 64
@@ -61,7 +61,7 @@ class RankedCodec(ToyCodec):
     planes = None
 
 
-class ToySpace(CodeSpace):
+class ToySpace(PublicCodec):
     """Of one size only."""
 
     def sizes(self, maps, bucket):
@@ -76,7 +76,7 @@ def space(ranked=False):
 class Toy:
     """Publishes codes as `publisher` says: (code, generator) -> (maps, stream)."""
 
-    space: CodeSpace
+    space: PublicCodec
     publisher: object
     in_place: bool = True
     name: str = "toy"

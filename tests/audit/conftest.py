@@ -4,10 +4,10 @@ import pytest
 from tests.audit.scenes import shared_images
 from tests.code_memory import remembered_codes
 
-from medveil.attacks.shelf import CodeShelf
 from medveil.audit.report import HTML, JSON
 from medveil.audit.schema import canonical, record_of
 from medveil.keys.identity import generate
+from medveil.mechanisms.code_cache import CodeCache
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -34,7 +34,7 @@ def scene(tmp_path_factory, auditor):
 @pytest.fixture(scope="session")
 def shelf():
     """Codes of the scene's images, computed once for all tests."""
-    return CodeShelf()
+    return CodeCache()
 
 
 @pytest.fixture
@@ -46,6 +46,6 @@ def quick(shelf, monkeypatch):
             (folder / name).touch(mode=0o600)
             (folder / name).write_bytes(canonical(record_of(audit)))
 
-    monkeypatch.setattr("medveil.audit.subjecting.CodeShelf", lambda: shelf)
+    monkeypatch.setattr("medveil.audit.targets.target.CodeCache", lambda: shelf)
     monkeypatch.setattr("medveil.audit.running.write_report", write)
-    monkeypatch.setattr("medveil.attacks.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer
+    monkeypatch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer

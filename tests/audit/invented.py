@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from medveil.audit.outcome import (
+from medveil.audit.results import (
     AttackResult,
     Audit,
     ControlResult,

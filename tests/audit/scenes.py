@@ -11,13 +11,13 @@ from tests.pictures import picture
 
 from medveil.attacks import registry
 from medveil.attacks.attack import Effort, Guess
-from medveil.attacks.controls import control_named
-from medveil.attacks.observation import Case, Observation, Published, Shown, Subject
 from medveil.audit import presets
 from medveil.audit.presets import Preset
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.images.image import FileKind, Image, Source
 from medveil.keys.tiers import Tier
+from medveil.mechanisms.controls import control_named
+from medveil.mechanisms.observation import Case, Observation, Published, Shown, Subject
 from medveil.registry import Registry
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
@@ -47,7 +47,7 @@ def use(monkeypatch, attacks, controls=("random-codes",), **changed):
     monkeypatch.setattr(registry, "ATTACKS", known)
     monkeypatch.setattr(presets, "_PRESETS", (preset(**changed),))
     chosen = tuple(control_named(name) for name in controls)
-    monkeypatch.setattr("medveil.audit.controlling.all_controls", lambda **_: chosen)
+    monkeypatch.setattr("medveil.audit.control_plan.all_controls", lambda **_: chosen)
 
 
 def shared_images(root, owner, patients=6, images=2, tiers=(), outside=0, side=64, codec="lapped"):

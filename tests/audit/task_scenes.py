@@ -19,8 +19,8 @@ from medveil.registry import Registry
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.tasks import registry
-from medveil.tasks.gallery import ORIGINAL
-from medveil.tasks.outcome import (
+from medveil.tasks.image_sets import ORIGINAL
+from medveil.tasks.results import (
     Baseline,
     Curve,
     Estimate,

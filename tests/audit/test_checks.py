@@ -16,11 +16,11 @@ from tests.audit.invented import audit
 from tests.pictures import picture
 
 from medveil.audit.checks import form_checks
-from medveil.audit.coincidences import Group, equal_levels, shown_cells
-from medveil.audit.conclusion import conclude
-from medveil.audit.evenness import Evenness, chance_of
-from medveil.audit.outcome import FormCheck, Verdict
+from medveil.audit.collisions import Group, equal_levels, shown_cells
+from medveil.audit.decision import conclude
+from medveil.audit.results import FormCheck, Verdict
 from medveil.audit.schema import broken_by, record_of
+from medveil.audit.uniformity import Evenness, chance_of
 from medveil.audit.wording import answer
 from medveil.keys.tiers import KeyRing, Tier
 from medveil.protection.encrypting import TAG_BYTES
@@ -41,8 +41,8 @@ def coded():
 @pytest.fixture
 def shared(tmp_path, auditor, monkeypatch, coded):
     """Share images, two of each patient, to check the form of the release; few keys are guessed."""
-    monkeypatch.setattr("medveil.attacks.refused_keys.release_kinds", lambda *_: ())
-    monkeypatch.setattr("medveil.attacks.refused_keys._GUESSES", 300)
+    monkeypatch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())
+    monkeypatch.setattr("medveil.attacks.keys.refused_keys._GUESSES", 300)
 
     encode = packing._encode
 

@@ -7,7 +7,7 @@ import pytest
 from tests.audit.scenes import WORKING
 
 from medveil.audit.fidelity import grey, tier_fidelity
-from medveil.audit.originals import Limits, gather, owner_ring
+from medveil.audit.targets.keyed import Limits, gather, owner_ring
 from medveil.images.image import FileKind, Image, Source
 from medveil.keys.tiers import Tier
 from medveil.releases.release import Release

@@ -12,8 +12,8 @@ from sklearn.metrics import roc_auc_score
 from tests.audit.invented import attack, attacks, audit, controls, curve, examples, face, fidelity, measured, pairs
 
 from medveil.audit.figures import advantages, charts, joint_histogram, linkage_curves, matrix, roc, sensitivity_curve
-from medveil.audit.outcome import Pairs
-from medveil.audit.strips import attack_strip, difference_maps, psnr_between, strips
+from medveil.audit.image_strips import attack_strip, difference_maps, psnr_between, strips
+from medveil.audit.results import Pairs
 
 
 def test_every_chart_is_there():

@@ -6,7 +6,7 @@ import pytest
 from tests.audit.invented import attack, attacks, audit, measured
 
 from medveil.audit.gate import passed_thresholds, read_gate
-from medveil.audit.outcome import Verdict
+from medveil.audit.results import Verdict
 from medveil.errors import UsageError
 
 

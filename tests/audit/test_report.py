@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 import pytest
 from tests.audit.invented import HOSTILE, attack, attacks, audit, fidelity, measured, small
 
-from medveil.audit.outcome import Verdict
 from medveil.audit.report import write_report
+from medveil.audit.results import Verdict
 from medveil.audit.wording import amount, answer, interval
 
 _VOID = {"meta", "img", "br", "link", "input", "hr"}

@@ -12,7 +12,7 @@ from tests.audit.scenes import Blind, Knowing, Noise, use
 from tests.pictures import picture
 
 from medveil.audit.keeping import check_out
-from medveil.audit.outcome import Verdict
+from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
 from medveil.audit.wording import answer
 from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
@@ -75,7 +75,7 @@ def test_the_whole_road(run, scene, tmp_path, monkeypatch):
 def test_nothing_in_a_real_report_names_a_patient_or_a_file(scene, auditor, shelf, tmp_path, monkeypatch):
     """The other tests write a report without its page and its figures."""
     use(monkeypatch, [Noise("noise")])
-    monkeypatch.setattr("medveil.audit.subjecting.CodeShelf", lambda: shelf)
+    monkeypatch.setattr("medveil.audit.targets.target.CodeCache", lambda: shelf)
     audit_release(
         scene / "release", identity=auditor, originals=scene / "data", manifest=scene / "data" / "manifest.csv",
         out=tmp_path / "audit", preset="tiny", threads=1,

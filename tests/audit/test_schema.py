@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.audit.invented import attack, attacks, audit, control, measured
 
-from medveil.audit.outcome import FormCheck, Verdict
+from medveil.audit.results import FormCheck, Verdict
 from medveil.audit.schema import canonical, expected_of, leading, ranked, record_of, revealed_percent, sensitivity
 
 _NUMBER = (int, float, type(None))

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from tests.audit.scenes import effort, preset, shared_images
 
-from medveil.attacks import protections
 from medveil.audit import presets
-from medveil.audit.outcome import Verdict
+from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
+from medveil.mechanisms import levels
 from medveil.protection.keystream import Keystream
 from medveil.protection.sealing import seal_with, unseal_with
 
@@ -49,9 +49,9 @@ def no_seal(patch):
 
 def sound_simulation(patch):
     """What the attacker publishes is sealed as it should be."""
-    patch.setattr(protections, "seal", lambda code, shape, key: seal_with(code, shape, lambda label: Sound(key, label)))
+    patch.setattr(levels, "seal", lambda code, shape, key: seal_with(code, shape, lambda label: Sound(key, label)))
     patch.setattr(
-        protections, "unseal", lambda public, shape, key: unseal_with(public, shape, lambda label: Sound(key, label))
+        levels, "unseal", lambda public, shape, key: unseal_with(public, shape, lambda label: Sound(key, label))
     )
 
 
@@ -63,9 +63,9 @@ def verdicts(tmp_path, auditor, monkeypatch):
         spent = effort(working=64)
         tiny = preset(effort=spent, control_effort=spent, own_images=16, control_own=2, control_tested=2)
         monkeypatch.setattr(presets, "_PRESETS", (tiny,))
-        monkeypatch.setattr("medveil.audit.controlling.all_controls", lambda **_: ())
+        monkeypatch.setattr("medveil.audit.control_plan.all_controls", lambda **_: ())
         monkeypatch.setattr("medveil.audit.running.write_report", lambda audit, folder, **_: None)
-        monkeypatch.setattr("medveil.attacks.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer
+        monkeypatch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer
         for mistake in mistakes:
             mistake(monkeypatch)
         root = shared_images(tmp_path, auditor, patients=16, images=1, codec=codec)

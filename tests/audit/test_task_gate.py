@@ -7,9 +7,9 @@ from tests.audit.invented import audit
 from tests.audit.task_scenes import classification, radiomics, tasked
 
 from medveil.audit.gate import passed_thresholds, read_gate
-from medveil.audit.outcome import Verdict
+from medveil.audit.results import Verdict
 from medveil.errors import UsageError
-from medveil.tasks.outcome import TaskResult
+from medveil.tasks.results import TaskResult
 
 _SMALL = {"diagnostic": 0.001, "preview": 0.001}
 

@@ -14,15 +14,15 @@ from tests.audit.task_scenes import LOSSES, classification, matrix, overlay, rad
 from tests.audit.test_report import Page
 
 from medveil.audit.keeping import check_out
-from medveil.audit.outcome import Verdict
 from medveil.audit.report import OWN_FIGURE, write_report
+from medveil.audit.results import Verdict
 from medveil.audit.schema import canonical, record_of
 from medveil.audit.task_figures import losses, roc_curves, task_charts, texture
 from medveil.audit.task_schema import excellent_share, failed, task_record
 from medveil.audit.task_strips import contours, task_strips
 from medveil.audit.task_words import image_sentences, loss_table, number, question_sentence, task_lines, task_results
 from medveil.metrics.non_inferiority import Compared, Standing
-from medveil.tasks.outcome import FeatureAgreement, Question, TaskResult
+from medveil.tasks.results import FeatureAgreement, Question, TaskResult
 
 FAILED = TaskResult("odd", "An odd task", refusal="ValueError: the program failed")
 REFUSED = TaskResult("sad", "A sad task", refusal=f"No image has a mask: {HOSTILE}")

@@ -13,14 +13,14 @@ from tests.audit.task_scenes import Brightness, labelled_images, use_tasks
 from tests.audit.test_running import without_seconds
 
 from medveil.audit.keeping import Keeper
-from medveil.audit.outcome import Verdict
 from medveil.audit.presets import find_preset
+from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
 from medveil.audit.task_presets import budget_of
 from medveil.audit.task_work import asked_work, with_networks
 from medveil.audit.wording import answer, repeat_command
 from medveil.errors import MedveilError, UsageError
-from medveil.tasks.gallery import ORIGINAL
+from medveil.tasks.image_sets import ORIGINAL
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from medveil.audit.outcome import AttackResult, Measured, Pairs, Sample, Verdict
+from medveil.audit.results import AttackResult, Measured, Pairs, Sample, Verdict
 from medveil.audit.verdicts import PSNR_CAP, Judging, judge
 
 _QUICK = Judging(resamples=400)

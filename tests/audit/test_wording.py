@@ -8,7 +8,7 @@ import re
 import pytest
 from tests.audit.invented import attack, attacks, audit, control, measured
 
-from medveil.audit.outcome import FormCheck, Verdict
+from medveil.audit.results import FormCheck, Verdict
 from medveil.audit.wording import (
     amount,
     answer,

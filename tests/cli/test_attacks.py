@@ -58,7 +58,7 @@ def test_missing_package(monkeypatch):
 
 
 def test_the_ones_that_are_there_name_controls_that_are_there():
-    from medveil.attacks.controls import all_controls
+    from medveil.mechanisms.controls import all_controls
 
     controls = {control.name.partition("@")[0] for control in all_controls(release=True)}
     found = run("attacks", "--json").json["attacks"]

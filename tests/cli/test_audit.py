@@ -12,7 +12,7 @@ from tests.cli.shell import run
 from medveil.audit import forecast as forecasting
 from medveil.audit import running
 from medveil.audit.forecast import Forecast
-from medveil.audit.outcome import Verdict
+from medveil.audit.results import Verdict
 from medveil.cli import audit as command
 from medveil.errors import UsageError
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.cli.shell import run
 
-from medveil.cli.failures import failures_file
-from medveil.cli.screen import shown
+from medveil.cli.failed_inputs import failures_file
+from medveil.cli.printable import shown
 
 _PATH = "patients/DOE_JOHN.png"
 _HEADER = "input,path,error,message\n"

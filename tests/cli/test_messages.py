@@ -20,7 +20,7 @@ from tests.cli.shell import run
 
 from medveil.cli.attach import spread
 from medveil.cli.session import session
-from medveil.cli.sizes import bytes_text, plural
+from medveil.cli.text import bytes_text, plural
 from medveil.errors import FormatVersionError, MedveilError, RefusedError
 from medveil.files import atomic
 

@@ -388,7 +388,7 @@ def test_the_key_of_a_certificate_is_not_read_for_a_stranger(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, road: str
 ) -> None:
     """It is under a passphrase that nobody gives: who asked for it would say so, and end with 10."""
-    from medveil.audit.originals import owner_ring
+    from medveil.audit.targets.keyed import owner_ring
     from medveil.errors import RefusedError
     from medveil.releases.opening import open_release
     from medveil.releases.release import Release

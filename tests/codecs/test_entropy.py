@@ -13,7 +13,7 @@ from medveil.codecs.entropy import (
     unpack,
     unpack_levels,
 )
-from medveil.codecs.nulls import pad_with_nulls
+from medveil.codecs.lapped.composition_padding import pad_with_nulls
 from medveil.codecs.symbols import Frequencies, SymbolWriter, geometric_prior
 from medveil.errors import IntegrityError
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from tests.codecs.exact_pictures import DEPTHS, golden_pair, limits_of, pair
 from tests.pictures import picture
 
-from medveil.codecs import jpegls, jpegls_process, residual
 from medveil.codecs.code import Bucket
-from medveil.codecs.exact import Method, decode_exact, encode_exact, needs_base
-from medveil.codecs.lapped import LappedCodec
+from medveil.codecs.lapped.codec import LappedCodec
+from medveil.codecs.residual import coder, jpegls, jpegls_process
+from medveil.codecs.residual.exact import Method, decode_exact, encode_exact, needs_base
 from medveil.errors import IntegrityError, MissingDependencyError
 from medveil.images.image import FileKind, Image, Source
 
@@ -82,7 +82,7 @@ def test_changed_residual_bytes_raise_or_are_another_image(data, depth, kind):
     dtype, bits = depth
     pixels, base = pair(dtype, bits, (9, 14), kind, 3)
     low, high = limits_of(dtype, bits)
-    sound = bytes([Method.RESIDUAL]) + residual.encode(pixels, base, (low, high))
+    sound = bytes([Method.RESIDUAL]) + coder.encode(pixels, base, (low, high))
     how = data.draw(st.sampled_from(["flip", "cut", "more", "random"]))
     if how == "flip":
         at = data.draw(st.integers(1, len(sound) - 1))
@@ -97,7 +97,7 @@ def test_changed_residual_bytes_raise_or_are_another_image(data, depth, kind):
         back = decode_exact(changed, base, bits, dtype)
     except IntegrityError:
         return
-    assert changed == bytes([Method.RESIDUAL]) + residual.encode(back, base, (low, high))
+    assert changed == bytes([Method.RESIDUAL]) + coder.encode(back, base, (low, high))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from medveil.codecs.code import Bucket, CodeMap, Profile, SparseCode
 from medveil.codecs.entropy import pack, pack_levels, unpack, unpack_levels
-from medveil.codecs.lapped import LappedCodec
-from medveil.codecs.nulls import pad_with_nulls
+from medveil.codecs.lapped.codec import LappedCodec
+from medveil.codecs.lapped.composition_padding import pad_with_nulls
 from medveil.errors import IntegrityError, UsageError
 from medveil.images.image import FileKind, Image, Source
-from medveil.metrics.fidelity import psnr, rmse
+from medveil.metrics.image_quality import psnr, rmse
 
 CODEC = LappedCodec()
 SHALLOW, DEEP = Profile("lapped", 4000), Profile("lapped", 4000, deep=1)

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medveil.codecs.ranking import Ranking
-from medveil.codecs.significance import (
+from medveil.codecs.lapped.cell_ranking import Ranking
+from medveil.codecs.lapped.scan_order import ZoneCells, walk
+from medveil.codecs.lapped.significance import (
     CAP,
     DIAGONALS,
     FEATURES,
@@ -17,8 +18,7 @@ from medveil.codecs.significance import (
     channels,
     predict,
 )
-from medveil.codecs.significance_tables import base_of, weights_of
-from medveil.codecs.zones import ZoneCells, walk
+from medveil.codecs.lapped.significance_tables import base_of, weights_of
 
 GREATEST = np.array([2, 1, 2, 8, 8, 12, 0, 0, 0, 4, 4]) * CAP + np.array([0, 0, 0, 0, 0, 0, 1023, 4095, 8190, 0, 0])
 

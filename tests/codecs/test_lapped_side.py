@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from medveil.codecs import dc_plane
+from medveil.codecs.lapped import dc_plane
 from medveil.codecs.padding_mask import filled, find_padding, read_padding, write_padding
 from medveil.codecs.symbols import SymbolReader, SymbolWriter
 from medveil.codecs.varints import varint

@@ -8,7 +8,7 @@ import pytest
 
 from medveil.codecs.code import Bucket, Profile
 from medveil.codecs.entropy import unpack
-from medveil.codecs.lapped import LappedCodec
+from medveil.codecs.lapped.codec import LappedCodec
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 

@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 from medveil.codecs.code import Bucket, Composition, Profile, SparseCode
 from medveil.codecs.entropy import pack, pack_levels, unpack, unpack_levels
-from medveil.codecs.lapped import LappedCodec
-from medveil.codecs.nulls import pad_with_nulls
+from medveil.codecs.lapped.codec import LappedCodec
+from medveil.codecs.lapped.composition_padding import pad_with_nulls
+from medveil.codecs.lapped.side_information import Side
 from medveil.codecs.preview import preview_codec, preview_profile
-from medveil.codecs.side import Side
 from medveil.datasets.phantoms import make_phantoms
 from medveil.errors import IntegrityError, UnsupportedInputError
 from medveil.images import read
 from medveil.images.image import FileKind, Image, Source
-from medveil.metrics.fidelity import psnr, rmse
+from medveil.metrics.image_quality import psnr, rmse
 
 CODEC = LappedCodec()
 SHALLOW, DEEP = Profile("lapped", 4000), Profile("lapped", 4000, deep=1)

@@ -17,9 +17,9 @@ pytest.importorskip("safetensors")
 
 from medveil.codecs.code import Bucket, CodeMap, Composition, Profile, SparseCode  # noqa: E402
 from medveil.codecs.entropy import level_stream, pack, unpack  # noqa: E402
-from medveil.codecs.modelfiles import load_model, parse_model, save_model  # noqa: E402
-from medveil.codecs.nulls import pad_with_nulls  # noqa: E402
-from medveil.codecs.primis import MODEL_FILE, PrimisCodec, Side, codec_from_folder, codec_from_weights  # noqa: E402
+from medveil.codecs.lapped.composition_padding import pad_with_nulls  # noqa: E402
+from medveil.codecs.primis.codec import MODEL_FILE, PrimisCodec, Side, codec_from_folder, codec_from_weights  # noqa: E402
+from medveil.codecs.primis.weights_file import load_model, parse_model, save_model  # noqa: E402
 from medveil.errors import IntegrityError, MissingDependencyError, UnreadableInputError, UsageError  # noqa: E402
 from medveil.images.image import FileKind, Image, Source  # noqa: E402
 from medveil.networks.primis import PrimisConfig, PrimisNetwork  # noqa: E402

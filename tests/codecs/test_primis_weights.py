@@ -17,12 +17,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from medveil.codecs.code import Bucket  # noqa: E402
-from medveil.codecs.primis import WEIGHTS, PrimisCodec, shipped_weights  # noqa: E402
+from medveil.codecs.primis.codec import WEIGHTS, PrimisCodec, shipped_weights  # noqa: E402
 from medveil.errors import UsageError  # noqa: E402
 from medveil.images.image import FileKind, Image, Source  # noqa: E402
-from medveil.metrics.fidelity import psnr  # noqa: E402
-from medveil.networks.bases import dct_matrix  # noqa: E402
-from medveil.training.card import digest_of_images  # noqa: E402
+from medveil.metrics.image_quality import psnr  # noqa: E402
+from medveil.networks.lapped_bases import dct_matrix  # noqa: E402
+from medveil.training.model_card import digest_of_images  # noqa: E402
 
 SPARSITIES = (4, 8, 16)
 BARS = {4: 38.0, 8: 41.0, 16: 45.0}

@@ -1,7 +1,7 @@
 import pytest
 
 from medveil.codecs import registry
-from medveil.codecs.lapped import LappedCodec
+from medveil.codecs.lapped.codec import LappedCodec
 from medveil.errors import UsageError
 
 

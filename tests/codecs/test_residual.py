@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from tests.codecs import plain_exact
 from tests.codecs.exact_pictures import DEPTHS, golden_pair, limits_of, pair
 
-from medveil.codecs import residual, residual_tables
-from medveil.codecs.residual_model import FEATURES, LIMIT, distributions, gain_of, logarithm, network
+from medveil.codecs.residual import coder, tables
+from medveil.codecs.residual.model import FEATURES, LIMIT, distributions, gain_of, logarithm, network
 from medveil.codecs.varints import varint
 from medveil.errors import IntegrityError
 
@@ -18,20 +18,20 @@ from medveil.errors import IntegrityError
 def test_the_plain_reader_agrees(depth, kind):
     dtype, bits = depth
     pixels, base = pair(dtype, bits, (9, 13) if kind != "gaps" or bits > 11 else (50, 52), kind, bits)
-    data = b"\0" + residual.encode(pixels, base, limits_of(dtype, bits))
+    data = b"\0" + coder.encode(pixels, base, limits_of(dtype, bits))
     assert plain_exact.decode(data, base.tolist(), bits, np.dtype(dtype).kind == "i") == pixels.tolist()
 
 
 def test_the_document_holds_the_tables():
     ratios, parts = plain_exact.tables()
-    assert tuple(ratios) == residual_tables.RATIOS
+    assert tuple(ratios) == tables.RATIOS
     flat = [value for part in parts for row in part for value in row]
-    assert flat == residual_tables.weights().tolist()
+    assert flat == tables.weights().tolist()
 
 
 def test_ratios_are_what_their_docstring_says():
     scales = 2.0 ** (np.arange(48) / 8 - 4)
-    assert np.allclose(residual_tables.RATIOS, 2.0**32 * np.exp(-1 / (8 * scales)), rtol=0, atol=1)
+    assert np.allclose(tables.RATIOS, 2.0**32 * np.exp(-1 / (8 * scales)), rtol=0, atol=1)
 
 
 def test_sums_of_the_network_are_exact_in_float64():
@@ -39,13 +39,13 @@ def test_sums_of_the_network_are_exact_in_float64():
     for matrix, largest in ((net.first, LIMIT), (net.direct, LIMIT), (net.second, 2047), (net.last, 2047)):
         assert np.abs(matrix).sum(axis=0).max() * max(largest, 1 << 10) < 2**40
         assert np.array_equal(matrix, np.round(matrix))
-    assert net.first.shape == (FEATURES, residual_tables.FIRST)
+    assert net.first.shape == (FEATURES, tables.FIRST)
 
 
 def test_distributions_add_up():
     shares = distributions() * 2**20
     assert np.array_equal(shares, np.round(shares))
-    assert shares.shape == (8 * residual_tables.SCALES, 2 * residual_tables.REACH + 2)
+    assert shares.shape == (8 * tables.SCALES, 2 * tables.REACH + 2)
     assert shares.min() >= 1
     assert (shares.sum(axis=1) == 1 << 20).all()
 
@@ -73,22 +73,22 @@ def test_features_of_every_unit_are_bounded():
 )
 def test_headers_out_of_range_are_refused(head):
     with pytest.raises(IntegrityError):
-        residual.decode(head + bytes(40), np.zeros((4, 4), np.uint8), (0, 255))
+        coder.decode(head + bytes(40), np.zeros((4, 4), np.uint8), (0, 255))
 
 
 def test_trailing_zeros_and_another_unit_are_refused():
     pixels, base = pair(np.uint8, 8, (12, 12), "near", 1)
-    data = residual.encode(pixels, base, (0, 255))
+    data = coder.encode(pixels, base, (0, 255))
     with pytest.raises(IntegrityError):
-        residual.decode(data + b"\0", base, (0, 255))
+        coder.decode(data + b"\0", base, (0, 255))
     with pytest.raises(IntegrityError):
-        residual.decode(bytes([data[0] ^ 1]) + data[1:], base, (0, 255))
+        coder.decode(bytes([data[0] ^ 1]) + data[1:], base, (0, 255))
 
 
 @settings(max_examples=20, deadline=None)
 @given(height=st.integers(1, 12), width=st.integers(1, 12))
 def test_waves_visit_every_pixel_once_after_what_it_looks_at(height, width):
-    picture = residual._Picture(np.zeros((height, width), np.uint8), 64, (0, 255))
+    picture = coder._Picture(np.zeros((height, width), np.uint8), 64, (0, 255))
     order = np.full((height, width), -1)
     for number, (_, flat) in enumerate(picture.waves()):
         assert (order.reshape(-1)[flat] == -1).all()
@@ -104,8 +104,8 @@ def test_waves_visit_every_pixel_once_after_what_it_looks_at(height, width):
 def test_narrow_and_long_images():
     for shape in ((1, 700), (700, 1), (2, 333)):
         pixels, base = pair(np.uint16, 12, shape, "near", 4)
-        data = residual.encode(pixels, base, (0, 4095))
-        assert np.array_equal(residual.decode(data, base, (0, 4095)), pixels)
+        data = coder.encode(pixels, base, (0, 4095))
+        assert np.array_equal(coder.decode(data, base, (0, 4095)), pixels)
 
 
 @pytest.mark.parametrize(("name", "bits", "signed"), [("exact-residual-8", 8, False), ("exact-residual-16", 16, True)])

@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from medveil.codecs.transform import CHANNELS, LIMIT, SCALE_BITS, STRIDE, UNIT, forward, inverse, matrices
+from medveil.codecs.lapped.transform import CHANNELS, LIMIT, SCALE_BITS, STRIDE, UNIT, forward, inverse, matrices
 
 _MATRICES = "3b9f82e1dd25ff82833911fc8cc0af9b995f3d01983910f93f62e247a7374ae5"
 

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from medveil.datasets.drawing import Canvas, blur, curve, ellipsoid, resample
+from medveil.datasets.painting import Canvas, blur, curve, ellipsoid, resample
 from medveil.datasets.phantoms import COLUMNS, draw_patient, make_phantoms, patient_name
 from medveil.errors import TargetExistsError
 

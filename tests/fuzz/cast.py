@@ -14,7 +14,7 @@ from medveil.codecs.code import Bucket, Codec, Profile
 from medveil.images.image import FileKind, Image, Source
 from medveil.keys.identity import Identity
 from medveil.keys.tiers import EpochKeys, KeyRing, Tier
-from medveil.releases.identity import Origin
+from medveil.releases.origin import Origin
 from medveil.releases.package import Package
 from medveil.releases.packing import PackingPlan, pack_image
 
@@ -95,9 +95,9 @@ def _nifti(pixels: NDArray[np.generic], zipped: bool) -> bytes:
 @cache
 def read_images(kind: FileKind) -> list[Image]:
     """The images in `files` of a kind."""
-    from medveil.images import kinds
+    from medveil.images import formats
 
-    return [kinds._read(data) for data in files()[kind]]
+    return [formats._read(data) for data in files()[kind]]
 
 
 def plan(protection: str, profile: Profile = PROFILE, *, keep_file: bool = True) -> PackingPlan:

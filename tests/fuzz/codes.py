@@ -11,12 +11,14 @@ from tests.fuzz import cast
 from tests.fuzz.containers import split
 from tests.fuzz.target import Bound, Target
 
-from medveil.codecs import dc_plane, entropy, exact, residual
+from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, MapShape, Profile, SparseCode
-from medveil.codecs.lapped_tables import FREE_THRESHOLDS
+from medveil.codecs.lapped import dc_plane
+from medveil.codecs.lapped.side_information import Side
+from medveil.codecs.lapped.tables import FREE_THRESHOLDS
 from medveil.codecs.padding_mask import find_padding, read_padding, write_padding
 from medveil.codecs.preview import preview_codec, preview_profile
-from medveil.codecs.side import Side
+from medveil.codecs.residual import coder, exact
 from medveil.codecs.symbols import SymbolReader
 from medveil.codecs.varints import varint
 from medveil.errors import IntegrityError
@@ -67,7 +69,7 @@ def _entropy(data: bytes, bound: Bound) -> None:
 
 def _level_seeds() -> list[bytes]:
     from medveil.codecs.code import Composition
-    from medveil.codecs.nulls import pad_with_nulls
+    from medveil.codecs.lapped.composition_padding import pad_with_nulls
 
     maps = tuple(
         CodeMap(s.cells, np.arange(s.nonzeros // 2), np.arange(1, 1 + s.nonzeros // 2, dtype=np.int32)) for s in _LEVELS
@@ -100,7 +102,7 @@ def _supports(data: bytes, bound: Bound) -> None:
 
 
 def _sealed_seeds() -> list[bytes]:
-    from medveil.codecs.nulls import pad_with_nulls
+    from medveil.codecs.lapped.composition_padding import pad_with_nulls
 
     found = []
     for kind, profile in enumerate((cast.PROFILE, cast.DEEP)):
@@ -327,7 +329,7 @@ def _exact_seeds(method: exact.Method) -> list[bytes]:
             if method is exact.Method.RESIDUAL:
                 found += [_residual_seed(kind, size, each) for each in (pixels, _few_values(base, bits))]
             if method is exact.Method.JPEG_LS:
-                from medveil.codecs import jpegls
+                from medveil.codecs.residual import jpegls
 
                 bottom = -(1 << bits - 1) if name == "i2" else 0
                 alone = jpegls.encode((pixels.astype(np.int32) - bottom).astype(np.uint16), bits)
@@ -345,7 +347,7 @@ def _few_values(base: NDArray[np.generic], bits: int) -> NDArray[np.generic]:
 
 def _residual_seed(kind: int, size: int, pixels: NDArray[np.generic]) -> bytes:
     base, bits = _base(kind, size), _KINDS[kind][1]
-    return canonical.dumps([kind, size, residual.encode(pixels, base, exact._value_range(base.dtype, bits))])
+    return canonical.dumps([kind, size, coder.encode(pixels, base, exact._value_range(base.dtype, bits))])
 
 
 def _exact(data: bytes, bound: Bound, method: exact.Method) -> None:

@@ -18,11 +18,12 @@ from medveil.keys.grants import Grant
 from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import EpochKeys, KeyRing, Section, SectionPlace, Tier, make_link
 from medveil.protection import padding
-from medveil.releases import identity, ledger, manifest
+from medveil.releases import ledger, manifest
+from medveil.releases import origin as origins
 from medveil.releases.access import _access
-from medveil.releases.book import GrantNote, Notes
 from medveil.releases.ledger import Action, GrantFile, LedgerEntry
 from medveil.releases.manifest import Manifest, PackageEntry, SharedFile
+from medveil.releases.owner_records import GrantNote, Notes
 from medveil.releases.package import Package
 from medveil.releases.packing import entry_of
 
@@ -271,8 +272,8 @@ def _notes(data: bytes, bound: Bound) -> None:
 
 
 def _identity_seeds() -> list[bytes]:
-    origin = identity.Origin("a/b.dcm", cast.key("file"))
-    packed = [identity.pack_identity(origin, b"names and dates" * 9, d) for d in (_DICTIONARY, b"")]
+    origin = origins.Origin("a/b.dcm", cast.key("file"))
+    packed = [origins.pack_identity(origin, b"names and dates" * 9, d) for d in (_DICTIONARY, b"")]
     record = canonical.dumps([origin.path, origin.sha256, b"names and dates" * 9])
     return [canonical.dumps([each, i]) for i, each in enumerate(packed)] + [canonical.dumps([record, 2])]
 
@@ -284,7 +285,7 @@ def _identity(data: bytes, bound: Bound) -> None:
     packed, kind = split(data, 2)
     dictionary = _DICTIONARY if kind == 0 else b""
     packed = zlib.compress(_plain(packed)) if kind == 2 else _plain(packed)
-    origin, _ = identity.unpack_identity(packed, dictionary, "identity section", 1 << 26)
+    origin, _ = origins.unpack_identity(packed, dictionary, "identity section", 1 << 26)
     safe_relative(origin.path)
 
 

@@ -19,16 +19,17 @@ from tests.fuzz.child import _forget_peak, _peak, _resident
 from tests.fuzz.target import MIB, Bound
 
 from medveil import images
-from medveil.codecs import entropy, exact, jpegls, residual
+from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.codecs.padding_mask import find_padding, read_padding, write_padding
+from medveil.codecs.residual import coder, exact, jpegls
 from medveil.codecs.varints import varint
 from medveil.errors import MedveilError
 from medveil.files import canonical
 from medveil.images import FileKind, record
 from medveil.images.dicom.elements import Element, encode
 from medveil.protection import ambiguation, sealing
-from medveil.releases.identity import unpack_identity
+from medveil.releases.origin import unpack_identity
 from medveil.releases.unpacking import MAX_FILE, MAX_RECORD, max_cells
 
 SIDE = 3072
@@ -188,7 +189,7 @@ def _codes() -> list[Extreme]:
             area,
         ),
         Extreme("a padding record of noise", padding, lambda data: read_padding(data, 0, (SIDE, SIDE)), area),
-        Extreme("a residual", lambda: b"\0" + residual.encode(noisy(), small, (0, 255)), decoded, small.size),
+        Extreme("a residual", lambda: b"\0" + coder.encode(noisy(), small, (0, 255)), decoded, small.size),
         Extreme("JPEG-LS", lambda: b"\1" + (jpegls.encode(noisy().astype(np.uint16), 8) or b""), decoded, small.size),
     ]
 

@@ -18,7 +18,7 @@ from tests.fuzz.target import Bound, Target
 from tests.images import odd_dicom
 
 from medveil import images
-from medveil.images import codestreams, kinds
+from medveil.images import compressed_headers, formats
 from medveil.images.bounds import MAX_PIXELS
 from medveil.images.image import FileKind
 
@@ -288,12 +288,12 @@ def _j2k(
 
 def _codestream(data: bytes, bound: Bound) -> None:
     if data[:1] == b"\2":
-        codestreams.rle_end(data[1:], 64)
+        compressed_headers.rle_end(data[1:], 64)
     elif data[:1] == b"\0":
-        codestreams.jpeg_end(data[1:])
-        codestreams.jpeg(data[1:])
+        compressed_headers.jpeg_end(data[1:])
+        compressed_headers.jpeg(data[1:])
     else:
-        codestreams.jpeg_2000(data[1:])
+        compressed_headers.jpeg_2000(data[1:])
 
 
 def _meta_length(data: bytes) -> int:
@@ -304,7 +304,7 @@ def _meta_length(data: bytes) -> int:
 def _read(data: bytes, bound: Bound) -> None:
     """Whatever its beginning says that it is; what was read is written again, with and without identity."""
     bound.pixels = MAX_PIXELS  # the file is asked, and these are as many as it may have
-    image = kinds._read(data)
+    image = formats._read(data)
     _ = images.suffix(image), images.warnings(image), images.colour_profile(image)
     pixel_record, identity_record = images.records(image, cast.key("tags"))
     for identity in (identity_record, b""):

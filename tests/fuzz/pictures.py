@@ -18,7 +18,7 @@ from medveil import images
 from medveil.codecs.code import Bucket
 from medveil.errors import IntegrityError, MedveilError
 from medveil.files import canonical
-from medveil.images import kinds
+from medveil.images import formats
 from medveil.images.image import FileKind, Image
 from medveil.keys.tiers import EpochKeys, KeyRing, Section, Tier
 from medveil.protection import padding
@@ -97,7 +97,7 @@ def _images(kind: FileKind) -> list[Image]:
     found = cast.read_images(kind)
     for data in originals.seeds(kind):
         with contextlib.suppress(MedveilError):
-            image = kinds._read(data)
+            image = formats._read(data)
             found += [image] * (image.source.kind is kind)
     return found
 
@@ -120,14 +120,16 @@ def _records(data: bytes, bound: Bound, kind: FileKind) -> None:
     _ = images.suffix(found), cast.write_again(found), images.warnings(found)
     images.records(found, cast.key("tags"))
     if identity_record:
-        kinds.sealed_instance(kind, _bytes(pixel_record), _bytes(identity_record))
-    if identity_record and kinds.instance(found) is not None:
-        kinds.records(kinds.tagged(found, cast.key("tags"), repeats=True), cast.key("tags"), pseudonyms=number % 2 == 0)
+        formats.sealed_instance(kind, _bytes(pixel_record), _bytes(identity_record))
+    if identity_record and formats.instance(found) is not None:
+        formats.records(
+            formats.tagged(found, cast.key("tags"), repeats=True), cast.key("tags"), pseudonyms=number % 2 == 0
+        )
 
 
 @cache
 def _primis() -> Any:
-    from medveil.codecs.primis import PrimisCodec, shipped_weights
+    from medveil.codecs.primis.codec import PrimisCodec, shipped_weights
 
     codec = PrimisCodec(shipped_weights(4))
     return codec, codec.profile(quality_centidb=0, sparsity=None, deep=0)
@@ -181,7 +183,7 @@ def _weights(data: bytes, bound: Bound) -> None:
     import torch
     from safetensors.torch import save
 
-    from medveil.codecs.modelfiles import parse_model
+    from medveil.codecs.primis.weights_file import parse_model
 
     try:
         config, step, shapes = split(data, 3)

@@ -13,7 +13,7 @@ from tests import image_files
 from medveil import images
 from medveil.errors import IntegrityError, UnsupportedInputError
 from medveil.images import colour_form, record, tiff_directory
-from medveil.images.loss import Loss
+from medveil.images.lossy_marking import Loss
 from medveil.images.tiff_directory import SHORT, Entry
 
 GREY = (np.indices((13, 18)).sum(axis=0) * 9 % 256).astype(np.uint8)

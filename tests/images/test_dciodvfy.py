@@ -77,9 +77,9 @@ def test_real_files(shared, tmp_path, name):
 
 def test_the_check_itself_finds_what_lacks(tmp_path, ramp, monkeypatch):
     """The control: a file that lacks what the standard requires has an error that its original has not."""
-    from medveil.images.dicom import required
+    from medveil.images.dicom import type2_attributes
 
     data = image_files.dicom(ramp(bits=12), bits_stored=12)
     (tmp_path / "original.dcm").write_bytes(data)
-    monkeypatch.setattr(required, "_ALWAYS", {})
+    monkeypatch.setattr(type2_attributes, "_ALWAYS", {})
     assert any("PatientSex" in error for _, _, error in new_errors(tmp_path / "original.dcm", tmp_path))

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from tests import image_files
 
 from medveil import images
-from medveil.images.dicom import acquisition, attributes, required
+from medveil.images.dicom import acquisition, attributes, type2_attributes
 from medveil.keys.tiers import Tier
 from medveil.releases.opening import open_release
 from medveil.releases.settings import ShareSettings
@@ -165,7 +165,7 @@ def test_no_attribute_that_may_travel_is_named_by_the_table():
     assert named_by_table(allowed) == set()
     assert named_by_table({*acquisition.RULES, acquisition.METHOD_CODES}) == set()
     assert named_by_table(attributes.UID_TAGS) == REPLACED_UIDS
-    added = set(required._ALWAYS).union(*required._BY_CLASS.values())
+    added = set(type2_attributes._ALWAYS).union(*type2_attributes._BY_CLASS.values())
     assert named_by_table(added) == EMPTY_TYPE_2
     assert named_by_table([0x00100020, 0x00080080]) == {"PatientID", "InstitutionName"}  # the control
 

@@ -34,7 +34,7 @@ from tests.images.odd_dicom import (
 
 from medveil import images
 from medveil.errors import InputError, UnreadableInputError, UnsupportedInputError
-from medveil.images.loss import Loss
+from medveil.images.lossy_marking import Loss
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # it finds the files odd, too
 PLACED = re.compile(r"\([0-9A-F]{4},[0-9A-F]{4}\) at byte \d+")

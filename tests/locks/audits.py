@@ -20,7 +20,7 @@ from medveil.audit import presets, running, task_presets
 from medveil.audit.schema import canonical, record_of
 from medveil.audit.task_presets import TaskBudget
 from medveil.keys.identity import Identity
-from medveil.tasks import questions
+from medveil.tasks import comparisons
 from medveil.tasks.task import TaskEffort
 
 FAST = ("code-decoder", "linkage-code", "wrong-key")
@@ -64,10 +64,10 @@ def _audited(root: Path, level: str, **asked: Any) -> Any:
         out = Path(folder) / "audit"
         patch.setattr(presets, "_PRESETS", (_PRESET,))
         patch.setitem(task_presets._BUDGETS, _PRESET.name, _BUDGET)
-        patch.setattr(questions.groups, "__defaults__", (_LEAST,))
-        patch.setattr("medveil.audit.tasking.LEAST_PATIENTS", _LEAST)
+        patch.setattr(comparisons.groups, "__defaults__", (_LEAST,))
+        patch.setattr("medveil.audit.task_sets.LEAST_PATIENTS", _LEAST)
         patch.setattr("medveil.tasks.radiomics.LEAST_PATIENTS", _LEAST)
-        patch.setattr("medveil.attacks.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer
+        patch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer
         patch.setattr(running, "write_report", _write_record)
         running.audit_release(
             root / level, identity=Identity.load(root / KEY), originals=root / ORIGINALS, manifest=root / MANIFEST,

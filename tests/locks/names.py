@@ -22,10 +22,10 @@ def names() -> dict[str, Any]:
     """Every kind of name."""
     import medveil
     from medveil import errors
-    from medveil.attacks.controls import all_controls
     from medveil.attacks.registry import all_attacks
     from medveil.audit.presets import preset_names
     from medveil.codecs.registry import available
+    from medveil.mechanisms.controls import all_controls
     from medveil.networks.classifiers import classifier_names
     from medveil.networks.segmenters import segmenter_names
     from medveil.tasks.registry import all_tasks

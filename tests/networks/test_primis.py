@@ -8,10 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from medveil.networks.bases import Frame  # noqa: E402
-from medveil.networks.pictures import decode_picture, encode_picture, grid_of, pad_to_grid, windows  # noqa: E402
+from medveil.networks.lapped_bases import Frame  # noqa: E402
 from medveil.networks.primis import PrimisConfig, PrimisNetwork  # noqa: E402
-from medveil.networks.selection import Selection  # noqa: E402
+from medveil.networks.primis_inference import decode_picture, encode_picture, grid_of, pad_to_grid, windows  # noqa: E402
+from medveil.networks.top_s import Selection  # noqa: E402
 
 SMALL = PrimisConfig(8, bank_channels=(1, 4, 4), sweeps=2)
 

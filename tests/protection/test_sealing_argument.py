@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from medveil.codecs.code import CodeMap, Composition, MapShape, SparseCode
-from medveil.codecs.nulls import pad_with_nulls
+from medveil.codecs.lapped.composition_padding import pad_with_nulls
 from medveil.protection import keystream, sealing
 from medveil.protection.keystream import Keystream, Stream, fresh_salt
 

@@ -18,7 +18,7 @@ from tests.reader.refusal import RefusedError
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Profile
 from medveil.codecs.code import SparseCode as WrittenCode
-from medveil.codecs.lapped import LappedCodec
+from medveil.codecs.lapped.codec import LappedCodec
 from medveil.images.image import FileKind, Image, Source
 from medveil.protection import ambiguation, encrypting, padding, sealing
 

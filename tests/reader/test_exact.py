@@ -9,7 +9,7 @@ from tests.reader import exact
 from tests.reader.refusal import RefusedError
 from tests.vector_releases import VECTORS
 
-from medveil.codecs import jpegls, residual
+from medveil.codecs.residual import coder, jpegls
 from medveil.errors import IntegrityError
 
 
@@ -17,7 +17,7 @@ def _section(depth: int, kind: str, seed: int) -> tuple[bytes, np.ndarray, np.nd
     dtype, bits = DEPTHS[depth]
     pixels, base = pair(dtype, bits, (7, 9), kind, seed)
     low = -(1 << (bits - 1)) if pixels.dtype.kind == "i" else 0
-    return b"\0" + residual.encode(pixels, base, (low, low + (1 << bits) - 1)), pixels, base, bits
+    return b"\0" + coder.encode(pixels, base, (low, low + (1 << bits) - 1)), pixels, base, bits
 
 
 @pytest.mark.parametrize("depth", range(len(DEPTHS)))
@@ -65,7 +65,7 @@ def test_damage_is_refused_by_both(kind: str) -> None:
         wrong = bytearray(section)
         wrong[at] ^= 1 << at % 8
         with pytest.raises(IntegrityError):
-            residual.decode(bytes(wrong[1:]), base, (low, high))
+            coder.decode(bytes(wrong[1:]), base, (low, high))
         with pytest.raises(RefusedError):
             exact.decode(bytes(wrong), base.tolist(), bits, signed=False)
     for wrong in (section[:-1], section + b"\0", b"\2" + section[1:], b""):

@@ -10,7 +10,7 @@ from tests.reader.test_codes import IMAGES, KEY, VECTORS
 
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Profile
-from medveil.codecs.lapped import LappedCodec
+from medveil.codecs.lapped.codec import LappedCodec
 from medveil.codecs.preview import preview_codec, preview_profile
 from medveil.images.image import Image
 from medveil.protection import sealing

@@ -15,13 +15,13 @@ from PIL import Image as Picture
 from tests.pictures import picture
 from tests.releases.crashing import Disk, Image, Stopped, Tree, put_tree, tree_of, watched
 
-from medveil.codecs.lapped import LappedCodec
+from medveil.codecs.lapped.codec import LappedCodec
 from medveil.errors import MedveilError, NoFittingKeyError
 from medveil.keys.identity import Identity, generate
 from medveil.keys.tiers import KeyRing, Tier
-from medveil.releases.book import today
 from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
 from medveil.releases.listing import list_originals
+from medveil.releases.owner_records import today
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings

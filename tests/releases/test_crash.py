@@ -119,7 +119,7 @@ def test_another_command_after_one_that_was_killed(stage, disks, killed):
 def test_what_is_promised_rests_on_what_was_flushed(stage, monkeypatch):
     """Without any flushing the losses are found: the test can fail."""
     cast, scenes = stage
-    for module in ("medveil.files.atomic.flush_folders", "medveil.releases.publishing.flush_folders"):
+    for module in ("medveil.files.atomic.flush_folders", "medveil.releases.commit.flush_folders"):
         monkeypatch.setattr(module, lambda folders: None)
     tally = Tally()
     images = recorded(cast, scenes["rotate"]).images

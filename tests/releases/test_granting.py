@@ -319,7 +319,7 @@ def test_who_names_a_founder_founds_nothing(tmp_path, people):
 @pytest.mark.parametrize("way", ["revoke", "rotate"])
 def test_grants_whose_day_is_over_are_not_made_anew(tiered, people, way, monkeypatch):
     grant(tiered, ask(people["mallory"], tier=Tier.PREVIEW, until="2999-12-31"), people["owner"])
-    monkeypatch.setattr("medveil.releases.book.today", lambda: "3000-01-01")
+    monkeypatch.setattr("medveil.releases.owner_records.today", lambda: "3000-01-01")
     if way == "revoke":
         done = revoke(tiered, [people["ida"].recipient], people["owner"])
         assert (done.revoked, done.withdrawn) == (1, 2)

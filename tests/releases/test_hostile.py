@@ -30,10 +30,10 @@ from medveil.protection.encrypting import TAG_BYTES, encrypt
 from medveil.releases import manifest as manifests
 from medveil.releases import packing, unpacking
 from medveil.releases import state as states
-from medveil.releases.identity import Origin, pack_identity
+from medveil.releases.origin import Origin, pack_identity
 from medveil.releases.package import Package, PackageHeader, parse_header
+from medveil.releases.package_io import load_package
 from medveil.releases.sharing import share
-from medveil.releases.stored import load_package
 
 PROFILE = Profile("lapped", 4000)
 _PNG = canonical.dumps(["png", 8, records.pack("png", {"depth": 8, "density": b""})])

@@ -12,7 +12,7 @@ from tests.cli.shell import run
 from tests.pictures import picture
 
 from medveil import images
-from medveil.codecs import exact
+from medveil.codecs.residual import exact
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.images import record

@@ -16,11 +16,11 @@ from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, Refu
 from medveil.files import canonical
 from medveil.files.atomic import write_bytes
 from medveil.keys.tiers import Tier
+from medveil.releases import commit, pins, verifying
 from medveil.releases import ledger as ledgers
-from medveil.releases import pins, publishing, verifying
-from medveil.releases.book import today
 from medveil.releases.granting import Request, grant, owned_state, revoke
 from medveil.releases.opening import open_release
+from medveil.releases.owner_records import today
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.sharing import share
@@ -135,7 +135,7 @@ def test_a_share_that_was_killed_while_it_got_its_name_is_not_asked(
     """Every step after the pin; before it there is nothing that could be taken for a release."""
     out = tmp_path / "release"
     with monkeypatch.context() as patch:
-        patch.setattr(publishing, step, _killed)
+        patch.setattr(commit, step, _killed)
         with pytest.raises(KeyboardInterrupt):
             share([pictures / "a"], out, settings, owner=people["owner"])
     assert share([pictures / "a"], out, settings, owner=people["owner"]).unchanged == 1
@@ -152,7 +152,7 @@ def test_an_addition_that_was_killed_goes_on_unasked(tmp_path, release, pictures
     Picture.fromarray(picture(9)).save(pictures / "new.png")
     adding = replace(settings, to=(), identity=(), add=True)
     with monkeypatch.context() as patch:
-        patch.setattr(publishing.states, "switch", _killed)
+        patch.setattr(commit.states, "switch", _killed)
         with pytest.raises(KeyboardInterrupt):
             share([pictures], release, adding, owner=people["owner"])
     assert share([pictures], release, adding, owner=people["owner"]).unchanged == 4

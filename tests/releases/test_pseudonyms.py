@@ -15,8 +15,8 @@ from medveil.errors import TargetExistsError
 from medveil.keys.identity import generate
 from medveil.keys.tiers import Tier
 from medveil.releases import sharing
-from medveil.releases.book import OwnerBook
 from medveil.releases.opening import open_release
+from medveil.releases.owner_records import OwnerBook
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings

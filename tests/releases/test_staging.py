@@ -21,7 +21,7 @@ from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.identity import generate
 from medveil.keys.tiers import EpochKeys
 from medveil.keys.wrapping import wrap
-from medveil.releases import granting, publishing, rotating
+from medveil.releases import commit, granting, rotating
 from medveil.releases import staging as staged_files
 from medveil.releases import state as states
 from medveil.releases.listing import list_originals
@@ -164,7 +164,7 @@ def test_two_shares_at_once_are_one_and_a_refusal(tmp_path, pictures, settings, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at parents of processes as Linux has them")
 def test_workers_end_with_their_parent():
-    from medveil.releases.jobs import end_with_parent
+    from medveil.releases.workers import end_with_parent
 
     worker = multiprocessing.get_context("spawn").Process(target=_wait_with, args=(end_with_parent, 1 << 30))
     worker.start()
@@ -489,6 +489,6 @@ def test_times_of_what_links_lead_to_stay(tmp_path, release, people):
     os.utime(outside, (1, 1))
     os.symlink(outside, release / "folder")
     os.symlink(outside / "thesis.txt", release / "file")
-    publishing.level_times(release, "2024-01-01")
-    publishing.level_times(release, "2024-01-01", ["folder/thesis.txt", "file"])
+    commit.level_times(release, "2024-01-01")
+    commit.level_times(release, "2024-01-01", ["folder/thesis.txt", "file"])
     assert [path.stat().st_mtime for path in (outside, outside / "thesis.txt")] == [1, 1]

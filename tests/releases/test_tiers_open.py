@@ -12,12 +12,12 @@ from tests.releases.looks import ring_of
 
 from medveil import images
 from medveil.keys.tiers import Section, Tier
-from medveil.metrics.fidelity import psnr
+from medveil.metrics.image_quality import psnr
 from medveil.releases.opening import open_release
+from medveil.releases.package_io import load_package
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
-from medveil.releases.stored import load_package
 
 _SIDE = (160, 160)
 

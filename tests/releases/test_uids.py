@@ -24,16 +24,16 @@ from medveil.keys.identity import Identity
 from medveil.keys.openers import load_opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier
-from medveil.releases import jobs, sharing
+from medveil.releases import sharing, workers
 from medveil.releases import state as states
 from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
 from medveil.releases.opening import open_release
+from medveil.releases.package_io import load_package
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.releases.staging import contents_of
-from medveil.releases.stored import load_package
 
 STUDY, SERIES, FRAME = "1.2.3.4", "1.2.3.4.5", "1.2.3.9"
 NAMES = ("one.dcm", "two.dcm", "three.dcm")
@@ -427,7 +427,7 @@ def test_equal_uids_mean_equal_data_sets(inputs, later):
     for number, (uid, content, compressed) in enumerate(inputs):
         path = Path(str(number))
         read[path] = _image(uid, content, RLELossless if compressed else ExplicitVRLittleEndian)
-        tasks.append(jobs.Task(number, path, path.name, path.name.encode()))
+        tasks.append(workers.Task(number, path, path.name, path.name.encode()))
     found = {path: images.instance(image) for path, image in read.items()}
     named = {}
     for task, identity in zip(sharing.mark_repeats(tasks, found, {}, b"t" * 32), later, strict=False):

@@ -13,10 +13,10 @@ from tests.releases import forgery
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, NoFittingKeyError, UsageError
 from medveil.files import canonical
 from medveil.releases import state as states
-from medveil.releases.book import today
 from medveil.releases.ledger import Action, LedgerEntry
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
+from medveil.releases.owner_records import today
 from medveil.releases.package import Package
 from medveil.releases.release import Release
 from medveil.releases.sharing import share

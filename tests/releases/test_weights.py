@@ -26,8 +26,8 @@ from medveil.releases.weights import codec_of, weights_of
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """A folder as `medveil train` writes it, with weights that nobody else has."""
-    from medveil.codecs.modelfiles import load_model, save_model
-    from medveil.codecs.primis import MODEL_FILE, shipped_weights
+    from medveil.codecs.primis.codec import MODEL_FILE, shipped_weights
+    from medveil.codecs.primis.weights_file import load_model, save_model
 
     folder = tmp_path_factory.mktemp("codec")
     model = load_model(shipped_weights(4))

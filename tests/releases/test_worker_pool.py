@@ -7,7 +7,7 @@ import sys
 
 _PROGRAM = """
 import os, torch
-from medveil.releases.jobs import end_with_parent, worker_pool
+from medveil.releases.workers import end_with_parent, worker_pool
 
 def product(size):
     return float((torch.ones(size, size) @ torch.ones(size, size)).sum())

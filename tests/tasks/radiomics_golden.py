@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from medveil.tasks.features.discretise import Bins, Width
-from medveil.tasks.features.table import NAMES
+from medveil.metrics.radiomics.discretise import Bins, Width
+from medveil.metrics.radiomics.table import NAMES
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "radiomics.json"
 SETTINGS = {"bins-64": Bins(64), "bins-16": Bins(16), "width-25": Width(25.0), "width-3.3": Width(3.3)}

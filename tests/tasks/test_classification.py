@@ -16,10 +16,10 @@ from medveil.metrics.resampled_auc import auc_draws
 from medveil.networks.classifiers import build_classifier, classifier_names
 from medveil.tasks.classification import Classification, _questions, _Ready
 from medveil.tasks.classification_scores import RunOdds, scored
-from medveil.tasks.gallery import ORIGINAL, Gallery, TaskImage
-from medveil.tasks.outcome import TaskResult
-from medveil.tasks.questions import Asked, Group, groups
-from medveil.tasks.simple_guesses import guess_by_group, guess_by_size
+from medveil.tasks.comparisons import Asked, Group, groups
+from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
+from medveil.tasks.results import TaskResult
+from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
 from medveil.tasks.splitting import Split, splits
 from medveil.tasks.task import Arrays, Assignment, TaskEffort
 

@@ -6,14 +6,14 @@ import pytest
 from scipy import ndimage
 
 from medveil.errors import UsageError
-from medveil.tasks.features.directions import DIRECTIONS
-from medveil.tasks.features.discretise import MOST_LEVELS, Bins, Width, grey_levels
-from medveil.tasks.features.gldm import dependences
-from medveil.tasks.features.glrlm import lines, runs
-from medveil.tasks.features.glszm import zones
-from medveil.tasks.features.ngtdm import differences
-from medveil.tasks.features.resampling import resampled
-from medveil.tasks.features.table import CLASS_OF, NAMES, features
+from medveil.metrics.radiomics.directions import DIRECTIONS
+from medveil.metrics.radiomics.discretise import MOST_LEVELS, Bins, Width, grey_levels
+from medveil.metrics.radiomics.gldm import dependences
+from medveil.metrics.radiomics.glrlm import lines, runs
+from medveil.metrics.radiomics.glszm import zones
+from medveil.metrics.radiomics.ngtdm import differences
+from medveil.metrics.radiomics.resampling import resampled
+from medveil.metrics.radiomics.table import CLASS_OF, NAMES, features
 
 AT = {name: index for index, name in enumerate(NAMES)}
 

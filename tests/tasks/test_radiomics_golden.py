@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from tests.tasks.radiomics_golden import SETTINGS, VECTORS, by_pyradiomics, cases
 
-from medveil.tasks.features.discretise import Bins, Width
-from medveil.tasks.features.resampling import resampled
-from medveil.tasks.features.table import CLASS_OF, CLASSES, NAMES, features
+from medveil.metrics.radiomics.discretise import Bins, Width
+from medveil.metrics.radiomics.resampling import resampled
+from medveil.metrics.radiomics.table import CLASS_OF, CLASSES, NAMES, features
 
 # Relative. Co-occurrence features hold eigenvalues and sums of signed cubes, whose last digits differ between machines.
 TOLERANCE = {"firstorder": 1e-12, "glcm": 1e-9, "glszm": 1e-12, "ngtdm": 1e-12, "glrlm": 1e-12, "gldm": 1e-12}

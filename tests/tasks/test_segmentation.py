@@ -16,11 +16,11 @@ from medveil.metrics.non_inferiority import Standing  # noqa: E402
 from medveil.metrics.overlap import MEASURES, overlap  # noqa: E402
 from medveil.networks import segmenters  # noqa: E402
 from medveil.networks.segmenters import Segmenter  # noqa: E402
-from medveil.tasks.gallery import ORIGINAL, Gallery, TaskImage  # noqa: E402
-from medveil.tasks.outcome import TaskResult  # noqa: E402
-from medveil.tasks.segment_scoring import cells_of, chance_of  # noqa: E402
+from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage  # noqa: E402
+from medveil.tasks.results import TaskResult  # noqa: E402
 from medveil.tasks.segmentation import Segmentation  # noqa: E402
-from medveil.tasks.segmenting import Recipe, goal_of, learn_region, plate_of, region_found, varied  # noqa: E402
+from medveil.tasks.segmentation_scores import cells_of, chance_of  # noqa: E402
+from medveil.tasks.segmenter_training import Recipe, goal_of, learn_region, plate_of, region_found, varied  # noqa: E402
 from medveil.tasks.task import Arrays, Assignment, TaskEffort  # noqa: E402
 
 SHAPE = (44, 36)
@@ -253,7 +253,7 @@ def test_a_network_that_learns_nothing_is_tried_again_and_told(monkeypatch: pyte
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return 0 * x + 0 * self.weight - 1
 
-    monkeypatch.setattr("medveil.tasks.segmenting.build_segmenter", lambda _: Dead())
+    monkeypatch.setattr("medveil.tasks.segmenter_training.build_segmenter", lambda _: Dead())
     found = done(effort=replace(EFFORT, segment_epochs=1, seeds=1))
     assert any("learned nothing: 1 on original, 1 on opened" in note for note in found.notes)
     assert found.questions[0].cell(ORIGINAL, ORIGINAL).values["dice"].mean == 0

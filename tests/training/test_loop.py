@@ -11,10 +11,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from medveil.errors import UnreadableInputError, UsageError  # noqa: E402
-from medveil.networks.bases import Frame  # noqa: E402
+from medveil.networks.lapped_bases import Frame  # noqa: E402
 from medveil.networks.primis import PrimisConfig, PrimisNetwork  # noqa: E402
 from medveil.training.loop import CHECKPOINT, LOG, Settings, Trainer  # noqa: E402
-from medveil.training.objective import bank_loss  # noqa: E402
+from medveil.training.primis_loss import bank_loss  # noqa: E402
 
 CONFIG = PrimisConfig(4, blocks=((16, 16), (4, 4)), bank_channels=(1, 4, 4), sweeps=1)
 SETTINGS = Settings(steps=6, batch=2, bank_weight=0.5, step=1.0, crop=48, sweeps=1, validate_every=2, seed=3)

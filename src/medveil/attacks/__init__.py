@@ -1,17 +1,19 @@
 """What an adversary would do: one class an attack, one registry. The way of publishing is passed in.
 
-Data. A `Mechanism` publishes a `Subject` (an image that is coded already) under a key and gives `Published`: the
-`Observation`, which is all that a stranger holds, and the truth beside it. An `Attack` gets `Knowledge` (the
-mechanism, the attacker's own cases, every observation under attack, how much it may spend, a seed) and learns from it;
-the `Attacker` that comes out makes a `Guess` of one observation: a picture, scores of cells, an embedding, or None of
-these.
+Data. An `Attack` gets `Knowledge` (the mechanism that published, the attacker's own cases, every observation under
+attack, how much it may spend, a seed) and learns from it; the `Attacker` that comes out makes a `Guess` of one
+observation: a picture, scores of cells, an embedding, or None of these. Mechanisms and observations are those of the
+room `mechanisms`.
+
+By goal:
+- `support`: which shown entries are true ones.
+- `reconstruction`: what the picture looks like.
+- `reidentification`: which images are of one person.
+- `keys`: whether a key can be guessed, or is no key at all.
 
 Import:
-- `attack` (`Attack`, `Attacker`, `Guess`, `Knowledge`, `Effort`), `observation` and `mechanism`: the interfaces.
-- `registry`: `chosen_attacks(names)`, `all_attacks()`; `controls.all_controls()`.
-- `protections.mechanism_of`: the protection levels of a release as mechanisms. `weak_codes`, `weak_lengths` and
-  `weak_pictures` are the controls: mechanisms of which it is known how they come out.
-- `codespace.CodeSpace`: what everybody knows of a codec, as codes and pictures, without any key.
+- `attack` (`Attack`, `Attacker`, `Guess`, `Knowledge`, `Effort`): the interface.
+- `registry`: `chosen_attacks(names)`, `all_attacks()`.
 
 What holds:
 - An attack sees no key of the packages under attack; a seed and a purpose decide everything that it draws.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.attacks.observation import Case, Observation, Picture
+from medveil.mechanisms.observation import Case, Observation, Picture
 
 if TYPE_CHECKING:
-    from medveil.attacks.mechanism import Mechanism
+    from medveil.mechanisms.mechanism import Mechanism
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.attacks.attack import Knowledge
-from medveil.attacks.codespace import CodeSpace
-from medveil.attacks.extents import Size, likely_size, rounded, usual_sizes
-from medveil.attacks.mechanism import Mechanism
-from medveil.attacks.observation import Case, Observation, Shown
+from medveil.attacks.reconstruction.image_extent import Size, likely_size, rounded, usual_sizes
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Case, Observation, Shown
+from medveil.mechanisms.public_codec import PublicCodec
 
 _CHANNEL_BANDS = 16
 _RANK_BANDS = 8
 _VALUE_EDGES = (-8, -4, -2, -1, 0, 1, 2, 4, 8)
 
-_guessed: WeakKeyDictionary[CodeSpace, dict[int, tuple[Observation, Size]]] = WeakKeyDictionary()
+_guessed: WeakKeyDictionary[PublicCodec, dict[int, tuple[Observation, Size]]] = WeakKeyDictionary()
 
 
-def vector_lengths(space: CodeSpace, observation: Observation) -> tuple[int, ...]:
+def vector_lengths(space: PublicCodec, observation: Observation) -> tuple[int, ...]:
     """For each map that is shown the cells of a vector; 0 for maps in order of priority, as those of a preview are."""
     count = len(observation.maps)
     before = len(space.compositions(observation.bucket)[0].maps) if space.preview and count else 0
@@ -100,7 +100,7 @@ def revealed_raised(scores: Sequence[NDArray[np.float32]], observation: Observat
     return found
 
 
-def code_features(observation: Observation, space: CodeSpace | None) -> NDArray[np.float32]:
+def code_features(observation: Observation, space: PublicCodec | None) -> NDArray[np.float32]:
     """Everything about an observation that needs no place in the picture, as one vector.
 
     For each map and band (of channels, or of ranks) how many entries there are, the sum of their logarithmic

@@ -1,16 +1,16 @@
 """Evidence: a release is attacked and used as a researcher would use it, and a report says what came of it.
 
-Data, in `running.audit_release`. `subjecting` brings together the release, its originals (`originals`), who is in
+Data, in `running.audit_release`. `targets/` brings together the release, its originals, who is in
 them, and what may be spent (`presets`). `protocol` plans rounds: who learns from whom, and who is attacked. `scoring`
-runs one attack on one round; `controlling` does the same on mechanisms whose answer is known. `merging` pools the
+runs one attack on one round; `control_plan` does the same on mechanisms whose answer is known. `pooling` pools the
 rounds, and `verdicts` judges them by patient. `checks` looks at the form of the release, `fidelity` at what recipients
-open, and `task_work` and `task_running` do the tasks. `conclusion` makes one answer of the verdicts and controls;
+open, and `task_work` and `task_running` do the tasks. `decision` makes one answer of the verdicts and controls;
 `schema` writes it as report.json, `report` as a page with figures. `keeping` keeps each finished part, so that an
 interrupted audit goes on.
 
 Import:
 - `running.audit_release`: the whole of it. `forecast.forecast`: what it would do; nothing is written.
-- `outcome` (`Audit`, `AttackResult`, `ControlResult`, `FidelityRow` …): what was found, as plain values.
+- `results` (`Audit`, `AttackResult`, `ControlResult`, `FidelityRow` …): what was found, as plain values.
 - `gate`: `read_gate` and `passed_thresholds`, for those who let a machine decide.
 
 What holds:
@@ -21,5 +21,5 @@ What holds:
 - `wording` and `task_words` make the sentences. No name and no path stands in a report; pictures only where allowed.
 
 To add an attack or a task: its own room. A check of the form: a function in `checks`. A number that trades time for
-power: `presets`. What the report is to say: first into `outcome` and `schema`, then into `wording` and the template.
+power: `presets`. What the report is to say: first into `results` and `schema`, then into `wording` and the template.
 """

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from medveil.attacks.refused_keys import refused_keys
-from medveil.audit.coincidences import Coincidence, Group, equal_levels, shown_cells
-from medveil.audit.evenness import Evenness
-from medveil.audit.outcome import FormCheck
+from medveil.attacks.keys.refused_keys import refused_keys
+from medveil.audit.collisions import Coincidence, Group, equal_levels, shown_cells
+from medveil.audit.results import FormCheck
+from medveil.audit.uniformity import Evenness
 from medveil.audit.wording import listed, plural
 from medveil.codecs.code import Bucket, Codec, Composition
 from medveil.errors import IntegrityError
@@ -28,8 +28,8 @@ from medveil.protection.sealing import PublicCode, public_bytes
 from medveil.releases import state as states
 from medveil.releases.manifest import RECORD, SIGNATURE, Manifest, PackageEntry
 from medveil.releases.package import Package, PackageHeader, parse_header
+from medveil.releases.package_io import load_package
 from medveil.releases.release import Release
-from medveil.releases.stored import load_package
 from medveil.releases.unpacking import composition_of
 
 _SAMPLED = 500  # packages whose bytes are all looked at

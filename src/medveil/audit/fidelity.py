@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.attacks.observation import Subject
-from medveil.audit.originals import Holding
-from medveil.audit.outcome import Example, FidelityRow, TierFidelity
+from medveil.audit.results import Example, FidelityRow, TierFidelity
+from medveil.audit.targets.keyed import Holding
 from medveil.codecs.code import Codec
 from medveil.errors import IntegrityError
 from medveil.images.image import Image
 from medveil.keys.tiers import KeyRing, Tier
-from medveil.metrics.fidelity import MS_SSIM_SIDE, ms_ssim, psnr, rmse, ssim
+from medveil.mechanisms.observation import Subject
 from medveil.metrics.histograms import PooledCorrelation, joint_histogram
+from medveil.metrics.image_quality import MS_SSIM_SIDE, ms_ssim, psnr, rmse, ssim
 from medveil.metrics.resampling import bootstrap_means, interval
 from medveil.releases.release import Release
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medveil.audit.asking import asked_attacks
-from medveil.audit.controlling import chosen_controls
+from medveil.audit.control_plan import chosen_controls
 from medveil.audit.keeping import check_out
 from medveil.audit.presets import find_preset
-from medveil.audit.subjecting import subject_release
+from medveil.audit.request import asked_attacks
+from medveil.audit.targets.target import subject_release
 from medveil.audit.task_work import asked_work, work_of
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient

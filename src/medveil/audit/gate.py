@@ -41,8 +41,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medveil.audit.asking import was_attacked
-from medveil.audit.outcome import METRICS, AttackResult, Audit, TierFidelity, Verdict
+from medveil.audit.request import was_attacked
+from medveil.audit.results import METRICS, AttackResult, Audit, TierFidelity, Verdict
 from medveil.audit.schema import broken_by
 from medveil.audit.task_gate import TaskLimits, task_limits, too_much_lost
 from medveil.errors import IntegrityError, UsageError

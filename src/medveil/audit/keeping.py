@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.audit.outcome import Example, Pairs, Sample
 from medveil.audit.report import FIGURES, HTML, JSON, OWN_FIGURE
+from medveil.audit.results import Example, Pairs, Sample
 from medveil.audit.schema import is_record
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.files.atomic import (

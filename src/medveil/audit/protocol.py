@@ -16,12 +16,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from medveil.attacks.attack import Effort, Knowledge
-from medveil.attacks.mechanism import Mechanism
-from medveil.attacks.observation import Case, Observation, Picture, Subject
-from medveil.audit.drawing import SEVERAL, dealt_by_patient, drawn_by_patient, generator_of, seed_of, simulated_key
 from medveil.audit.presets import Preset
 from medveil.codecs.code import Bucket
 from medveil.errors import UsageError
+from medveil.experiments.sampling import (
+    SEVERAL,
+    dealt_by_patient,
+    drawn_by_patient,
+    generator_of,
+    seed_of,
+    simulated_key,
+)
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Case, Observation, Picture, Subject
 
 ENOUGH_IMAGES, ENOUGH_PATIENTS = 40, 20
 PUBLICATIONS = 2  # further ones of each image under attack

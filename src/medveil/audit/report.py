@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medveil.audit import published, wording
-from medveil.audit.asking import was_attacked
-from medveil.audit.outcome import Audit, Verdict
+from medveil.audit import published_values, wording
+from medveil.audit.request import was_attacked
+from medveil.audit.results import Audit, Verdict
 from medveil.audit.schema import canonical, record_of
 from medveil.audit.task_tables import task_sections
 from medveil.audit.task_words import image_sentences, loss_table
@@ -92,7 +92,7 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
         pictures=pictures and any(drawing.patients for drawing in drawings),
         fidelity=_fidelity_rows(audit),
         translated=_translated_rows(record),
-        published=published,
+        published=published_values,
     )
     return page
 
@@ -100,7 +100,7 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
 def _drawings(audit: Audit, *, pictures: bool) -> tuple[Drawing, ...]:
     try:
         from medveil.audit.figures import charts
-        from medveil.audit.strips import strips
+        from medveil.audit.image_strips import strips
         from medveil.audit.task_figures import task_charts
         from medveil.audit.task_strips import task_strips
 
@@ -193,7 +193,7 @@ def _translated_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     places += [
         (control["name"], control["attacks"]) for control in record["controls"] if control["name"] in _LIKE_PUBLISHED
     ]
-    for name, printed in published.ATTACKS.items():
+    for name, printed in published_values.ATTACKS.items():
         ours = [(place, found) for place, attacks in places for found in attacks if found["name"] == name]
         rows.append({"printed": printed, "ours": ours})
     return rows

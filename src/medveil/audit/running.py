@@ -11,32 +11,32 @@ from pathlib import Path
 from typing import Any
 
 from medveil.attacks.attack import Attack
-from medveil.attacks.controls import Control
 from medveil.attacks.registry import attack_names
-from medveil.audit.asking import asked_attacks, unattacked
 from medveil.audit.checks import form_checks
-from medveil.audit.conclusion import conclude, control_result
-from medveil.audit.controlling import CHEAP, bench_of, chosen_controls, chosen_pairs, control_round, of_control
-from medveil.audit.describing import cautions, data_facts, public_facts, settings_of, told_settings
-from medveil.audit.drawing import drawn_by_patient, generator_of
+from medveil.audit.control_plan import CHEAP, bench_of, chosen_controls, chosen_pairs, control_round, of_control
+from medveil.audit.decision import conclude, control_result
+from medveil.audit.facts import cautions, data_facts, public_facts, settings_of, told_settings
 from medveil.audit.fidelity import tier_fidelity
 from medveil.audit.gate import read_gate
 from medveil.audit.keeping import Keeper, check_out, finish, keeping, report_folder
-from medveil.audit.merging import merged, without_partners
-from medveil.audit.outcome import AttackResult, Audit, ControlResult, Sample, TierFidelity
+from medveil.audit.pooling import merged, without_partners
 from medveil.audit.presets import find_preset
 from medveil.audit.progress import Progress, Report
 from medveil.audit.protocol import Round
 from medveil.audit.report import write_report
+from medveil.audit.request import asked_attacks, unattacked
+from medveil.audit.results import AttackResult, Audit, ControlResult, Sample, TierFidelity
 from medveil.audit.scoring import run_attack
-from medveil.audit.subjecting import Subjected, subject_release
+from medveil.audit.targets.target import Subjected, subject_release
 from medveil.audit.task_gate import check_asked
 from medveil.audit.task_schema import task_record
 from medveil.audit.task_work import Work, asked_work, work_of
 from medveil.audit.tasked import TaskedAudit
 from medveil.audit.verdicts import Judging, judge
+from medveil.experiments.sampling import drawn_by_patient, generator_of
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
+from medveil.mechanisms.controls import Control
 from medveil.releases.release import Release
 
 # Weights of the parts of an audit for its remaining time; what they are in seconds is measured.
@@ -71,7 +71,7 @@ def audit_release(
         threads: processor threads; 0 for one a core.
         pictures: whether the report may show pictures of patients.
         tasks: names; empty for no task.
-        compare: further codecs for tasks, see `recoding.recodings`.
+        compare: further codecs for tasks, see `reference_codecs.recodings`.
         networks: other networks for tasks, see `task_work.with_networks`.
         progress: called as (done, total, text).
 

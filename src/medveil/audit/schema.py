@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from medveil.audit.outcome import METRICS, AttackResult, Audit, ControlResult, Measured, TierFidelity, Verdict
+from medveil.audit.results import METRICS, AttackResult, Audit, ControlResult, Measured, TierFidelity, Verdict
 
 SCHEMA = 1
 SIGNIFICANT_DIGITS = 6

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.attacks.attack import Attack, Attacker, Guess
-from medveil.attacks.observation import Case, Observation, Picture
-from medveil.audit.cells import cell_figures
-from medveil.audit.drawing import generator_of
-from medveil.audit.outcome import Example, Sample
-from medveil.audit.pairing import linkage
+from medveil.audit.linkage_pairs import linkage
 from medveil.audit.protocol import Round, Target
+from medveil.audit.results import Example, Sample
+from medveil.audit.support_scores import cell_figures
 from medveil.errors import MedveilError
-from medveil.metrics.fidelity import psnr, ssim
+from medveil.experiments.sampling import generator_of
+from medveil.mechanisms.observation import Case, Observation, Picture
+from medveil.metrics.image_quality import psnr, ssim
 
 PEAK = 255.0
 MOST_DB = 100.0  # of equal pictures, so that means stay finite
@@ -106,7 +106,7 @@ def figures_of(guess: Guess, case: Case, *, in_place: bool) -> dict[str, float]:
 
     Returns:
         psnr (dB, peak 255, at most 100) and ssim of the picture; support_auc and recovered_bits of the support (see
-        `medveil.audit.cells`).
+        `medveil.audit.support_scores`).
     """
     found = {}
     if guess.picture is not None:

@@ -10,8 +10,8 @@ import numpy as np
 from medveil.audit.figures import INK, Drawing, drawing_style, finished
 from medveil.audit.task_words import metric_name
 from medveil.metrics.non_inferiority import Compared, Standing
-from medveil.tasks.gallery import ORIGINAL
-from medveil.tasks.outcome import FeatureAgreement, Question, TaskResult
+from medveil.tasks.image_sets import ORIGINAL
+from medveil.tasks.results import FeatureAgreement, Question, TaskResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

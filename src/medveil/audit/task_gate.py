@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medveil.audit.outcome import Audit
+from medveil.audit.results import Audit
 from medveil.audit.task_schema import excellent_share
 from medveil.audit.tasked import results_of
 from medveil.errors import UsageError
 from medveil.keys.tiers import Tier
-from medveil.tasks.outcome import FeatureAgreement, Question, TaskResult
+from medveil.tasks.results import FeatureAgreement, Question, TaskResult
 
 _KEYS = ("max_loss", "min_excellent", "tiers")
 _TEXTURE = "radiomics"

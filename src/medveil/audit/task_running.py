@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.audit.drawing import drawn_by_patient, generator_of, seed_of
 from medveil.audit.fidelity import MOST_DB, PEAK
 from medveil.audit.keeping import Keeper
 from medveil.audit.progress import Progress
-from medveil.audit.tasking import Tasking
+from medveil.audit.task_sets import Tasking
 from medveil.errors import IntegrityError, MedveilError
-from medveil.metrics.fidelity import psnr, ssim
-from medveil.tasks.gallery import ORIGINAL
-from medveil.tasks.outcome import TaskResult
+from medveil.experiments.sampling import drawn_by_patient, generator_of, seed_of
+from medveil.metrics.image_quality import psnr, ssim
+from medveil.tasks.image_sets import ORIGINAL
+from medveil.tasks.results import TaskResult
 from medveil.tasks.task import Arrays, Assignment, Task, TaskEffort
 
 _SSIM_SIDE = 11

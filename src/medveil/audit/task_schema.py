@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from medveil.metrics.non_inferiority import Compared
-from medveil.tasks.outcome import Baseline, Estimate, FeatureAgreement, MatrixCell, Question, TaskResult
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
+from medveil.tasks.results import Baseline, Estimate, FeatureAgreement, MatrixCell, Question, TaskResult
 
 _FAILURE = re.compile(r"[A-Za-z]+(Error|Exception): ")
 EXCELLENT = "excellent"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from medveil.audit.figures import Drawing, drawing_style, finished
-from medveil.tasks.outcome import Overlay, TaskResult
+from medveil.tasks.results import Overlay, TaskResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

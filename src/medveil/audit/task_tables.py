@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medveil.audit.task_words import metric_name, number, percent, span, standing_words
-from medveil.tasks.gallery import ORIGINAL
+from medveil.tasks.image_sets import ORIGINAL
 
 _GROUPS = ("poor", "fair", "good", "excellent", "undefined")
 

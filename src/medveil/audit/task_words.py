@@ -6,16 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medveil.audit.asking import was_attacked
-from medveil.audit.outcome import Audit
+from medveil.audit.request import was_attacked
+from medveil.audit.results import Audit
 from medveil.audit.schema import leading, ranked
 from medveil.audit.task_schema import excellent_share, failed, strict_share
 from medveil.audit.tasked import results_of
 from medveil.audit.wording import METRIC_NAMES, NOT_MEASURED, VERDICT_WORDS, amount, plural
 from medveil.metrics.non_inferiority import Compared, Standing
-from medveil.tasks.gallery import ORIGINAL
-from medveil.tasks.outcome import Estimate, FeatureAgreement, Question, TaskResult
+from medveil.tasks.image_sets import ORIGINAL
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
+from medveil.tasks.results import Estimate, FeatureAgreement, Question, TaskResult
 
 METRIC_WORDS = {
     "auc": "AUC",

@@ -9,17 +9,17 @@ from typing import Any
 from medveil.audit.keeping import Keeper
 from medveil.audit.presets import Preset
 from medveil.audit.progress import Progress
-from medveil.audit.recoding import recodings
-from medveil.audit.subjecting import Subjected
+from medveil.audit.reference_codecs import recodings
+from medveil.audit.targets.target import Subjected
 from medveil.audit.task_presets import TaskBudget, budget_of
 from medveil.audit.task_running import assignment_of, parts_of, refusal_of, run_tasks, set_fidelity
-from medveil.audit.tasking import Tasking, tasking_of
+from medveil.audit.task_sets import Tasking, tasking_of
 from medveil.errors import UsageError
 from medveil.networks.classifiers import build_classifier, classifier_names
 from medveil.networks.segmenters import segmenter_names
 from medveil.registry import unknown
-from medveil.tasks.outcome import TaskResult
 from medveil.tasks.registry import chosen_tasks
+from medveil.tasks.results import TaskResult
 from medveil.tasks.task import Assignment, Task, TaskEffort
 
 
@@ -146,7 +146,7 @@ def work_of(asked: AskedWork, subjected: Subjected, tick: Callable[[], None] = l
     """Prepare what was asked for: read labels and masks.
 
     Raises:
-        UsageError: as `recoding.recodings`.
+        UsageError: as `reference_codecs.recodings`.
     """
     if asked.budget is None:
         return Work(asked, subjected)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medveil.audit.outcome import Audit
-from medveil.tasks.outcome import TaskResult
+from medveil.audit.results import Audit
+from medveil.tasks.results import TaskResult
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.audit.outcome import AttackResult, Measured, Sample, Verdict
+from medveil.audit.results import AttackResult, Measured, Sample, Verdict
 from medveil.metrics import holm
 from medveil.metrics.ranking import auc, bootstrap_auc, permuted_auc_p, placements
 from medveil.metrics.resampling import interval, patient_draws, sign_flip_p, upper_bound, weighted_means

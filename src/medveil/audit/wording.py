@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medveil.audit.asking import NO_ATTACK, was_attacked
-from medveil.audit.outcome import AttackResult, Audit, Measured, Verdict
+from medveil.audit.request import NO_ATTACK, was_attacked
+from medveil.audit.results import AttackResult, Audit, Measured, Verdict
 from medveil.audit.schema import broken_by, expected_of, leading, ranked
 
 NOT_MEASURED = "not measured"

@@ -16,7 +16,7 @@ from medveil.errors import InputError, MissingDependencyError, ThresholdPassedEr
 
 if TYPE_CHECKING:
     from medveil.audit.forecast import Forecast
-    from medveil.audit.outcome import Audit
+    from medveil.audit.results import Audit
 
 _PACKAGES = ("torch", "monai", "scipy", "sklearn", "matplotlib", "jinja2")
 _REPORT = "report.html"
@@ -153,7 +153,7 @@ class Stages:
 
 
 def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
-    from medveil.audit.asking import was_attacked
+    from medveil.audit.request import was_attacked
     from medveil.audit.schema import broken_by, leading, ranked
     from medveil.audit.task_words import failed_names, task_lines, task_results
     from medveil.audit.wording import VERDICT_WORDS, headline, measured_sentence
@@ -190,7 +190,7 @@ def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool)
 
 
 def _print_forecast(run: Session, expected: Forecast) -> None:
-    from medveil.cli.sizes import plural
+    from medveil.cli.text import plural
 
     attacked = [
         f"would attack {plural(expected.tested, 'image')} of {plural(expected.patients, 'patient')}, "
@@ -225,7 +225,7 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
 
 
 def _task_forecast(expected: Forecast) -> list[str]:
-    from medveil.cli.sizes import plural
+    from medveil.cli.text import plural
 
     if not expected.tasks:
         return []

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medveil.cli.session import Session
-from medveil.cli.sizes import bytes_text, plural
+from medveil.cli.text import bytes_text, plural
 from medveil.errors import MedveilError, NoFittingKeyError, TargetExistsError
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _release(out: Path, name: str, suffix: str, protection: str, cast: _Cast, ru
 
 def _measured(out: Path, name: str, originals: list[Path], shared: ShareResult, cast: _Cast) -> _Row:
     from medveil import images
-    from medveil.metrics.fidelity import psnr, rmse
+    from medveil.metrics.image_quality import psnr, rmse
 
     dbs, errors = [], []
     for original, opened in _pairs(out, name, originals, cast).items():

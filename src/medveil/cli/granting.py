@@ -22,7 +22,7 @@ from medveil.cli.options import (
 from medveil.cli.session import Session, session
 
 if TYPE_CHECKING:
-    from medveil.releases.book import GrantNote, Standing
+    from medveil.releases.owner_records import GrantNote, Standing
 
 _GRANT_DIGITS = 12
 
@@ -56,7 +56,7 @@ def grant(
     """
     with session("grant", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import identity_of, recipient_of, recipients_of, tell_deputy, tiered_recipients_of
-        from medveil.cli.sizes import plural
+        from medveil.cli.text import plural
         from medveil.keys.tiers import Tier
         from medveil.releases.granting import Request
         from medveil.releases.granting import grant as grant_release
@@ -129,7 +129,7 @@ def revoke(
     """
     with session("revoke", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import granted_of, identity_of, recipient_of, tell_deputy
-        from medveil.cli.sizes import plural
+        from medveil.cli.text import plural
         from medveil.releases.granting import revoke as revoke_release
 
         leaving, owner = granted_of(to), identity_of(run, key)
@@ -173,7 +173,7 @@ def rotate(
     """
     with session("rotate", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import identity_of, recipient_of, tell_deputy
-        from medveil.cli.sizes import bytes_text, plural
+        from medveil.cli.text import bytes_text, plural
         from medveil.releases.rotating import rotate as rotate_release
 
         owner = identity_of(run, key)

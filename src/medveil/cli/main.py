@@ -17,11 +17,11 @@ from medveil.cli import (
     inspect,
     keygen,
     ledger,
-    listing,
-    opening,
+    list,
+    open,
     share,
     tasks,
-    training,
+    train,
     verify,
 )
 from medveil.cli.attach import GreedyCommand
@@ -61,8 +61,8 @@ app.command("keygen")(keygen.keygen)
 app.command("share", cls=GreedyCommand)(share.share)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
-app.command("list")(listing.list_)
-app.command("open")(opening.open_)
+app.command("list")(list.list_)
+app.command("open")(open.open_)
 app.command("grant", cls=GreedyCommand)(granting.grant)
 app.command("grants")(granting.grants)
 app.command("revoke")(granting.revoke)
@@ -72,7 +72,7 @@ app.command("forget")(forget.forget)
 app.command("audit")(audit.audit)
 app.command("attacks")(attacks.attacks)
 app.command("tasks")(tasks.tasks)
-app.command("train")(training.train)
+app.command("train")(train.train)
 app.command("info")(info.info)
 app.command("demo")(demo.demo)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from medveil.cli.screen import shown
+from medveil.cli.printable import shown
 from medveil.errors import MedveilError
 
 if TYPE_CHECKING:

@@ -175,8 +175,8 @@ def _tell_tiers(run: Session, settings: ShareSettings) -> None:
 
 
 def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_paths: bool) -> None:
-    from medveil.cli.failures import report_failures
-    from medveil.cli.sizes import bytes_text, fidelity_lines, plural
+    from medveil.cli.failed_inputs import report_failures
+    from medveil.cli.text import bytes_text, fidelity_lines, plural
 
     tell_pin(run, result.standing.pin_note)
     for warning in result.warnings:

@@ -17,7 +17,7 @@ def verify(
     """Check every byte of a release, without a key."""
     with session("verify", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import recipient_of
-        from medveil.cli.sizes import plural
+        from medveil.cli.text import plural
         from medveil.releases.verifying import verify as verify_release
 
         result = verify_release(release, owner=recipient_of(owner), head=head)

@@ -3,18 +3,17 @@
 Data. `Codec.encode` makes a `SparseCode` of an `Image`: code maps (positions and integer levels of the nonzero cells)
 and side bytes. With a `Composition` it fills exactly that many nonzeros and bytes (what is sealed); without one it
 works at a constant step (what is encrypted). `entropy` packs levels, or a whole code, into bytes. `Codec.decode` makes
-pixels of it again. `preview` codes the coarse picture that another code may refine, and `exact` what a decoded picture
-lacks of the original.
+pixels of it again. `preview` codes the coarse picture that another code may refine, and `residual/exact` what a
+decoded picture lacks of the original.
 
 Import:
 - `code` (`SparseCode`, `CodeMap`, `Composition`, `Bucket`, `Profile`, `Codec`): the nouns of this room.
 - `registry`: `get_codec(name or folder of weights)`, `codec_of_profile(...)`, `available()`.
-- `entropy`, `exact`, `preview`: codes to bytes and back. `arranged`: where in a picture the cells of a code are.
+- `entropy`, `preview`: codes to bytes and back. `interpretable`: where in a picture the cells of a code are.
 
-Which file:
-- lapped: `lapped`, `transform`, `fitting` (the encoder), `ranking`, `significance`, `zones`, `side`, `budget`, tables.
-- primis, the learned one: `primis`, `primis_cells`, `modelfiles` (weights), `learning` (what `medveil train` runs).
-- lossless: `exact`, `jpegls`, `residual` and its model, stream and tables.
+By codec:
+- `lapped/`: the transform codec, which needs no weights. `primis/`: the learned one.
+- `residual/`: lossless, beside a lapped code or alone; `residual/exact` is its way in.
 
 What holds:
 - A composition is a function of profile and size bucket, never of an image.

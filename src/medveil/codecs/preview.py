@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from medveil.codecs.code import Composition, Profile, SparseCode
-from medveil.codecs.lapped import LappedCodec
+from medveil.codecs.lapped.codec import LappedCodec
 from medveil.codecs.padding_mask import filled, find_padding
 from medveil.errors import UnsupportedInputError
 from medveil.images.image import Image

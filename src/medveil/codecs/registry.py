@@ -11,7 +11,7 @@ from medveil.codecs.code import Codec, Profile
 from medveil.errors import MissingDependencyError, UsageError
 from medveil.registry import Availability, Registry
 
-_BUILT_IN = {"lapped": "medveil.codecs.lapped:LappedCodec", "primis": "medveil.codecs.primis:PrimisCodec"}
+_BUILT_IN = {"lapped": "medveil.codecs.lapped.codec:LappedCodec", "primis": "medveil.codecs.primis.codec:PrimisCodec"}
 CODECS: Registry[Codec] = Registry(
     "codec", _BUILT_IN, group="medveil.codecs", extra="primis", more="folders of weights"
 )
@@ -75,7 +75,7 @@ def _from_folder(folder: Path) -> Codec:
 def _primis(what: str) -> ModuleType:
     """The module that reads weights, which needs torch."""
     try:
-        return importlib.import_module("medveil.codecs.primis")
+        return importlib.import_module("medveil.codecs.primis.codec")
     except ImportError as error:
         raise MissingDependencyError(
             f"{what} needs {error.name or 'a package'}, which is not installed", hint='pip install "medveil[primis]"'

@@ -3,7 +3,7 @@
 Data. `manifest.read_manifest` reads a CSV and gives one `Record` an image: its path, its patient, and where the file
 says so fold, label, mask and more. `splits.split_images` deals images out for training a codec.
 `phantoms.make_phantoms` invents patients with several visits each: chest radiographs, lung masks and labels; `anatomy`
-builds the chest that the X-rays go through, and `drawing` has the tools to draw it with.
+builds the chest that the X-rays go through, and `painting` has the tools to draw it with.
 
 Import:
 - `manifest`: `Record`, `read_manifest`.

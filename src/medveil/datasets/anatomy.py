@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medveil.datasets.drawing import Canvas, Plane, Points, add_tube, blur, clouds, curve, ellipsoid, step
+from medveil.datasets.painting import Canvas, Plane, Points, add_tube, blur, clouds, curve, ellipsoid, step
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.datasets.anatomy import Anatomy, Build, build_anatomy
-from medveil.datasets.drawing import Canvas, Plane, blur, clouds, ellipsoid, resample
+from medveil.datasets.painting import Canvas, Plane, blur, clouds, ellipsoid, resample
 from medveil.files.atomic import write_bytes
 
 COLUMNS = (

@@ -7,6 +7,7 @@ Data. Whoever needs a value that takes long to make, such as an opened image or 
 by key and says how it is made. It comes from memory while it fits; the one that was unused longest makes room.
 
 Import:
+- `sampling`: `drawn_by_patient` and `generator_of`: draws of whole patients, each from a seed and a purpose.
 - `cache.ByteCache(limit, size)`, then `get(key, make)`.
 
 What holds:

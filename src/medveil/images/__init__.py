@@ -5,7 +5,7 @@ stored, depth, spacing, scales, and its `Source`. `records(image, tag_key)` spli
 pixel record, which travels with the pixels, and the identity record, which is for those with identity. `restore` makes
 an image of decoded pixels and records, and `to_file_bytes` a file of the kind that went in (JPEG: PNG).
 
-Import from `medveil.images`, as `__all__` lists it; other rooms don't need the modules. `kinds` chooses the module of
+Import from `medveil.images`, as `__all__` lists it; other rooms don't need the modules. `formats` chooses the module of
 a file: `png`, `jpeg`, `tiff`, `nifti`, or `dicom/`. `bounds` holds the limits, `colour_form` grey pictures in the form
 of coloured ones.
 
@@ -18,14 +18,13 @@ What holds:
   their own.
 - No message holds a value from a file. pydicom is imported here and in `datasets` only.
 
-To add a kind of file: a module with `read`, `restore` and `write`, a member of `FileKind`, and its lines in `kinds`.
+To add a kind of file: a module with `read`, `restore` and `write`, a member of `FileKind`, and its lines in `formats`.
 An attribute that is to travel without identity: `dicom/attributes.py` or `dicom/acquisition.py`; tests/images holds it
 against table E.1-1 of PS3.15.
 """
 
 from medveil.images.dicom.records import Instance
-from medveil.images.image import FileKind, Image, Source, pixel_type
-from medveil.images.kinds import (
+from medveil.images.formats import (
     colour_profile,
     instance,
     read,
@@ -40,7 +39,8 @@ from medveil.images.kinds import (
     warnings,
     written_instance,
 )
-from medveil.images.loss import Loss
+from medveil.images.image import FileKind, Image, Source, pixel_type
+from medveil.images.lossy_marking import Loss
 
 __all__ = [
     "FileKind",

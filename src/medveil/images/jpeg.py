@@ -14,7 +14,7 @@ from itertools import islice
 import numpy as np
 
 from medveil.errors import UnreadableInputError, UnsupportedInputError
-from medveil.images import codestreams, colour_form, png
+from medveil.images import colour_form, compressed_headers, png
 from medveil.images.bounds import DAMAGED, check_metadata, check_size, walled
 from medveil.images.image import FileKind, Image
 from medveil.images.png import Chunk
@@ -33,7 +33,7 @@ def read(data: bytes) -> Image:
         UnreadableInputError: truncated or damaged.
         UnsupportedInputError: colour, 12 bits, lossless or arithmetic JPEG, several pictures, or too large.
     """
-    stated = codestreams.jpeg(data)
+    stated = compressed_headers.jpeg(data)
     check_size(stated.height, stated.width)
     if stated.components not in (1, 3):
         raise UnsupportedInputError("a JPEG of other than one or three components; medveil takes grey images")
@@ -63,7 +63,7 @@ def read(data: bytes) -> Image:
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
     """Marker and content of the segments before the first scan."""
     position = 2
-    while (found := codestreams.MARKER.match(data, position)) is not None:
+    while (found := compressed_headers.MARKER.match(data, position)) is not None:
         marker, position = found[1][0], found.end()
         length = int.from_bytes(data[position : position + 2], "big")
         if marker == _SCAN or length < 2:

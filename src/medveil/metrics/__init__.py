@@ -5,11 +5,12 @@ with an estimate and its bounds, go out. Nothing is read or written, and nothing
 generator.
 
 Import what you need by its module:
-- `fidelity`: `psnr`, `ssim`, `ms_ssim`, `rmse` and mean errors of two pictures. `histograms`: joint histogram and R².
+- `image_quality`: `psnr`, `ssim`, `ms_ssim`, `rmse` and mean errors of two pictures. `histograms`: joint histogram, R².
 - `ranking`: AUC, true positives at few false ones, top-k, MAP@R; `resampled_auc`: many resamples of patients at once.
 - `resampling`: bootstrap and sign flips by patient. `holm`: many tests at once. `non_inferiority`: worse by no more
   than a margin.
 - `agreement`: intraclass correlation with its interval. `overlap`: Dice and distances of outlines.
+- `radiomics/`: the 93 texture and intensity features of a masked picture.
 
 What holds:
 - PSNR and SSIM are never given without their data range: the caller states it.

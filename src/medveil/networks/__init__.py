@@ -4,10 +4,10 @@ Data. Tensors (n, 1, H, W) in, tensors out. A builder takes a name or a few numb
 fresh weights (one classifier begins from ImageNet); whoever trains it is in `training`, `attacks` or `tasks`.
 
 Import:
-- `primis`: `PrimisConfig`, `PrimisNetwork`; with `bank` (its encoder), `bases` (the lapped bases that it starts from)
-  and `selection` (which cells stay nonzero). `pictures`: whole pictures through it, in windows of bounded memory.
+- `primis`: `PrimisConfig`, `PrimisNetwork`; with `primis_bank` (its encoder), `lapped_bases` (what it starts from) and
+  `top_s` (which cells stay nonzero). `primis_inference`: whole pictures through it, in windows of bounded memory.
 - `classifiers`: `build_classifier(name, classes)`. `segmenters`: `build_segmenter(name)`. Both by name, from MONAI.
-- `translators`: U-Net, V-Net and discriminator of the picture attacks. `attackers`: networks that read a public code.
+- `translators`: U-Net, V-Net and discriminator of the picture attacks. `code_decoders`: networks that read codes.
 - `greyscale`: integer pixels of any depth to the 8-bit grey values that networks work in, and back.
 
 What holds:
@@ -16,5 +16,5 @@ What holds:
 - torchvision is not needed, and not installed.
 
 To add a classifier or segmenter: its builder and its name in that module, and a line in docs/reference.md. A network
-of an attack: `attackers` or `translators`.
+of an attack: `code_decoders` or `translators`.
 """

@@ -8,9 +8,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from medveil.networks.bank import BankEncoder
-from medveil.networks.bases import CHANNELS, OVERLAP, Frame, analyse, frequency_order, lapped_rows, synthesise
-from medveil.networks.selection import Selection, spreading, top_s_mask
+from medveil.networks.lapped_bases import CHANNELS, OVERLAP, Frame, analyse, frequency_order, lapped_rows, synthesise
+from medveil.networks.primis_bank import BankEncoder
+from medveil.networks.top_s import Selection, spreading, top_s_mask
 
 # Grey values in 8-bit units span 0 ... 255; the bank sees them divided by this.
 _GREY_SCALE = 64.0

@@ -19,6 +19,6 @@ What holds:
 - A section key is used for one section of one package and never again.
 - Nothing here authenticates a release: the signed manifest does. No key is wrapped here: `keys` does that.
 
-To add a level: its module here, and its lines in `releases.packing`, `releases.unpacking` and `attacks.protections`,
+To add a level: its module here, and its lines in `releases.packing`, `releases.unpacking` and `mechanisms.levels`,
 so that what an audit attacks is what is written. Then docs/format-codes.md and the second reader in tests/reader.
 """

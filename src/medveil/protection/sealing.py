@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from medveil.codecs import entropy
 from medveil.codecs.code import Composition, MapShape, SparseCode
-from medveil.codecs.nulls import pad_with_nulls
+from medveil.codecs.lapped.composition_padding import pad_with_nulls
 from medveil.errors import IntegrityError
 from medveil.protection.keystream import MAX_CELLS, Keystream, Stream
 from medveil.protection.support import coded_bytes, decode_supports, encode_supports

@@ -16,16 +16,16 @@ from medveil.keys.openers import Opener, load_opener
 from medveil.keys.tiers import KeyRing, Section, Tier
 from medveil.releases import state as states
 from medveil.releases import unpacking
-from medveil.releases.labels import PATIENT_COLUMN, Named, matched, read_rows
+from medveil.releases.label_file import PATIENT_COLUMN, Named, matched, read_rows
 from medveil.releases.manifest import Manifest, PackageEntry
+from medveil.releases.package_io import load_package
 from medveil.releases.release import Release, open_package
-from medveil.releases.stored import load_package
 from medveil.releases.weights import codec_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from medveil.training.opened import Labels, OpenedImages
+    from medveil.training.release_dataset import Labels, OpenedImages
 
 
 @dataclass
@@ -97,7 +97,7 @@ def make_dataset(
 ) -> OpenedImages:  # fmt: skip
     """See `Release.dataset`."""
     try:
-        from medveil.training.opened import OpenedImages
+        from medveil.training.release_dataset import OpenedImages
     except ImportError as error:
         if error.name and error.name.partition(".")[0] == "torch":
             raise MissingDependencyError(
@@ -153,7 +153,7 @@ def _labelled(
     rows: list[dict[str, str]], column: str, images: Sequence[Named], target: str
 ) -> tuple[list[int], Labels]:
     """Which images have a label, and what the rows say of those."""
-    from medveil.training.opened import Labels
+    from medveil.training.release_dataset import Labels
 
     found = matched(rows, column, images)
     known = {place: rows[number] for place, number in enumerate(found) if number is not None}

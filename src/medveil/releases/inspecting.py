@@ -16,8 +16,8 @@ from medveil.keys.tiers import Section
 from medveil.releases.ledger import weakest
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package
+from medveil.releases.package_io import find_entry, load_package
 from medveil.releases.release import Release
-from medveil.releases.stored import find_entry, load_package
 from medveil.releases.unpacking import max_cells
 
 

@@ -85,7 +85,7 @@ class LedgerEntry:
         granted: grants that were made, sorted.
         withdrawn: ids of grants that were taken out, sorted.
         salt: 16 random bytes that enter the key of the notes.
-        notes: what the owners alone can read; see `book`.
+        notes: what the owners alone can read; see `owner_records`.
     """
 
     release: bytes

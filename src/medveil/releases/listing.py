@@ -8,8 +8,8 @@ from pathlib import Path
 from medveil.errors import NoFittingKeyError
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
+from medveil.releases.package_io import load_package
 from medveil.releases.release import Release
-from medveil.releases.stored import load_package
 from medveil.releases.unpacking import open_identity, sees_identity
 
 

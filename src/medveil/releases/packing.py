@@ -19,8 +19,8 @@ from medveil.files import canonical
 from medveil.images.image import Image
 from medveil.keys.tiers import SALT_BYTES, KeyRing, Section, Tier
 from medveil.releases.access import Access, recipients
-from medveil.releases.identity import Origin, pack_identity
 from medveil.releases.manifest import PackageEntry
+from medveil.releases.origin import Origin, pack_identity
 from medveil.releases.package import Package, PackageHeader
 from medveil.releases.unpacking import (
     MAX_FILE,
@@ -122,7 +122,7 @@ def pack_image(
     with ThreadPoolExecutor(1) as pool:
         decoding = pool.submit(codec.decode, codes.main, plan.profile, bucket, codes.preview)
         if Tier.EXACT in plan.tiers:
-            from medveil.codecs.exact import encode_exact
+            from medveil.codecs.residual.exact import encode_exact
 
             base = exact_base(decoding.result(), codes.preview, plan.profile, bucket, codec)
             records[Section.EXACT] = encode_exact(image.pixels, base, image.bits_stored)
@@ -373,7 +373,7 @@ def entry_of(package: Package, ring: KeyRing) -> PackageEntry:
 
 def fidelity(image: Image, opened: NDArray[np.generic]) -> Fidelity:
     """PSNR and RMSE of `opened` against the image, padding pixels left out of the RMSE."""
-    from medveil.metrics.fidelity import psnr
+    from medveil.metrics.image_quality import psnr
 
     original = image.pixels.astype(np.float64)
     difference = original - opened.astype(np.float64)

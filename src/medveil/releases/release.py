@@ -14,7 +14,7 @@ from medveil.keys.tiers import KeyRing, Tier
 from medveil.releases.access import Access, find_access
 from medveil.releases.ledger import Ledger
 from medveil.releases.manifest import Manifest, PackageEntry
-from medveil.releases.stored import load_package
+from medveil.releases.package_io import load_package
 from medveil.releases.unpacking import Opened, PackageReader
 from medveil.releases.verifying import VerifyResult, check_signer, load_checked, verify
 from medveil.releases.weights import codec_of
@@ -22,7 +22,7 @@ from medveil.releases.weights import codec_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from medveil.training.opened import OpenedImages
+    from medveil.training.release_dataset import OpenedImages
 
 
 class Release:
@@ -107,7 +107,7 @@ class Release:
     ) -> OpenedImages:  # fmt: skip
         """The images that `identity` may open as a torch data set: opened in memory, in DataLoader workers too.
 
-        Item i is `(image, target)` with labels, else `image`: see `medveil.training.opened.OpenedImages`.
+        Item i is `(image, target)` with labels, else `image`: see `medveil.training.release_dataset.OpenedImages`.
 
         Args:
             identity: who opens, or its key file, which must not be under a passphrase.

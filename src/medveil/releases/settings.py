@@ -16,10 +16,10 @@ from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import Tier
 from medveil.keys.wrapping import wrap
-from medveil.releases.book import GrantNote, OwnerBook
-from medveil.releases.identity import Origin, common_part, pack_identity
 from medveil.releases.ledger import MAX_OWNERS
 from medveil.releases.manifest import PROTECTIONS
+from medveil.releases.origin import Origin, common_part, pack_identity
+from medveil.releases.owner_records import GrantNote, OwnerBook
 
 DEFAULT_QUALITY_DB = 40.0
 QUALITY_RANGE_DB = (30.0, 50.0)

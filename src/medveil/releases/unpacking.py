@@ -23,8 +23,8 @@ from medveil.images.dicom.records import Instance
 from medveil.images.image import FileKind, Image
 from medveil.images.record import MAX_RECORD_BYTES
 from medveil.keys.tiers import KeyRing, Section, Tier
-from medveil.releases.identity import Origin, unpack_identity
 from medveil.releases.manifest import PackageEntry
+from medveil.releases.origin import Origin, unpack_identity
 from medveil.releases.package import Package
 
 MAX_RECORD = MAX_RECORD_BYTES + (1 << 16)  # of an image's attributes, and what stands beside them
@@ -280,7 +280,7 @@ class PackageReader:
             return pixels, Tier.DIAGNOSTIC
 
         def exact() -> NDArray[np.generic]:
-            from medveil.codecs.exact import decode_exact
+            from medveil.codecs.residual.exact import decode_exact
 
             base = pixels
             if not self._codec.reproducible:

@@ -12,9 +12,9 @@ from medveil.keys.signatures import signature_fits
 from medveil.releases import state as states
 from medveil.releases.ledger import NEXT, Ledger
 from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE
+from medveil.releases.package_io import load_package
 from medveil.releases.pins import Signer, check_and_pin, note_of
 from medveil.releases.state import State
-from medveil.releases.stored import load_package
 
 
 @dataclass(frozen=True)

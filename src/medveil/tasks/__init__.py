@@ -6,14 +6,14 @@ Data. A `Gallery` holds the same images in several sets: as they were, and as re
 are tested on all.
 
 Import:
-- `task`: `Task`, `Assignment`, `TaskEffort`, `Keep`. `outcome`: `TaskResult` and what it consists of.
-  `gallery.Gallery`.
+- `task`: `Task`, `Assignment`, `TaskEffort`, `Keep`. `results`: `TaskResult` and what it consists of.
+  `image_sets.Gallery`.
 - `registry`: `all_tasks()`, `chosen_tasks(names)`.
-- `features.table.features`: the 93 texture features of a masked picture.
 
-What is where: `classification` (networks in `classifying`, figures in `classification_scores`, which classes can be
-compared in `questions`, what sees no picture in `simple_guesses`), `segmentation` (`segmenting`, `segment_scoring`),
-`radiomics` (`radiomics_compare`, `features/`), and `splitting` for all of them.
+What is where: `classification` (networks in `classifier_training`, figures in `classification_scores`, which classes
+can be compared in `comparisons`, what sees no picture in `shortcut_baselines`), `segmentation`
+(`segmenter_training`, `segmentation_scores`), `radiomics` (`radiomics_compare`; the features are
+`metrics/radiomics/`), and `splitting` for all of them.
 
 What holds:
 - No patient is both learned from and tested on; thresholds are chosen on validation images.

@@ -18,11 +18,11 @@ from medveil.metrics.non_inferiority import LEAST_PATIENTS as LEAST_TESTED
 from medveil.metrics.non_inferiority import compare, run_draws, training_chance, undecided
 from medveil.metrics.resampling import patient_draws
 from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
-from medveil.tasks.classifying import BATCH, Recipe, class_log_odds, learn_classes, picture_stack
-from medveil.tasks.gallery import ORIGINAL, TaskImage
-from medveil.tasks.outcome import Baseline, Curve, MatrixCell, Question, TaskResult
-from medveil.tasks.questions import LEAST_PATIENTS, Asked, Group, groups
-from medveil.tasks.simple_guesses import guess_by_group, guess_by_size
+from medveil.tasks.classifier_training import BATCH, Recipe, class_log_odds, learn_classes, picture_stack
+from medveil.tasks.comparisons import LEAST_PATIENTS, Asked, Group, groups
+from medveil.tasks.image_sets import ORIGINAL, TaskImage
+from medveil.tasks.results import Baseline, Curve, MatrixCell, Question, TaskResult
+from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
 from medveil.tasks.splitting import Split, has_folds, splits
 from medveil.tasks.task import Assignment
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from medveil.metrics.ranking import auc
 from medveil.metrics.resampled_auc import auc_draws
-from medveil.tasks.outcome import Estimate
-from medveil.tasks.questions import Asked
+from medveil.tasks.comparisons import Asked
+from medveil.tasks.results import Estimate
 
 METRICS = ("auc", "accuracy", "sensitivity", "specificity")
 _Floats = NDArray[np.float64]

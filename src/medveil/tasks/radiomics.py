@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import UsageError
-from medveil.tasks.features.discretise import Bins, Width
-from medveil.tasks.features.resampling import resampled
-from medveil.tasks.features.table import NAMES, features
-from medveil.tasks.gallery import ORIGINAL, TaskImage
-from medveil.tasks.outcome import FeatureAgreement, TaskResult
+from medveil.metrics.radiomics.discretise import Bins, Width
+from medveil.metrics.radiomics.resampling import resampled
+from medveil.metrics.radiomics.table import NAMES, features
+from medveil.tasks.image_sets import ORIGINAL, TaskImage
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE, compare
+from medveil.tasks.results import FeatureAgreement, TaskResult
 from medveil.tasks.task import Assignment
 
 LEAST_PATIENTS = 20

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from medveil.errors import UsageError
 from medveil.metrics.agreement import Group, Icc, icc, relative_error, reproducibility_group
-from medveil.tasks.features.table import NAMES
+from medveil.metrics.radiomics.table import NAMES
 
 EXCELLENT_ABOVE = 0.75
 """Lower bound of an ICC above which a feature counts as kept."""

@@ -21,10 +21,10 @@ from torch import Tensor
 from medveil.errors import UsageError
 from medveil.metrics.non_inferiority import training_chance
 from medveil.metrics.overlap import DISTANCES, MEASURES, overlap
-from medveil.tasks.gallery import ORIGINAL, Gallery, TaskImage
-from medveil.tasks.outcome import Overlay, Question, TaskResult
-from medveil.tasks.segment_scoring import DECIDING, cells_of, chance_of, ranked
-from medveil.tasks.segmenting import (
+from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
+from medveil.tasks.results import Overlay, Question, TaskResult
+from medveil.tasks.segmentation_scores import DECIDING, cells_of, chance_of, ranked
+from medveil.tasks.segmenter_training import (
     BATCH,
     THRESHOLD,
     Plates,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.tasks.gallery import TaskImage
+from medveil.tasks.image_sets import TaskImage
 
 _VALIDATION = 0.125  # of the patients who are not tested: 70/10/20 in five folds
 Numbers = NDArray[np.int64]

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from medveil.tasks.gallery import Gallery
-from medveil.tasks.outcome import TaskResult
+from medveil.tasks.image_sets import Gallery
+from medveil.tasks.results import TaskResult
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from medveil.networks.pictures import decode_picture, encode_picture, pad_to_grid
 from medveil.networks.primis import PrimisNetwork
+from medveil.networks.primis_inference import decode_picture, encode_picture, pad_to_grid
 from medveil.training.checkpoints import Progress, load_checkpoint, save_checkpoint
-from medveil.training.objective import picture_objective
+from medveil.training.primis_loss import picture_objective
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "training.jsonl"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import InputError, MissingDependencyError, UnreadableInputError, UnsupportedInputError
-from medveil.images import codestreams
+from medveil.images import compressed_headers
 from medveil.images.bounds import DAMAGED, MAX_METADATA_BYTES, silent, walled
 from medveil.images.dicom import transfer_syntax
 from medveil.images.dicom.elements import PIXEL_DATA, Element, fragments, holds_encapsulated, named
@@ -74,15 +74,15 @@ def decode(value: bytes, syntax: str, layout: Layout, notes: list[str]) -> NDArr
         raise UnsupportedInputError("compressed pixels whose high bit is not the highest stored one")
     precision = layout.stored
     if syntax == RLE and b" " in frame[-2:]:  # an odd length made even with a blank, which decoders take for data
-        end = codestreams.rle_end(frame, layout.height * layout.width)
+        end = compressed_headers.rle_end(frame, layout.height * layout.width)
         frame = frame[:end] if end > 0 else frame
     elif syntax != RLE:
         whole = frame
         if syntax in JPEG_2000:
-            stated, frame = codestreams.jpeg_2000(whole)
+            stated, frame = compressed_headers.jpeg_2000(whole)
         else:
             frame = _jpeg_alone(whole)
-            stated = codestreams.jpeg(frame)
+            stated = compressed_headers.jpeg(frame)
         if whole.startswith(frame):  # and not in the boxes of a file
             _say_what_is_behind(whole[len(frame) :], notes)
         _check(stated, layout)
@@ -99,21 +99,21 @@ def decode(value: bytes, syntax: str, layout: Layout, notes: list[str]) -> NDArr
 
 def _say_what_is_behind(behind: bytes, notes: list[str]) -> None:
     """Writers fill up with zeros, blanks or ones."""
-    if behind.strip(codestreams.PADDING + b"\xff"):
+    if behind.strip(compressed_headers.PADDING + b"\xff"):
         notes.append("bytes behind the end of the compressed picture; they come back only with the kept file")
 
 
 def _jpeg_alone(frame: bytes) -> bytes:
     """A JPEG or JPEG-LS picture without what stands behind its end; writers make lengths even with blanks or zeros."""
-    end = codestreams.jpeg_end(frame)
+    end = compressed_headers.jpeg_end(frame)
     if end < 0:
         raise UnreadableInputError("the compressed picture has no end marker: it is truncated or damaged")
-    if frame.find(codestreams.JPEG_START, end) >= 0:
+    if frame.find(compressed_headers.JPEG_START, end) >= 0:
         raise UnsupportedInputError("more than one compressed picture; medveil takes single images")
     return frame[:end]
 
 
-def _check(stated: codestreams.Stated, layout: Layout) -> None:
+def _check(stated: compressed_headers.Stated, layout: Layout) -> None:
     if stated.components != 1:
         raise UnsupportedInputError("a colour codestream; medveil takes grey images")
     if (stated.height, stated.width) != (layout.height, layout.width):

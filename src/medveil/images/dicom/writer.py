@@ -23,9 +23,9 @@ from medveil.images.dicom.records import (
     pixel_part,
 )
 from medveil.images.dicom.records import instance as object_of
-from medveil.images.dicom.required import complete
+from medveil.images.dicom.type2_attributes import complete
 from medveil.images.image import Image
-from medveil.images.loss import EXACT, Loss
+from medveil.images.lossy_marking import EXACT, Loss
 
 # 2.25 and a UUID is a UID root that everybody may use (PS3.5 B.2); this one names medveil as the writer.
 IMPLEMENTATION = b"2.25.207612399853207034470911293546082351117"

@@ -1,0 +1,245 @@
+"""What an audit finds, as plain values: measured metrics, attacks, controls, and the whole report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.mechanisms.observation import Picture
+
+METRICS = ("psnr", "ssim", "support_auc", "linkage_auc")
+ROUNDS_REFUSED = "rounds_refused"
+"""The extra figure that counts the rounds in which an attack could not be run."""
+_FAILURE = re.compile(r"[A-Za-z]+Error: ")
+
+
+class Verdict(StrEnum):
+    """What one attack shows, or the whole audit."""
+
+    BROKEN = "broken"
+    NO_EVIDENCE = "no-evidence"
+    INCONCLUSIVE = "inconclusive"
+    TOO_WEAK = "too-weak"
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of images for linkage, all within one stratum and one visible header.
+
+    Attributes:
+        score: (P,) likeness that the attacker sees.
+        same: (P,) bool, whether both are of one patient.
+        patients: (P, 2) int, whose images they are.
+    """
+
+    score: NDArray[np.float32]
+    same: NDArray[np.bool_]
+    patients: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image of the report: as it is, and as the attacker sees it with this package and with another one."""
+
+    number: int
+    original: Picture
+    attacker: Picture
+    baseline: Picture
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One attack on one mechanism, image by image. What an interrupted audit keeps.
+
+    Attributes:
+        attack, mechanism: names.
+        subjects, patients: (n,) numbers of the images under attack and of whose they are.
+        values: psnr, ssim, support_auc, and recovered_bits where they apply: (n, 2) float64, the attacker's value and
+            that of the same attacker given another package with the same visible header; NaN where there is none.
+        pairs: of linkage, or None.
+        extra: further figures, name to number (top-1, gallery size …).
+        examples: a few images for the report.
+        refusal: why the attack makes no sense here, or, after the name of an error, why it failed while it ran; then
+            everything else is empty.
+        seconds: that it took.
+    """
+
+    attack: str
+    mechanism: str
+    subjects: NDArray[np.int64]
+    patients: NDArray[np.int64]
+    values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    pairs: Pairs | None = None
+    extra: Mapping[str, float] = field(default_factory=dict)
+    examples: tuple[Example, ...] = ()
+    refusal: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric of one attack.
+
+    Attributes:
+        metric: psnr (dB), ssim, support_auc or linkage_auc.
+        attacker, baseline: means over the images: with the package, and with another package (linkage: 0.5).
+        advantage: attacker less baseline.
+        ci: two-sided 95 % interval of the advantage, patient bootstrap.
+        upper: one-sided 95 % upper bound of the advantage, Holm-corrected over all tests on the release, or on one
+            control: each of them is a family of its own.
+        p: one-sided, against no advantage, by permutation, Holm-corrected likewise.
+        margin: the largest advantage that counts as none.
+        smallest_visible: the smallest advantage that this audit would have seen with 80 % power.
+        worst: mean of the attacker's metric for the patient for whom the attacker does best.
+        patients, images: how many it rests on.
+        verdict: of this metric.
+    """
+
+    metric: str
+    attacker: float
+    baseline: float
+    advantage: float
+    ci: tuple[float, float]
+    upper: float
+    p: float
+    margin: float
+    smallest_visible: float
+    worst: float
+    patients: int
+    images: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class AttackResult:
+    """One attack on one mechanism, judged.
+
+    Attributes:
+        verdict: None where the attack was refused, or failed.
+        pairs: of linkage, for its curve; or None.
+        Others as in `Sample`.
+    """
+
+    name: str
+    title: str
+    mechanism: str
+    measured: tuple[Measured, ...]
+    verdict: Verdict | None
+    extra: Mapping[str, float] = field(default_factory=dict)
+    examples: tuple[Example, ...] = ()
+    refusal: str = ""
+    seconds: float = 0.0
+    pairs: Pairs | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it was begun and ended with an error: that is no answer, where a refusal is one."""
+        return self.verdict is None and _FAILURE.match(self.refusal) is not None
+
+    @property
+    def partial(self) -> bool:
+        """Whether it ran, but not in every round, so that some images were not attacked."""
+        return self.verdict is not None and self.extra.get(ROUNDS_REFUSED, 0.0) > 0
+
+
+@dataclass(frozen=True)
+class ControlResult:
+    """One control: a mechanism that must be broken (positive), or in which nothing must be found (negative).
+
+    Attributes:
+        attacks: every attack that was run on it.
+        by: names of those that broke it.
+        ok: whether it came out as expected.
+    """
+
+    name: str
+    title: str
+    positive: bool
+    attacks: tuple[AttackResult, ...]
+    by: tuple[str, ...]
+    ok: bool
+
+
+@dataclass(frozen=True)
+class FidelityRow:
+    """One metric of what recipients open at one tier: mean, SD, and 95 % interval by patient bootstrap."""
+
+    metric: str
+    mean: float
+    sd: float
+    ci: tuple[float, float]
+    images: int
+    worst: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class TierFidelity:
+    """What recipients of a tier open, against the originals.
+
+    Attributes:
+        tier: name of the tier.
+        rows: me, mae, rmse (grey values of 0 … 255), psnr, ssim, ms_ssim.
+        histogram: (256, 256) joint histogram of original (rows) and opened (columns), pooled over all pixels.
+        r_squared: squared Pearson correlation over the same pooled pixels.
+        examples: worst images: original, opened, and their difference.
+    """
+
+    tier: str
+    rows: tuple[FidelityRow, ...]
+    histogram: NDArray[np.int64]
+    r_squared: float
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True)
+class FormCheck:
+    """One check of the form of a release.
+
+    Attributes:
+        name, title: of the check.
+        found: what was found, in numbers; no name of an image, a file or a patient.
+        ok: whether that is as it must be.
+        of_copy: it tells of this copy of the folder and not of the release: worth a look, and no leak by itself.
+    """
+
+    name: str
+    title: str
+    found: str
+    ok: bool
+    of_copy: bool = False
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Everything that a report says.
+
+    Attributes:
+        release: what everybody can read of the release: id, protection, codec, quality, tiers, packages, bytes.
+        settings: preset, seed, attacks, those left out, effort, versions, threads.
+        data: counts of images, patients, strata, folds, own images.
+        fidelity: of each tier.
+        attacks, controls: judged.
+        tasks: further measurements, as they come.
+        conclusion: of the whole.
+        beside: why the conclusion is what it is, a sentence a line.
+        seconds: of the whole audit.
+        checks: of the form of the release.
+    """
+
+    release: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    data: Mapping[str, Any]
+    fidelity: tuple[TierFidelity, ...]
+    attacks: tuple[AttackResult, ...]
+    controls: tuple[ControlResult, ...]
+    tasks: tuple[Mapping[str, Any], ...]
+    conclusion: Verdict
+    beside: tuple[str, ...]
+    seconds: float
+    checks: tuple[FormCheck, ...] = ()

@@ -1,0 +1,1 @@
+"""Targets: what is audited. A release of one kind, with its originals and who is in them."""

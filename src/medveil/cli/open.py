@@ -1,0 +1,123 @@
+"""`medveil open`: get the images back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medveil.cli.granting import tell_pin
+from medveil.cli.options import DryRun, Force, Head, Jobs, Json, Key, Owner, Quiet, ReleaseFolder, ShowPaths
+from medveil.cli.session import SOME_FAILED, Session, session
+from medveil.errors import FormatVersionError, IntegrityError
+
+if TYPE_CHECKING:
+    from medveil.keys.openers import Opener
+    from medveil.keys.recipients import Recipient
+    from medveil.keys.tiers import Tier
+
+
+def open_(
+    release: ReleaseFolder,
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where the images go.")],
+    key: Key = None,
+    owner: Owner = None,
+    head: Head = "",
+    tier: Annotated[
+        str, typer.Option("--tier", metavar="TIER", help="Open at this tier, if your key opens a better one.")
+    ] = "exact",
+    force: Force = False,
+    jobs: Jobs = 0,
+    dry_run: DryRun = False,
+    show_paths: ShowPaths = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Get the images back, in their own formats and folders."""
+    with session("open", as_json=json, quiet=quiet) as run:
+        from medveil.cli.failed_inputs import report_failures
+        from medveil.cli.owner import opener_of, recipient_of, tier_named
+        from medveil.cli.text import plural
+        from medveil.releases.opening import open_release
+
+        wanted = tier_named(tier)
+        identity = opener_of(run, key)
+        if dry_run:
+            _look(run, release, identity, recipient_of(owner), head)
+            return
+        result = open_release(
+            release,
+            out,
+            identity=identity,
+            owner=recipient_of(owner),
+            head=head,
+            tier=wanted,
+            force=force,
+            jobs=jobs,
+            progress=run.progress,
+        )
+        _tell_signer(run, result.signer, known=result.signer_known)
+        tell_pin(run, result.pin_note)
+        if result.warning:
+            run.warn(
+                f"warning: a further grant does not open, and it may be one of yours that opens more: {result.warning}"
+            )
+        if result.withheld:
+            run.warn(f"{plural(result.withheld, 'package')} left closed: this key was not granted them")
+        if result.renamed:
+            run.warn(
+                f"{plural(result.renamed, 'file')} under another name than the owner's: programs may act upon hers, "
+                "or it was not legal or taken"
+            )
+        if result.same_uid:
+            run.warn(
+                f"{plural(result.same_uid, 'DICOM file')} with one SOP Instance UID and other content than another: "
+                "a PACS keeps one of two, so store them apart; shared anew, the originals get two UIDs"
+            )
+        if result.until:
+            run.warn(f"the owner means this key's access to end with {result.until}")
+        failed = report_failures(run, out, result.failed, show_paths=show_paths)
+        run.result(
+            [f"opened {plural(result.done, 'file')}{_tiers(result.tiers)}; {len(failed)} failed"],
+            done=result.done,
+            failed=failed,
+            size=result.bytes,
+            withheld=result.withheld,
+            renamed=result.renamed,
+            tiers={tier.value: count for tier, count in result.tiers.items()},
+            until=result.until,
+            signer_known=result.signer_known,
+            signer=result.signer,
+            warning=result.warning,
+            pin_note=result.pin_note,
+        )
+        if failed:
+            newer = FormatVersionError.exit_code if result.newer else SOME_FAILED
+            raise typer.Exit(IntegrityError.exit_code if result.damaged else newer)
+
+
+def _tell_signer(run: Session, words: str, *, known: bool) -> None:
+    if not known:
+        run.warn(f"{words}: compare the fingerprint that verify prints with the owner, and name her .pub with --owner")
+
+
+def _look(run: Session, folder: Path, identity: Opener, owner: Recipient | None, head: str) -> None:
+    """What `open` would do: the signature and the grant are checked, no package is opened."""
+    from medveil.cli.text import plural
+    from medveil.releases.release import Release
+
+    release = Release(folder, owner=owner, head=head)
+    ring = release.access_of(identity).ring
+    names = "with names" if ring.sees_identity else "without names"
+    count = len(release) if ring.packages is None else len(ring.packages)
+    line = f"would open {plural(count, 'package')} up to tier {ring.tier.value}, {names}; nothing was written"
+    _tell_signer(run, release.signer.words, known=release.signer_known)
+    run.result([line], packages=count, signer_known=release.signer_known, signer=release.signer.words, dry_run=True)
+
+
+def _tiers(tiers: Mapping[Tier, int]) -> str:
+    """At which tiers the images came out."""
+    told = [f"{count} at tier {tier.value}" for tier, count in sorted(tiers.items())]
+    return f" ({', '.join(told)})" if told else ""

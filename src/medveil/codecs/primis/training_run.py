@@ -1,0 +1,165 @@
+"""Learning a codec from a user's own images: what `medveil train` runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from medveil.codecs.primis.weights_file import load_model, save_model
+from medveil.datasets.manifest import read_manifest
+from medveil.datasets.splits import Split, split_images
+from medveil.errors import TargetExistsError, UsageError
+from medveil.files.atomic import write_bytes
+from medveil.networks.primis import PrimisConfig, PrimisNetwork
+from medveil.training.devices import bfloat16_pays, choose_device
+from medveil.training.image_files import Pictures, readable
+from medveil.training.loop import CHECKPOINT, LOG, LogEntry, Settings, Trainer
+from medveil.training.model_card import Card, digest_of_images
+
+MODEL_FILE = "model.safetensors"
+CARD_FILE = "README.md"
+# At most this many validation images are coded at each validation, evenly chosen.
+VALIDATION_IMAGES = 12
+MAX_SPARSITY = 64
+# Quantisation step in 8-bit grey values: costs less than 0.1 dB on chest radiographs.
+STEPS = {4: 3.0, 8: 2.0, 16: 0.6}
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run gave.
+
+    Attributes:
+        model: the weights file.
+        digest: its SHA-256, hexadecimal.
+        psnr, psnr_untrained: mean over the validation images, peak 255, of the file's weights and of the start.
+        steps, seconds: updates and wall time over all sessions.
+        reason: why the run ended.
+        training_images, validation_images: how many.
+        patients_known: whether the split is by patient.
+    """
+
+    model: Path
+    digest: str
+    psnr: float
+    psnr_untrained: float
+    steps: int
+    seconds: float
+    reason: str
+    training_images: int
+    validation_images: int
+    patients_known: bool
+
+
+def train_codec(
+    images: Sequence[Path],
+    out: Path,
+    *,
+    codec: str = "primis",
+    sparsity: int = 16,
+    manifest: Path | None = None,
+    resume: bool = False,
+    steps: int = 450,
+    seed: int = 0,
+    device: str = "auto",
+    config: PrimisConfig | None = None,
+    settings: Settings | None = None,
+    progress: Callable[[LogEntry], None] | None = None,
+    level_step: float | None = None,
+    data: str = "images of the user's own",
+    commit: str = "",
+) -> TrainingResult:
+    """Train a codec and write `model.safetensors`, `training.jsonl` and `README.md` (the model card) to a folder.
+
+    Args:
+        images: image files; unreadable ones are left out. With a manifest, only images that it lists are used.
+        out: the folder; it may hold an unfinished run only with `resume`.
+        codec: "primis", the only codec that is trained.
+        sparsity: S, nonzeros a code vector.
+        manifest: CSV with image and patient_id, and maybe fold: the split is by patient then.
+        steps, seed, device: of the run ("auto", "cpu", "cuda", "mps").
+        config, settings: in place of the defaults.
+        progress: called at each validation.
+        level_step: quantisation step that the file states; the settings' one by default.
+        data, commit: stated in the model card.
+
+    Raises:
+        UsageError: nothing to train on, or an impossible setting.
+        TargetExistsError: the folder holds a model, or a run and `resume` is not set.
+    """
+    if codec != "primis":
+        raise UsageError(f"codec {codec} has nothing to train; primis has")
+    if not 1 <= sparsity <= MAX_SPARSITY:
+        raise UsageError(f"--sparsity is {sparsity}; 1 to {MAX_SPARSITY} are possible")
+    config = replace(config or PrimisConfig(sparsity), sparsity=sparsity)
+    settings = settings or Settings(steps=steps, step=_step_for(sparsity), seed=seed)
+    _check_target(out, resume)
+    split = _split(images, manifest, seed)
+    chosen = choose_device(device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = PrimisNetwork(config)
+    trainer = Trainer(network, settings, out, chosen, bfloat16_pays(chosen))
+    validation = Pictures(_thinned(split.validation, VALIDATION_IMAGES))
+    untrained = trainer.validate(validation) if len(validation) else 0.0
+    if resume:
+        trainer.resume()
+    reason = trainer.run(Pictures(split.train), validation, progress)
+    network.load_state_dict(trainer.progress.best or network.state_dict())
+    level_step = settings.step if level_step is None else level_step
+    digest = save_model(out / MODEL_FILE, network, level_step)
+    trainer.network = load_model(out / MODEL_FILE, digest).network.to(chosen)
+    trainer.settings = replace(settings, step=level_step)
+    psnr = trainer.validate(validation) if len(validation) else trainer.progress.best_psnr
+    card = Card(
+        out.name, sparsity, network.maps, level_step, digest.hex(), len(split.train), len(validation),
+        digest_of_images(split.train), split.patients_known, seed, trainer.progress.step, trainer.progress.seconds,
+        psnr, untrained, data, commit,
+    )  # fmt: skip
+    write_bytes(out / CARD_FILE, card.to_markdown().encode(), overwrite=True)
+    (out / CHECKPOINT).unlink(missing_ok=True)
+    return TrainingResult(
+        out / MODEL_FILE, digest.hex(), psnr, untrained, trainer.progress.step, trainer.progress.seconds, reason,
+        len(split.train), len(validation), split.patients_known,
+    )  # fmt: skip
+
+
+def read_log(folder: Path) -> tuple[LogEntry, ...]:
+    """The training log of a folder."""
+    return tuple(LogEntry(**json.loads(line)) for line in (folder / LOG).read_text().splitlines())
+
+
+def _step_for(sparsity: int) -> float:
+    return STEPS[min(STEPS, key=lambda known: abs(known - sparsity))]
+
+
+def _check_target(out: Path, resume: bool) -> None:
+    if (out / MODEL_FILE).exists():
+        raise TargetExistsError("the output folder holds a trained model already", hint="give another folder")
+    if (out / CHECKPOINT).exists() and not resume:
+        raise TargetExistsError(
+            "the output folder holds an unfinished run", hint="go on with --resume, or give another folder"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def _split(images: Sequence[Path], manifest: Path | None, seed: int) -> Split:
+    records = read_manifest(manifest) if manifest else None
+    split = split_images(images, records, seed)
+    train, validation = readable(split.train), readable(split.validation)
+    if not train:
+        raise UsageError(
+            "there is no image to train on",
+            hint="are the images listed in the manifest, with fold train or none?" if manifest else "",
+        )
+    return Split(train, validation, split.patients_known)
+
+
+def _thinned(paths: Sequence[Path], most: int) -> tuple[Path, ...]:
+    if len(paths) <= most:
+        return tuple(paths)
+    return tuple(paths[i * len(paths) // most] for i in range(most))

@@ -1,0 +1,297 @@
+"""Controls: mechanisms of which it is known how they come out. An audit that does not see them is too weak."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from medveil.errors import UsageError
+from medveil.images.image import Image
+from medveil.mechanisms.code_cache import CodeCache
+from medveil.mechanisms.instance_encodings import LinearEncoding, WeightedMixing
+from medveil.mechanisms.levels import Beside, Obfuscated
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Picture, Subject
+from medveil.mechanisms.public_codec import PublicCodec
+from medveil.mechanisms.weak_codes import (
+    IdentityPermutation,
+    RandomCodes,
+    ReferenceDecoys,
+    RevealedCells,
+    SeededDecoys,
+    TwoTimePad,
+    UnmaskedLevels,
+    Unprotected,
+)
+from medveil.mechanisms.weak_lengths import ContentWeight, UnpaddedLengths
+from medveil.mechanisms.working_pictures import picture_image
+
+SPARSITY = 16
+"""S of the controls of codec primis."""
+RATIOS: tuple[int | None, ...] = (1, 3, 7, None)
+"""S_n / S_x of the curve of matched decoys; None for all empty cells."""
+SHARES = (0.001, 0.01, 0.1)
+"""Shares of the entries that are told, of the sensitivity curve."""
+RELEASE = "@release"
+"""What the names of controls on the release's own codec end with."""
+_COARSE_STEP = 16_384  # 1/1024 grey values: a third to three quarters of the places of a code are used, by content
+_FINE_STEP = 32  # 1/1024 grey values; about a twentieth of the step of the weights
+_VECTOR = 256
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What controls are made from.
+
+    Attributes:
+        working: side S of the working pictures.
+        shelf: where codes are kept.
+        secret: 32 bytes, from which secrets are drawn that a mechanism has for all images.
+        pool: pictures of nobody under attack, to mix others with.
+        space: the release's own codec, for the controls that end with @release; None leaves those out.
+    """
+
+    working: int
+    shelf: CodeCache
+    secret: bytes = field(repr=False)
+    pool: tuple[Picture, ...] = field(default=(), repr=False)
+    space: PublicCodec | None = None
+
+
+@dataclass(frozen=True)
+class Control:
+    """One control.
+
+    Attributes:
+        name: as in reports.
+        title: a few words for a report.
+        positive: whether it has to be broken; else nothing may be found.
+        must: whether the audit is too weak where it does not come out so; else it is a point of a curve.
+        expected: names of attacks that are expected to break it; of a point of a curve, those that are to try.
+        make: the mechanism.
+        shuffled: the audit gives the images other patients' numbers, at random.
+        release: it works on the release's own codec and on original images; else on working pictures.
+        many: it leaks so little an image that it takes many patients to see it.
+    """
+
+    name: str
+    title: str
+    positive: bool
+    must: bool
+    expected: tuple[str, ...]
+    make: Callable[[Setup], Mechanism] = field(repr=False)
+    shuffled: bool = False
+    release: bool = False
+    many: bool = False
+
+
+def working_image(subject: Subject) -> Image:
+    """What most controls publish: the working picture."""
+    return picture_image(subject.picture)
+
+
+def primis_space(working: int, *, fixed: bool, step: int | None = None) -> PublicCodec:
+    """Codec primis at S = 16 on working pictures.
+
+    Args:
+        step: quantisation step in 1/1024 grey value, None for that of the shipped weights.
+    """
+    from medveil.codecs.primis.codec import shipped_weights
+    from medveil.codecs.primis.interpretable_primis import ArrangedPrimis
+
+    codec = ArrangedPrimis(shipped_weights(SPARSITY), step)
+    return PublicCodec(codec, codec.profile(quality_centidb=0, sparsity=SPARSITY, deep=0), fixed=fixed, working=working)
+
+
+def matched_decoys(ratio: int | None = 1) -> Control:
+    """Level `obfuscated` of medveil itself with S_n = ratio * S_x decoys a vector; None for all empty cells.
+
+    Stands for: sparse coding with ambiguation as it should be done, values of decoys distributed like true ones
+    (PRIMIS; Razeghi et al.). Their places give it away: codecs use cells unevenly, and decoys are uniform. No
+    deviation: it is our `ambiguate`.
+    """
+    decoys = _VECTOR if ratio is None else ratio * SPARSITY
+    words = "all empty cells" if ratio is None else f"S_n = {ratio} S_x"
+    return Control(
+        "matched-decoys" if ratio == 1 else f"matched-decoys-{'all' if ratio is None else ratio}",
+        f"decoys with the values of true entries, {words}",
+        True,
+        ratio == 1,
+        ("likelihood-ratio", "support-network", "code-decoder", "unet", "intersection", "naive-decode"),
+        lambda setup: _named(
+            Obfuscated(primis_space(setup.working, fixed=False), setup.shelf, Beside(), working_image, decoys),
+            "matched-decoys",
+        ),
+    )
+
+
+def reference_decoys(decoys: int = 0) -> Control:
+    """See `ReferenceDecoys`; S_n = 0 for all empty cells."""
+    return Control(
+        f"reference-decoys-{decoys}" if decoys else "reference-decoys",
+        "decoys above the range of true values (the published law)",
+        True,
+        not decoys,
+        ("value-threshold", "likelihood-ratio"),
+        lambda setup: ReferenceDecoys(
+            primis_space(setup.working, fixed=False, step=_FINE_STEP), setup.shelf, working_image, decoys
+        ),
+    )
+
+
+def seeded_decoys(bits: int = 32) -> Control:
+    """See `SeededDecoys`."""
+    return Control(
+        "seeded-decoys",
+        f"decoys from a seed of {bits} bits",
+        True,
+        True,
+        ("seed-enumeration",),
+        lambda setup: SeededDecoys(
+            primis_space(setup.working, fixed=False), setup.shelf, working_image, SPARSITY, bits
+        ),
+    )
+
+
+def revealed_cells(share: float) -> Control:
+    """See `RevealedCells`."""
+    return Control(
+        f"revealed-{100 * share:g}",
+        f"sealed, {100 * share:g} % of the true entries told",
+        True,
+        share >= max(SHARES),
+        ("code-decoder",),
+        lambda setup: RevealedCells(primis_space(setup.working, fixed=True), setup.shelf, share, working_image),
+    )
+
+
+def all_controls(*, seed_bits: int = 32, release: bool = False) -> tuple[Control, ...]:
+    """Every control of a report, positive ones first.
+
+    Args:
+        seed_bits: length of the seed of `seeded-decoys`.
+        release: those on the release's own codec too.
+    """
+    found = (
+        reference_decoys(), matched_decoys(), seeded_decoys(seed_bits), *_SIMPLE,
+        *(revealed_cells(share) for share in SHARES), *_NEGATIVE,
+    )  # fmt: skip
+    return found + (_ON_RELEASE if release else ())
+
+
+def decoy_curve() -> tuple[Control, ...]:
+    """Matched decoys in all numbers, for the curve of public bits against what an attacker gets."""
+    return tuple(replace(matched_decoys(ratio), must=False) for ratio in RATIOS)
+
+
+def control_named(name: str, *, seed_bits: int = 32) -> Control:
+    """The control of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = {each.name: each for each in (*decoy_curve(), *all_controls(seed_bits=seed_bits, release=True))}
+    if name not in found:
+        raise UsageError(f"there is no control of that name; there are {', '.join(found)}")
+    return found[name]
+
+
+def _named(mechanism: Obfuscated, name: str) -> Obfuscated:
+    mechanism.name = name
+    return mechanism
+
+
+def _unprotected(setup: Setup) -> Mechanism:
+    return Unprotected(primis_space(setup.working, fixed=False), setup.shelf, image_of=working_image)
+
+
+def _random_codes(setup: Setup) -> Mechanism:
+    return RandomCodes(primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image)
+
+
+def _release_space(setup: Setup) -> PublicCodec:
+    if setup.space is None:
+        raise ValueError("a control on the release's own codec needs the release's codec")
+    return setup.space
+
+
+_SEES_ALL = ("naive-decode", "code-decoder", "unet", "vnet", "cgan", "cyclegan", "linkage-picture")
+_SIMPLE = (
+    Control(
+        "two-time-pad", "sealed, one key for all packages", True, True,
+        ("wrong-key", "code-decoder"),
+        lambda setup: TwoTimePad(primis_space(setup.working, fixed=True), setup.shelf, setup.secret, working_image),
+    ),
+    Control(
+        "content-weight", "sealed, with as many entries as the image needs", True, True, ("side-channels",),
+        lambda setup: ContentWeight(
+            primis_space(setup.working, fixed=True, step=_COARSE_STEP), setup.shelf, image_of=working_image
+        ), many=True,
+    ),
+    Control(
+        "unpadded-lengths", "encrypted, as long as the compressed image", True, True, ("side-channels",),
+        lambda setup: UnpaddedLengths(primis_space(setup.working, fixed=False), setup.shelf, image_of=working_image),
+        many=True,
+    ),
+    Control(
+        "linear-encoding", "a secret linear map of patches in random order (NeuraCrypt-like)", True, True,
+        ("linkage-code",), lambda setup: LinearEncoding(setup.secret),
+    ),
+    Control(
+        "weighted-mixing", "pictures mixed with others, signs flipped (InstaHide-like)", True, True,
+        ("linkage-picture", "code-decoder"), lambda setup: WeightedMixing(setup.pool),
+    ),
+    Control("unprotected", "the code itself", True, True, _SEES_ALL, _unprotected),
+    Control(
+        "identity-permutation", "sealed, the permutation left out", True, True,
+        ("naive-decode", "support-network", "code-decoder"),
+        lambda setup: IdentityPermutation(
+            primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image
+        ),
+    ),
+    Control(
+        "unmasked-levels", "sealed, the level stream not masked", True, True, ("plain-stream",),
+        lambda setup: UnmaskedLevels(primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image),
+    ),
+)  # fmt: skip
+_NEGATIVE = (
+    Control("random-codes", "uniformly random codes, nothing of the image", False, True, (), _random_codes),
+    Control(
+        "shuffled-identities", "the code itself, of patients mixed up", False, True, (), _unprotected, shuffled=True
+    ),
+)
+# A sealed code of codec `lapped` is of little use without its secret side bytes, even in the clear: the thresholds in
+# them say which cell is which coefficient. So the code in the clear is one of free length, whose thresholds are public;
+# where only the permutation is missing, its cells are found and not its picture; and where some are told, nobody has to
+# succeed.
+_ON_RELEASE = (
+    Control(
+        f"unprotected{RELEASE}", "the code itself, the release's codec", True, True, _SEES_ALL,
+        lambda setup: Unprotected(_with_fixed(_release_space(setup), fixed=False), setup.shelf), release=True,
+    ),
+    Control(
+        f"identity-permutation{RELEASE}", "sealed, the permutation left out, the release's codec", True, True,
+        ("naive-decode", "code-decoder"),
+        lambda setup: IdentityPermutation(_with_fixed(_release_space(setup), fixed=True), setup.shelf), release=True,
+    ),
+    Control(
+        f"unmasked-levels{RELEASE}", "sealed, the level stream not masked, the release's codec", True, True,
+        ("plain-stream",),
+        lambda setup: UnmaskedLevels(_with_fixed(_release_space(setup), fixed=True), setup.shelf), release=True,
+    ),
+    Control(
+        f"revealed-10{RELEASE}", "sealed, 10 % of the true entries told, the release's codec", True, False,
+        ("code-decoder",),
+        lambda setup: RevealedCells(_with_fixed(_release_space(setup), fixed=True), setup.shelf, max(SHARES)),
+        release=True,
+    ),
+)  # fmt: skip
+
+
+def _with_fixed(space: PublicCodec, *, fixed: bool) -> PublicCodec:
+    """The same codec, with codes that fill a composition or are of free length."""
+    if space.fixed == fixed:
+        return space
+    return PublicCodec(
+        space.codec, space.profile, fixed=fixed, preview=space.preview, window=space.window, working=space.working
+    )

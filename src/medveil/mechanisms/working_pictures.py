@@ -1,0 +1,59 @@
+"""Working pictures: every picture of an audit at one size and in one range, so that attackers can be compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.codecs.code import Bucket
+from medveil.images.image import FileKind, Image, Source
+from medveil.mechanisms.observation import Picture
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which stored values count as 0 and as 255 in working pictures.
+
+    Attributes:
+        low, high: stored values; (0, 255) for images of 8 bits.
+    """
+
+    low: float = 0.0
+    high: float = 255.0
+
+
+def working_picture(pixels: NDArray[np.generic], bucket: Bucket, window: Window, side: int) -> Picture:
+    """Pixels as a working picture.
+
+    The picture is continued by its last row and column up to the bucket's size, which everybody sees, and the bucket is
+    then reduced by area means to side × side; so pictures of one bucket lie over each other pixel for pixel. Pixels
+    of the working size already are one: controls publish working pictures, whose bucket may be larger.
+
+    Args:
+        pixels: (height, width), no larger than the bucket.
+        bucket: public size class.
+        window: the range that becomes 0 … 255; values beyond are clipped.
+        side: S.
+
+    Returns:
+        (S, S) float32.
+    """
+    from PIL import Image as Pillow
+
+    scaled = (pixels.astype(np.float32) - window.low) * (255.0 / max(window.high - window.low, 1.0))
+    height, width = scaled.shape
+    clipped: Picture = np.clip(scaled, 0.0, 255.0)
+    if height == width == side:
+        return clipped
+    padded = np.pad(clipped, ((0, bucket.height - height), (0, bucket.width - width)), mode="edge")
+    resized = Pillow.fromarray(padded).resize((side, side), Pillow.Resampling.BOX)
+    found: Picture = np.asarray(resized, np.float32)
+    return found
+
+
+def picture_image(picture: Picture) -> Image:
+    """A working picture as an 8-bit image, for mechanisms that publish working pictures instead of originals."""
+    pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+    return Image(np.ascontiguousarray(pixels), 8, Source(FileKind.PNG, b""))

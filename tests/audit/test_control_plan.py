@@ -1,0 +1,115 @@
+"""Which attack meets which control, and what controls are made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from tests.audit.scenes import preset, subject
+
+from medveil.audit.control_plan import CHEAP, beats, bench_of, chosen_controls, chosen_pairs, control_round, shuffled
+from medveil.mechanisms.code_cache import CodeCache
+from medveil.mechanisms.controls import all_controls, control_named
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+    family: int
+    beats: tuple[str, ...] = field(default=())
+
+
+ATTACKS = (
+    Named("value-threshold", 1), Named("plain-stream", 1), Named("naive-decode", 1),
+    Named("likelihood-ratio", 2), Named("support-network", 3),
+    Named("code-decoder", 4), Named("unet", 5), Named("vnet", 5), Named("cgan", 5), Named("cyclegan", 5),
+    Named("intersection", 6), Named("seed-enumeration", 7), Named("side-channels", 8), Named("linkage-code", 9),
+    Named("linkage-picture", 9), Named("wrong-key", 10),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("thorough", [False, True])
+def test_every_attack_meets_a_control_it_must_break_and_every_control_somebody_who_must(thorough):
+    controls = all_controls(seed_bits=8, release=True)
+    pairs = chosen_pairs(controls, ATTACKS, thorough=thorough)
+    assert len({(control.name, attack.name) for control, attack in pairs}) == len(pairs)
+    for attack in ATTACKS:
+        assert any(one is attack and control.positive and beats(attack, control) for control, one in pairs), attack.name
+    for control in controls:
+        mine = [attack for one, attack in pairs if one is control]
+        assert mine
+        assert not control.positive or any(attack.name in control.expected for attack in mine)
+        if thorough and control.positive:
+            wanted = {each.name for each in ATTACKS if each.family in CHEAP or each.name in control.expected}
+            assert {each.name for each in mine} == wanted
+    assert {f"revealed-{share}" for share in ("0.1", "1", "10")} <= {control.name for control, _ in pairs}
+
+
+def test_the_quick_way_leaves_out_what_need_not_break_and_networks_on_the_release():
+    controls = all_controls(seed_bits=8, release=True)
+    quick, thorough = (set(chosen_pairs(controls, ATTACKS, thorough=way)) for way in (False, True))
+    assert quick < thorough
+    left_out = thorough - quick
+    assert all(attack.name not in control.expected or control.release for control, attack in left_out)
+    assert any(attack.family not in CHEAP and control.release for control, attack in left_out)
+
+
+def test_an_attack_that_no_control_expects_meets_what_it_names_first():
+    own = Named("own", 5, ("unprotected", "matched-decoys"))
+    controls = [control_named(name) for name in ("matched-decoys", "unprotected")]
+    pairs = chosen_pairs(controls, [Named("naive-decode", 1), own], thorough=False)
+    assert [control.name for control, attack in pairs if attack is own] == ["unprotected"]
+
+
+def test_the_bench_takes_few_images_of_many_patients():
+    subjects = [subject(10 * p + i, p) for p in range(8) for i in range(9)]
+    bench = bench_of(subjects, None, CodeCache(), preset(control_tested=12, control_own=7), 0)
+    assert Counter(Counter(each.patient for each in bench.plan.tested).values()) == {3: 4}
+
+
+def test_what_leaks_little_is_attacked_in_many_patients():
+    subjects = [subject(2 * p + i, p) for p in range(60) for i in range(2)]
+    few, many = (bench_of(subjects, None, CodeCache(), preset(), 0, many=many) for many in (False, True))
+    assert len(few.plan.tested) == 6
+    assert len(many.plan.tested) == 18
+    assert len(many.setup.pool) > 2 * len(few.setup.pool)
+    assert {control.name for control in all_controls() if control.many} == {"content-weight", "unpadded-lengths"}
+
+
+def test_few_attacks_are_held_against_the_controls_that_they_must_break():
+    chosen = chosen_controls([Named("wrong-key", 10)], preset())
+    assert [control.name for control in chosen] == ["two-time-pad", "random-codes", "shuffled-identities"]
+
+
+def test_the_bench_deals_patients_and_takes_those_with_several_images_first():
+    subjects = [subject(2 * p + i, p) for p in range(10) for i in range(1 + (p % 2))]
+    bench = bench_of(subjects, None, CodeCache(), preset(control_tested=6, control_own=7), 0)
+    tested = Counter(each.patient for each in bench.plan.tested)
+    others = {each.patient for each in (*bench.plan.own, *bench.plan.validation)}
+    assert set(tested.values()) == {2}
+    assert sum(tested.values()) == 6
+    assert not others & set(tested)
+    assert len(bench.setup.pool) == len(bench.plan.own) + len(bench.plan.validation) <= 7
+
+
+def test_identities_are_shuffled_so_that_no_pair_of_one_patient_stays():
+    subjects = [subject(number, number // 2) for number in range(40)]
+    mixed = shuffled(subjects, np.random.default_rng(0))
+    assert Counter(each.patient for each in mixed) == Counter(each.patient for each in subjects)
+    assert [each.number for each in mixed] == list(range(40))
+    true = {(a.number, b.number) for a in subjects for b in subjects if a.patient == b.patient and a.number < b.number}
+    told = {(a.number, b.number) for a in mixed for b in mixed if a.patient == b.patient and a.number < b.number}
+    assert len(told) == len(true) == 20
+    assert len(true & told) <= 1
+
+
+def test_a_control_round_is_told_by_the_controls_name():
+    subjects = [subject(number, number // 2) for number in range(12)]
+    bench = bench_of(subjects, None, CodeCache(), preset(control_tested=4, control_own=4), 0)
+    found = control_round(bench, control_named("linear-encoding"))
+    assert found.mechanism == "linear-encoding"
+    assert len(found.targets) == 4
+    assert found.targets[0].case.published.observation.encoding is not None
+    assert all(target.partner is not None for target in found.targets)

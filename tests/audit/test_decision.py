@@ -1,0 +1,158 @@
+import math
+from dataclasses import replace
+
+import pytest
+
+from medveil.audit.decision import conclude, control_result
+from medveil.audit.results import AttackResult, ControlResult, Measured, Verdict
+
+_ADVANTAGE = {Verdict.BROKEN: 2.5, Verdict.NO_EVIDENCE: 0.01, Verdict.INCONCLUSIVE: 0.2}
+
+
+def _attack(name: str, verdict: Verdict | None, visible: float = 0.4, upper: float = 0.25) -> AttackResult:
+    if verdict is None:
+        return AttackResult(name, name.upper(), "release", (), None, refusal="there is no code to see.")
+    advantage = _ADVANTAGE[verdict]
+    measured = Measured(
+        metric="psnr", attacker=16 + advantage, baseline=16, advantage=advantage, ci=(advantage - 0.1, advantage + 0.1),
+        upper=upper, p=0.0025, margin=0.3, smallest_visible=visible, worst=20, patients=30, images=60, verdict=verdict,
+    )  # fmt: skip
+    return AttackResult(name, name.upper(), "release", (measured,), verdict)
+
+
+_WON = _attack("likelihood-ratio", Verdict.BROKEN)
+_LOST = _attack("unet", Verdict.INCONCLUSIVE)
+_CAUGHT = control_result("matched-decoys", "matched decoys", True, [_WON, _LOST])
+_QUIET = control_result("random-codes", "random codes", False, [_LOST])
+
+
+def test_a_positive_control_has_to_be_broken_by_somebody() -> None:
+    assert _CAUGHT.ok
+    assert _CAUGHT.by == ("likelihood-ratio",)
+    assert not control_result("matched-decoys", "", True, [_LOST]).ok
+    assert not control_result("matched-decoys", "", True, [_attack("unet", None)]).ok
+
+
+def test_rows_of_the_sensitivity_curve_need_not_be_broken() -> None:
+    assert control_result("revealed-0.1", "", True, [_LOST], must=False).ok
+    assert control_result("revealed-1", "", True, [_WON], must=False).by == ("likelihood-ratio",)
+
+
+def test_a_negative_control_must_not_be_broken() -> None:
+    assert _QUIET.ok
+    assert not control_result("random-codes", "", False, [_WON]).ok
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "expected"),
+    [
+        ((Verdict.NO_EVIDENCE, Verdict.NO_EVIDENCE), Verdict.NO_EVIDENCE),
+        ((Verdict.NO_EVIDENCE, None), Verdict.NO_EVIDENCE),
+        ((Verdict.NO_EVIDENCE, Verdict.INCONCLUSIVE), Verdict.INCONCLUSIVE),
+        ((Verdict.INCONCLUSIVE, Verdict.BROKEN, Verdict.NO_EVIDENCE), Verdict.BROKEN),
+        ((None, None), Verdict.TOO_WEAK),
+        ((), Verdict.TOO_WEAK),
+    ],
+)
+def test_the_worst_attack_decides(verdicts: tuple[Verdict | None, ...], expected: Verdict) -> None:
+    attacks = [_attack(f"attack-{number}", verdict) for number, verdict in enumerate(verdicts)]
+    assert conclude(attacks, [_CAUGHT, _QUIET])[0] is expected
+
+
+def _missed() -> ControlResult:
+    return control_result("two-time-pad", "a two-time pad", True, [_LOST])
+
+
+@pytest.mark.parametrize("verdict", [Verdict.NO_EVIDENCE, Verdict.INCONCLUSIVE, Verdict.BROKEN])
+def test_a_missed_control_makes_it_too_weak(verdict: Verdict) -> None:
+    conclusion, told = conclude([_attack("unet", verdict)], [_CAUGHT, _missed(), _QUIET])
+    assert conclusion is Verdict.TOO_WEAK
+    place = int(verdict is Verdict.BROKEN)  # what was found is told first
+    assert "two-time-pad" in told[place]
+    assert "Nearest came UNET with +0.20 dB" in told[place]
+    assert ("UNET (unet) breaks the release" in told[0]) is (verdict is Verdict.BROKEN)
+
+
+def test_a_hole_is_told_even_where_a_control_failed() -> None:
+    _, told = conclude([_WON], [_missed()])
+    assert any("LIKELIHOOD-RATIO (likelihood-ratio) breaks the release: +2.50 dB" in text for text in told)
+
+
+def test_finding_what_is_not_there_makes_it_too_weak() -> None:
+    conclusion, told = conclude([_WON], [_CAUGHT, control_result("random-codes", "random codes", False, [_WON])])
+    assert conclusion is Verdict.TOO_WEAK
+    assert "Random codes (random-codes) leaks nothing, and yet likelihood-ratio found" in told[1]
+
+
+@pytest.mark.parametrize("controls", [(), (_QUIET,), (control_result("revealed-1", "", True, [_LOST], must=False),)])
+def test_who_never_found_anything_has_ruled_out_nothing(controls: tuple[ControlResult, ...]) -> None:
+    conclusion, told = conclude([_attack("unet", Verdict.NO_EVIDENCE)], controls)
+    assert conclusion is Verdict.TOO_WEAK
+    assert "No control that leaks was broken" in told[0]
+    assert conclude([_WON], controls)[0] is Verdict.BROKEN
+
+
+def test_the_sentences_have_the_numbers() -> None:
+    attacks = [
+        _WON,
+        _attack("vnet", Verdict.INCONCLUSIVE, visible=0.9, upper=0.77),
+        _attack("gan", Verdict.NO_EVIDENCE),
+    ]
+    told = " ".join(conclude(attacks, [_CAUGHT])[1])
+    assert "+2.40 to +2.60 dB, corrected p 0.0025, 30 patients" in told
+    assert "up to +0.77 dB cannot be ruled out (margin 0.30 dB); +0.90 dB would have been seen" in told
+    assert "Within the margins: 1 attack (picture, PSNR: at most +0.25 dB (margin 0.30 dB), +0.40 dB would" in told
+
+
+@pytest.mark.parametrize("verdict", [Verdict.NO_EVIDENCE, Verdict.INCONCLUSIVE])
+def test_who_chooses_the_attacks_does_not_choose_the_answer(verdict: Verdict) -> None:
+    attacks = [_attack("likelihood-ratio", verdict)]
+    conclusion, told = conclude(attacks, [_CAUGHT, _QUIET], left_out=("side-channels", "unet"))
+    assert conclusion is Verdict.INCONCLUSIVE
+    assert "Not asked for, so that nothing can be ruled out: side-channels and unet." in told
+    assert conclude([_WON], [_CAUGHT], left_out=("unet",))[0] is Verdict.BROKEN
+
+
+def test_a_failed_attack_is_not_one_that_makes_no_sense() -> None:
+    quiet = _attack("likelihood-ratio", Verdict.NO_EVIDENCE)
+    failed = AttackResult("unet", "UNET", "release", (), None, refusal="MemoryError: it needs more memory")
+    assert conclude([quiet, _attack("seeds", None)], [_CAUGHT])[0] is Verdict.NO_EVIDENCE
+    conclusion, told = conclude([quiet, failed], [_CAUGHT])
+    assert conclusion is Verdict.INCONCLUSIVE
+    assert "Failed while running, so that nothing can be ruled out: unet (MemoryError: it needs more memory)." in told
+    assert not any("makes no sense" in line or "Could not be run" in line for line in told)
+
+
+def test_an_attack_that_did_not_run_on_all_images_rules_nothing_out() -> None:
+    partial = replace(_attack("likelihood-ratio", Verdict.NO_EVIDENCE), extra={"rounds_refused": 1.0})
+    conclusion, told = conclude([partial], [_CAUGHT])
+    assert conclusion is Verdict.INCONCLUSIVE
+    assert "Not run on all images, so that nothing can be ruled out: likelihood-ratio." in told
+
+
+def test_a_control_that_nobody_could_attack_is_not_called_missed_by_attacks() -> None:
+    told = conclude([_WON], [control_result("matched-decoys", "matched decoys", True, [_attack("unet", None)])])[1]
+    assert any("leaks, and no attack could be run on it: a leak" in line for line in told)
+    assert not any("0 attacks" in line for line in told)
+
+
+def test_an_undecided_attack_without_bounds_says_so() -> None:
+    told = " ".join(conclude([_attack("vnet", Verdict.INCONCLUSIVE, math.inf, math.inf)], [_CAUGHT])[1])
+    assert "nothing can be ruled out; no effect could have been seen with 30 patients" in told
+    nothing = AttackResult("vnet", "V-Net", "release", (), Verdict.INCONCLUSIVE)
+    assert "nothing of what it gave could be measured" in " ".join(conclude([nothing], [_CAUGHT])[1])
+
+
+def test_what_was_not_looked_for_is_named() -> None:
+    sensitivity = control_result("revealed-0.1", "", True, [_LOST], must=False)
+    told = conclude(
+        [
+            _attack("likelihood-ratio", Verdict.NO_EVIDENCE),
+            _attack("unet", Verdict.NO_EVIDENCE),
+            _attack("seeds", None),
+        ],
+        [_CAUGHT, sensitivity],
+    )[1]
+    assert "Could not be run on the release, so nothing is said of them: seeds (there is no code to see)." in told
+    assert "Broke no control here, so that their silence says little: unet." in told
+    assert "Controls that leak little and were not seen, as they need not be: revealed-0.1." in told

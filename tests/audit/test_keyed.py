@@ -1,0 +1,172 @@
+"""Which package is which image, and which images are the attacker's own."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+
+import pytest
+from PIL import Image as Picture
+from tests.audit.scenes import WORKING
+from tests.pictures import picture
+
+from medveil.audit.targets.keyed import Limits, gather, owner_ring
+from medveil.errors import NoFittingKeyError, UsageError
+from medveil.images import read
+from medveil.keys.identity import generate
+from medveil.mechanisms.working_pictures import Window
+from medveil.releases.release import Release
+from medveil.releases.settings import ShareSettings
+from medveil.releases.sharing import share
+
+_ALL = Limits(100, 100)
+
+
+@pytest.fixture
+def data(scene, tmp_path):
+    """This test's own copy of the originals."""
+    return shutil.copytree(scene / "data", tmp_path / "data")
+
+
+@pytest.fixture
+def match(scene, auditor):
+    def match(originals, manifest=None, limits=_ALL, **changed):
+        release = Release(changed.pop("release", scene / "release"))
+        ring = owner_ring(release, auditor)
+        return gather(
+            release, ring, originals, manifest, skip=(), limits=limits, working=WORKING, seed=0, **changed
+        )  # fmt: skip
+
+    return match
+
+
+def pixels(subject):
+    return subject.image.pixels.tobytes()
+
+
+def test_packages_find_their_originals_and_patients(scene, match):
+    found = match(scene / "data", scene / "data" / "manifest.csv")
+    assert len(found.holdings) == 12
+    assert found.counts["packages"] == 12
+    assert found.patients_known
+    assert found.window == Window()
+    with (scene / "data" / "manifest.csv").open() as file:
+        rows = {read(scene / "data" / row["image"]).pixels.tobytes(): row for row in csv.DictReader(file)}
+    people, strata = {}, {}
+    for holding in found.holdings:
+        row = rows[pixels(holding.subject)]
+        assert people.setdefault(holding.subject.patient, row["patient_id"]) == row["patient_id"]
+        assert strata.setdefault(holding.subject.stratum, row["source"]) == row["source"]
+    assert len(set(people.values())) == len(people) == 6
+    assert len(strata) == 2
+    assert [subject.patient in people for subject in found.outside] == [False, False]
+    assert len({subject.number for subject in [h.subject for h in found.holdings] + list(found.outside)}) == 14
+
+
+def test_renamed_and_moved_originals_are_found_by_their_content(data, match):
+    for number, path in enumerate(sorted((data / "shared").iterdir())):
+        (data / "elsewhere").mkdir(exist_ok=True)
+        path.rename(data / "elsewhere" / f"{number}.bin")
+    found = match(data)
+    assert len(found.holdings) == 12
+    assert found.counts["matched_by_path_only"] == 0
+
+
+def test_changed_originals_are_found_by_their_path_and_told(data, match):
+    path = data / "shared" / "p0-0.png"
+    picture = Picture.open(path)
+    picture.load()
+    picture.save(path, compress_level=1)
+    found = match(data / "shared")
+    assert len(found.holdings) == 12
+    assert found.counts["matched_by_path_only"] == 1
+
+
+def test_a_file_of_that_name_and_another_size_is_not_the_original(data, match):
+    Picture.fromarray(picture(3, 100, 64)).save(data / "shared" / "p0-0.png")
+    found = match(data / "shared")
+    assert len(found.holdings) == 11
+    assert found.counts["originals_of_another_size"] == 1
+
+
+def test_a_changed_original_is_compared_to_the_pixel(data, match):
+    """One that was cut a little since falls into the same size class, and would end the audit at its end."""
+    Picture.fromarray(picture(3, 63, 61)).save(data / "shared" / "p0-0.png")
+    found = match(data / "shared")
+    assert len(found.holdings) == 11
+    assert found.counts["originals_of_another_size"] == 1
+
+
+def test_missing_originals_are_counted(data, match):
+    for path in list((data / "shared").iterdir())[:5]:
+        path.unlink()
+    found = match(data)
+    assert len(found.holdings) == 7
+    assert found.counts["packages_without_original"] == 5
+
+
+def test_other_images_of_patients_in_the_release_are_nobodys(data, match):
+    for patient in (0, 1):
+        Picture.fromarray(picture(77 + patient, 64, 64)).save(data / "others" / f"again-{patient}.png")
+    (data / "others" / "notes.txt").write_text("no image")
+    with (data / "manifest.csv").open("a", newline="") as file:
+        csv.writer(file).writerow(("others/again-0.png", "patient 0", "south", "PA"))
+    found = match(data, data / "manifest.csv")
+    assert len(found.outside) == 2
+    assert found.counts["files_of_patients_in_release"] == 1
+    assert found.counts["files_unlisted_in_manifest"] == 3  # the second image, the notes, the manifest
+
+
+def test_without_a_manifest_every_content_is_a_patient(data, match):
+    shutil.copy(data / "others" / "p6-0.png", data / "others" / "copy.png")
+    found = match(data)
+    assert not found.patients_known
+    assert len({holding.subject.patient for holding in found.holdings}) == 12
+    assert len(found.outside) == 2
+    assert found.counts["files_not_images"] == 1
+
+
+def test_a_manifest_may_lie_elsewhere(data, match, tmp_path):
+    (data / "manifest.csv").rename(tmp_path / "moved.csv")
+    found = match(data, tmp_path / "moved.csv")
+    assert found.counts["packages_unlisted_in_manifest"] == 0
+    assert len({holding.subject.patient for holding in found.holdings}) == 6
+
+
+def test_no_original_at_all_is_an_error_that_names_nothing(tmp_path, match):
+    (tmp_path / "secret-folder").mkdir()
+    with pytest.raises(UsageError, match="none of the 12 packages") as caught:
+        match(tmp_path / "secret-folder")
+    assert "secret-folder" not in caught.value.message
+
+
+def test_limits_keep_whole_patients(scene, match):
+    found = match(scene / "data", scene / "data" / "manifest.csv", Limits(5, 100))
+    assert len(found.holdings) == 4
+    assert len({holding.subject.patient for holding in found.holdings}) == 2
+
+
+def test_the_digest_tells_images_and_patients_apart(scene, data, match):
+    listed, alone = match(data, data / "manifest.csv"), match(data)
+    assert listed.digest != alone.digest
+    assert listed.digest == match(data, data / "manifest.csv").digest
+    assert listed.digest == match(scene / "data", scene / "data" / "manifest.csv").digest
+
+
+def test_who_sees_no_identity_is_told_so(data, tmp_path, auditor):
+    reader = generate(tmp_path / "reader.key")
+    settings = ShareSettings(to=(reader.recipient,), jobs=1, protection="encrypted")
+    share([data / "others"], tmp_path / "small", settings, owner=auditor)
+    with pytest.raises(NoFittingKeyError, match="not whose they are"):
+        owner_ring(Release(tmp_path / "small"), reader)
+
+
+def test_deep_images_have_a_window_of_their_own(tmp_path, auditor, match):
+    (tmp_path / "deep").mkdir()
+    for number in range(2):
+        Picture.fromarray(picture(number, 64, 64, 12)).save(tmp_path / "deep" / f"{number}.png")
+    share([tmp_path / "deep"], tmp_path / "small", ShareSettings(jobs=1, protection="encrypted"), owner=auditor)
+    found = match(tmp_path / "deep", release=tmp_path / "small")
+    assert 0 <= found.window.low < 500
+    assert 3500 < found.window.high <= 4095
+    assert all(each.subject.picture.min() >= 0 and each.subject.picture.max() > 200 for each in found.holdings)
