@@ -33,7 +33,7 @@ from medveil.mechanisms.observation import Case, Observation, Picture, Shown, Su
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.working_pictures import Window, picture_image, working_picture
 from medveil.metrics.image_quality import mean_absolute_error, mean_error, rmse
-from medveil.metrics.resampling import bootstrap_means, interval
+from medveil.metrics.inference import bootstrap_means, interval
 
 SEED = 2024
 RESAMPLES = 2000

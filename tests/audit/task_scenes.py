@@ -14,7 +14,7 @@ from medveil.audit.task_presets import TaskBudget
 from medveil.audit.task_schema import task_record
 from medveil.audit.tasked import TaskedAudit
 from medveil.keys.tiers import Tier
-from medveil.metrics.non_inferiority import compare
+from medveil.metrics.inference import non_inferiority
 from medveil.registry import Registry
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
@@ -126,7 +126,7 @@ def cell(train, test, value=0.9, loss=0.0, metric="auc"):
     generator = np.random.default_rng(len(train + test))
     compared = None
     if (train, test) != (ORIGINAL, ORIGINAL):
-        compared = compare(-loss, -loss + 0.005 * generator.standard_normal(400), 0.02, 200)
+        compared = non_inferiority(-loss, -loss + 0.005 * generator.standard_normal(400), 0.02, 200)
     value = value - loss
     return MatrixCell(train, test, {metric: Estimate(value, 0.01, (value - 0.02, value + 0.02))}, compared)
 

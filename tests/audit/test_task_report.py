@@ -21,7 +21,7 @@ from medveil.audit.task_figures import losses, roc_curves, task_charts, texture
 from medveil.audit.task_schema import excellent_share, failed, task_record
 from medveil.audit.task_strips import contours, task_strips
 from medveil.audit.task_words import image_sentences, loss_table, number, question_sentence, task_lines, task_results
-from medveil.metrics.non_inferiority import Compared, Standing
+from medveil.metrics.inference import Compared, Standing
 from medveil.tasks.results import FeatureAgreement, Question, TaskResult
 
 FAILED = TaskResult("odd", "An odd task", refusal="ValueError: the program failed")

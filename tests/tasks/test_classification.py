@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from medveil.errors import UsageError
-from medveil.metrics.non_inferiority import Standing, compare, run_draws, training_chance
-from medveil.metrics.resampled_auc import auc_draws
+from medveil.metrics.inference import Standing, non_inferiority, run_draws, training_chance
+from medveil.metrics.ranking import auc_draws
 from medveil.networks.classifiers import build_classifier, classifier_names
 from medveil.tasks.classification import Classification, _questions, _Ready
 from medveil.tasks.classification_scores import RunOdds, scored
@@ -126,13 +126,13 @@ def test_what_sees_no_picture_finds_what_the_view_tells() -> None:
 
 def test_non_inferiority_needs_the_whole_bound() -> None:
     draws = np.random.default_rng(0).normal(-0.005, 0.005, 4000)
-    assert compare(-0.005, draws, 0.02, 60).standing is Standing.NON_INFERIOR
-    assert compare(-0.005, draws, 0.01, 60).standing is Standing.INCONCLUSIVE
-    assert compare(-0.05, draws - 0.045, 0.02, 60).standing is Standing.INFERIOR
-    assert compare(0.0, np.full(3, np.nan), 0.02, 60).standing is Standing.INCONCLUSIVE
-    assert compare(0.0, np.array([0.0] * 9 + [np.nan]), 0.02, 60).standing is Standing.INCONCLUSIVE
+    assert non_inferiority(-0.005, draws, 0.02, 60).standing is Standing.NON_INFERIOR
+    assert non_inferiority(-0.005, draws, 0.01, 60).standing is Standing.INCONCLUSIVE
+    assert non_inferiority(-0.05, draws - 0.045, 0.02, 60).standing is Standing.INFERIOR
+    assert non_inferiority(0.0, np.full(3, np.nan), 0.02, 60).standing is Standing.INCONCLUSIVE
+    assert non_inferiority(0.0, np.array([0.0] * 9 + [np.nan]), 0.02, 60).standing is Standing.INCONCLUSIVE
     with pytest.raises(ValueError, match="above 0"):
-        compare(0.0, draws, 0.0, 60)
+        non_inferiority(0.0, draws, 0.0, 60)
 
 
 def test_drawn_runs_vary_as_new_ones_would() -> None:
@@ -147,11 +147,11 @@ def test_drawn_runs_vary_as_new_ones_would() -> None:
 
 def test_draws_that_never_differ_are_no_certainty() -> None:
     still = np.zeros(1000)
-    assert compare(0.0, still, 0.02, 19).standing is Standing.INCONCLUSIVE
-    assert np.isnan(compare(0.0, still, 0.02, 19).lower)
-    assert compare(0.0, still, 0.02, 20).lower < -0.02
-    assert compare(0.0, still, 0.02, 60).standing is Standing.NON_INFERIOR
-    few, many = compare(0.0, still, 0.02, 30), compare(0.0, still, 0.02, 300)
+    assert non_inferiority(0.0, still, 0.02, 19).standing is Standing.INCONCLUSIVE
+    assert np.isnan(non_inferiority(0.0, still, 0.02, 19).lower)
+    assert non_inferiority(0.0, still, 0.02, 20).lower < -0.02
+    assert non_inferiority(0.0, still, 0.02, 60).standing is Standing.NON_INFERIOR
+    few, many = non_inferiority(0.0, still, 0.02, 30), non_inferiority(0.0, still, 0.02, 300)
     assert few.lower < many.lower < 0 < many.upper < few.upper
 
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("monai")
 
 from medveil.errors import UsageError  # noqa: E402
-from medveil.metrics.non_inferiority import Standing  # noqa: E402
+from medveil.metrics.inference import Standing  # noqa: E402
 from medveil.metrics.overlap import MEASURES, overlap  # noqa: E402
 from medveil.networks import segmenters  # noqa: E402
 from medveil.networks.segmenters import Segmenter  # noqa: E402

@@ -21,7 +21,7 @@ from medveil.keys.tiers import KeyRing, Tier
 from medveil.mechanisms.observation import Subject
 from medveil.metrics.histograms import PooledCorrelation, joint_histogram
 from medveil.metrics.image_quality import MS_SSIM_SIDE, ms_ssim, psnr, rmse, ssim
-from medveil.metrics.resampling import bootstrap_means, interval
+from medveil.metrics.inference import bootstrap_means, interval
 from medveil.releases.release import Release
 
 PEAK = 255.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from medveil.metrics.non_inferiority import Compared
+from medveil.metrics.inference import Compared
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 from medveil.tasks.results import Baseline, Estimate, FeatureAgreement, MatrixCell, Question, TaskResult
 

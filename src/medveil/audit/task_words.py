@@ -12,7 +12,7 @@ from medveil.audit.schema import leading, ranked
 from medveil.audit.task_schema import excellent_share, failed, strict_share
 from medveil.audit.tasked import results_of
 from medveil.audit.wording import METRIC_NAMES, NOT_MEASURED, VERDICT_WORDS, amount, plural
-from medveil.metrics.non_inferiority import Compared, Standing
+from medveil.metrics.inference import Compared, Standing
 from medveil.tasks.image_sets import ORIGINAL
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 from medveil.tasks.results import Estimate, FeatureAgreement, Question, TaskResult

@@ -10,9 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.audit.results import AttackResult, Measured, Sample, Verdict
-from medveil.metrics import holm
+from medveil.metrics.inference import (
+    holm_adjusted,
+    holm_levels,
+    interval,
+    patient_draws,
+    sign_flip_p,
+    upper_bound,
+    weighted_means,
+)
 from medveil.metrics.ranking import auc, bootstrap_auc, permuted_auc_p, placements
-from medveil.metrics.resampling import interval, patient_draws, sign_flip_p, upper_bound, weighted_means
 
 PSNR_CAP = 100.0
 """dB that equal pictures count as: a mean needs a number, and beyond this nothing is left to tell apart."""
@@ -165,10 +172,10 @@ def judge(
     bootstrap = _Bootstrap(settings, len(wanted), generator)
     tests = [bootstrap.test(samples[number], metric) for number, metric in wanted]
     raw = [test.p for test in tests]
-    adjusted = holm.adjusted(raw)
-    broken = holm.step_levels(raw, settings.alpha_broken)
+    adjusted = holm_adjusted(raw)
+    broken = holm_levels(raw, settings.alpha_broken)
     beyond = [test.p_beyond(settings.margins[test.metric]) for test in tests]
-    bounds = holm.step_levels(beyond, settings.alpha_bound)
+    bounds = holm_levels(beyond, settings.alpha_bound)
     measured: list[list[Measured]] = [[] for _ in samples]
     for (number, _), test, p, level, bound in zip(wanted, tests, adjusted, broken, bounds, strict=True):
         measured[number].append(_measured(test, float(p), float(level), float(bound), settings))

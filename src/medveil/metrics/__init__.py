@@ -6,9 +6,8 @@ generator.
 
 Import what you need by its module:
 - `image_quality`: `psnr`, `ssim`, `ms_ssim`, `rmse` and mean errors of two pictures. `histograms`: joint histogram, R².
-- `ranking`: AUC, true positives at few false ones, top-k, MAP@R; `resampled_auc`: many resamples of patients at once.
-- `resampling`: bootstrap and sign flips by patient. `holm`: many tests at once. `non_inferiority`: worse by no more
-  than a margin.
+- `ranking`: AUC, its draws and its chance by patient, true positives at few false ones, top-k, MAP@R.
+- `inference`: bootstrap and sign flips by patient, many tests at once (Holm), worse by no more than a margin.
 - `agreement`: intraclass correlation with its interval. `overlap`: Dice and distances of outlines.
 - `radiomics/`: the 93 texture and intensity features of a masked picture.
 

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medveil.metrics.non_inferiority import LEAST_PATIENTS as LEAST_TESTED
-from medveil.metrics.non_inferiority import compare, run_draws, training_chance, undecided
-from medveil.metrics.resampling import patient_draws
+from medveil.metrics.inference import LEAST_PATIENTS as LEAST_TESTED
+from medveil.metrics.inference import non_inferiority, patient_draws, run_draws, training_chance, undecided
 from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
 from medveil.tasks.classifier_training import BATCH, Recipe, class_log_odds, learn_classes, picture_stack
 from medveil.tasks.comparisons import LEAST_PATIENTS, Asked, Group, groups
@@ -209,7 +208,7 @@ def _question(
             if not ready.shared and train != ORIGINAL:
                 spread = training_chance(found.runs[:, 0] - reference.runs[:, 0])
                 draws = draws + np.random.default_rng(assignment.seed).normal(0.0, spread, len(draws))
-            cell = replace(cell, compared=compare(difference, draws, assignment.margin, fewest))
+            cell = replace(cell, compared=non_inferiority(difference, draws, assignment.margin, fewest))
         cells.append(cell)
     still = np.ones_like(runs_of[ORIGINAL])
     baselines = tuple(Baseline(name, title, estimates(score(runs), still)["auc"]) for name, title, runs in guesses)

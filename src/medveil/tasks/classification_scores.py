@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.metrics.ranking import auc
-from medveil.metrics.resampled_auc import auc_draws
+from medveil.metrics.ranking import auc, auc_draws
 from medveil.tasks.comparisons import Asked
 from medveil.tasks.results import Estimate
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.metrics.non_inferiority import Compared
+from medveil.metrics.inference import Compared
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medveil.errors import UsageError
-from medveil.metrics.non_inferiority import training_chance
+from medveil.metrics.inference import training_chance
 from medveil.metrics.overlap import DISTANCES, MEASURES, overlap
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.results import Overlay, Question, TaskResult

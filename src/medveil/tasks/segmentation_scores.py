@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.metrics.non_inferiority import compare, run_draws, undecided
+from medveil.metrics.inference import interval, non_inferiority, patient_draws, run_draws, undecided
 from medveil.metrics.overlap import MEASURES
-from medveil.metrics.resampling import interval, patient_draws
 from medveil.tasks.image_sets import ORIGINAL
 from medveil.tasks.results import Estimate, MatrixCell
 
@@ -92,7 +91,7 @@ def cells_of(
             difference = float(values[:, :, dice].mean() - reference[:, :, dice].mean())
             lost = draws[:, dice] - before
             lost = lost + generator.normal(0.0, (spread or {}).get((train, test), 0.0), len(lost))
-            compared = compare(difference, lost, margin, chance.patients)
+            compared = non_inferiority(difference, lost, margin, chance.patients)
             compared = compared if decided else undecided(compared)
         cells.append(MatrixCell(train, test, estimates, compared))
     return tuple(cells)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from medveil.metrics.resampling import (
+from medveil.metrics.inference import (
     bootstrap_means,
+    holm_adjusted,
+    holm_levels,
     interval,
     patient_draws,
     sign_flip_p,
@@ -114,3 +116,37 @@ def test_intervals_and_bounds_are_quantiles() -> None:
     assert interval(samples, 0.9) == pytest.approx((50, 950))
     assert upper_bound(samples, 0.95) == 950
     assert upper_bound(np.arange(10.0), 0.999) == 9
+
+
+def test_adjusted_p_by_hand() -> None:
+    # 0.01·4, then max(0.02·3), max(0.03·2), max(0.04·1): nothing falls behind the one before.
+    assert holm_adjusted([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm_adjusted([0.6, 0.9]) == pytest.approx([1, 1])
+    assert holm_adjusted([]).shape == (0,)
+
+
+def test_levels_by_hand_stop_at_the_first_that_is_not_rejected() -> None:
+    levels = holm_levels([0.9, 0.001, 0.02, 0.03], 0.05)
+    assert levels == pytest.approx([0.05 / 3, 0.05 / 4, 0.05 / 3, 0.05 / 3])
+    assert holm_levels([0.01, 0.02], 0.05) == pytest.approx([0.025, 0.05])
+
+
+def test_levels_and_adjusted_p_reject_the_same() -> None:
+    generator = np.random.default_rng(1)
+    for _ in range(200):
+        p = generator.random(7) ** 3
+        assert np.array_equal(p <= holm_levels(p, 0.1), holm_adjusted(p) <= 0.1)
+
+
+def test_holm_keeps_the_family_wise_error_where_single_tests_do_not() -> None:
+    generator = np.random.default_rng(2)
+    p = generator.random((4000, 20))
+    wrong = np.mean([holm_adjusted(row).min() <= 0.05 for row in p])
+    assert 0.04 < wrong < 0.06
+    assert np.mean(p.min(axis=1) <= 0.05) > 0.5
+
+
+@pytest.mark.parametrize("p", [[-0.1], [1.1], [float("nan")], [[0.1]]])
+def test_what_is_no_p_is_refused(p: list[float]) -> None:
+    with pytest.raises(ValueError, match="p-values"):
+        holm_adjusted(p)
