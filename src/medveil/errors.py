@@ -32,6 +32,10 @@ class TargetExistsError(MedveilError):
     """Something of the user's is already at the place that was to be written."""
 
 
+class NotKeptError(MedveilError):
+    """A finished part of a long run could not be written: to go on would lose more."""
+
+
 class UsageError(MedveilError):
     """The request itself does not make sense: an unknown name, a value out of range, nothing found."""
 

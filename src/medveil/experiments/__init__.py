@@ -1,19 +1,22 @@
-"""What attacks, tasks and audits share: how pieces of an experiment are made, kept and found again.
+"""What attacks, tasks, audits and benchmarks share: pieces of an experiment, done, kept and found again.
 
-This room is new and nearly empty: what keeps finished parts is still in `audit.keeping` and `tasks.task`, and moves
-here.
-
-Data. Whoever needs a value that takes long to make, such as an opened image or a code, asks a `cache.ByteCache` for it
-by key and says how it is made. It comes from memory while it fits; the one that was unused longest makes room.
+Data. A `Plan` lists `Unit`s: small pieces of work that know nothing of each other, each with a key and a callable that
+gives a `Product`, arrays and JSON values. `run` does those that a `UnitStore` has not yet, keeps each when it ends, and
+returns the `Result` of every one: done, refused or failed. What a value is made from and takes long, such as an opened
+image or the images that several units attack, comes from a `ByteCache`.
 
 Import:
+- `unit`: `Unit`, `Plan`, `Product`, `Result`, `Status`.
+- `unit_store.UnitStore(folder, settings)`, and `runner.run(plan, store, executor, progress)`.
+- `progress.Progress(report)`: what is being done, and about how long the rest takes.
 - `sampling`: `drawn_by_patient` and `generator_of`: draws of whole patients, each from a seed and a purpose.
 - `cache.ByteCache(limit, size)`, then `get(key, make)`.
 
 What holds:
-- The values together stay within the stated bytes; the one that was made last stays, however large it is.
-- What `make` raises is raised, and nothing is kept of it.
-- Nothing is written to disk: what a cache of opened images holds is plain.
+- An interrupted run goes on with the same results, in any order and with any executor of the standard library.
+- A MedveilError refuses a unit, with its message. Any other error fails it, and only the name of its class is told.
+- A full disk, a unit that could not be kept, lack of memory and Ctrl-C end the run.
+- Units that were done or refused are kept; a failed one is tried again. Files are npz without pickles, 0600.
 
 To add: what two of `attacks`, `tasks`, `audit` and the benchmarks need in order to run, and which knows none of them.
 This room may import `metrics`, `files`, `registry` and `errors` only.

@@ -1,0 +1,131 @@
+"""Unit and Plan: an experiment is a list of pieces, each of which is done, refused or failed by itself."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.errors import MedveilError, NotKeptError
+
+Key = tuple[str | int | float | bool, ...]
+Tick = Callable[[], None]
+_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+
+
+class Status(Enum):
+    """How a unit ended."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Product:
+    """What a unit gives: arrays by name, none of objects, and values as JSON knows them."""
+
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_kept(self) -> Product:
+        """The same as it comes back from a store. Raises TypeError or ValueError for what cannot be kept."""
+        arrays = {name: np.asarray(array) for name, array in self.arrays.items()}
+        for name, array in arrays.items():
+            if array.dtype.hasobject:
+                raise TypeError(f"the array {name} holds objects, which cannot be kept")
+        return Product(arrays, json.loads(json.dumps(dict(self.values))))
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a unit ended, and what it gave.
+
+    Attributes:
+        status: done; refused, by a MedveilError; or failed, by any other error.
+        product: empty unless done.
+        reason: the message of what refused it, or the name of the class of the error; never that error's own text,
+            which may hold values of images or of people.
+        seconds: that it took.
+    """
+
+    status: Status
+    product: Product = field(default_factory=Product)
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One piece of an experiment.
+
+    Attributes:
+        key: what it is among all units of its plan, stable from run to run. With the settings of the plan it names all
+            that the product depends on.
+        kind: of several that are counted together, such as `attack`.
+        title: for the progress, a few words.
+        cost: about how long it takes, in any unit that the plan shares.
+        make: does it; given what is to be called now and then.
+    """
+
+    key: Key
+    kind: str
+    title: str
+    make: Callable[[Tick], Product] = field(repr=False)
+    cost: float = 1.0
+
+    def attempt(self, tick: Tick = lambda: None) -> Result:
+        """Do it. Every error is the end of this unit only, but for those after which the next one would fail as well.
+
+        With MEDVEIL_DEBUG=1 in the environment errors of the program are raised.
+
+        Raises:
+            MemoryError, NotKeptError: as they come.
+            OSError: the disk is full.
+        """
+        start = perf_counter()
+        try:
+            return Result(Status.DONE, self.make(tick).as_kept(), seconds=perf_counter() - start)
+        except (MemoryError, NotKeptError):
+            raise
+        except MedveilError as error:
+            status, reason = Status.REFUSED, error.message
+        except Exception as error:
+            if getattr(error, "errno", None) in _NO_SPACE or os.environ.get("MEDVEIL_DEBUG") == "1":
+                raise
+            status, reason = Status.FAILED, type(error).__name__
+        return Result(status, reason=reason, seconds=perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All units of an experiment, in the order in which they are best done.
+
+    Attributes:
+        settings: what every unit depends on, as JSON knows it.
+        units: no two of one key.
+
+    Raises:
+        ValueError: two units have one key.
+    """
+
+    settings: Mapping[str, Any]
+    units: tuple[Unit, ...] = ()
+
+    def __post_init__(self) -> None:
+        twice = [key for key, count in Counter(unit.key for unit in self.units).items() if count > 1]
+        if twice:
+            raise ValueError(f"two units of a plan have the key {twice[0]}; each needs its own")
+
+    def counts(self) -> dict[str, int]:
+        """How many units there are of each kind."""
+        return dict(Counter(unit.kind for unit in self.units))

@@ -1,0 +1,64 @@
+"""What is kept comes back to the last bit, in a form that runs no program, and only for the same settings."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+from medveil.experiments.unit import Product, Result, Status
+from medveil.experiments.unit_store import UnitStore
+
+ARRAYS = {
+    "rest": np.arange(3), "a/b c": np.array([[True, False]]), "text": np.array(["x"]), "none": np.zeros((0, 2)),
+    "odd": np.array([np.nan, -0.0, np.inf]), "file": np.float32([1 / 3]),
+}  # fmt: skip
+DONE = Result(Status.DONE, Product(ARRAYS, {"third": 1 / 3, "list": [1, "two", None], "nan": float("nan")}), "", 1.25)
+
+
+@pytest.fixture
+def store(tmp_path):
+    return UnitStore(tmp_path / "deep" / "units", {"seed": 0})
+
+
+def test_a_unit_comes_back_as_it_was(store):
+    store.keep(("attack", 1), DONE)
+    found = store.find(("attack", 1))
+    assert (found.status, found.reason, found.seconds) == (Status.DONE, "", 1.25)
+    assert repr(found.product.values) == repr(dict(DONE.product.values))
+    assert list(found.product.arrays) == list(ARRAYS)
+    for name, array in ARRAYS.items():
+        assert found.product.arrays[name].dtype == array.dtype
+        assert found.product.arrays[name].tobytes() == array.tobytes()
+
+
+def test_a_refusal_is_kept_and_a_failure_is_not(store):
+    store.keep(("a",), Result(Status.REFUSED, reason="it makes no sense"))
+    store.keep(("b",), Result(Status.FAILED, reason="ValueError"))
+    assert store.find(("a",)) == Result(Status.REFUSED, reason="it makes no sense")
+    assert store.find(("b",)) is None
+
+
+def test_other_keys_and_settings_are_other_units(store, tmp_path):
+    store.keep(("1", 2), DONE)
+    assert store.find((1, 2)) is None
+    assert store.find(("1", 2, "")) is None
+    assert UnitStore(tmp_path / "deep" / "units", {"seed": 1}).find(("1", 2)) is None
+    assert UnitStore(tmp_path / "deep" / "units", {"seed": 0}).find(("1", 2)) is not None
+
+
+def test_a_damaged_or_foreign_file_counts_as_not_finished(store, tmp_path):
+    store.keep(("a",), DONE)
+    (path,) = (tmp_path / "deep" / "units").iterdir()
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:50], whole[:-30], pickle.dumps({"rest": b""}), b"no zip at all"):
+        path.write_bytes(damaged)
+        assert store.find(("a",)) is None
+
+
+def test_all_of_it_is_its_users_alone(store, tmp_path):
+    store.keep(("a",), DONE)
+    folder = tmp_path / "deep" / "units"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert [path.stat().st_mode & 0o777 for path in folder.iterdir()] == [0o600]
