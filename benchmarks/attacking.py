@@ -7,7 +7,6 @@ hold images of all sources. A part of her own images is kept to choose with, the
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -257,35 +256,6 @@ def public_code_bits(observation: Observation) -> int:
     return 8 * len(entropy.pack(SparseCode(maps, b"")))
 
 
-class Kept:
-    """Rows that were finished, in a folder: an interrupted run goes on where it stopped.
-
-    Args:
-        folder: where; None keeps nothing.
-        name: of the benchmark.
-        settings: what every row depends on, beside the code.
-        commit: that the code is at; None, where it is at none, keeps nothing.
-    """
-
-    def __init__(self, folder: Path | None, name: str, settings: object, commit: str | None) -> None:
-        self._folder = folder / f"{name}-{commit[:12]}-{_stable(repr(settings)):x}" if folder and commit else None
-
-    def row(self, name: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """The row of this name, made if it is not there."""
-        print(f"  {name}", flush=True)
-        path = self._folder / f"{name}.json" if self._folder is not None else None
-        if path is not None and path.is_file():
-            found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return found
-        found = make()
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            part.write_text(json.dumps(found), encoding="utf-8")
-            part.replace(path)
-        return found
-
-
 def sizes_asked(parser: argparse.ArgumentParser, usual: Sizes) -> tuple[Sizes, argparse.Namespace]:
     """Sizes and options from the command line."""
     parser.add_argument("--save", action=SaveOption, help="write the JSON of this benchmark into evidence/")
@@ -295,12 +265,6 @@ def sizes_asked(parser: argparse.ArgumentParser, usual: Sizes) -> tuple[Sizes, a
     asked = parser.parse_args()
     chosen = {name: getattr(asked, name) for name in ("side", "own", "tested", "steps", "batch", "width", "threads")}
     return Sizes(**chosen), asked
-
-
-def _stable(text: str) -> int:
-    import zlib
-
-    return zlib.crc32(text.encode())
 
 
 def _remembered(attack: Attack, trial: Round) -> Callable[[Observation], Guess]:

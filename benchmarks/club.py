@@ -18,7 +18,6 @@ import numpy as np
 from benchmarks.attacking import (
     SEED,
     Bench,
-    Kept,
     Sizes,
     attack_round,
     key_holder,
@@ -29,7 +28,8 @@ from benchmarks.attacking import (
     summary,
     told,
 )
-from benchmarks.provenance import clean_commit, record, save
+from benchmarks.parts import Parts
+from benchmarks.provenance import record, save
 from medveil.audit.protocol import Round
 from medveil.audit.running import fixed_threads
 from medveil.codecs.primis.codec import PrimisCodec, shipped_weights
@@ -96,7 +96,7 @@ def public_bits(trial: Round) -> float:
 def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
     """All points."""
     bench = Bench.of(sizes)
-    kept = Kept(keep, "club", (sizes, SEED), clean_commit())
+    kept = Parts(keep, benchmark="club", sizes=asdict(sizes), seed=SEED)
 
     def point(series: str, budget: str, name: str, mechanism: Mechanism) -> dict[str, Any]:
         trial = bench.round_of(mechanism, name)
@@ -110,7 +110,7 @@ def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
             "strongest": best["attack"] if best is not None else None, "attacks": attacks,
         }  # fmt: skip
 
-    rows = [kept.row(each[2], lambda e=each: point(*e)) for each in points(bench.setup)]
+    rows = [kept.part(each[2], lambda e=each: point(*e)) for each in points(bench.setup)]
     return {"side": sizes.side, "threads": sizes.threads, "steps": sizes.steps, "counts": bench.counts(),
             "points": rows}  # fmt: skip
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from benchmarks.attacking import (
     SEED,
     Bench,
-    Kept,
     Sizes,
     attack_round,
     key_holder,
@@ -29,7 +28,8 @@ from benchmarks.attacking import (
     summary,
     told,
 )
-from benchmarks.provenance import clean_commit, record, save
+from benchmarks.parts import Parts
+from benchmarks.provenance import record, save
 from medveil.attacks.support.thresholds import gap
 from medveil.audit.protocol import Round
 from medveil.audit.running import fixed_threads
@@ -87,7 +87,7 @@ def published(trial: Round, patients: NDArray[np.int64], side: int) -> dict[str,
 def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
     """All rows."""
     bench = Bench.of(sizes)
-    kept = Kept(keep, "decoy_curve", (sizes, SEED), clean_commit())
+    kept = Parts(keep, benchmark="decoy_curve", sizes=asdict(sizes), seed=SEED)
 
     def law() -> dict[str, Any]:
         trial = bench.round_of(reference_decoys().make(bench.setup), "reference-decoys")
@@ -103,11 +103,11 @@ def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
         about = published(trial, bench.patients, sizes.side)
         return {"ratio": ratio, **about, "attacks": attacks, "strongest": names}
 
-    reference = kept.row("reference", law)
+    reference = kept.part("reference", law)
     rows = []
     for ratio, control in zip(RATIOS, decoy_curve(), strict=True):
         mechanism = control.make(bench.setup)
-        rows.append(kept.row(control.name, lambda r=ratio, m=mechanism, n=control.name: matched(r, m, n)))
+        rows.append(kept.part(control.name, lambda r=ratio, m=mechanism, n=control.name: matched(r, m, n)))
     return {"sparsity": SPARSITY, "side": sizes.side, "threads": sizes.threads, "steps": sizes.steps,
             "counts": bench.counts(), "reference": reference, "matched": rows}  # fmt: skip
 

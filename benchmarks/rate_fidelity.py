@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 from benchmarks import rivals
 from benchmarks.constant_db import own_code_at
 from benchmarks.fidelity import decibels, interval, squared_error, ssim
-from benchmarks.provenance import SaveOption, clean_commit, record, save
+from benchmarks.parts import Parts
+from benchmarks.provenance import SaveOption, record, save
 from benchmarks.rivals import Coded, Curve, Rival
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
@@ -36,8 +36,7 @@ def measure(
     """All figures. Releases and opened images are made below `work`; with `keep`, finished parts are read back."""
     pixels = [grey(image.path) for image in images]
     patients = [image.patient for image in images]
-    spent: list[float] = []
-    kept = _Kept(work, clean_commit(), keep, spent)
+    kept = Parts(work / "parts" if keep else None, benchmark="rate_fidelity")
     releases = []
     for quality in qualities:
         for protection in ("sealed", "encrypted"):
@@ -57,7 +56,7 @@ def measure(
     total, part = (sum(image.size for image in some) for some in (pixels, pixels[::SUBSET]))
     shown = [{key: value for key, value in row.items() if key != "sizes"} for row in matched]
     return {
-        "seconds_of_parts": sum(spent),
+        "seconds_of_parts": kept.seconds,
         "pixels": total,
         "patients": len(set(patients)),
         "medveil": [_summary(one, patients, total) for one in releases],
@@ -69,36 +68,7 @@ def measure(
     }
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """Finished parts of a run, read back where the caller asks for it and the commit is the same.
-
-    Attributes:
-        work: where they are.
-        commit: that the code is at; parts are read back for the same one only.
-        keep: whether parts of earlier runs are taken.
-        spent: seconds of each part, those of earlier runs too.
-    """
-
-    work: Path
-    commit: str | None
-    keep: bool
-    spent: list[float]
-
-    def part(self, name: str, make: Callable[[], Any]) -> Any:
-        path = self.work / f"{name.replace('/', '-')}-{(self.commit or 'uncommitted')[:12]}.json"
-        if not (self.keep and self.commit and path.is_file()):
-            start = time.monotonic()
-            made = make()
-            seconds = round(time.monotonic() - start, 1)
-            print(f"  {name}: {seconds:.0f} s", flush=True)
-            path.write_text(json.dumps({"seconds": seconds, "made": made}), encoding="utf-8")
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        self.spent.append(kept["seconds"])
-        return kept["made"]
-
-
-def _curves(rival: Rival, pixels: Sequence[NDArray[np.generic]], jobs: int, kept: _Kept) -> list[Curve]:
+def _curves(rival: Rival, pixels: Sequence[NDArray[np.generic]], jobs: int, kept: Parts) -> list[Curve]:
     rows = kept.part(f"curves {rival.name}", lambda: [asdict(curve) for curve in rivals.curves(rival, pixels, jobs)])
     return [Curve(row["pixels"], tuple(row["sizes"]), tuple(row["errors"])) for row in rows]
 

@@ -16,7 +16,6 @@ from typing import Any
 from benchmarks.attacking import (
     SEED,
     Bench,
-    Kept,
     Sizes,
     attack_round,
     mean_picture,
@@ -25,7 +24,8 @@ from benchmarks.attacking import (
     told,
 )
 from benchmarks.noisy_images import NoisyImages
-from benchmarks.provenance import clean_commit, record, save
+from benchmarks.parts import Parts
+from benchmarks.provenance import record, save
 from medveil.audit.running import fixed_threads
 from medveil.mechanisms.controls import (
     SPARSITY,
@@ -57,14 +57,14 @@ MECHANISMS: dict[str, tuple[str, Callable[[Setup], Mechanism]]] = {
 def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
     """All rows: every attack on every mechanism."""
     bench = Bench.of(sizes)
-    kept = Kept(keep, "translation_attacks", (sizes, SEED), clean_commit())
+    kept = Parts(keep, benchmark="translation_attacks", sizes=asdict(sizes), seed=SEED)
     rows = []
     mean: dict[str, Any] = {}
     for name, (words, make) in MECHANISMS.items():
         found: dict[str, Any] = {"name": name, "words": words}
         trial = bench.round_of(make(bench.setup), name)
         found["attacks"] = [
-            kept.row(f"{name}-{attack}", lambda a=attack, t=trial: told(attack_round(a, t), bench.patients))
+            kept.part(f"{name}-{attack}", lambda a=attack, t=trial: told(attack_round(a, t), bench.patients))
             for attack in ATTACKS
         ]
         mean = {key: summary(values, bench.patients) for key, values in mean_picture(trial).items()}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from benchmarks import attacking, audit_repeat, noisy_images
+import pytest
+from benchmarks import attacking, audit_repeat, noisy_images, parts
 
 from medveil.codecs.code import CodeMap
 from medveil.mechanisms.observation import Shown
@@ -48,9 +50,14 @@ def test_reports_are_compared_but_for_seconds() -> None:
     assert audit_repeat.differences(*map(audit_repeat.without_seconds, (one, other))) == ["attacks.0.psnr"]
 
 
-def test_finished_rows_are_kept_for_the_same_settings_and_commit_only(tmp_path: Path) -> None:
-    assert attacking.Kept(tmp_path, "toy", 1, "c0ffee").row("one", lambda: {"value": 1}) == {"value": 1}
-    assert attacking.Kept(tmp_path, "toy", 1, "c0ffee").row("one", lambda: {"value": 2}) == {"value": 1}
-    assert attacking.Kept(tmp_path, "toy", 2, "c0ffee").row("one", lambda: {"value": 2}) == {"value": 2}
-    assert attacking.Kept(tmp_path, "toy", 1, "decade").row("one", lambda: {"value": 3}) == {"value": 3}
-    assert attacking.Kept(tmp_path, "toy", 1, None).row("one", lambda: {"value": 4}) == {"value": 4}
+def test_finished_parts_are_kept_for_the_same_settings_and_commit_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def part(value: int, size: int, commit: str | None) -> Any:
+        monkeypatch.setattr(parts, "clean_commit", lambda: commit)
+        return parts.Parts(tmp_path, benchmark="toy", size=size).part("one", lambda: {"value": value})
+
+    assert part(1, 1, "c0ffee") == part(2, 1, "c0ffee") == {"value": 1}
+    assert part(2, 2, "c0ffee") == {"value": 2}
+    assert part(3, 1, "decade") == {"value": 3}
+    assert part(4, 1, None) == {"value": 4}

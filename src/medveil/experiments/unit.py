@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from medveil.errors import MedveilError, NotKeptError
 
 Key = tuple[str | int | float | bool, ...]
+Value = TypeVar("Value")
 Tick = Callable[[], None]
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
@@ -63,6 +64,17 @@ class Result:
     reason: str = ""
     seconds: float = 0.0
 
+    def required(self) -> Product:
+        """The product, for those who cannot go on without it.
+
+        Raises:
+            MedveilError: it was refused or failed.
+        """
+        if self.status is not Status.DONE:
+            hint = "MEDVEIL_DEBUG=1 shows where" if self.status is Status.FAILED else ""
+            raise MedveilError(f"a part that is needed was {self.status.value}: {self.reason}", hint=hint)
+        return self.product
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -84,26 +96,32 @@ class Unit:
     cost: float = 1.0
 
     def attempt(self, tick: Tick = lambda: None) -> Result:
-        """Do it. Every error is the end of this unit only, but for those after which the next one would fail as well.
-
-        With MEDVEIL_DEBUG=1 in the environment errors of the program are raised.
-
-        Raises:
-            MemoryError, NotKeptError: as they come.
-            OSError: the disk is full.
-        """
+        """Do it. Raises as `attempt`."""
         start = perf_counter()
-        try:
-            return Result(Status.DONE, self.make(tick).as_kept(), seconds=perf_counter() - start)
-        except (MemoryError, NotKeptError):
+        product, status, reason = attempt(lambda: self.make(tick).as_kept())
+        return Result(status, product or Product(), reason, perf_counter() - start)
+
+
+def attempt(make: Callable[[], Value]) -> tuple[Value | None, Status, str]:
+    """What is made, or why not, as in `Result`. Errors end this one piece of an experiment, but for those after which
+    the next one would fail as well.
+
+    With MEDVEIL_DEBUG=1 in the environment errors of the program are raised.
+
+    Raises:
+        MemoryError, NotKeptError: as they come.
+        OSError: the disk is full.
+    """
+    try:
+        return make(), Status.DONE, ""
+    except (MemoryError, NotKeptError):
+        raise
+    except MedveilError as error:
+        return None, Status.REFUSED, error.message
+    except Exception as error:
+        if getattr(error, "errno", None) in _NO_SPACE or os.environ.get("MEDVEIL_DEBUG") == "1":
             raise
-        except MedveilError as error:
-            status, reason = Status.REFUSED, error.message
-        except Exception as error:
-            if getattr(error, "errno", None) in _NO_SPACE or os.environ.get("MEDVEIL_DEBUG") == "1":
-                raise
-            status, reason = Status.FAILED, type(error).__name__
-        return Result(status, reason=reason, seconds=perf_counter() - start)
+        return None, Status.FAILED, type(error).__name__
 
 
 @dataclass(frozen=True)
