@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 
-from benchmarks.tables import NAMES, bars_table, text_of
+from benchmarks.bars import bars_table
+from benchmarks.tables import NAMES, text_of
 
 
 def main() -> None:

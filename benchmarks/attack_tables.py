@@ -1,240 +1,250 @@
-"""Tables and bars of the decoys, of the translation attacks, of the CLUB view and of PRIMIS Table 1."""
+"""Tables of what attackers get: the two-image game, audits of releases, decoys, translation attacks, the CLUB view."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from benchmarks.table import Bar, Collected, Table, results_of
-from medveil.audit.published_values import ATTACKS, FIDELITY, PublishedRow
+from benchmarks.published_values import ATTACKS
+from benchmarks.table import NOTHING, Layout, Row, cell, lines, listed
 
-Results = Mapping[str, Any]
-Row = Mapping[str, Any]
-_LAW_DB = 6.0
+UNITS = {"psnr": "dB", "ssim": "SSIM", "support_auc": "support AUC", "linkage_auc": "linkage AUC"}
+_DIGITS = {"psnr": ".2f", "ssim": ".4f", "support_auc": ".3f", "linkage_auc": ".3f"}
+_GAIN = "{advantage:+{digits}} ({ci[0]:+{digits}} to {ci[1]:+{digits}})"
 _RATIOS = {1: "S_n = S_x", 3: "S_n = 3 S_x", 7: "S_n = 7 S_x", None: "all empty cells"}
-_TABLE_4 = ("mae", "me", "rmse", "psnr", "ssim")
-_PUBLISHED_R_SQUARED = {"4": "0.7306", "8": "0.9991", "16": "0.9999"}
+_TABLE_4 = {"MAE": "mae:.2±", "ME": "me:.2±", "RMSE": "rmse:.2±", "PSNR": "psnr:.2±", "SSIM": "ssim:.3±"}
 
 
-def reference(collected: Collected) -> Table:
-    """Attacks on the published law."""
-    found = results_of(collected, "decoy_curve")["reference"]
-    rows = [_attacked(row) for row in found["attacks"]]
-    rows.append(("mean of the attacker's own pictures", "–", "–", _plus(found["mean_picture"]["psnr"]), "–", "–", "–"))
-    rows.append(("key holder", "–", "–", _plus(found["key_holder_psnr"]), "–", "–", "–"))
-    header = (
-        "attack on the published decoys", "support AUC", "hits among the likeliest", "picture, dB (95 %)",
-        "with another package, dB", "gain, dB (95 %)", "SSIM",
-    )  # fmt: skip
-    return Table("Published law of decoys, codec primis", header, rows)
+# The two-image game
 
 
-def gap(collected: Collected) -> Table:
-    """What the values alone tell."""
-    found = results_of(collected, "decoy_curve")["reference"]
-    rows = [
-        ("true negative entries among the smallest values, as many", _percent(found["negatives_found"])),
-        ("images in which these are just the true ones", _percent(found["negatives_exact"])),
-        ("true entries below the gap", _percent(found["true_below_gap"])),
-        ("decoys above the gap, to be dropped by eye", _percent(found["decoys_above_gap"])),
-        ("public bits a pixel", f"{found['public_bpp']:.2f}"),
-    ]
-    return Table("From the public values alone", ("published decoys", "measured"), rows)
+def _game(results: Row) -> Iterator[Row]:
+    yield {"what": "**sealed**", **results["sealed"]}
+    for row in results["revealed"]:
+        yield {"what": f"{100 * row['share']:g} % of the cells revealed", **row}
+    yield {"what": "two packages of one picture", **results["same_image"]}
+    yield from ({"what": f"planted fault: {row['fault']}", **row} for row in results["faults"])
 
 
-def curve(collected: Collected) -> Table:
-    """Matched decoys: public bits against the strongest attacker."""
-    rows = []
-    for row in results_of(collected, "decoy_curve")["matched"]:
-        picture, support = (_chosen(row, figure) for figure in ("psnr", "support_auc"))
-        naive: Row = next((each for each in row["attacks"] if each["attack"] == "naive-decode"), {})
-        rows.append(
-            (_RATIOS[row["ratio"]], f"{row['public_bpp']:.2f}",
-             _named(support, "support_auc", 3), _hits(support), _named(picture, "psnr", 2),
-             _plus(picture.get("no_information", {}).get("psnr")), _plus(picture.get("gain", {}).get("psnr")),
-             _plus(naive.get("figures", {}).get("psnr")), _plus(row["mean_picture"]["psnr"]),
-             _plus(row["key_holder_psnr"]))
-        )  # fmt: skip
-    header = (
-        "matched decoys", "public bpp", "support AUC of the strongest", "its hits (by chance)",
-        "picture of the strongest, dB", "with another package, dB", "gain, dB", "public code as it is, dB",
-        "mean picture, dB", "key holder, dB",
-    )  # fmt: skip
-    return Table("Matched decoys against the strongest attacker", header, rows)
+# Audits
 
 
-def curve_attacks(collected: Collected) -> Table:
-    """All attacks on all numbers of matched decoys."""
-    rows = [
-        (f"{_RATIOS[row['ratio']]}, {_attacked(attack)[0]}", *_attacked(attack)[1:])
-        for row in results_of(collected, "decoy_curve")["matched"] for attack in row["attacks"]
+def _shown(metric: str, one: Row) -> Row:
+    """A measured metric with what its format needs; without an advantage there is no interval either."""
+    p = one.get("p")
+    shown = {**one, "unit": UNITS[metric], "digits": _DIGITS[metric], "p": p if p is None else f"{p:.3f}"}
+    if p is not None and p < 0.001:
+        shown["p"] = "< 0.001"
+    return shown if one["advantage"] is not None else {**shown, "ci": None}
+
+
+def _audit(results: Row) -> Iterator[Row]:
+    for attack in results["attacks"]:
+        for metric, one in attack["measured"].items():
+            yield {"attack": attack["name"], **_shown(metric, one)}
+    yield from ({"attack": each["name"], "verdict": "makes no sense here"} for each in results["refused"])
+
+
+def _audits(*results: Row) -> Iterator[Row]:
+    for found in results:
+        verdicts = [attack["verdict"] for attack in found["attacks"]]
+        counts = {name.replace("-", "_"): verdicts.count(name) for name in ("broken", "inconclusive", "no-evidence")}
+        right = f"{sum(control['ok'] for control in found['controls'])} of {len(found['controls'])}"
+        yield {**found, **counts, "senseless": len(found["refused"]), "right": right,
+               "own": sum(found["data"]["own_images"]), "minutes": found["seconds"] / 60}  # fmt: skip
+
+
+def _controls(results: Row) -> Iterator[Row]:
+    for control in results["controls"]:
+        names = {
+            broken: listed(each["name"] for each in control["attacks"] if (each["verdict"] == "broken") is broken)
+            for broken in (True, False)
+        }
+        yield {**control, "right": "yes" if control["ok"] else "**no**", "most": largest(control),
+               "broken_by": names[True], "not_by": names[False]}  # fmt: skip
+
+
+def largest(control: Row, metrics: Sequence[str] = tuple(UNITS)) -> str:
+    """The largest advantage over a control, in margins."""
+    every = [
+        (metric, one) for attack in control["attacks"] for metric, one in attack["measured"].items()
+        if metric in metrics and one["advantage"] is not None
     ]  # fmt: skip
-    header = (
-        "decoys, attack", "support AUC", "hits among the likeliest", "picture, dB (95 %)", "with another package, dB",
-        "gain, dB (95 %)", "SSIM",
-    )  # fmt: skip
-    return Table("Every attack on matched decoys", header, rows)
+    if not every:
+        return NOTHING
+    return cell(f"{_GAIN} {{unit}}", _shown(*max(every, key=lambda each: each[1]["advantage"] / each[1]["margin"])))
 
 
-def translation(collected: Collected) -> Table:
-    """PRIMIS Table 4, the published figures first."""
-    found = results_of(collected, "translation_attacks")
-    rows: list[tuple[str, ...]] = [_published(row) for row in ATTACKS.values()]
-    for mechanism in found["mechanisms"]:
-        for attack in mechanism["attacks"]:
-            name = f"{mechanism['words']}: `{attack['attack']}`"
-            if "refusal" in attack:
-                rows.append((name, *("–" for _ in range(7))))
-                continue
-            own, other = attack["figures"], attack["no_information"]
-            rows.append(
-                (name, *(_spread(own[key], 3 if key == "ssim" else 2) for key in _TABLE_4), _plus(other["psnr"]),
-                 _plus(attack["gain"]["psnr"]))
-            )  # fmt: skip
-    mean = found["mean_picture"]
-    rows.append(
-        ("mean of the attacker's own pictures", *(_spread(mean[key], 3 if key == "ssim" else 2) for key in _TABLE_4),
-         "–", "–")
-    )  # fmt: skip
-    header = ("attack", "MAE", "ME", "RMSE", "PSNR", "SSIM", "PSNR with another package", "gain, dB (95 %)")
-    return Table("PRIMIS, Table 4: published and ours, mean ± SD", header, rows)
+def _sensitivity(results: Row) -> Iterator[Row]:
+    """The strongest attack of each control and metric."""
+    points = results["sensitivity"]
+    groups = dict.fromkeys((point["control"], point["metric"]) for point in points)
+    for control, metric in sorted(groups, key=lambda group: (group[1], group[0].partition("@")[2], group[0])):
+        own = [point for point in points if (point["control"], point["metric"]) == (control, metric)]
+        best = max(own, key=lambda point: -math.inf if point["advantage"] is None else point["advantage"])
+        verdicts = {point["verdict"] for point in own}
+        verdict = next((each for each in ("broken", "inconclusive") if each in verdicts), "no-evidence")
+        yield {**_shown(metric, best), "verdict": verdict}
 
 
-def club(collected: Collected) -> Table:
-    """The points of the plot."""
-    rows = []
-    for point in results_of(collected, "club")["points"]:
-        best = _by_name(point["attacks"], point["strongest"])
-        rows.append(
-            (f"{point['series']}, {point['budget']}", f"{point['public_bpp']:.3f}", _plus(point["key_holder_psnr"]),
-             _named(best, "psnr", 2), _plus(best.get("no_information", {}).get("psnr")),
-             _plus(point["mean_picture_psnr"]))
-        )  # fmt: skip
-    header = (
-        "level, codec, budget", "public bpp", "key holder, dB", "strongest attacker, dB", "with another package, dB",
-        "mean picture, dB",
-    )  # fmt: skip
-    return Table("CLUB view: public bits, key holder, attacker", header, rows)
+def _repeat(results: Row) -> Iterator[Row]:
+    for key, words in (("twice", "two runs"), ("timed", "one run")):
+        if key in results:
+            one = results[key]
+            same = {"same": f"{len(one['differences'])} of {one['figures']}"} if key == "twice" else {}
+            minutes = ", ".join(f"{value:.1f}" for value in one["minutes"])
+            yield {**one, **same, "what": words, "threads": results["threads"], "minutes": minutes}
 
 
-def fidelity(collected: Collected) -> Table:
-    """PRIMIS Table 1, the published figures first."""
-    rows: list[tuple[str, ...]] = [
-        (f"published: {row.label}", row.me, row.mae, row.rmse, row.psnr, row.ssim, "–",
-         _PUBLISHED_R_SQUARED[row.label.rpartition(" ")[2]])
-        for row in FIDELITY
-    ]  # fmt: skip
-    for row in results_of(collected, "fidelity_table")["rows"]:
-        metrics, (codec, _, setting) = row["metrics"], row["codec"].partition(" ")
-        name = f"{codec}, {'quality' if codec == 'lapped' else 'S ='} {setting}"
-        cells = [_spread(metrics[key], 4 if "ssim" in key else 2) for key in
-                 ("me", "mae", "rmse", "psnr", "ssim", "ms_ssim")]  # fmt: skip
-        rows.append((f"{name} ({row['images']} images)", *cells, f"{row['r_squared']:.5f}"))
-    header = ("codec", "ME", "MAE", "RMSE", "PSNR, dB", "SSIM", "MS-SSIM", "R²")
-    return Table("PRIMIS, Table 1: published and ours, mean ± SD", header, rows)
+# Decoys, networks, the CLUB view
 
 
-def decoy_bars(results: Results) -> Iterator[Bar]:
+def _tried(rows: Sequence[Row], words: str = "") -> Iterator[Row]:
+    yield from ({**row, "name": f"{words}`{row['attack']}`"} for row in rows)
+
+
+def _reference(results: Row) -> Iterator[Row]:
     found = results["reference"]
-    yield Bar(
-        "published decoys, codec `primis`: negative support from the public values alone", "100 %", "",
-        f"{_percent(found['negatives_found'])}, exactly these in {_percent(found['negatives_exact'])} of the images; "
-        f"{_percent(found['true_below_gap'])} of all true entries lie below the gap",
-        found["negatives_found"] >= 1 and found["negatives_exact"] >= 1,
-    )  # fmt: skip
-    gains = {row["attack"]: row["gain"]["psnr"] for row in found["attacks"] if row.get("gain", {}).get("psnr")}
-    best = max(gains, key=lambda name: gains[name]["mean"], default=None)
-    measured = f"{_plus(gains[best])} dB, `{best}`" if best is not None else "none"
-    yield Bar(
-        "published decoys: a picture above no information", "≥ 6 dB", "", measured,
-        best is not None and gains[best]["mean"] >= _LAW_DB,
-    )  # fmt: skip
-    names = [row["ratio"] for row in results["matched"]]
-    complete = names == [1, 3, 7, None] and all(row["strongest"] for row in results["matched"])
-    gained = [_chosen(row, "psnr").get("gain", {}).get("psnr", {}).get("mean") for row in results["matched"]]
-    words = " / ".join("–" if value is None else f"{value:+.1f}" for value in gained)
-    yield Bar(
-        "matched decoys, S_n / S_x = 1 / 3 / 7 / all: strongest attacker above no information", "a curve", "",
-        f"{words} dB", complete,
-    )  # fmt: skip
+    yield from _tried(found["attacks"])
+    yield {"name": "mean of the attacker's own pictures", "figures": {"psnr": found["mean_picture"]["psnr"]}}
+    yield {"name": "key holder", "figures": {"psnr": found["key_holder_psnr"]}}
 
 
-def translation_bars(results: Results) -> Iterator[Bar]:
-    by_name = {row["name"]: row for row in results["mechanisms"]}
-    run = {row["attack"] for row in by_name.get("noisy-images", {}).get("attacks", []) if "figures" in row}
-    yield Bar(
-        "PRIMIS Table 4: our four attackers beside the published ones, and from the public code", "all measured", "",
-        f"{len(run & set(ATTACKS))} of 4" + (", and `code-decoder`" if "code-decoder" in run else ""),
-        run >= {*ATTACKS, "code-decoder"},
-    )  # fmt: skip
+def _curve(results: Row) -> Iterator[Row]:
+    for row in results["matched"]:
+        tried = {each["attack"]: each for each in row["attacks"]}
+        best = {figure: tried.get(row["strongest"].get(figure), {}) for figure in ("psnr", "support_auc")}
+        yield {**row, "decoys": _RATIOS[row["ratio"]], "best": best, "naive": tried.get("naive-decode", {})}
 
 
-def club_bars(results: Results) -> Iterator[Bar]:
-    series = list(dict.fromkeys(point["series"] for point in results["points"]))
-    yield Bar(
-        "CLUB view: one plot of public bits against key holder's and attacker's dB", "all levels and budgets", "",
-        f"{len(results['points'])} points of {len(series)} kinds", len(series) >= 6,
-    )  # fmt: skip
+def _matched(results: Row) -> Iterator[Row]:
+    for row in results["matched"]:
+        yield from _tried(row["attacks"], f"{_RATIOS[row['ratio']]}, ")
 
 
-def _attacked(row: Row) -> tuple[str, ...]:
-    name = f"`{row['attack']}`"
-    if "refusal" in row:
-        return name, *("–" for _ in range(6))
-    own = row["figures"]
-    return (
-        name, _plus(own.get("support_auc"), 3), _hits(row), _plus(own.get("psnr")),
-        _plus(row["no_information"].get("psnr")), _plus(row["gain"].get("psnr")), _plus(own.get("ssim"), 3),
-    )  # fmt: skip
+def _translation(results: Row) -> Iterator[Row]:
+    for name, printed in ATTACKS.items():
+        yield {"name": f"published: {name}", **dict(zip(_TABLE_4, printed, strict=True))}
+    for mechanism in results["mechanisms"]:
+        for row in _tried(mechanism["attacks"], f"{mechanism['words']}: "):
+            yield {**row, **_errors(row.get("figures", {}))}
+    yield {"name": "mean of the attacker's own pictures", **_errors(results["mean_picture"])}
 
 
-def _published(row: PublishedRow) -> tuple[str, ...]:
-    return f"published: {row.label}", row.mae, row.me, row.rmse, row.psnr, row.ssim, "–", "–"
+def _errors(figures: Row) -> dict[str, str]:
+    return {name: cell(f"{{{form}}}", figures) for name, form in _TABLE_4.items()}
 
 
-def _chosen(row: Row, figure: str) -> Row:
-    return _by_name(row["attacks"], row["strongest"].get(figure))
+def _club(results: Row) -> Iterator[Row]:
+    for point in results["points"]:
+        best = next((each for each in point["attacks"] if each["attack"] == point["strongest"]), {})
+        yield {**point, "best": best}
 
 
-def _by_name(attacks: Sequence[Row], name: str | None) -> Row:
-    return next((each for each in attacks if each["attack"] == name), {})
-
-
-def _named(row: Row, figure: str, digits: int) -> str:
-    found = row.get("figures", {}).get(figure)
-    return f"{_plus(found, digits)}, `{row['attack']}`" if found else "–"
-
-
-def _hits(row: Row) -> str:
-    own = row.get("figures", {})
-    if not own.get("hit_rate"):
-        return "–"
-    return f"{_percent(own['hit_rate']['mean'])} ({_percent(own['hit_rate_by_chance']['mean'])})"
-
-
-def _plus(found: Mapping[str, float] | None, digits: int = 2) -> str:
-    """Mean, and its interval."""
-    if not found:
-        return "–"
-    return f"{found['mean']:.{digits}f} ({found['low']:.{digits}f} to {found['high']:.{digits}f})"
-
-
-def _spread(found: Mapping[str, float] | None, digits: int) -> str:
-    """Mean ± SD."""
-    return f"{found['mean']:.{digits}f} ± {found['sd']:.{digits}f}" if found else "–"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-BARS = {"decoy_curve": decoy_bars, "translation_attacks": translation_bars, "club": club_bars}
-TABLES = {
-    "decoy-gap": (("decoy_curve",), gap),
-    "decoy-reference": (("decoy_curve",), reference),
-    "decoy-curve": (("decoy_curve",), curve),
-    "decoy-attacks": (("decoy_curve",), curve_attacks),
-    "translation": (("translation_attacks",), translation),
-    "club": (("club",), club),
-    "fidelity": (("fidelity_table",), fidelity),
+_TRIED: Mapping[str, str] = {
+    "support AUC": "{figures[support_auc]:.3to}",
+    "hits among the likeliest": "{figures[hit_rate][mean]:.1%} ({figures[hit_rate_by_chance][mean]:.1%})",
+    "picture, dB (95 %)": "{figures[psnr]:.2to}",
+    "with another package, dB": "{no_information[psnr]:.2to}",
+    "gain, dB (95 %)": "{gain[psnr]:.2to}",
+    "SSIM": "{figures[ssim]:.3to}",
 }
+_METRIC = ("{attacker:{digits}}", "{baseline:{digits}}", _GAIN, "{upper:{digits}}", "{margin:{digits}}",
+           "{smallest_visible:{digits}}")  # fmt: skip
+
+
+def _audit_layout(level: str) -> Layout:
+    header = ("with the package", "with another one", "advantage (95 %)", "upper bound", "margin", "smallest visible")
+    return Layout(
+        (f"audit_{level}",), f"Attacks on a {level} release, preset {{settings[preset]}}",
+        {"attack": "`{attack}`", "metric": "{unit}", **dict(zip(header, _METRIC, strict=True)), "p": "{p}",
+         "verdict": "{verdict}"},
+        _audit,
+    )  # fmt: skip
+
+
+TABLES: dict[str, Layout] = {
+    "two-image-game": Layout(
+        ("two_image_game",), "Two-image game",
+        {"what the attacker is given": "{what}", "advantage": "{advantage:+.4f}",
+         "lower bound, 99 %": "{lower_99:+.4f}", "upper bound, 99 %": "{upper_99:+.4f}", "packages": "{packages}",
+         "strongest": "{strongest}"},
+        _game,
+    ),
+    "audits": Layout(
+        ("audit_sealed", "audit_encrypted"), "Audits of a release of the test fold",
+        {"release": "{release[protection]}", "conclusion": "**{conclusion}**", "attacks: broken": "{broken}",
+         "inconclusive": "{inconclusive}", "no evidence": "{no_evidence}", "make no sense": "{senseless}",
+         "controls as expected": "{right}", "images of patients attacked": "{data[images]} of {data[patients]}",
+         "attacker's own images": "{own}", "minutes": "{minutes:.0f}"},
+        _audits,
+    ),
+    "audit-sealed": _audit_layout("sealed"),
+    "audit-encrypted": _audit_layout("encrypted"),
+    "audit-controls": Layout(
+        ("audit_sealed",), "Controls: what the audit of the sealed release sees in the same run",
+        {"control": "{title} (`{name}`)", "expected": "{expected}", "got": "{got}", "as expected": "{right}",
+         "largest advantage (95 %)": "{most}", "broken by": "{broken_by}", "not by": "{not_by}"},
+        _controls,
+    ),
+    "audit-sensitivity": Layout(
+        ("audit_sealed",), "Where the audit of the sealed release starts to see",
+        {"control": "`{control}`", "entries told": "{percent:g} %", "metric": "{unit}", "strongest": "`{attack}`",
+         "advantage (95 %)": _GAIN, "margin": "{margin:{digits}}", "verdict of all attacks": "{verdict}"},
+        _sensitivity,
+    ),
+    "audit-repeat": Layout(
+        ("audit_repeat",), "Repeatability and time of preset quick",
+        {"preset quick": "{what}", "images": "{images}", "longer side": "{side} px", "threads": "{threads}",
+         "minutes": "{minutes}", "entries of report.json that differ": "{same}"},
+        _repeat,
+    ),
+    "decoy-gap": Layout(
+        ("decoy_curve",), "From the public values alone", {"published decoys": "{what}", "measured": "{measured}"},
+        lambda results: lines({
+            "true negative entries among the smallest values, as many": "{negatives_found:.1%}",
+            "images in which these are just the true ones": "{negatives_exact:.1%}",
+            "true entries below the gap": "{true_below_gap:.1%}",
+            "decoys above the gap, to be dropped by eye": "{decoys_above_gap:.1%}",
+            "public bits a pixel": "{public_bpp:.2f}",
+        }, results["reference"]),
+    ),
+    "decoy-reference": Layout(
+        ("decoy_curve",), "Published law of decoys, codec primis",
+        {"attack on the published decoys": "{name}", **_TRIED}, _reference,
+    ),
+    "decoy-curve": Layout(
+        ("decoy_curve",), "Matched decoys against the strongest attacker",
+        {
+            "matched decoys": "{decoys}", "public bpp": "{public_bpp:.2f}",
+            "support AUC of the strongest": "{best[support_auc][figures][support_auc]:.3to}, "
+                                            "`{best[support_auc][attack]}`",
+            "its hits (by chance)": "{best[support_auc][figures][hit_rate][mean]:.1%} "
+                                    "({best[support_auc][figures][hit_rate_by_chance][mean]:.1%})",
+            "picture of the strongest, dB": "{best[psnr][figures][psnr]:.2to}, `{best[psnr][attack]}`",
+            "with another package, dB": "{best[psnr][no_information][psnr]:.2to}",
+            "gain, dB": "{best[psnr][gain][psnr]:.2to}",
+            "public code as it is, dB": "{naive[figures][psnr]:.2to}",
+            "mean picture, dB": "{mean_picture[psnr]:.2to}", "key holder, dB": "{key_holder_psnr:.2to}",
+        },
+        _curve,
+    ),
+    "decoy-attacks": Layout(
+        ("decoy_curve",), "Every attack on matched decoys", {"decoys, attack": "{name}", **_TRIED}, _matched
+    ),
+    "translation": Layout(
+        ("translation_attacks",), "PRIMIS, Table 4: published and ours, mean ± SD",
+        {"attack": "{name}", **{name: f"{{{name}}}" for name in _TABLE_4},
+         "PSNR with another package": "{no_information[psnr]:.2to}", "gain, dB (95 %)": "{gain[psnr]:.2to}"},
+        _translation,
+    ),
+    "club": Layout(
+        ("club",), "CLUB view: public bits, key holder, attacker",
+        {"level, codec, budget": "{series}, {budget}", "public bpp": "{public_bpp:.3f}",
+         "key holder, dB": "{key_holder_psnr:.2to}",
+         "strongest attacker, dB": "{best[figures][psnr]:.2to}, `{best[attack]}`",
+         "with another package, dB": "{best[no_information][psnr]:.2to}",
+         "mean picture, dB": "{mean_picture_psnr:.2to}"},
+        _club,
+    ),
+}  # fmt: skip

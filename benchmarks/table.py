@@ -1,14 +1,17 @@
-"""What a table of figures is, and a bar that was set for one."""
+"""A table of figures from the JSON of benchmarks: for each column a format, filled for each row."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import string
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 Evidence = Mapping[str, Any]
 Collected = Mapping[str, Evidence | None]
-BEFORE_COMMITS = "measured before commits were recorded"
+Row = Mapping[str, Any]
+Columns = Mapping[str, str] | Sequence[tuple[str, str]]
+NOTHING = "–"
 
 
 @dataclass(frozen=True)
@@ -33,47 +36,75 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One requirement.
+class Layout:
+    """How a table is made.
 
     Attributes:
-        what: in words.
-        limit, stretch: what was asked, and what was hoped for ("" for nothing).
-        measured: in words.
-        met: None where it was not measured.
-        beyond: whether the stretch is met too.
+        needs: the benchmarks whose results it shows.
+        title: format, filled with the results of the first of them.
+        columns: header and format of its cells, see `cell`; or what makes these from the results.
+        rows: results of the benchmarks in `needs` -> what the cells of each row are filled with.
     """
 
-    what: str
-    limit: str
-    stretch: str
-    measured: str
-    met: bool | None
-    beyond: bool = False
+    needs: tuple[str, ...]
+    title: str
+    columns: Columns | Callable[..., Columns]
+    rows: Callable[..., Iterable[Row]]
 
-    @property
-    def verdict(self) -> str:
-        if self.met is None:
-            return "not measured"
-        return "no" if not self.met else "yes, and the stretch" if self.beyond else "yes"
+    def table(self, collected: Collected) -> Table:
+        """The table; all that it needs must be there."""
+        results = [evidence["results"] for name in self.needs if (evidence := collected[name]) is not None]
+        columns = self.columns(*results) if callable(self.columns) else self.columns
+        header, forms = zip(*(columns.items() if isinstance(columns, Mapping) else columns), strict=True)
+        rows = [[cell(form, row) for form in forms] for row in self.rows(*results)]
+        return Table(cell(self.title, results[0]), header, rows)
 
 
-def results_of(collected: Collected, name: str) -> Any:
-    """The figures of one benchmark that was run."""
-    evidence = collected[name]
-    assert evidence is not None
-    return evidence["results"]
+def cell(form: str, row: Row) -> str:
+    """A format as of `str.format`, filled; a dash where a figure that it names is not there.
+
+    Beside the usual ones there are formats for summaries (mappings with `mean` and `ci`, or `low` and `high`, or `sd`):
+    `.2to` gives "1.00 (0.90 to 1.10)", `.2–` gives "1.00 (0.90–1.10)", `.2±` gives "1.00 ± 0.05". None is a dash.
+    """
+    try:
+        return _FORMATTER.vformat(form, (), row)
+    except (LookupError, TypeError):
+        return NOTHING
+
+
+class _Formatter(string.Formatter):
+    def format_field(self, value: Any, format_spec: str) -> str:
+        if value is None:
+            return NOTHING
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        if isinstance(value, Mapping):
+            digits, way = format_spec[:2] + "f", format_spec[2:]
+            if way == "±":
+                return f"{value['mean']:{digits}} ± {value['sd']:{digits}}"
+            low, high = value["ci"] if "ci" in value else (value["low"], value["high"])
+            between = "–" if way == "–" else " to "
+            return f"{value['mean']:{digits}} ({low:{digits}}{between}{high:{digits}})"
+        if format_spec.endswith("%"):
+            return f"{value:{format_spec}}".replace("%", " %")
+        return format(value, format_spec)
+
+
+_FORMATTER = _Formatter()
+
+
+def lines(forms: Mapping[str, str], results: Row) -> list[Row]:
+    """Rows of a table of two columns, `what` and `measured`: each label with its format, filled with the results."""
+    return [{"what": cell(what, results), "measured": cell(form, results)} for what, form in forms.items()]
+
+
+LINES = {"what": "{what}", "measured": "{measured}"}
+"""Columns of such a table."""
+
+
+def listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def _piped(row: Sequence[str]) -> str:
     return "| " + " | ".join(row) + " |"
-
-
-def commit_of(evidence: Evidence) -> str:
-    """The commit that was measured, short; words instead where the evidence names none that can be vouched for."""
-    return evidence["commit"][:12] if evidence["commit"] else BEFORE_COMMITS
-
-
-def changed_since(evidence: Evidence | None) -> str:
-    """What to say of a result whose canary has changed since; empty where it has not."""
-    return f"measured at {evidence['version']}; changed since" if evidence and evidence.get("stale") else ""

@@ -185,7 +185,7 @@ def run(*, quick: bool = False) -> dict[str, Any]:
 
 def main() -> None:
     """Print the table; with --save also write the evidence. --quick is a look, not a measurement."""
-    from benchmarks.utility_tables import throughput_table
+    from benchmarks.tables import text_of
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training_throughput", description=__doc__)
     parser.add_argument("--save", action=SaveOption, help="write evidence/training_throughput.json")
@@ -194,7 +194,7 @@ def main() -> None:
     evidence = run(quick=asked.quick)
     if asked.save and not asked.quick:
         save(evidence)
-    print(throughput_table({"training_throughput": evidence}).text())
+    print(text_of(evidence))
 
 
 if __name__ == "__main__":
