@@ -135,7 +135,7 @@ def attack_round(name: str, trial: Round) -> Outcome:
         return Outcome(name, refusal=refusal)
     attempt = _remembered(attack, trial)
     rows = []
-    for target in trial.targets:
+    for target in trial.tested:
         own = figures(attempt(target.case.published.observation), target.case, trial)
         other = figures(attempt(target.partner), target.case, trial) if target.partner is not None else {}
         rows.append({key: (value, other.get(key, np.nan)) for key, value in own.items()})
@@ -231,7 +231,7 @@ def strongest(rows: Sequence[Mapping[str, Any]], figure: str) -> Mapping[str, An
 def key_holder(trial: Round, space: PublicCodec) -> NDArray[np.float64]:
     """(n,) PSNR of what a key holder opens of the images under attack."""
     found = []
-    for target in trial.targets:
+    for target in trial.tested:
         code, seen = target.case.published.code, target.case.published.observation
         if code is None:
             raise ValueError("a mechanism without codes has nothing to open")
@@ -245,7 +245,7 @@ def mean_picture(trial: Round) -> dict[str, NDArray[np.float64]]:
     picture = trial.means[None]
     rows = [
         figures_of(Guess(picture), target.case, in_place=True) | picture_errors(picture, target.case.subject.picture)
-        for target in trial.targets
+        for target in trial.tested
     ]
     return {key: np.array([row[key] for row in rows]) for key in rows[0]}
 

@@ -85,7 +85,7 @@ def public_bits(trial: Round) -> float:
     """Bits of what is public of a code, mean over the images under attack."""
     mechanism, space = trial.knowledge.mechanism, trial.knowledge.mechanism.space
     assert space is not None
-    seen = [target.case.published.observation for target in trial.targets]
+    seen = [target.case.published.observation for target in trial.tested]
     if isinstance(mechanism, Sealed):
         return float(np.mean([8 * sum(map(public_bytes, space.compositions(each.bucket))) for each in seen]))
     if isinstance(mechanism, Encrypted):

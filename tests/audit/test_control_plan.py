@@ -110,6 +110,6 @@ def test_a_control_round_is_told_by_the_controls_name():
     bench = bench_of(subjects, None, CodeCache(), preset(control_tested=4, control_own=4), 0)
     found = control_round(bench, control_named("linear-encoding"))
     assert found.mechanism == "linear-encoding"
-    assert len(found.targets) == 4
-    assert found.targets[0].case.published.observation.encoding is not None
-    assert all(target.partner is not None for target in found.targets)
+    assert len(found.tested) == 4
+    assert found.tested[0].case.published.observation.encoding is not None
+    assert all(target.partner is not None for target in found.tested)

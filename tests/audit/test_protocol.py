@@ -125,22 +125,22 @@ def test_where_the_release_has_no_partner_one_is_published_and_else_the_image_st
     alone = type(plan)(plan.name, plan.own, plan.validation, (lonely,), plan.seed)
     found = carry_out(alone, Plain(), effort())
     assert found.partners == {"simulated": 1}
-    assert found.targets[0].partner is not None
+    assert found.tested[0].partner is not None
     nobody = carry_out(type(plan)("x", (), (), (lonely,), 1), Plain(), effort())
     assert nobody.partners == {"none": 1}
-    assert nobody.targets[0].partner is None
+    assert nobody.tested[0].partner is None
 
 
 def test_a_round_publishes_everything_under_keys_of_its_own():
     plan = plan_rounds(people(6, 2), [], preset(), 0)[0]
     found = carry_out(plan, Plain(), effort())
     own = [each.published.key for each in (*found.knowledge.own, *found.knowledge.validation)]
-    others = [other.stream for target in found.targets for other in target.case.published.observation.others]
-    tested = [target.case.published.observation.stream for target in found.targets]
+    others = [other.stream for target in found.tested for other in target.case.published.observation.others]
+    tested = [target.case.published.observation.stream for target in found.tested]
     assert len({*own, *others, *tested}) == len(own) + len(others) + len(tested)
     assert len(others) == 2 * len(tested)
-    assert all(len(target.partner.others) == 2 for target in found.targets)
-    assert found.knowledge.seen == tuple(target.case.published.observation for target in found.targets)
+    assert all(len(target.partner.others) == 2 for target in found.tested)
+    assert found.knowledge.seen == tuple(target.case.published.observation for target in found.tested)
     again = carry_out(plan, Plain(), effort())
     assert [each.published.key for each in again.knowledge.own] == [each.published.key for each in found.knowledge.own]
 

@@ -10,7 +10,7 @@ from tests.audit.scenes import Blind, Knowing, Plain, case, effort
 
 from medveil.attacks.attack import Guess, Knowledge
 from medveil.audit.linkage_pairs import linkage
-from medveil.audit.protocol import Round, Target, mean_pictures
+from medveil.audit.protocol import Round, Tested, mean_pictures
 from medveil.audit.scoring import run_attack
 from medveil.audit.support_scores import cell_figures, hits
 from medveil.codecs.code import CodeMap
@@ -21,7 +21,7 @@ from medveil.metrics.image_quality import psnr
 def trial(count=8, **changed):
     cases = [case(number, number // 2, **changed) for number in range(count)]
     partners = [cases[(number + 2) % count].published.observation for number in range(count)]
-    targets = tuple(Target(one, other) for one, other in zip(cases, partners, strict=True))
+    targets = tuple(Tested(one, other) for one, other in zip(cases, partners, strict=True))
     seen = tuple(each.published.observation for each in cases)
     knowledge = Knowledge(Plain(), tuple(cases), (), seen, effort(), 5)
     return Round("a round", "plain", knowledge, targets, mean_pictures(cases), {"same_stratum": count})
@@ -30,7 +30,7 @@ def trial(count=8, **changed):
 def truth(trial):
     """Perfect guesses, by what is seen."""
     found = {}
-    for target in trial.targets:
+    for target in trial.tested:
         one = target.case
         scores = np.zeros(40, np.float32)
         scores[one.published.code.maps[0].positions] = 1
@@ -80,10 +80,10 @@ def test_every_package_is_attempted_once():
 
 def test_an_image_without_a_partner_or_a_guess_has_no_figures():
     on = trial()
-    targets = (replace(on.targets[0], partner=None), *on.targets[1:])
+    targets = (replace(on.tested[0], partner=None), *on.tested[1:])
     known = truth(on)
     del known[bytes([5])]
-    sample = run_attack(Knowing(truth=known), replace(on, targets=targets))
+    sample = run_attack(Knowing(truth=known), replace(on, tested=targets))
     assert np.isnan(sample.values["psnr"]).all(axis=1).tolist() == [number in (0, 3, 5) for number in range(8)]
 
 
@@ -92,14 +92,14 @@ def test_pictures_that_are_no_numbers_are_middle_grey():
     guesses = {bytes([number]): Guess(np.full((24, 24), np.nan, np.float32)) for number in range(2)}
     sample = run_attack(Knowing(truth=guesses), on)
     grey = np.full((24, 24), 127.5)
-    assert sample.values["psnr"][0, 0] == pytest.approx(psnr(on.targets[0].case.subject.picture, grey, 255.0))
+    assert sample.values["psnr"][0, 0] == pytest.approx(psnr(on.tested[0].case.subject.picture, grey, 255.0))
 
 
 def test_the_mean_picture_stands_beside():
     on = trial()
     sample = run_attack(Blind("blind"), on)
-    mean = np.mean([target.case.subject.picture for target in on.targets], axis=0)
-    wanted = np.mean([psnr(target.case.subject.picture, mean, 255.0) for target in on.targets])
+    mean = np.mean([target.case.subject.picture for target in on.tested], axis=0)
+    wanted = np.mean([psnr(target.case.subject.picture, mean, 255.0) for target in on.tested])
     assert sample.extra["mean_picture_psnr"] == pytest.approx(wanted)
 
 

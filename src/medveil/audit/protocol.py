@@ -56,7 +56,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Target:
+class Tested:
     """A package under attack.
 
     Attributes:
@@ -76,7 +76,7 @@ class Round:
         name: of its plan.
         mechanism: name of what is attacked: a protection level, or a control.
         knowledge: what the attacker has.
-        targets: packages under attack.
+        tested: packages under attack.
         means: for each visible header the mean of the attacker's own pictures: a guess that needs no package.
         partners: how many partners were found how, and how many images were left without one.
     """
@@ -84,7 +84,7 @@ class Round:
     name: str
     mechanism: str
     knowledge: Knowledge
-    targets: tuple[Target, ...] = field(repr=False)
+    tested: tuple[Tested, ...] = field(repr=False)
     means: Mapping[Bucket | None, Picture] = field(repr=False)
     partners: Mapping[str, int]
 
@@ -177,17 +177,17 @@ def carry_out(
     )
     partners, counts = pair_up(tested, generator_of(seed, "partners"))
     spare = [*plan.validation, *plan.own]
-    targets = []
+    pairs = []
     for case, partner in zip(tested, partners, strict=True):
         observation = partner.published.observation if partner is not None else None
         if observation is None:
             stand_in = _stand_in(case, spare, lambda subject: with_others(simulated(subject, "partner")))
             observation = stand_in.published.observation if stand_in is not None else None
             counts["simulated" if observation is not None else "none"] += 1
-        targets.append(Target(case, observation))
+        pairs.append(Tested(case, observation))
     seen = tuple(case.published.observation for case in tested)
     knowledge = Knowledge(mechanism, own, validation, seen, effort, seed)
-    return Round(plan.name, name or mechanism.name, knowledge, tuple(targets), mean_pictures(own), dict(counts))
+    return Round(plan.name, name or mechanism.name, knowledge, tuple(pairs), mean_pictures(own), dict(counts))
 
 
 def header_of(observation: Observation) -> Header:
