@@ -46,6 +46,6 @@ def quick(shelf, monkeypatch):
             (folder / name).touch(mode=0o600)
             (folder / name).write_bytes(canonical(record_of(audit)))
 
-    monkeypatch.setattr("medveil.audit.targets.target.CodeCache", lambda: shelf)
+    monkeypatch.setattr("medveil.audit.targets.keyed.CodeCache", lambda: shelf)
     monkeypatch.setattr("medveil.audit.running.write_report", write)
     monkeypatch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer

@@ -13,11 +13,13 @@ from medveil.attacks import registry
 from medveil.attacks.attack import Effort, Guess
 from medveil.audit import presets
 from medveil.audit.presets import Preset
+from medveil.audit.targets.target import Kind, Target
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.images.image import FileKind, Image, Source
 from medveil.keys.tiers import Tier
 from medveil.mechanisms.controls import control_named
 from medveil.mechanisms.observation import Case, Observation, Published, Shown, Subject
+from medveil.mechanisms.working_pictures import Window
 from medveil.registry import Registry
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
@@ -134,6 +136,14 @@ def case(number, patient, stratum=0, bucket=(64, 64), cells=40):
     true = CodeMap(cells, positions[[1, 4, 7]], np.ones(3, np.int32))
     seen = Observation(Bucket(*bucket), (shown,), bytes([number]), (10, 20))
     return Case(subject(number, patient, stratum), Published(seen, SparseCode((true,), b""), b""))
+
+
+def target(subjects, outside=()):
+    """A keyed release of these images, published as `Plain` does; nothing opens."""
+    return Target(
+        Kind.KEYED, Plain(), tuple(subjects), tuple(outside), lambda one: case(one.number, one.patient, one.stratum),
+        (), {}, lambda: (), Window(), True, {}, b"digest",
+    )  # fmt: skip
 
 
 class Plain:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from tests.audit.scenes import preset, subject
+from tests.audit.scenes import preset, subject, target
 
 from medveil.audit.control_plan import CHEAP, beats, bench_of, chosen_controls, chosen_pairs, control_round, shuffled
-from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.controls import all_controls, control_named
 
 
@@ -65,13 +64,13 @@ def test_an_attack_that_no_control_expects_meets_what_it_names_first():
 
 def test_the_bench_takes_few_images_of_many_patients():
     subjects = [subject(10 * p + i, p) for p in range(8) for i in range(9)]
-    bench = bench_of(subjects, None, CodeCache(), preset(control_tested=12, control_own=7), 0)
+    bench = bench_of(target(subjects), preset(control_tested=12, control_own=7), 0)
     assert Counter(Counter(each.patient for each in bench.plan.tested).values()) == {3: 4}
 
 
 def test_what_leaks_little_is_attacked_in_many_patients():
     subjects = [subject(2 * p + i, p) for p in range(60) for i in range(2)]
-    few, many = (bench_of(subjects, None, CodeCache(), preset(), 0, many=many) for many in (False, True))
+    few, many = (bench_of(target(subjects), preset(), 0, many=many) for many in (False, True))
     assert len(few.plan.tested) == 6
     assert len(many.plan.tested) == 18
     assert len(many.setup.pool) > 2 * len(few.setup.pool)
@@ -85,7 +84,7 @@ def test_few_attacks_are_held_against_the_controls_that_they_must_break():
 
 def test_the_bench_deals_patients_and_takes_those_with_several_images_first():
     subjects = [subject(2 * p + i, p) for p in range(10) for i in range(1 + (p % 2))]
-    bench = bench_of(subjects, None, CodeCache(), preset(control_tested=6, control_own=7), 0)
+    bench = bench_of(target(subjects), preset(control_tested=6, control_own=7), 0)
     tested = Counter(each.patient for each in bench.plan.tested)
     others = {each.patient for each in (*bench.plan.own, *bench.plan.validation)}
     assert set(tested.values()) == {2}
@@ -107,9 +106,9 @@ def test_identities_are_shuffled_so_that_no_pair_of_one_patient_stays():
 
 def test_a_control_round_is_told_by_the_controls_name():
     subjects = [subject(number, number // 2) for number in range(12)]
-    bench = bench_of(subjects, None, CodeCache(), preset(control_tested=4, control_own=4), 0)
+    bench = bench_of(target(subjects), preset(control_tested=4, control_own=4), 0)
     found = control_round(bench, control_named("linear-encoding"))
     assert found.mechanism == "linear-encoding"
     assert len(found.tested) == 4
     assert found.tested[0].case.published.observation.encoding is not None
-    assert all(target.partner is not None for target in found.tested)
+    assert all(one.partner is not None for one in found.tested)

@@ -7,9 +7,9 @@ import pytest
 from tests.audit.scenes import WORKING
 
 from medveil.audit.fidelity import grey, tier_fidelity
-from medveil.audit.targets.keyed import Limits, gather, owner_ring
+from medveil.audit.targets.keyed import keyed_target
+from medveil.audit.targets.target import Limits
 from medveil.images.image import FileKind, Image, Source
-from medveil.keys.tiers import Tier
 from medveil.releases.release import Release
 
 
@@ -17,29 +17,20 @@ from medveil.releases.release import Release
 def opened(scene, auditor):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(scene / "state"))
-        release = Release(scene / "release")
-        ring = owner_ring(release, auditor)
-        found = gather(
-            release, ring, scene / "data", scene / "data" / "manifest.csv", skip=(), limits=Limits(100, 0),
-            working=WORKING, seed=0,
+        return keyed_target(
+            Release(scene / "release"), auditor, scene / "data", scene / "data" / "manifest.csv",
+            limits=Limits(100, 0), working=WORKING, seed=0,
         )  # fmt: skip
-        return release, ring, found.holdings
 
 
 def measured(opened, **changed):
-    release, ring, holdings = opened
     values = {"resamples": 200, "generator": np.random.default_rng(0)} | changed
-    return tier_fidelity(release, ring, release.codec(ring), holdings, Tier.DIAGNOSTIC, **values)
+    return tier_fidelity(opened.image_sets[0], opened.subjects, **values)
 
 
 def test_rows_are_those_of_the_opened_images(opened):
-    release, ring, holdings = opened
-    codec = release.codec(ring)
-    gaps = {
-        holding.subject.number: release.open_package(holding.entry, ring, codec).content.pixels.astype(float)
-        - holding.subject.image.pixels
-        for holding in holdings
-    }
+    (diagnostic,) = opened.image_sets
+    gaps = {one.number: diagnostic.stored(one).astype(float) - one.image.pixels for one in opened.subjects}
     found = {row.metric: row for row in measured(opened).rows}
     errors = {number: float(np.sqrt((gap**2).mean())) for number, gap in gaps.items()}
     assert found["rmse"].mean == pytest.approx(np.mean(list(errors.values())))
@@ -54,7 +45,7 @@ def test_rows_are_those_of_the_opened_images(opened):
 
 def test_the_histogram_pools_all_pixels_and_the_worst_images_are_shown(opened):
     found = measured(opened)
-    pixels = np.concatenate([holding.subject.image.pixels.ravel() for holding in opened[2]])
+    pixels = np.concatenate([one.image.pixels.ravel() for one in opened.subjects])
     assert found.histogram.sum() == pixels.size
     np.testing.assert_array_equal(found.histogram.sum(axis=1), np.bincount(pixels, minlength=256))
     assert 0.99 < found.r_squared < 1

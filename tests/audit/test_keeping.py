@@ -68,7 +68,7 @@ def a_report(folder):
 
 def checked(tmp_path, **changed):
     values = {"out": tmp_path / "audit", "release": tmp_path / "release", "originals": tmp_path / "data"} | changed
-    return check_out(*values.values(), force=True)
+    return check_out(values.pop("out"), values, force=True)
 
 
 def test_force_takes_an_audit_for_one(tmp_path):

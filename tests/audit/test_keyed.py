@@ -10,7 +10,8 @@ from PIL import Image as Picture
 from tests.audit.scenes import WORKING
 from tests.pictures import picture
 
-from medveil.audit.targets.keyed import Limits, gather, owner_ring
+from medveil.audit.targets.keyed import gather, owner_ring
+from medveil.audit.targets.target import Limits
 from medveil.errors import NoFittingKeyError, UsageError
 from medveil.images import read
 from medveil.keys.identity import generate

@@ -75,7 +75,7 @@ def test_the_whole_road(run, scene, tmp_path, monkeypatch):
 def test_nothing_in_a_real_report_names_a_patient_or_a_file(scene, auditor, shelf, tmp_path, monkeypatch):
     """The other tests write a report without its page and its figures."""
     use(monkeypatch, [Noise("noise")])
-    monkeypatch.setattr("medveil.audit.targets.target.CodeCache", lambda: shelf)
+    monkeypatch.setattr("medveil.audit.targets.keyed.CodeCache", lambda: shelf)
     audit_release(
         scene / "release", identity=auditor, originals=scene / "data", manifest=scene / "data" / "manifest.csv",
         out=tmp_path / "audit", preset="tiny", threads=1,
@@ -87,7 +87,7 @@ def test_nothing_in_a_real_report_names_a_patient_or_a_file(scene, auditor, shel
         content = path.name.encode() + path.read_bytes()
         for name in (b"p0-0", b"patient 0", b"north", str(tmp_path).encode(), str(scene).encode()):
             assert name not in content, path.name
-    assert check_out(tmp_path / "audit", scene / "release", scene / "data", force=True)
+    assert check_out(tmp_path / "audit", {"release": scene / "release", "originals": scene / "data"}, force=True)
 
 
 def test_attacks_that_were_not_asked_for_are_named(run, monkeypatch):

@@ -115,7 +115,7 @@ def test_without_pictures_there_is_no_outline(found, tmp_path, folder):
 
 def test_a_report_with_tasks_can_be_replaced(folder, tmp_path):
     assert all(OWN_FIGURE.fullmatch(path.name) for path in (folder / "figures").iterdir())
-    assert check_out(folder, tmp_path / "release", tmp_path / "data", force=True) == folder.resolve()
+    assert check_out(folder, {"release": tmp_path / "release"}, force=True) == folder.resolve()
     assert not OWN_FIGURE.fullmatch("texture-of-my-own.svg")
 
 

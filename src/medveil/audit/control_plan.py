@@ -15,11 +15,10 @@ from medveil.attacks.attack import Attack
 from medveil.audit.presets import Preset
 from medveil.audit.protocol import Plan, Round, carry_out, plan_round, some_by_patient
 from medveil.audit.results import Sample
+from medveil.audit.targets.target import Target
 from medveil.experiments.sampling import generator_of, simulated_key
-from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.controls import Control, Setup, all_controls
 from medveil.mechanisms.observation import Subject
-from medveil.mechanisms.public_codec import PublicCodec
 
 CHEAP = frozenset({1, 2, 6, 7, 8, 9, 10})
 """Families of attacks that train no network of pictures: they run on every control where time allows."""
@@ -48,28 +47,26 @@ class Bench:
     seed: int
 
 
-def bench_of(
-    subjects: Sequence[Subject], space: PublicCodec | None, shelf: CodeCache, preset: Preset, seed: int, *,
-    many: bool = False,
-) -> Bench:  # fmt: skip
+def bench_of(target: Target, preset: Preset, seed: int, *, many: bool = False) -> Bench:
     """Deal images into those under attack and the attacker's own.
 
     Patients with several images are taken first: linkage is judged by them.
 
     Args:
-        subjects: all images of the audit.
-        space: the release's own codec, for controls on it.
-        shelf: where codes are kept.
+        target: whose images they are, and whose codec controls on the release's own have.
+        preset, seed: of the audit.
         many: three times as many images, for controls that leak little an image and cost little.
     """
-    times = MANY if many else 1
+    times, subjects = MANY if many else 1, target.every
     wanted = min(preset.control_tested * times, len(subjects) // 2)
     tested = some_by_patient(subjects, wanted, generator_of(seed, "control tested"), several=1.0, most=MOST_OF_ONE)
     patients = {each.patient for each in tested}
     others = [each for each in subjects if each.patient not in patients]
     plan = plan_round("controls", others, tested, preset.control_own * times, preset.validation, seed)
     pool = tuple(each.picture for each in (*plan.own, *plan.validation))
-    setup = Setup(preset.effort.working, shelf, simulated_key(seed, "control secret"), pool, space)
+    setup = Setup(
+        preset.effort.working, target.codes, simulated_key(seed, "control secret"), pool, target.mechanism.space
+    )
     return Bench(plan, setup, preset, seed)
 
 

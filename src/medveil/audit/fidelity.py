@@ -7,22 +7,17 @@ the one against the peak of the stored depth.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medveil.audit.results import Example, FidelityRow, TierFidelity
-from medveil.audit.targets.keyed import Holding
-from medveil.codecs.code import Codec
-from medveil.errors import IntegrityError
+from medveil.audit.targets.target import ImageSet
 from medveil.images.image import Image
-from medveil.keys.tiers import KeyRing, Tier
 from medveil.mechanisms.observation import Subject
 from medveil.metrics.histograms import PooledCorrelation, joint_histogram
 from medveil.metrics.image_quality import MS_SSIM_SIDE, ms_ssim, psnr, rmse, ssim
 from medveil.metrics.inference import bootstrap_means, interval
-from medveil.releases.release import Release
 
 PEAK = 255.0
 MOST_DB = 100.0  # of equal pictures
@@ -32,17 +27,8 @@ _SSIM_SIDE = 11
 _Plane = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class _Opened:
-    """One image as it was and as it is opened, in grey values of 8 bits."""
-
-    subject: Subject
-    original: _Plane
-    opened: _Plane
-
-
 def tier_fidelity(
-    release: Release, ring: KeyRing, codec: Codec, holdings: Sequence[Holding], tier: Tier, *,
+    tier: ImageSet, subjects: Sequence[Subject], *,
     resamples: int, generator: np.random.Generator, tick: Callable[[], None] = lambda: None,
 ) -> TierFidelity:  # fmt: skip
     """Open images at a tier and compare them with their originals.
@@ -50,10 +36,8 @@ def tier_fidelity(
     MS-SSIM is of the images whose sides are at least 176 pixels, which the row's number of images tells.
 
     Args:
-        release, codec: the release and its codec.
-        ring: keys that open the tier.
-        holdings: packages with their originals.
         tier: what is opened.
+        subjects: whose images.
         resamples: of the bootstrap over patients.
         generator: of its draws.
         tick: called after each image.
@@ -61,35 +45,25 @@ def tier_fidelity(
     Raises:
         IntegrityError: a package is damaged, or opens to an image of another size.
     """
-    lowered = ring.lowered(tier)
     values: list[dict[str, float]] = []
     histogram = np.zeros((256, 256), np.int64)
     pooled = PooledCorrelation()
     worst: list[tuple[float, int, Example]] = []
-    for holding in holdings:
-        pair = _pair(release, holding, lowered, codec)
-        values.append(_figures(pair.original, pair.opened))
-        histogram += joint_histogram(pair.original, pair.opened)
-        pooled = pooled.add(pair.original, pair.opened)
-        place = (values[-1]["psnr"], pair.subject.number)
+    for subject in subjects:
+        original, opened = grey(subject.image.pixels, subject.image), grey(tier.stored(subject), subject.image)
+        values.append(_figures(original, opened))
+        histogram += joint_histogram(original, opened)
+        pooled = pooled.add(original, opened)
+        place = (values[-1]["psnr"], subject.number)
         if len(worst) < _WORST or place < worst[-1][:2]:
-            worst = sorted([*worst, (*place, _example(pair))], key=lambda each: each[:2])[:_WORST]
+            example = _example(subject.number, original, opened)
+            worst = sorted([*worst, (*place, example)], key=lambda each: each[:2])[:_WORST]
         tick()
-    patients = np.array([holding.subject.patient for holding in holdings], np.int64)
-    numbers = np.array([holding.subject.number for holding in holdings], np.int64)
+    patients = np.array([subject.patient for subject in subjects], np.int64)
+    numbers = np.array([subject.number for subject in subjects], np.int64)
     rows = [_row(metric, values, patients, numbers, resamples, generator) for metric in METRICS]
     examples = tuple(example for *_, example in worst)
-    return TierFidelity(tier.value, tuple(row for row in rows if row), histogram, pooled.r_squared, examples)
-
-
-def _pair(release: Release, holding: Holding, ring: KeyRing, codec: Codec) -> _Opened:
-    opened = release.open_package(holding.entry, ring, codec)
-    if opened is None or not isinstance(opened.content, Image):
-        raise IntegrityError("a package does not open to an image")
-    original = holding.subject.image
-    if opened.content.pixels.shape != original.pixels.shape:
-        raise IntegrityError("a package opens to an image of another size than its original")
-    return _Opened(holding.subject, grey(original.pixels, original), grey(opened.content.pixels, original))
+    return TierFidelity(tier.name, tuple(row for row in rows if row), histogram, pooled.r_squared, examples)
 
 
 def grey(pixels: NDArray[np.generic], image: Image) -> _Plane:
@@ -130,7 +104,7 @@ def _row(
     )  # fmt: skip
 
 
-def _example(pair: _Opened) -> Example:
+def _example(number: int, original: _Plane, opened: _Plane) -> Example:
     """The original, what is opened, and the size of their difference."""
-    original, opened = pair.original.astype(np.float32), pair.opened.astype(np.float32)
-    return Example(pair.subject.number, original, opened, np.abs(opened - original))
+    planes = original.astype(np.float32), opened.astype(np.float32)
+    return Example(number, *planes, np.abs(planes[1] - planes[0]))

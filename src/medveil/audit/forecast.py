@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from medveil.audit.control_plan import chosen_controls
 from medveil.audit.keeping import check_out
 from medveil.audit.presets import find_preset
+from medveil.audit.protocol import plan_rounds
 from medveil.audit.request import asked_attacks
-from medveil.audit.targets.target import subject_release
+from medveil.audit.running import read_target
+from medveil.audit.targets.keyed import keyed_target
 from medveil.audit.task_work import asked_work, work_of
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
@@ -60,20 +63,19 @@ def forecast(
     """
     spent = find_preset(preset)
     chosen, asked = asked_attacks(attacks), asked_work(tasks, compare, networks, spent)
-    out = check_out(out, folder, originals, force=force)
+    out = check_out(out, {"release": folder, "originals": originals}, force=force)
     release = Release(folder, owner=owner)
-    subjected = subject_release(
-        release, identity, originals, manifest, spent, seed, out=out, attacked=bool(chosen), task_images=asked.images,
-        tick=tick,
-    )  # fmt: skip
-    work = work_of(asked, subjected, tick)
-    tested = {subject.number: subject.patient for plan in subjected.plans for subject in plan.tested}
+    read = partial(keyed_target, release, identity, originals, manifest)
+    target = read_target(read, spent, seed, out, task_images=asked.images, tick=tick)
+    plans = plan_rounds(target.subjects, target.outside, spent, seed) if chosen else ()
+    work = work_of(asked, target, spent, seed, tick)
+    tested = {subject.number: subject.patient for plan in plans for subject in plan.tested}
     return Forecast(
         packages=len(release),
         tested=len(tested),
         patients=len(set(tested.values())),
-        own=min((len(plan.own) + len(plan.validation) for plan in subjected.plans), default=0),
-        rounds=len(subjected.plans),
+        own=min((len(plan.own) + len(plan.validation) for plan in plans), default=0),
+        rounds=len(plans),
         attacks=tuple(attack.name for attack in chosen),
         controls=tuple(control.name for control in chosen_controls(chosen, spent) if chosen),
         preset=spent.name,

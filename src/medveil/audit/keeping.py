@@ -90,16 +90,21 @@ class Keeper:
         return self.folder / _UNITS / f"{digest}.npz"
 
 
-def check_out(out: Path, release: Path, originals: Path, *, force: bool) -> Path:
+def check_out(out: Path, beside: Mapping[str, Path], *, force: bool) -> Path:
     """The output folder as an absolute path, once it is known that nothing of the user's is in danger.
 
+    Args:
+        out: the output folder.
+        beside: folders that nothing is written into, such as the release and the originals, by what they are.
+        force: whether an audit may be replaced.
+
     Raises:
-        TargetExistsError: it is inside a release, is the release or holds it or the originals, lies among the
-            originals, or is there already and is not an audit that `force` may replace.
+        TargetExistsError: it is inside a release, is one of those folders, lies in it or holds it, or is there already
+            and is not an audit that `force` may replace.
     """
     out = Path(os.path.realpath(out))
     refuse_inside_release(out / "report")
-    for other, what in ((release, "release"), (originals, "originals")):
+    for what, other in beside.items():
         real = Path(os.path.realpath(other))
         if real == out or real.is_relative_to(out) or out.is_relative_to(real):
             raise TargetExistsError(

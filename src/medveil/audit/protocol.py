@@ -17,6 +17,7 @@ import numpy as np
 
 from medveil.attacks.attack import Effort, Knowledge
 from medveil.audit.presets import Preset
+from medveil.audit.targets.target import Target
 from medveil.codecs.code import Bucket
 from medveil.errors import UsageError
 from medveil.experiments.sampling import (
@@ -188,6 +189,11 @@ def carry_out(
     seen = tuple(case.published.observation for case in tested)
     knowledge = Knowledge(mechanism, own, validation, seen, effort, seed)
     return Round(plan.name, name or mechanism.name, knowledge, tuple(pairs), mean_pictures(own), dict(counts))
+
+
+def target_round(target: Target, plan: Plan, effort: Effort, tick: Callable[[], None] = lambda: None) -> Round:
+    """A round on a release: what it published itself is under attack."""
+    return carry_out(plan, target.mechanism, effort, target.case_of, tick=tick)
 
 
 def header_of(observation: Observation) -> Header:

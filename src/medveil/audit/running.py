@@ -6,28 +6,29 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from medveil.attacks.attack import Attack
 from medveil.attacks.registry import attack_names
-from medveil.audit.checks import form_checks
 from medveil.audit.control_plan import CHEAP, bench_of, chosen_controls, chosen_pairs, control_round, of_control
 from medveil.audit.decision import conclude, control_result
-from medveil.audit.facts import cautions, data_facts, public_facts, settings_of, told_settings
+from medveil.audit.facts import cautions, data_facts, settings_of, told_settings
 from medveil.audit.fidelity import tier_fidelity
 from medveil.audit.gate import read_gate
 from medveil.audit.keeping import Keeper, check_out, finish, keeping, report_folder
 from medveil.audit.pooling import merged, without_partners
-from medveil.audit.presets import find_preset
+from medveil.audit.presets import Preset, find_preset
 from medveil.audit.progress import Progress, Report
-from medveil.audit.protocol import Round
+from medveil.audit.protocol import Plan, Round, plan_rounds, target_round
 from medveil.audit.report import write_report
 from medveil.audit.request import asked_attacks, unattacked
 from medveil.audit.results import AttackResult, Audit, ControlResult, Sample, TierFidelity
 from medveil.audit.scoring import run_attack
-from medveil.audit.targets.target import Subjected, subject_release
+from medveil.audit.targets.keyed import keyed_target
+from medveil.audit.targets.target import Limits, ReadTarget, Target
 from medveil.audit.task_gate import check_asked
 from medveil.audit.task_schema import task_record
 from medveil.audit.task_work import Work, asked_work, work_of
@@ -38,6 +39,7 @@ from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.mechanisms.controls import Control
 from medveil.releases.release import Release
+from medveil.releases.staging import staging_of
 
 # Weights of the parts of an audit for its remaining time; what they are in seconds is measured.
 _NETWORK, _PUBLISHING, _QUICK = 10.0, 4.0, 1.0
@@ -82,30 +84,83 @@ def audit_release(
         TargetExistsError: see `keeping.check_out` and `keeping.keeping`.
         MissingDependencyError: a package that audits need is not installed.
     """
+    return audit_target(
+        lambda **how: keyed_target(Release(folder, owner=owner), identity, originals, manifest, **how),
+        beside={"release": Path(folder), "originals": originals}, out=out, preset=preset, attacks=attacks, gate=gate,
+        resume=resume, force=force, seed=seed, threads=threads, pictures=pictures, tasks=tasks, compare=compare,
+        networks=networks, progress=progress,
+    )  # fmt: skip
+
+
+def audit_target(
+    read: ReadTarget, *, beside: Mapping[str, Path], out: Path, preset: str = "quick", attacks: Sequence[str] = (),
+    gate: Path | None = None, resume: bool = False, force: bool = False, seed: int = 0, threads: int = 0,
+    pictures: bool = True, tasks: Sequence[str] = (), compare: Sequence[str] = (), networks: Sequence[str] = (),
+    progress: Report | None = None,
+) -> Audit:  # fmt: skip
+    """The same for a release of any kind.
+
+    Args:
+        read: makes the target of it.
+        beside: folders that nothing is written into, by what they are in a word.
+        Others and raises: as `audit_release`.
+    """
     start = time.perf_counter()
     spent = find_preset(preset)
     chosen, asked = asked_attacks(attacks), asked_work(tasks, compare, networks, spent)
     if gate is not None:
         check_asked(read_gate(gate).tasks, [task.name for task in asked.tasks])
-    out = check_out(out, Path(folder), originals, force=force)
+    out = check_out(out, beside, force=force)
     told = Progress(progress)
-    release = Release(folder, owner=owner)
     with fixed_threads(threads) as count:
         told.begin("reading the release and the originals")
-        subjected = subject_release(
-            release, identity, originals, manifest, spent, seed, out=out, attacked=bool(chosen),
-            task_images=asked.images, tick=told.tick,
-        )  # fmt: skip
-        work = work_of(asked, subjected, told.tick)
-        settings = {**settings_of(subjected, chosen, count), **work.settings}
+        target = read_target(read, spent, seed, out, task_images=asked.images, tick=told.tick)
+        plans = plan_rounds(target.subjects, target.outside, spent, seed) if chosen else ()
+        work = work_of(asked, target, spent, seed, told.tick)
+        settings = {**settings_of(target, spent, seed, chosen, count), **work.settings}
         left_out = tuple(name for name in attack_names() if name not in {attack.name for attack in chosen})
         shown = told_settings(settings, chosen=bool(attacks), left_out=left_out)
         with keeping(out, settings, resume=resume, force=force) as keeper:
-            audit = _audit(subjected, identity, chosen, work, keeper, told, shown, start)
+            audit = _audit(Course(target, plans, spent, seed), chosen, work, keeper, told, shown, start)
             told.begin("writing the report")
             write_report(audit, report_folder(keeper), pictures=pictures)
             finish(keeper, out)
     return audit
+
+
+@dataclass(frozen=True)
+class Course:
+    """A target, and how it is audited.
+
+    Attributes:
+        target: what is under test.
+        plans: the rounds on it.
+        preset, seed: of the audit.
+    """
+
+    target: Target
+    plans: tuple[Plan, ...]
+    preset: Preset
+    seed: int
+
+
+def read_target(
+    read: ReadTarget, preset: Preset, seed: int, out: Path, *, task_images: int, tick: Callable[[], None]
+) -> Target:
+    """Read what an audit needs.
+
+    Args:
+        read: makes the target.
+        preset, seed: of the audit.
+        out: the folder that the report goes to is passed over among the originals.
+        task_images: most images that tasks see.
+        tick: called now and then.
+    """
+    most = max(preset.tested_images, preset.fidelity_images) + preset.own_images
+    return read(
+        limits=Limits(most, preset.own_images, task_images), working=preset.effort.working, seed=seed,
+        skip=(out, staging_of(out, "an audit")), tick=tick,
+    )  # fmt: skip
 
 
 @contextmanager
@@ -128,18 +183,18 @@ def fixed_threads(threads: int) -> Iterator[int]:
 
 
 def _audit(
-    subjected: Subjected, identity: Opener, attacks: Sequence[Attack], work: Work, keeper: Keeper, told: Progress,
+    course: Course, attacks: Sequence[Attack], work: Work, keeper: Keeper, told: Progress,
     settings: Mapping[str, Any], start: float,
 ) -> Audit:  # fmt: skip
-    preset, seed = subjected.preset, subjected.seed
+    target, preset, seed = course.target, course.preset, course.seed
     controls = chosen_controls(attacks, preset) if attacks else ()
     pairs = chosen_pairs(controls, attacks, thorough=preset.all_controls)
-    told.plan([*_weights(subjected, attacks, pairs), *(_NETWORK for _ in range(work.parts()))])
-    on_release = _on_release(subjected, attacks, keeper, told)
-    on_controls = _on_controls(subjected, pairs, keeper, told)
-    tiers = _fidelity(subjected, told)
+    told.plan([*_weights(course, attacks, pairs), *(_NETWORK for _ in range(work.parts()))])
+    on_release = _on_release(course, attacks, keeper, told)
+    on_controls = _on_controls(course, pairs, keeper, told)
+    tiers = _fidelity(course, told)
     since = told.begin("checks of the form")
-    checks = form_checks(subjected.release, identity)
+    checks = target.form_checks()
     told.end(since)
     sets, tasks = work.facts(keeper, told), work.done(keeper, told)
     told.begin("judging")
@@ -157,30 +212,26 @@ def _audit(
     )
     conclusion, beside = conclude(against, judged, settings["left_out"], checks) if attacks else unattacked(checks)
     return TaskedAudit(
-        public_facts(subjected.release), settings, {**data_facts(subjected, on_release), **sets}, tiers, against,
-        judged, tuple(map(task_record, tasks)), conclusion, (*beside, *cautions(subjected)),
+        target.facts, settings, {**data_facts(target, course.plans, preset, on_release), **sets}, tiers, against,
+        judged, tuple(map(task_record, tasks)), conclusion, (*beside, *cautions(target)),
         time.perf_counter() - start, checks, tasks,
     )  # fmt: skip
 
 
-def _on_release(subjected: Subjected, attacks: Sequence[Attack], keeper: Keeper, told: Progress) -> list[Sample]:
+def _on_release(course: Course, attacks: Sequence[Attack], keeper: Keeper, told: Progress) -> list[Sample]:
     """Every attack on the release, all rounds and repetitions in one sample."""
     found: dict[str, dict[int, list[Sample]]] = {attack.name: {} for attack in attacks}
-    for plan in subjected.plans:
-        for sample in _units(plan.name, partial(subjected.round_of, plan, told.tick), attacks, keeper, told):
+    for plan in course.plans:
+        publish = partial(target_round, course.target, plan, course.preset.effort, told.tick)
+        for sample in _units(plan.name, publish, attacks, keeper, told):
             found[sample.attack].setdefault(plan.repeat, []).append(sample)
     return [merged(list(repeats.values())) for repeats in found.values()]
 
 
 def _on_controls(
-    subjected: Subjected, pairs: Sequence[tuple[Control, Attack]], keeper: Keeper, told: Progress
+    course: Course, pairs: Sequence[tuple[Control, Attack]], keeper: Keeper, told: Progress
 ) -> list[Sample]:
-    benches = [
-        bench_of(
-            subjected.subjects, subjected.mechanism.space, subjected.shelf, subjected.preset, subjected.seed, many=many
-        )
-        for many in (False, True)
-    ]
+    benches = [bench_of(course.target, course.preset, course.seed, many=many) for many in (False, True)]
     attacks: dict[str, list[Attack]] = {}
     for control, attack in pairs:
         attacks.setdefault(control.name, []).append(attack)
@@ -215,18 +266,17 @@ def _units(
     return samples
 
 
-def _fidelity(subjected: Subjected, told: Progress) -> tuple[TierFidelity, ...]:
-    preset, holdings = subjected.preset, subjected.material.holdings
-    patients = [holding.subject.patient for holding in holdings]
-    drawn = drawn_by_patient(patients, preset.fidelity_images, generator_of(subjected.seed, "fidelity"))
+def _fidelity(course: Course, told: Progress) -> tuple[TierFidelity, ...]:
+    preset, subjects = course.preset, course.target.subjects
+    patients = [subject.patient for subject in subjects]
+    drawn = drawn_by_patient(patients, preset.fidelity_images, generator_of(course.seed, "fidelity"))
     found = []
-    for tier in subjected.release.manifest.tiers:
-        since = told.begin(f"fidelity of tier {tier.value}")
+    for one in course.target.image_sets:
+        since = told.begin(f"fidelity of {one.kind} {one.name}")
         found.append(
             tier_fidelity(
-                subjected.release, subjected.ring, subjected.codec, [holdings[index] for index in drawn], tier,
-                resamples=preset.resamples, generator=generator_of(subjected.seed, "fidelity", tier.value),
-                tick=told.tick,
+                one, [subjects[index] for index in drawn], resamples=preset.resamples,
+                generator=generator_of(course.seed, "fidelity", one.name), tick=told.tick,
             )
         )  # fmt: skip
         told.end(since)
@@ -237,18 +287,18 @@ def _judged(control: Control, results: Sequence[AttackResult]) -> ControlResult:
     return control_result(control.name, control.title, control.positive, results, control.must)
 
 
-def _weights(subjected: Subjected, attacks: Sequence[Attack], pairs: Sequence[tuple[Control, Attack]]) -> list[float]:
+def _weights(course: Course, attacks: Sequence[Attack], pairs: Sequence[tuple[Control, Attack]]) -> list[float]:
     """How much each part of an audit is, in the order in which they are done."""
-    preset = subjected.preset
+    preset = course.preset
     found: list[float] = []
-    for _ in subjected.plans:
+    for _ in course.plans:
         found += [_PUBLISHING, *(_weight(attack) for attack in attacks)]
     lighter = preset.control_effort.steps / preset.effort.steps
     former = ""
     for control, attack in pairs:
         found += [_PUBLISHING * lighter] * (control.name != former) + [_weight(attack) * lighter]
         former = control.name
-    return [*found, *(_QUICK for _ in subjected.release.manifest.tiers), _QUICK]
+    return [*found, *(_QUICK for _ in course.target.image_sets), _QUICK]
 
 
 def _weight(attack: Attack) -> float:

@@ -14,40 +14,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from medveil.audit.annotations import mask_again, sound_mask, usable_folds
 from medveil.audit.fidelity import grey
 from medveil.audit.reference_codecs import Recoding, recodings
-from medveil.audit.targets.keyed import Holding
-from medveil.audit.targets.target import Subjected
-from medveil.errors import IntegrityError
+from medveil.audit.targets.target import ImageSet, SetKind, Stored, Target
 from medveil.experiments.cache import ByteCache
-from medveil.images.image import Image
-from medveil.keys.tiers import Tier
 from medveil.tasks.comparisons import LEAST_PATIENTS
 from medveil.tasks.image_sets import ORIGINAL, Gallery, Mask, Pixels, TaskImage
 
 _STORED_BYTES = 1 << 30  # of opened pixels as they are stored, all sets together
 _GREY_BYTES = 1 << 26  # of the same as grey values: they are soon made again
-_KINDS = {"original": "as the images were", "tier": "what recipients of this tier open"}
-Stored = NDArray[np.generic]
 _Opened = ByteCache[tuple[str, int], Stored]
-
-
-@dataclass(frozen=True)
-class ImageSet:
-    """One set of a gallery.
-
-    Attributes:
-        name: original, a tier, or codec:number.
-        kind: original, tier or compared.
-        title: what it is, in words.
-    """
-
-    name: str
-    kind: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -67,45 +45,51 @@ class Tasking:
     digest: bytes = field(repr=False)
 
 
-def tasking_of(subjected: Subjected, compare: Sequence[str], tick: Callable[[], None] = lambda: None) -> Tasking:
+def tasking_of(target: Target, compare: Sequence[str], tick: Callable[[], None] = lambda: None) -> Tasking:
     """Prepare the sets and read labels and masks.
 
     Args:
-        subjected: the release and its images; which of them are for tasks was drawn when they were read.
+        target: the release and its images; which of them are for tasks was drawn when they were read.
         compare: further codecs, see `recodings`.
         tick: called now and then.
 
     Raises:
         UsageError: what to compare with means nothing.
     """
-    manifest = subjected.release.manifest
-    recoded = recodings(compare, fixed=manifest.protection == "sealed", deep=manifest.profile.deep)
-    holdings = {holding.subject.number: holding for holding in subjected.material.tasked}
+    subjects = {subject.number: subject for subject in target.tasked}
     counts: Counter[str] = Counter()
-    images, digest = _images(subjected, counts, tick)
+    images, digest = _images(target, counts, tick)
     store: _Opened = ByteCache(_STORED_BYTES, lambda pixels: pixels.nbytes)
-    sets: dict[str, Callable[[int], Pixels]] = {ORIGINAL: lambda number: _original(holdings[number].subject.image)}
-    told = [ImageSet(ORIGINAL, "original", _KINDS["original"])]
-    for tier in manifest.tiers:
-        sets[tier.value] = partial(_opened, subjected, holdings, tier, store)
-        told.append(ImageSet(tier.value, "tier", _KINDS["tier"]))
-    for recoding in recoded:
-        sets[recoding.name] = partial(_recoded, holdings, recoding, store)
-        told.append(ImageSet(recoding.name, "compared", f"{recoding.title}: not this release"))
+    sets = [
+        ImageSet(ORIGINAL, SetKind.ORIGINAL, "as the images were", lambda subject: subject.image.pixels),
+        *target.image_sets,
+        *(_compared(recoding) for recoding in recodings(compare, fixed=target.fixed, deep=target.deep)),
+    ]
+
+    def pixels(one: ImageSet, number: int) -> Pixels:
+        subject = subjects[number]
+        if one.kind is SetKind.ORIGINAL:
+            stored = one.stored(subject)
+        else:
+            stored = store.get((one.name, number), lambda: one.stored(subject))
+        return grey(stored, subject.image).astype(np.float32)
 
     def mask(number: int) -> Mask:
-        image = holdings[number].subject.image
-        return mask_again(subjected.material.annotations[number], image.pixels.shape)
+        return mask_again(target.annotations[number], subjects[number].image.pixels.shape)
 
-    gallery = Gallery(images, sets, mask, cache_bytes=_GREY_BYTES)
-    return Tasking(gallery, tuple(told), _facts(subjected, images, counts), digest)
+    gallery = Gallery(images, {one.name: partial(pixels, one) for one in sets}, mask, cache_bytes=_GREY_BYTES)
+    return Tasking(gallery, tuple(sets), _facts(target, images, counts), digest)
 
 
-def _images(
-    subjected: Subjected, counts: Counter[str], tick: Callable[[], None]
-) -> tuple[tuple[TaskImage, ...], bytes]:
-    material = subjected.material
-    noted = [(holding.subject, material.annotations[holding.subject.number]) for holding in material.tasked]
+def _compared(recoding: Recoding) -> ImageSet:
+    return ImageSet(
+        recoding.name, SetKind.COMPARED, f"{recoding.title}: not this release",
+        lambda subject: recoding.pixels(subject.image),
+    )  # fmt: skip
+
+
+def _images(target: Target, counts: Counter[str], tick: Callable[[], None]) -> tuple[tuple[TaskImage, ...], bytes]:
+    noted = [(subject, target.annotations[subject.number]) for subject in target.tasked]
     folds = usable_folds([annotation.fold for _, annotation in noted])
     counts["folds_used"] = int(folds)
     counts["folds_left_aside"] = 0 if folds else sum(bool(annotation.fold) for _, annotation in noted)
@@ -123,38 +107,13 @@ def _images(
     return tuple(images), whole.digest()
 
 
-def _original(image: Image) -> Pixels:
-    return grey(image.pixels, image).astype(np.float32)
-
-
-def _opened(subjected: Subjected, holdings: Mapping[int, Holding], tier: Tier, store: _Opened, number: int) -> Pixels:
-    holding = holdings[number]
-    image = holding.subject.image
-
-    def open_() -> Stored:
-        ring = subjected.ring.lowered(tier)
-        opened = subjected.release.open_package(holding.entry, ring, subjected.codec)
-        if opened is None or not isinstance(opened.content, Image):
-            raise IntegrityError("a package does not open to an image")
-        if opened.content.pixels.shape != image.pixels.shape:
-            raise IntegrityError("a package opens to an image of another size than its original")
-        return opened.content.pixels
-
-    return grey(store.get((tier.value, number), open_), image).astype(np.float32)
-
-
-def _recoded(holdings: Mapping[int, Holding], recoding: Recoding, store: _Opened, number: int) -> Pixels:
-    image = holdings[number].subject.image
-    return grey(store.get((recoding.name, number), lambda: recoding.pixels(image)), image).astype(np.float32)
-
-
-def _facts(subjected: Subjected, images: Sequence[TaskImage], counts: Mapping[str, int]) -> dict[str, Any]:
+def _facts(target: Target, images: Sequence[TaskImage], counts: Mapping[str, int]) -> dict[str, Any]:
     labelled = [image for image in images if image.label]
     common = _common_labels(labelled)
     return {
         "images": len(images),
         "patients": len({image.patient for image in images}),
-        "packages_with_original": int(subjected.material.counts.get("packages_matched", 0)),
+        "packages_with_original": int(target.counts.get("packages_matched", 0)),
         "labelled": len(labelled),
         "labels": dict(sorted(Counter(image.label for image in labelled if image.label in common).items())),
         "labels_too_rare": len({image.label for image in labelled} - common),

@@ -10,7 +10,7 @@ from medveil.audit.keeping import Keeper
 from medveil.audit.presets import Preset
 from medveil.audit.progress import Progress
 from medveil.audit.reference_codecs import recodings
-from medveil.audit.targets.target import Subjected
+from medveil.audit.targets.target import Target
 from medveil.audit.task_presets import TaskBudget, budget_of
 from medveil.audit.task_running import assignment_of, parts_of, refusal_of, run_tasks, set_fidelity
 from medveil.audit.task_sets import Tasking, tasking_of
@@ -51,12 +51,13 @@ class Work:
 
     Attributes:
         asked: what was asked for.
-        subjected: the release and its images.
+        preset, seed: of the audit.
         tasking, assignment: what tasks are given; None without tasks.
     """
 
     asked: AskedWork
-    subjected: Subjected
+    preset: Preset
+    seed: int
     tasking: Tasking | None = None
     assignment: Assignment | None = None
 
@@ -88,7 +89,7 @@ class Work:
         if self.tasking is None:
             return {}
         told.begin("how near the sets of the tasks come to the originals")
-        sets = set_fidelity(self.tasking, self.subjected.preset.fidelity_images, self.subjected.seed, keeper, told.tick)
+        sets = set_fidelity(self.tasking, self.preset.fidelity_images, self.seed, keeper, told.tick)
         return {"tasks": {**self.tasking.found, "sets": sets}}
 
     def forecast(self) -> list[dict[str, Any]]:
@@ -142,13 +143,15 @@ def with_networks(effort: TaskEffort, names: Sequence[str]) -> TaskEffort:
     return replace(effort, **chosen)  # type: ignore[arg-type]
 
 
-def work_of(asked: AskedWork, subjected: Subjected, tick: Callable[[], None] = lambda: None) -> Work:
+def work_of(
+    asked: AskedWork, target: Target, preset: Preset, seed: int, tick: Callable[[], None] = lambda: None
+) -> Work:
     """Prepare what was asked for: read labels and masks.
 
     Raises:
         UsageError: as `reference_codecs.recodings`.
     """
     if asked.budget is None:
-        return Work(asked, subjected)
-    tasking = tasking_of(subjected, asked.compare, tick)
-    return Work(asked, subjected, tasking, assignment_of(tasking, asked.budget.effort, subjected.seed))
+        return Work(asked, preset, seed)
+    tasking = tasking_of(target, asked.compare, tick)
+    return Work(asked, preset, seed, tasking, assignment_of(tasking, asked.budget.effort, seed))

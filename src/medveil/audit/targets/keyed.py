@@ -1,4 +1,4 @@
-"""Originals: which package is which image, who is in it, and which images are the attacker's own.
+"""A keyed release as a target: which package is which image, who is in it, and which images are the attacker's own.
 
 Only numbers leave this module: of images, patients and strata, in an order that says nothing. Names stay here. What
 tasks need besides, such as labels, are names of classes and not of people.
@@ -10,22 +10,27 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from medveil.audit.annotations import Annotation, annotation_of
+from medveil.audit.checks import form_checks
+from medveil.audit.targets.target import ImageSet, Kind, Limits, SetKind, Stored, Target
 from medveil.codecs.code import Bucket
 from medveil.datasets.manifest import Record, read_manifest
-from medveil.errors import MedveilError, NoFittingKeyError, UsageError
+from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, UsageError
 from medveil.experiments.sampling import drawn_by_patient, generator_of
 from medveil.files.walk import Found, find_files
 from medveil.images import read
 from medveil.images.image import Image
 from medveil.keys.openers import Opener
 from medveil.keys.tiers import KeyRing, Section
-from medveil.mechanisms.observation import Subject
+from medveil.mechanisms.code_cache import CodeCache
+from medveil.mechanisms.levels import code_of, mechanism_of, observe
+from medveil.mechanisms.observation import Case, Published, Subject
 from medveil.mechanisms.working_pictures import Window, working_picture
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.origin import Origin
@@ -36,6 +41,7 @@ from medveil.releases.unpacking import open_identity, sees_identity
 _Row = TypeVar("_Row")
 _TAILS = (0.5, 99.5)  # percentiles of deep images that become black and white
 _SAMPLED = 4096  # pixels an image from which they are taken
+_OPENED_WORDS = "what recipients of this tier open"
 
 
 @dataclass(frozen=True)
@@ -81,15 +87,6 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Limits:
-    """How many images are read at most: of those in the release, of others, and of those in the release for tasks."""
-
-    shared: int
-    outside: int
-    tasks: int = 0
-
-
-@dataclass(frozen=True)
 class _File:
     """A file among the originals, with its content's digest and its row of the manifest."""
 
@@ -117,6 +114,82 @@ class _Match:
     bucket: Bucket
     file: _File
     changed: bool
+
+
+def keyed_target(
+    release: Release, identity: Opener, originals: Path, manifest: Path | None, *,
+    limits: Limits, working: int, seed: int, skip: Sequence[Path] = (), tick: Callable[[], None] = lambda: None,
+) -> Target:  # fmt: skip
+    """A release whose images are under keys.
+
+    Args:
+        release: nothing is written to it.
+        identity: a key that sees which package is which original, in general the owner's.
+        originals, manifest: as of `gather`.
+        Others: as of `medveil.audit.targets.target.ReadTarget`.
+
+    Raises:
+        NoFittingKeyError: the key does not open the release, or not whose the images are.
+        UsageError, IntegrityError: as `gather`.
+    """
+    ring = owner_ring(release, identity)
+    codec = release.codec(ring)
+    material = gather(
+        release, ring, originals, manifest, skip=(release.folder, *skip), limits=limits, working=working, seed=seed,
+        tick=tick,
+    )  # fmt: skip
+    codes = CodeCache()
+    first = load_package(release.folder, material.holdings[0].entry, release.manifest)
+    lengths = material.file_bytes
+    mechanism = mechanism_of(
+        release.manifest, codec, window=material.window, working=working, shelf=codes,
+        file_bytes=(lambda subject: lengths[subject.number]) if Section.FILE in first.sections else None,
+    )  # fmt: skip
+    holdings = {holding.subject.number: holding for holding in (*material.holdings, *material.tasked)}
+
+    def case_of(subject: Subject) -> Case:
+        holding = holdings[subject.number]
+        package = load_package(release.folder, holding.entry, release.manifest)
+        seen = observe(package, holding.entry, holding.place, mechanism)
+        return Case(subject, Published(seen, code_of(package, ring, mechanism)))
+
+    def opened(lowered: KeyRing, subject: Subject) -> Stored:
+        found = release.open_package(holdings[subject.number].entry, lowered, codec)
+        if found is None or not isinstance(found.content, Image):
+            raise IntegrityError("a package does not open to an image")
+        if found.content.pixels.shape != subject.image.pixels.shape:
+            raise IntegrityError("a package opens to an image of another size than its original")
+        return found.content.pixels
+
+    return Target(
+        Kind.KEYED, mechanism, tuple(holding.subject for holding in material.holdings), material.outside, case_of,
+        tuple(
+            ImageSet(tier.value, SetKind.TIER, _OPENED_WORDS, partial(opened, ring.lowered(tier)))
+            for tier in release.manifest.tiers
+        ),
+        public_facts(release), partial(form_checks, release, identity), material.window, material.patients_known,
+        material.counts, material.digest, codes, tuple(holding.subject for holding in material.tasked),
+        material.annotations,
+    )  # fmt: skip
+
+
+def public_facts(release: Release) -> dict[str, Any]:
+    """What everybody can read of a release."""
+    manifest = release.manifest
+    return {
+        "id": manifest.release.hex(),
+        "protection": manifest.protection,
+        "codec": manifest.profile.codec,
+        "quality": manifest.profile.quality_centidb / 100 or None,
+        "sparsity": manifest.profile.sparsity or None,
+        "decoys": manifest.decoys or None,
+        "deep": bool(manifest.profile.deep),
+        "tiers": [tier.value for tier in manifest.tiers],
+        "created": manifest.created,
+        "epoch": manifest.epoch,
+        "packages": len(manifest.packages),
+        "bytes": sum(entry.length for entry in manifest.packages),
+    }
 
 
 def owner_ring(release: Release, identity: Opener) -> KeyRing:

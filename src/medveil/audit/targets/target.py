@@ -1,95 +1,143 @@
-"""Subjecting a release to an audit: all that has to be known before the first attack, and nothing is written."""
+"""Target: a release under test, of any kind, as an audit sees it: who is in it, what shows, and what comes of it.
+
+A kind of release is a module beside this one that makes a target of it; nothing else of an audit knows how it is
+stored.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
+from typing import Any, Protocol
 
-from medveil.audit.presets import Preset
-from medveil.audit.protocol import Plan, Round, carry_out, plan_rounds
-from medveil.audit.targets.keyed import Limits, Material, gather, owner_ring
-from medveil.codecs.code import Codec
-from medveil.keys.openers import Opener
-from medveil.keys.tiers import KeyRing, Section
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.audit.annotations import Annotation
+from medveil.audit.results import FormCheck
 from medveil.mechanisms.code_cache import CodeCache
-from medveil.mechanisms.levels import Released, code_of, mechanism_of, observe
-from medveil.mechanisms.observation import Case, Published, Subject
-from medveil.releases.package_io import load_package
-from medveil.releases.release import Release
-from medveil.releases.staging import staging_of
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Case, Subject
+from medveil.mechanisms.working_pictures import Window
+
+Stored = NDArray[np.generic]
+
+
+class Kind(StrEnum):
+    """What kind of release is under test."""
+
+    KEYED = "keyed"
+    OPEN = "open"
+
+
+class SetKind(StrEnum):
+    """What a set of images is: as they were, what recipients open, what everybody gets, or made beside the release."""
+
+    ORIGINAL = "original"
+    TIER = "tier"
+    ANONYMIZED = "anonymized"
+    COMPARED = "compared"
 
 
 @dataclass(frozen=True)
-class Subjected:
-    """A release with all that its audit needs.
+class ImageSet:
+    """The images of a release in one form.
 
     Attributes:
-        release, ring, codec: what the owner's key opens.
-        material: packages with their originals, and the attacker's own images.
-        mechanism: how the release publishes.
-        shelf: codes of all images, computed once.
-        plans: the rounds.
-        preset, seed: of the audit.
+        name: original, a tier, anonymized, or codec:number.
+        kind: what it is.
+        title: the same in words.
+        stored: stored values of an image, in the size and depth of its original. Raises IntegrityError where there are
+            none of that size.
     """
 
-    release: Release
-    ring: KeyRing = field(repr=False)
-    codec: Codec
-    material: Material = field(repr=False)
-    mechanism: Released
-    shelf: CodeCache
-    plans: tuple[Plan, ...]
-    preset: Preset
-    seed: int
+    name: str
+    kind: SetKind
+    title: str
+    stored: Callable[[Subject], Stored] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A release under test.
+
+    Attributes:
+        kind: keyed or open.
+        mechanism: how it publishes, for anybody to use.
+        subjects: its images with a known original, in an order that says nothing.
+        outside: images that are not in it, of patients who are not in it either: the attacker's own.
+        case_of: what was published of one of `subjects`, the release's own.
+        image_sets: what comes of the images, beside the originals.
+        facts: what everybody can read of it.
+        form_checks: does the checks of its form.
+        window: range of the working pictures.
+        patients_known: whether it is said who is who; else every image counts as a patient of its own.
+        counts: what was found, for the report.
+        digest: of all that went in, but for what only tasks see.
+        codes: codes of all images, computed once.
+        tasked: images for tasks, in part those of `subjects`.
+        annotations: of the images, by number.
+    """
+
+    kind: Kind
+    mechanism: Mechanism
+    subjects: tuple[Subject, ...] = field(repr=False)
+    outside: tuple[Subject, ...] = field(repr=False)
+    case_of: Callable[[Subject], Case] = field(repr=False)
+    image_sets: tuple[ImageSet, ...]
+    facts: Mapping[str, Any]
+    form_checks: Callable[[], tuple[FormCheck, ...]] = field(repr=False)
+    window: Window
+    patients_known: bool
+    counts: Mapping[str, int]
+    digest: bytes = field(repr=False)
+    codes: CodeCache = field(default_factory=CodeCache, repr=False)
+    tasked: tuple[Subject, ...] = field(default=(), repr=False)
+    annotations: Mapping[int, Annotation] = field(default_factory=dict, repr=False)
 
     @property
-    def subjects(self) -> tuple[Subject, ...]:
+    def every(self) -> tuple[Subject, ...]:
         """All images: those of the release, and the others."""
-        return tuple(holding.subject for holding in self.material.holdings) + self.material.outside
+        return self.subjects + self.outside
 
-    def round_of(self, plan: Plan, tick: Callable[[], None] = lambda: None) -> Round:
-        """A round on the release: its own packages are under attack."""
-        packages = {holding.subject.number: holding for holding in self.material.holdings}
+    @property
+    def fixed(self) -> bool:
+        """Whether its codes have a fixed composition, so that codecs are compared with it at theirs."""
+        space = self.mechanism.space
+        return space is not None and space.fixed
 
-        def package_of(subject: Subject) -> Case:
-            holding = packages[subject.number]
-            package = load_package(self.release.folder, holding.entry, self.release.manifest)
-            seen = observe(package, holding.entry, holding.place, self.mechanism)
-            return Case(subject, Published(seen, code_of(package, self.ring, self.mechanism)))
+    @property
+    def deep(self) -> int:
+        """1 for images of more than 8 bits."""
+        space = self.mechanism.space
+        if space is not None:
+            return space.profile.deep
+        return int(any(subject.image.bits_stored > 8 for subject in (*self.every, *self.tasked)))
 
-        return carry_out(plan, self.mechanism, self.preset.effort, package_of, tick=tick)
+
+@dataclass(frozen=True)
+class Limits:
+    """How many images are read at most: of those in the release, of others, and of those in the release for tasks."""
+
+    shared: int
+    outside: int
+    tasks: int = 0
 
 
-def subject_release(
-    release: Release, identity: Opener, originals: Path, manifest: Path | None, preset: Preset, seed: int, *,
-    out: Path, attacked: bool = True, task_images: int = 0, tick: Callable[[], None] = lambda: None,
-) -> Subjected:  # fmt: skip
-    """Read what an audit needs and plan its rounds.
+class ReadTarget(Protocol):
+    """Reads a release and its originals, and makes a target of them; nothing is written."""
 
-    Args:
-        out: the folder that the report goes to is passed over among the originals.
-        attacked: whether there are attacks at all; without, no round is planned.
-        task_images: most images that tasks see.
-        Others and raises: as `medveil.audit.running.audit_release`.
-    """
-    ring = owner_ring(release, identity)
-    codec = release.codec(ring)
-    limits = Limits(
-        max(preset.tested_images, preset.fidelity_images) + preset.own_images, preset.own_images, task_images
-    )
-    skip = (release.folder, out, staging_of(out, "an audit"))
-    material = gather(
-        release, ring, originals, manifest, skip=skip, limits=limits, working=preset.effort.working, seed=seed,
-        tick=tick,
-    )  # fmt: skip
-    shelf = CodeCache()
-    first = load_package(release.folder, material.holdings[0].entry, release.manifest)
-    lengths = material.file_bytes
-    mechanism = mechanism_of(
-        release.manifest, codec, window=material.window, working=preset.effort.working, shelf=shelf,
-        file_bytes=(lambda subject: lengths[subject.number]) if Section.FILE in first.sections else None,
-    )  # fmt: skip
-    holdings = [holding.subject for holding in material.holdings]
-    plans = plan_rounds(holdings, material.outside, preset, seed) if attacked else ()
-    return Subjected(release, ring, codec, material, mechanism, shelf, plans, preset, seed)
+    def __call__(
+        self, *, limits: Limits, working: int, seed: int, skip: tuple[Path, ...], tick: Callable[[], None]
+    ) -> Target:
+        """
+        Args:
+            limits: how many images are read at most; which ones is drawn by patient.
+            working: side of the working pictures.
+            seed: of what is drawn.
+            skip: folders to pass over.
+            tick: called now and then, to tell that it goes on.
+        """
+        ...
