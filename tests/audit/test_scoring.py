@@ -10,7 +10,7 @@ from tests.audit.scenes import Blind, Knowing, Plain, case, effort
 
 from medveil.attacks.attack import Guess, Knowledge
 from medveil.audit.linkage_pairs import linkage
-from medveil.audit.protocol import Round, Tested, mean_pictures
+from medveil.audit.protocol import Round, Attacked, mean_pictures
 from medveil.audit.scoring import run_attack
 from medveil.audit.support_scores import cell_figures, hits
 from medveil.codecs.code import CodeMap
@@ -21,7 +21,7 @@ from medveil.metrics.image_quality import psnr
 def trial(count=8, **changed):
     cases = [case(number, number // 2, **changed) for number in range(count)]
     partners = [cases[(number + 2) % count].published.observation for number in range(count)]
-    targets = tuple(Tested(one, other) for one, other in zip(cases, partners, strict=True))
+    targets = tuple(Attacked(one, other) for one, other in zip(cases, partners, strict=True))
     seen = tuple(each.published.observation for each in cases)
     knowledge = Knowledge(Plain(), tuple(cases), (), seen, effort(), 5)
     return Round("a round", "plain", knowledge, targets, mean_pictures(cases), {"same_stratum": count})

@@ -57,7 +57,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Tested:
+class Attacked:
     """A package under attack.
 
     Attributes:
@@ -85,7 +85,7 @@ class Round:
     name: str
     mechanism: str
     knowledge: Knowledge
-    tested: tuple[Tested, ...] = field(repr=False)
+    tested: tuple[Attacked, ...] = field(repr=False)
     means: Mapping[Bucket | None, Picture] = field(repr=False)
     partners: Mapping[str, int]
 
@@ -185,7 +185,7 @@ def carry_out(
             stand_in = _stand_in(case, spare, lambda subject: with_others(simulated(subject, "partner")))
             observation = stand_in.published.observation if stand_in is not None else None
             counts["simulated" if observation is not None else "none"] += 1
-        pairs.append(Tested(case, observation))
+        pairs.append(Attacked(case, observation))
     seen = tuple(case.published.observation for case in tested)
     knowledge = Knowledge(mechanism, own, validation, seen, effort, seed)
     return Round(plan.name, name or mechanism.name, knowledge, tuple(pairs), mean_pictures(own), dict(counts))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medveil.attacks.attack import Attack, Attacker, Guess
 from medveil.audit.linkage_pairs import linkage
-from medveil.audit.protocol import Round, Tested
+from medveil.audit.protocol import Round, Attacked
 from medveil.audit.results import Example, Sample
 from medveil.audit.support_scores import cell_figures
 from medveil.errors import MedveilError
@@ -90,7 +90,7 @@ def _pair_generator(cases: Sequence[Case]) -> np.random.Generator:
     return generator_of(0, "pairs", *(case.subject.number for case in cases))
 
 
-def _uses(targets: Sequence[Tested]) -> list[tuple[Observation, list[tuple[int, int]]]]:
+def _uses(targets: Sequence[Attacked]) -> list[tuple[Observation, list[tuple[int, int]]]]:
     """Every observation once, with (target, column) for each figure that its guess goes into."""
     uses: dict[int, tuple[Observation, list[tuple[int, int]]]] = {}
     for index, target in enumerate(targets):

@@ -5,7 +5,7 @@ Data. A `Mechanism` publishes a `Subject` (an image that is coded already) under
 
 Import:
 - `mechanism`: `Mechanism`.
-- `observation`: `Observation`, `Case`, `Picture`, `Published`, `Subject`.
+- `observation`: `Observation`, `Case`, `Published`, `Subject`.
 - `levels.mechanism_of`: the protection levels of a release as mechanisms.
 - `controls.all_controls()`: mechanisms of which it is known how they come out. `weak_codes`, `weak_lengths` and
   `instance_encodings` are what they are made of.

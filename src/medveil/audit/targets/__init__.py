@@ -1,1 +1,1 @@
-"""Targets: what is audited. A release of one kind, with its originals and who is in them."""
+"""Targets: a release under test, of any kind. `target` says what an audit needs of one; a kind is a module beside it."""
