@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from medveil.attacks.attack import Attack, Attacker, Guess
 from medveil.audit.linkage_pairs import linkage
-from medveil.audit.protocol import Round, Attacked
+from medveil.audit.protocol import Attacked, Round
 from medveil.audit.results import Example, Sample
 from medveil.audit.support_scores import cell_figures
 from medveil.errors import MedveilError

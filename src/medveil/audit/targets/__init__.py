@@ -1,1 +1,1 @@
-"""Targets: a release under test, of any kind. `target` says what an audit needs of one; a kind is a module beside it."""
+"""Targets: a release under test, of any kind. `target` says what an audit needs; a kind is a module beside it."""
