@@ -14,7 +14,7 @@ from benchmarks.provenance import clean_commit
 from benchmarks.shared_images import shared_folder
 from medveil.codecs.primis.codec import WEIGHTS
 from medveil.codecs.primis.training_run import STEPS, TrainingResult, train_codec
-from medveil.training.loop import LOG, LogEntry, Settings
+from medveil.training.primis_training import LOG, LogEntry, Settings
 
 # Quantisation steps in training; the files state STEPS.
 TRAINING_STEPS = {4: 3.0, 8: 2.0, 16: 1.0}

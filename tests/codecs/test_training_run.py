@@ -15,8 +15,8 @@ from medveil.codecs.primis.codec import codec_from_folder  # noqa: E402
 from medveil.codecs.primis.training_run import read_log, train_codec  # noqa: E402
 from medveil.errors import TargetExistsError, UsageError  # noqa: E402
 from medveil.networks.primis import PrimisConfig  # noqa: E402
-from medveil.training.loop import Settings  # noqa: E402
 from medveil.training.model_card import digest_of_images  # noqa: E402
+from medveil.training.primis_training import Settings  # noqa: E402
 
 CONFIG = PrimisConfig(4, blocks=((16, 16),), bank_channels=(1, 4, 4), sweeps=1)
 SETTINGS = Settings(steps=4, batch=1, crop=32, validate_every=2)

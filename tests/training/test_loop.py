@@ -1,105 +1,117 @@
-"""The training loop: it learns, and a run that was killed and resumed ends with the weights of one that was not."""
+"""The training loop of attack networks."""
 
-from __future__ import annotations
-
-import json
-from dataclasses import replace
-from pathlib import Path
-
+import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from medveil.errors import UnreadableInputError, UsageError  # noqa: E402
-from medveil.networks.lapped_bases import Frame  # noqa: E402
-from medveil.networks.primis import PrimisConfig, PrimisNetwork  # noqa: E402
-from medveil.training.loop import CHECKPOINT, LOG, Settings, Trainer  # noqa: E402
-from medveil.training.primis_loss import bank_loss  # noqa: E402
-
-CONFIG = PrimisConfig(4, blocks=((16, 16), (4, 4)), bank_channels=(1, 4, 4), sweeps=1)
-SETTINGS = Settings(steps=6, batch=2, bank_weight=0.5, step=1.0, crop=48, sweeps=1, validate_every=2, seed=3)
+from medveil.training.loop import Turn, constant, cosine, descend, seeded
 
 
-def pictures(count: int, seed: int) -> list[torch.Tensor]:
-    """Diagonal waves: no DCT frequency fits them, a rotation of the channels does."""
-    generator = torch.Generator().manual_seed(seed)
-    y, x = torch.meshgrid(torch.arange(80.0), torch.arange(64.0), indexing="ij")
-    phases = 6.28 * torch.rand(count, 2, generator=generator)
-    waves = [torch.sin(0.35 * (x + y) + a) + 0.5 * torch.sin(0.8 * (x + 0.6 * y) + b) for a, b in phases.tolist()]
-    return [(128 + 60 * wave).to(torch.uint8) for wave in waves]
+def _line(seed=1):
+    with seeded(seed):
+        return torch.nn.Linear(1, 1)
 
 
-def trainer(folder: Path, settings: Settings = SETTINGS) -> Trainer:
-    folder.mkdir(exist_ok=True)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return Trainer(PrimisNetwork(CONFIG), settings, folder, "cpu", autocast=False)
+def _draw(generator):
+    x = torch.from_numpy(generator.normal(size=(16, 1)).astype(np.float32))
+    return x, 3 * x + 1
 
 
-class Killed(Exception):
-    """Stands for a killed process."""
+def _turn(network):
+    return Turn([network], lambda batch: (network(batch[0]) - batch[1]).square().mean())
 
 
-def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
-    training, validation = pictures(5, 1), pictures(2, 2)
-    whole = trainer(tmp_path / "whole")
-    assert whole.run(training, validation, None) == "schedule done"
-
-    def kill(entry: object) -> None:
-        raise Killed
-
-    with pytest.raises(Killed):
-        trainer(tmp_path / "killed").run(training, validation, kill)
-    resumed = trainer(tmp_path / "killed")
-    assert resumed.resume()
-    assert resumed.progress.step == 2
-    resumed.run(training, validation, None)
-    for name, value in whole.network.state_dict().items():
-        assert torch.equal(value, resumed.network.state_dict()[name]), name
-    logs = [(tmp_path / folder / LOG).read_text().splitlines() for folder in ("whole", "killed")]
-    without_time = [[{**json.loads(line), "seconds": 0} for line in log] for log in logs]
-    assert without_time[0] == without_time[1]
-    assert [entry["step"] for entry in without_time[0]] == [2, 4, 6]
+def test_it_finds_a_line():
+    network = _line()
+    course = descend([_turn(network)], _draw, steps=300, seed=0, rate=0.05, weight_decay=0.0)
+    assert network.weight.item() == pytest.approx(3, abs=0.02)
+    assert network.bias.item() == pytest.approx(1, abs=0.02)
+    assert course.losses[-1][0] < course.losses[0][0]
+    assert course.kept == 300
+    assert not network.training
 
 
-def test_training_lowers_the_error(tmp_path: Path) -> None:
-    images = pictures(8, 1)
-    run = trainer(tmp_path, Settings(steps=30, batch=2, projection_rate=3e-3, crop=64, sweeps=1, validate_every=30))
-    before = run.validate(images)
-    run.run(images, images, None)
-    assert run.validate(images) > before + 0.2
+def test_equal_arguments_give_equal_weights_and_others_don_t():
+    networks = [_line() for _ in range(3)]
+    for network, seed in zip(networks, (4, 4, 5), strict=True):
+        descend([_turn(network)], _draw, steps=20, seed=seed)
+    assert torch.equal(networks[0].weight, networks[1].weight)
+    assert not torch.equal(networks[0].weight, networks[2].weight)
 
 
-def test_the_bank_learns_what_the_pursuit_chooses(tmp_path: Path) -> None:
-    network = PrimisNetwork(replace(CONFIG, sweeps=3))
-    optimizer = torch.optim.Adam(network.bank.parameters(), 5e-3)
-    picture = pictures(1, 4)[0].float() - 128
-    frame = Frame(5, 4)
-    pursuit = network.pursue(picture, frame)
-    losses = []
-    for _ in range(25):
-        loss = bank_loss(network, pursuit, network.gains(picture, frame), frame)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.95 * losses[0]
+def test_dropout_is_repeatable_and_torch_s_generator_left_alone():
+    before = torch.get_rng_state()
+    found = []
+    for _ in range(2):
+        with seeded(1):
+            network = torch.nn.Sequential(torch.nn.Linear(1, 8), torch.nn.Dropout(0.5), torch.nn.Linear(8, 1))
+        descend([_turn(network)], _draw, steps=10, seed=2)
+        found.append(network[0].weight.detach().clone())
+    assert torch.equal(*found)
+    assert torch.equal(before, torch.get_rng_state())
 
 
-def test_a_run_ends_when_validation_is_stale(tmp_path: Path) -> None:
-    settings = Settings(steps=50, batch=1, bank_rate=0.0, projection_rate=0.0, crop=32, validate_every=1, patience=2)
-    run = trainer(tmp_path, settings)
-    assert run.run(pictures(1, 1), pictures(1, 2), None) == "validation no longer improves"
-    assert run.progress.step == 3
+def test_the_best_validation_is_kept():
+    network, said = _line(), iter([5.0, 1.0, 3.0, 4.0])
+    states = []
+
+    def validate():
+        assert not network.training
+        states.append(network.weight.detach().clone())
+        return next(said)
+
+    course = descend([_turn(network)], _draw, steps=40, seed=0, validate=validate, checks=4)
+    assert course.validation == [5.0, 1.0, 3.0, 4.0]
+    assert course.kept == 20
+    assert torch.equal(network.weight, states[1])
 
 
-def test_other_settings_and_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
-    run = trainer(tmp_path)
-    assert not run.resume()
-    run.run(pictures(1, 1), pictures(1, 2), None)
-    with pytest.raises(UsageError, match="other settings: seed"):
-        trainer(tmp_path, Settings(**{**vars(SETTINGS), "seed": 4})).resume()
-    path = tmp_path / CHECKPOINT
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UnreadableInputError, match="damaged"):
-        trainer(tmp_path).resume()
+def test_the_last_is_kept_where_that_is_asked_for():
+    network, said = _line(), iter([1.0, 2.0])
+    states = []
+
+    def validate():
+        states.append(network.weight.detach().clone())
+        return next(said)
+
+    course = descend([_turn(network)], _draw, steps=10, seed=0, validate=validate, checks=2, keep_best=False)
+    assert course.kept == 10
+    assert torch.equal(network.weight, states[-1])
+
+
+def test_turns_update_only_their_own_networks_and_see_what_went_before():
+    first, second = _line(1), _line(2)
+    seen = []
+
+    def opposed(batch):
+        seen.append(first.weight.item())
+        return (second(batch[0]) + first(batch[0])).square().mean()
+
+    start = first.weight.item()
+    course = descend([_turn(first), Turn([second], opposed)], _draw, steps=300, seed=0, rate=0.05, weight_decay=0.0)
+    assert seen[0] != start
+    assert first.weight.item() == pytest.approx(3, abs=0.05)
+    assert second.weight.item() == pytest.approx(-3, abs=0.05)
+    assert len(course.losses[0]) == 2
+
+
+def test_a_clipped_gradient_moves_no_faster_than_its_rate():
+    network = _line()
+    before = network.weight.item()
+    descend([_turn(network)], _draw, steps=1, seed=0, rate=0.1, schedule=constant, clip=1e-3, checks=1)
+    assert 0 < abs(network.weight.item() - before) <= 0.0101  # the first step is a tenth of the rate: warm-up
+
+
+def test_weight_decay_draws_towards_zero():
+    found = []
+    for decay in (0.0, 1.0):
+        network = _line()
+        descend([_turn(network)], _draw, steps=200, seed=0, rate=0.05, weight_decay=decay)
+        found.append(network.weight.item())
+    assert found[1] < found[0] - 0.3
+
+
+def test_the_schedule_ends_at_zero():
+    assert cosine(0.0) == 1.0
+    assert cosine(1.0) == pytest.approx(0.0)
+    assert constant(0.7) == 1.0

@@ -12,7 +12,7 @@ from medveil.cli.session import session
 from medveil.errors import MissingDependencyError
 
 if TYPE_CHECKING:
-    from medveil.training.loop import LogEntry
+    from medveil.training.primis_training import LogEntry
 
 
 def train(

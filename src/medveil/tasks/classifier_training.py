@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medveil.networks.classifiers import build_classifier
-from medveil.training.descent import Turn, descend, seeded
+from medveil.training.loop import Turn, descend, seeded
 
 BATCH = 16
 _SMOOTHING = 0.1

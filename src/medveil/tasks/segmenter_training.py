@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medveil.networks.segmenters import build_segmenter
-from medveil.training.descent import Turn, descend, seeded
 from medveil.training.devices import bfloat16_pays
+from medveil.training.loop import Turn, descend, seeded
 
 BATCH = 8
 RATE = 3e-3

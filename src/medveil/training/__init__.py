@@ -1,12 +1,13 @@
 """Training of networks: loops, checkpoints, data sets, model cards. Needs torch (extra `train`).
 
-Data. `image_files.Pictures` reads training images on demand as grey values, `loop.Trainer` trains the network of the
-learned codec on them towards `primis_loss`, writes `checkpoints`, and ends with weights and a model `model_card`.
-`descent.descend` is the small loop of the attacks' networks. `release_dataset.OpenedImages` is a torch data set whose
+Data. `image_files.Pictures` reads training images on demand as grey values, `primis_training.Trainer` trains the
+network of the learned codec on them towards `primis_loss`, writes `checkpoints`, and ends with weights and a
+`model_card`.
+`loop.descend` is the small loop of the attacks' networks. `release_dataset.OpenedImages` is a torch data set whose
 images are opened in memory, in the workers of a `DataLoader`; `pixel_cache` holds the pixels for the next epoch.
 
 Import:
-- `loop`: `Settings`, `Trainer`. `descent`: `descend`, `Turn`, `Course`. `devices.choose_device`.
+- `primis_training`: `Settings`, `Trainer`. `loop`: `descend`, `Turn`, `Course`. `devices.choose_device`.
 - `release_dataset`: `OpenedImages`, `Source`, `Labels`; users get one from `medveil.Release(...).dataset(...)`.
 - `model_card`: `Card`, `digest_of_images`.
 
@@ -19,5 +20,5 @@ What holds:
 
 This room knows nothing of releases: `releases.dataset` gives `OpenedImages` a `Source` that opens packages.
 
-To add: a loss goes to `primis_loss`, a schedule to `descent`. The loops of tasks are still in `tasks`.
+To add: a loss goes to `primis_loss`, a schedule to `loop`. The loops of tasks are still in `tasks`.
 """

@@ -23,8 +23,8 @@ from medveil.attacks.support.decoding import error
 from medveil.attacks.support.purification import calibration_cases
 from medveil.mechanisms.observation import Observation, Picture
 from medveil.networks.code_decoders import CodeDecoder
-from medveil.training.descent import Turn, descend, seeded
 from medveil.training.devices import choose_device
+from medveil.training.loop import Turn, descend, seeded
 
 _UNIT = 64.0
 """Grey values that count as 1 in the network."""

@@ -21,7 +21,7 @@ from medveil.attacks.attack import Attacker, Guess, Knowledge
 from medveil.attacks.reconstruction.translation_data import Darkroom, Plates, darkroom_of
 from medveil.mechanisms.observation import Observation
 from medveil.networks.translators import Discriminator, Translator, unet, vnet
-from medveil.training.descent import Turn, descend, seeded
+from medveil.training.loop import Turn, descend, seeded
 
 _RATE = 1e-3
 _WEIGHT_DECAY = 1e-4

@@ -25,8 +25,8 @@ from medveil.attacks.views import no_maps, own_size, published_again
 from medveil.mechanisms.observation import Case, Observation
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.networks.code_decoders import SupportNetwork
-from medveil.training.descent import Turn, descend, seeded
 from medveil.training.devices import choose_device
+from medveil.training.loop import Turn, descend, seeded
 
 _CROP = 16
 _LINE_CROP = 4096

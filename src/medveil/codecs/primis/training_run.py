@@ -17,8 +17,8 @@ from medveil.files.atomic import write_bytes
 from medveil.networks.primis import PrimisConfig, PrimisNetwork
 from medveil.training.devices import bfloat16_pays, choose_device
 from medveil.training.image_files import Pictures, readable
-from medveil.training.loop import CHECKPOINT, LOG, LogEntry, Settings, Trainer
 from medveil.training.model_card import Card, digest_of_images
+from medveil.training.primis_training import CHECKPOINT, LOG, LogEntry, Settings, Trainer
 
 MODEL_FILE = "model.safetensors"
 CARD_FILE = "README.md"
