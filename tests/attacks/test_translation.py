@@ -153,7 +153,7 @@ def test_cyclegan_never_sees_a_stranger_s_picture_and_its_original(monkeypatch: 
         generator = np.random.default_rng(0)
         batches.extend(draw(generator) for _ in range(40))
 
-    monkeypatch.setattr(translation, "descend", watched)
+    monkeypatch.setattr(translation, "train", watched)
     translation.CycleGanAttack().learn(known)
     shown = [each for each, _ in batches for each in each]
     wanted = [each for _, each in batches for each in each]

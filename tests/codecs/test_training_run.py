@@ -16,7 +16,7 @@ from medveil.codecs.primis.training_run import read_log, train_codec  # noqa: E4
 from medveil.errors import TargetExistsError, UsageError  # noqa: E402
 from medveil.networks.primis import PrimisConfig  # noqa: E402
 from medveil.training.model_card import digest_of_images  # noqa: E402
-from medveil.training.primis_training import Settings  # noqa: E402
+from medveil.training.primis_training import LogEntry, Settings  # noqa: E402
 
 CONFIG = PrimisConfig(4, blocks=((16, 16),), bank_channels=(1, 4, 4), sweeps=1)
 SETTINGS = Settings(steps=4, batch=1, crop=32, validate_every=2)
@@ -61,8 +61,9 @@ def test_an_unfinished_run_goes_on_only_with_resume(images: list[Path], tmp_path
     class Killed(Exception):
         pass
 
-    def kill(entry: object) -> None:
-        raise Killed
+    def kill(entry: LogEntry) -> None:
+        if entry.step == 4:
+            raise Killed
 
     out, whole = tmp_path / "out", tmp_path / "whole"
     given = {"sparsity": 4, "device": "cpu", "config": CONFIG, "settings": SETTINGS}

@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 from medveil.errors import UnreadableInputError, UsageError  # noqa: E402
 from medveil.networks.lapped_bases import Frame  # noqa: E402
 from medveil.networks.primis import PrimisConfig, PrimisNetwork  # noqa: E402
+from medveil.training.loop import seeded  # noqa: E402
 from medveil.training.primis_loss import bank_loss  # noqa: E402
-from medveil.training.primis_training import CHECKPOINT, LOG, Settings, Trainer  # noqa: E402
+from medveil.training.primis_training import CHECKPOINT, LOG, LogEntry, Settings, Trainer  # noqa: E402
 
 CONFIG = PrimisConfig(4, blocks=((16, 16), (4, 4)), bank_channels=(1, 4, 4), sweeps=1)
 SETTINGS = Settings(steps=6, batch=2, bank_weight=0.5, step=1.0, crop=48, sweeps=1, validate_every=2, seed=3)
@@ -29,11 +30,9 @@ def pictures(count: int, seed: int) -> list[torch.Tensor]:
     return [(128 + 60 * wave).to(torch.uint8) for wave in waves]
 
 
-def trainer(folder: Path, settings: Settings = SETTINGS) -> Trainer:
-    folder.mkdir(exist_ok=True)
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return Trainer(PrimisNetwork(CONFIG), settings, folder, "cpu", autocast=False)
+def trainer(settings: Settings = SETTINGS) -> Trainer:
+    with seeded(0):
+        return Trainer(PrimisNetwork(CONFIG), settings, "cpu")
 
 
 class Killed(Exception):
@@ -42,21 +41,24 @@ class Killed(Exception):
 
 def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
     training, validation = pictures(5, 1), pictures(2, 2)
-    whole = trainer(tmp_path / "whole")
-    assert whole.run(training, validation, None) == "schedule done"
+    folders = [tmp_path / "whole", tmp_path / "killed"]
+    for folder in folders:
+        folder.mkdir()
+    whole, resumed = trainer(), trainer()
+    assert whole.run(training, validation, folders[0]).step == 6
 
-    def kill(entry: object) -> None:
-        raise Killed
+    def kill(entry: LogEntry) -> None:
+        if entry.step == 4:
+            raise Killed
 
     with pytest.raises(Killed):
-        trainer(tmp_path / "killed").run(training, validation, kill)
-    resumed = trainer(tmp_path / "killed")
-    assert resumed.resume()
-    assert resumed.progress.step == 2
-    resumed.run(training, validation, None)
+        trainer().run(training, validation, folders[1], kill)
+    steps: list[int] = []
+    resumed.run(training, validation, folders[1], lambda entry: steps.append(entry.step))
+    assert steps == [4, 6]
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, resumed.network.state_dict()[name]), name
-    logs = [(tmp_path / folder / LOG).read_text().splitlines() for folder in ("whole", "killed")]
+    logs = [(folder / LOG).read_text().splitlines() for folder in folders]
     without_time = [[{**json.loads(line), "seconds": 0} for line in log] for log in logs]
     assert without_time[0] == without_time[1]
     assert [entry["step"] for entry in without_time[0]] == [2, 4, 6]
@@ -64,9 +66,9 @@ def test_resumed_equals_uninterrupted(tmp_path: Path) -> None:
 
 def test_training_lowers_the_error(tmp_path: Path) -> None:
     images = pictures(8, 1)
-    run = trainer(tmp_path, Settings(steps=30, batch=2, projection_rate=3e-3, crop=64, sweeps=1, validate_every=30))
+    run = trainer(Settings(steps=30, batch=2, projection_rate=3e-3, crop=64, sweeps=1, validate_every=30))
     before = run.validate(images)
-    run.run(images, images, None)
+    run.run(images, images, tmp_path)
     assert run.validate(images) > before + 0.2
 
 
@@ -88,18 +90,16 @@ def test_the_bank_learns_what_the_pursuit_chooses(tmp_path: Path) -> None:
 
 def test_a_run_ends_when_validation_is_stale(tmp_path: Path) -> None:
     settings = Settings(steps=50, batch=1, bank_rate=0.0, projection_rate=0.0, crop=32, validate_every=1, patience=2)
-    run = trainer(tmp_path, settings)
-    assert run.run(pictures(1, 1), pictures(1, 2), None) == "validation no longer improves"
-    assert run.progress.step == 3
+    course = trainer(settings).run(pictures(1, 1), pictures(1, 2), tmp_path)
+    assert (course.step, course.stale) == (3, 2)
 
 
 def test_other_settings_and_damaged_checkpoints_are_refused(tmp_path: Path) -> None:
-    run = trainer(tmp_path)
-    assert not run.resume()
-    run.run(pictures(1, 1), pictures(1, 2), None)
+    images = pictures(1, 1), pictures(1, 2)
+    trainer().run(*images, tmp_path)
     with pytest.raises(UsageError, match="other settings: seed"):
-        trainer(tmp_path, Settings(**{**vars(SETTINGS), "seed": 4})).resume()
+        trainer(replace(SETTINGS, seed=4)).run(*images, tmp_path)
     path = tmp_path / CHECKPOINT
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UnreadableInputError, match="damaged"):
-        trainer(tmp_path).resume()
+        trainer().run(*images, tmp_path)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medveil.networks.classifiers import build_classifier
-from medveil.training.loop import Turn, descend, seeded
+from medveil.training.loop import Turn, seeded, train
 
 BATCH = 16
 _SMOOTHING = 0.1
@@ -77,7 +77,7 @@ def learn_classes(
         return functional.cross_entropy(_scores(network, batch[0]), batch[1], label_smoothing=_SMOOTHING)
 
     steps = max(1, round(len(targets) * recipe.epochs / BATCH))
-    descend([Turn([network], loss)], draw, steps=steps, seed=seed, rate=recipe.rate, keep_best=False)
+    train([Turn([network], loss)], draw, steps=steps, seed=seed, rate=recipe.rate, keep_best=False)
     return network  # type: ignore[no-any-return]
 
 

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from medveil.networks.segmenters import build_segmenter
-from medveil.training.devices import bfloat16_pays
-from medveil.training.loop import Turn, descend, seeded
+from medveil.training.loop import Turn, bfloat16_pays, seeded, train
 
 BATCH = 8
 RATE = 3e-3
@@ -127,7 +126,7 @@ def _learned_once(
         found: Tensor = criterion(_logits(network, batch[0]), batch[1])
         return found
 
-    course = descend(
+    course = train(
         [Turn([network], loss)], draw, steps=max(1, round(len(pictures) * recipe.epochs / BATCH)), seed=seed,
         rate=recipe.rate * slower, validate=lambda: 1 - _dice(network, judged), checks=_CHECKS,
         keep_best=validation is not None,

@@ -1,13 +1,14 @@
-"""Training of networks: loops, checkpoints, data sets, model cards. Needs torch (extra `train`).
+"""Training of networks: the loop, checkpoints, data sets, model cards. Needs torch (extra `train`).
 
-Data. `image_files.Pictures` reads training images on demand as grey values, `primis_training.Trainer` trains the
-network of the learned codec on them towards `primis_loss`, writes `checkpoints`, and ends with weights and a
-`model_card`.
-`loop.descend` is the small loop of the attacks' networks. `release_dataset.OpenedImages` is a torch data set whose
-images are opened in memory, in the workers of a `DataLoader`; `pixel_cache` holds the pixels for the next epoch.
+Data. Every network is trained by `loop.train`: it draws a batch, lets one optimizer or several take their `Turn`, keeps
+the weights of the best check and may leave a `checkpoints.Checkpoint`. `image_files.Pictures` reads training images on
+demand as grey values; `primis_training.Trainer` shows them to the network of the learned codec, whose loss is
+`primis_loss`. `release_dataset.OpenedImages` is a torch data set whose images are opened in memory, in the workers of a
+`DataLoader`; `pixel_cache` holds the pixels for the next epoch.
 
 Import:
-- `primis_training`: `Settings`, `Trainer`. `loop`: `descend`, `Turn`, `Course`. `devices.choose_device`.
+- `loop`: `train`, `Turn`, `seeded`, `choose_device`.
+- `primis_training`: `Settings`, `Trainer`.
 - `release_dataset`: `OpenedImages`, `Source`, `Labels`; users get one from `medveil.Release(...).dataset(...)`.
 - `model_card`: `Card`, `digest_of_images`.
 
@@ -20,5 +21,5 @@ What holds:
 
 This room knows nothing of releases: `releases.dataset` gives `OpenedImages` a `Source` that opens packages.
 
-To add: a loss goes to `primis_loss`, a schedule to `loop`. The loops of tasks are still in `tasks`.
+To add: a loss goes to `primis_loss`, a schedule to `loop`.
 """

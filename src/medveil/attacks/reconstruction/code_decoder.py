@@ -23,8 +23,7 @@ from medveil.attacks.support.decoding import error
 from medveil.attacks.support.purification import calibration_cases
 from medveil.mechanisms.observation import Observation, Picture
 from medveil.networks.code_decoders import CodeDecoder
-from medveil.training.devices import choose_device
-from medveil.training.loop import Turn, descend, seeded
+from medveil.training.loop import Turn, choose_device, seeded, train
 
 _UNIT = 64.0
 """Grey values that count as 1 in the network."""
@@ -83,7 +82,7 @@ def network_decoder(
         return found
 
     checks = [batch([one], wanted[None]) for one, wanted in zip(kept, kept_targets, strict=True)]
-    descend(
+    train(
         [Turn([network], loss)], draw, steps=effort.steps, seed=knowledge.seed, rate=2e-3, clip=1.0,
         validate=lambda: float(np.mean([float(loss(check)) for check in checks])),
     )  # fmt: skip

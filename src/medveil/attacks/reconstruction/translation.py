@@ -21,7 +21,7 @@ from medveil.attacks.attack import Attacker, Guess, Knowledge
 from medveil.attacks.reconstruction.translation_data import Darkroom, Plates, darkroom_of
 from medveil.mechanisms.observation import Observation
 from medveil.networks.translators import Discriminator, Translator, unet, vnet
-from medveil.training.loop import Turn, descend, seeded
+from medveil.training.loop import Turn, seeded, train
 
 _RATE = 1e-3
 _WEIGHT_DECAY = 1e-4
@@ -95,7 +95,7 @@ class _Paired(_Family):
         for turn in turns:
             for each in turn.networks:
                 each.to(darkroom.device)
-        descend(
+        train(
             turns, draw, steps=effort.steps, seed=seed, rate=_RATE, weight_decay=_WEIGHT_DECAY,
             validate=lambda: float((_applied(network, held.shown[0]) - held.wanted).square().mean()),
         )  # fmt: skip
@@ -196,7 +196,7 @@ class CycleGanAttack(_Family):
             others = torch.from_numpy(generator.integers(len(wanted), size=effort.batch))
             return shown[chosen], wanted[others]
 
-        descend(
+        train(
             [Turn([ring.judges], ring.judged, _GAN_RATE, _GAN_BETAS), Turn([ring.ways], ring.made, _RATE, _GAN_BETAS)],
             draw, steps=effort.steps, seed=seed, weight_decay=_WEIGHT_DECAY,
             validate=lambda: float(ring.cycled(held_shown, held_wanted)),

@@ -18,7 +18,7 @@ from medveil.codecs.code import Bucket
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Observation, Picture
 from medveil.mechanisms.public_codec import STRIDE
-from medveil.training.devices import choose_device
+from medveil.training.loop import choose_device
 
 _LARGEST_INPUT = 6.0
 _PASSES_A_PUBLICATION = 10

@@ -25,8 +25,7 @@ from medveil.attacks.views import no_maps, own_size, published_again
 from medveil.mechanisms.observation import Case, Observation
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.networks.code_decoders import SupportNetwork
-from medveil.training.devices import choose_device
-from medveil.training.loop import Turn, descend, seeded
+from medveil.training.loop import Turn, choose_device, seeded, train
 
 _CROP = 16
 _LINE_CROP = 4096
@@ -107,7 +106,7 @@ class NetworkOdds:
         with seeded(seed):
             self.network = self._network(len(checked[0].planes[0]), width).to(self.device)
         draw = self._draw(cases, knowledge.effort.batch)
-        descend(
+        train(
             [Turn([self.network], self._loss)], draw, steps=knowledge.effort.steps, seed=seed, rate=2e-3, clip=1.0,
             validate=lambda: float(np.mean([float(self._loss(_batch([each], self.device))) for each in checked])),
         )  # fmt: skip

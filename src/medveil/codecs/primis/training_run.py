@@ -15,8 +15,8 @@ from medveil.datasets.splits import Split, split_images
 from medveil.errors import TargetExistsError, UsageError
 from medveil.files.atomic import write_bytes
 from medveil.networks.primis import PrimisConfig, PrimisNetwork
-from medveil.training.devices import bfloat16_pays, choose_device
 from medveil.training.image_files import Pictures, readable
+from medveil.training.loop import choose_device
 from medveil.training.model_card import Card, digest_of_images
 from medveil.training.primis_training import CHECKPOINT, LOG, LogEntry, Settings, Trainer
 
@@ -103,27 +103,25 @@ def train_codec(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = PrimisNetwork(config)
-    trainer = Trainer(network, settings, out, chosen, bfloat16_pays(chosen))
+    trainer = Trainer(network, settings, chosen)
     validation = Pictures(_thinned(split.validation, VALIDATION_IMAGES))
     untrained = trainer.validate(validation) if len(validation) else 0.0
-    if resume:
-        trainer.resume()
-    reason = trainer.run(Pictures(split.train), validation, progress)
-    network.load_state_dict(trainer.progress.best or network.state_dict())
+    course = trainer.run(Pictures(split.train), validation, out, progress)
+    reason = "schedule done" if course.step == settings.steps else "validation no longer improves"
     level_step = settings.step if level_step is None else level_step
     digest = save_model(out / MODEL_FILE, network, level_step)
     trainer.network = load_model(out / MODEL_FILE, digest).network.to(chosen)
     trainer.settings = replace(settings, step=level_step)
-    psnr = trainer.validate(validation) if len(validation) else trainer.progress.best_psnr
+    psnr = trainer.validate(validation) if len(validation) else -min(course.validation)
     card = Card(
         out.name, sparsity, network.maps, level_step, digest.hex(), len(split.train), len(validation),
-        digest_of_images(split.train), split.patients_known, seed, trainer.progress.step, trainer.progress.seconds,
+        digest_of_images(split.train), split.patients_known, seed, course.step, course.seconds,
         psnr, untrained, data, commit,
     )  # fmt: skip
     write_bytes(out / CARD_FILE, card.to_markdown().encode(), overwrite=True)
     (out / CHECKPOINT).unlink(missing_ok=True)
     return TrainingResult(
-        out / MODEL_FILE, digest.hex(), psnr, untrained, trainer.progress.step, trainer.progress.seconds, reason,
+        out / MODEL_FILE, digest.hex(), psnr, untrained, course.step, course.seconds, reason,
         len(split.train), len(validation), split.patients_known,
     )  # fmt: skip
 
