@@ -6,17 +6,14 @@ hold images of all sources. A part of her own images is kept to choose with, the
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.provenance import SaveOption
 from benchmarks.shared_images import Radiograph, grey, radiographs
 from medveil.attacks.attack import Attack, Attacker, Effort, Guess
 from medveil.attacks.registry import chosen_attacks
@@ -254,17 +251,6 @@ def public_code_bits(observation: Observation) -> int:
     """Bits of public code maps as a release stores those of `obfuscated` (`AmbiguatedCode.to_bytes`)."""
     maps = tuple(CodeMap(shown.cells, shown.positions, shown.values) for shown in observation.maps)
     return 8 * len(entropy.pack(SparseCode(maps, b"")))
-
-
-def sizes_asked(parser: argparse.ArgumentParser, usual: Sizes) -> tuple[Sizes, argparse.Namespace]:
-    """Sizes and options from the command line."""
-    parser.add_argument("--save", action=SaveOption, help="write the JSON of this benchmark into evidence/")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep finished rows here, and go on from them")
-    for name in ("side", "own", "tested", "steps", "batch", "width", "threads"):
-        parser.add_argument(f"--{name}", type=int, default=getattr(usual, name), metavar="N")
-    asked = parser.parse_args()
-    chosen = {name: getattr(asked, name) for name in ("side", "own", "tested", "steps", "batch", "width", "threads")}
-    return Sizes(**chosen), asked
 
 
 def _remembered(attack: Attack, trial: Round) -> Callable[[Observation], Guess]:

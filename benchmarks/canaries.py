@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import itertools
 import json
 import math
@@ -22,7 +23,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,11 +31,10 @@ from unittest import mock
 
 import numpy as np
 
+from benchmarks.benchmark import find
 from benchmarks.program import Program
 from benchmarks.provenance import EVIDENCE, load, write
 from benchmarks.toy_images import make_shared
-from medveil.mechanisms.controls import RATIOS
-from medveil.mechanisms.controls import decoy_curve as decoy_controls
 
 FOLDER = EVIDENCE / "canaries"
 RELATIVE, ABSOLUTE = 1e-3, 1e-6
@@ -58,13 +57,21 @@ _NOT_BEHAVIOUR = {
 Values = dict[str, Any]
 """Place in the results, such as rows.0.psnr -> integer, float, text, bool or None."""
 
+_AUDITED = ("value-threshold", "naive-decode", "side-channels", "linkage-code")
+_CONTROLS = ("reference-decoys", "unpadded-lengths", "linear-encoding", "random-codes", "unprotected")
+_SIZES = {"side": 48, "own": 4, "tested": 2, "steps": 2, "batch": 2, "width": 2}
+
+
+def _results(name: str, work: Path, **options: Any) -> Any:
+    """What a benchmark finds with these options."""
+    function = find(name)
+    folder = {"work": work} if "work" in inspect.signature(function).parameters else {}
+    return function(**folder, **options).results
+
 
 def rate_fidelity(work: Path) -> Any:
     """Bytes by part, dB and SSIM of whole releases, and the rivals', at one quality."""
-    from benchmarks import rate_fidelity as benchmark
-    from benchmarks.shared_images import radiographs
-
-    found = benchmark.measure(radiographs("test", every=10), work, 1, (40.0,))
+    found = _results("rate_fidelity", work, every=10, jobs=1, qualities=(40.0,))
     return {name: found[name] for name in ("medveil", "rivals", "lossless", "comparison", "constant_db")}
 
 
@@ -78,24 +85,17 @@ def performance(work: Path) -> Any:
 
 def depth16(work: Path) -> Any:
     """Everything, on three small slices."""
-    from benchmarks import depth16 as benchmark
-
-    return benchmark.measure(work)
+    return _results("depth16", work)
 
 
 def primis_fidelity(work: Path) -> Any:
     """All rows of the smallest and the largest sparsity, on one image."""
-    from benchmarks import primis_fidelity as benchmark
-
-    return [benchmark.measure(sparsity, 100) for sparsity in (4, 16)]
+    return _results("primis_fidelity", work, every=100, sparsities=(4, 16))["rows"]
 
 
 def exact_bytes(work: Path) -> Any:
     """Everything, on three images."""
-    from benchmarks import exact_bytes as benchmark
-    from benchmarks.shared_images import radiographs
-
-    return benchmark.measure(radiographs("test", every=15), 1)
+    return _results("exact_bytes", work, every=15, jobs=1)
 
 
 def granting(work: Path) -> Any:
@@ -108,9 +108,7 @@ def granting(work: Path) -> Any:
 
 def fidelity_table(work: Path) -> Any:
     """Two codecs on three images."""
-    from benchmarks import fidelity_table as benchmark
-
-    return [benchmark.measure(codec, 15) for codec in ("primis 4", "lapped 40")]
+    return _results("fidelity_table", work, every=15, jobs=1, codecs=("primis 4", "lapped 40"))["rows"]
 
 
 def two_image_game(work: Path) -> Any:
@@ -138,62 +136,50 @@ def two_image_game(work: Path) -> Any:
         }  # fmt: skip
 
 
-def _sizes() -> Any:
+def _attacked(name: str, work: Path, **options: Any) -> Any:
     from benchmarks.attacking import Sizes
 
-    return Sizes(side=48, own=4, tested=2, steps=2, batch=2, width=2)
+    return _results(name, work, sizes=Sizes(**_SIZES), **options)
 
 
 def decoy_curve(work: Path) -> Any:
     """Every attack on the published law and on the first two points of the curve."""
-    from benchmarks import decoy_curve as benchmark
-
-    with (
-        mock.patch.object(benchmark, "decoy_curve", return_value=decoy_controls()[:2]),
-        mock.patch.object(benchmark, "RATIOS", RATIOS[:2]),
-    ):
-        return benchmark.run(_sizes())["results"]
+    return _attacked("decoy_curve", work, ratios=2)
 
 
 def translation_attacks(work: Path) -> Any:
     """Every network on every mechanism, two steps each."""
-    from benchmarks import translation_attacks as benchmark
-
-    return benchmark.run(_sizes())["results"]
+    return _attacked("translation_attacks", work)
 
 
 def club(work: Path) -> Any:
     """Every kind of point at one quality and one sparsity, every attack."""
-    from benchmarks import club as benchmark
-
-    with mock.patch.object(benchmark, "QUALITIES", (40,)), mock.patch.object(benchmark, "SPARSITIES", (4,)):
-        return benchmark.run(_sizes())["results"]
+    return _attacked("club", work, qualities=(40,), sparsities=(4,))
 
 
 def audit_sealed(work: Path) -> Any:
     """See `_audit`."""
-    return _audit("sealed")
+    return _audit("audit_sealed", work)
 
 
 def audit_encrypted(work: Path) -> Any:
     """See `_audit`."""
-    return _audit("encrypted")
+    return _audit("audit_encrypted", work)
 
 
-def _audit(level: str) -> Any:
+def _audit(name: str, work: Path) -> Any:
     """Controls, fidelity, and which attacks there are with which outcome; the release itself has keys of its own.
 
     Attacks on packages of the release give other scores with every key, so that of those only names and kinds of
     figures are taken. The controls and fidelity are the same with every key; but the order of the packages, which is
     that of their random numbers, decides which images are drawn, so here these numbers count up.
     """
-    from benchmarks import audit_release as benchmark
     from medveil.releases import packing
 
     count = itertools.count(1)
     numbers = SimpleNamespace(token_bytes=lambda size: next(count).to_bytes(size, "big"))
     with _tiny_preset(), mock.patch.object(packing, "secrets", numbers):
-        found = benchmark.run(level, preset=_TINY, every=8, attacks=_AUDITED)["results"]
+        found = _results(name, work, preset=_TINY, every=8, attacks=_AUDITED)
     for attack in found["attacks"]:
         attack |= {"measured": sorted(attack["measured"]), "extra": sorted(attack["extra"])}
         del attack["verdict"], attack["metric"]
@@ -203,19 +189,12 @@ def _audit(level: str) -> Any:
 
 def audit_repeat(work: Path) -> Any:
     """Whether an audit repeats itself, and how many figures it has; minutes are left out."""
-    from benchmarks import audit_repeat as benchmark
-
-    audit = partial(benchmark.audit_release, attacks=_AUDITED[:1])
-    with (
-        _tiny_preset(),
-        mock.patch.object(benchmark, "PRESET", _TINY),
-        mock.patch.object(benchmark, "audit_release", audit),
-    ):
-        return benchmark.measure((4, 48), (0, 0), 1)["twice"]
+    options = {"small": (4, 48), "large": (0, 0), "threads": 1, "preset": _TINY, "attacks": _AUDITED[:1]}
+    with _tiny_preset():
+        return _results("audit_repeat", work, **options)["twice"]
 
 
 _TINY = "tiny"
-_AUDITED = ("value-threshold", "naive-decode", "side-channels", "linkage-code")
 
 
 @contextlib.contextmanager
@@ -248,32 +227,30 @@ def _tiny_preset() -> Iterator[None]:
         yield
 
 
-_CONTROLS = ("reference-decoys", "unpadded-lengths", "linear-encoding", "random-codes", "unprotected")
-
-
 def utility_classification(work: Path) -> Any:
     """One question, one short training on originals, tested on them and on one quality."""
-    from benchmarks import utility_classification as benchmark
+    from benchmarks import utility
 
-    part = benchmark.Part(
+    part = utility.Part(
         "resnet18", ("kermany",), ("primis:4",), 0.5, "kermany", ("original",), runs=1, side=16, resamples=50
     )
-    return benchmark.measure([part], None, 0.0)
+    return utility.classified([part], None)
 
 
 def utility_segmentation(work: Path) -> Any:
     """Originals and one quality, one short training each."""
-    from benchmarks import utility_segmentation as benchmark
-
-    effort = replace(benchmark.EFFORT, seeds=1, segment_side=32, segment_epochs=0.3, resamples=50)
-    return benchmark.run(qualities=("primis:4",), effort=effort)["results"]
+    return _small_utility("utility_segmentation", work, seeds=1, segment_side=32, segment_epochs=0.3)
 
 
 def utility_radiomics(work: Path) -> Any:
     """All features of all test images, originals against one quality."""
-    from benchmarks import utility_radiomics as benchmark
+    return _small_utility("utility_radiomics", work)
 
-    return benchmark.run(qualities=("primis:4",), effort=replace(benchmark.EFFORT, resamples=50))["results"]
+
+def _small_utility(name: str, work: Path, **effort: Any) -> Any:
+    from benchmarks import utility
+
+    return _results(name, work, qualities=("primis:4",), effort=replace(utility.EFFORT, resamples=50, **effort))
 
 
 def training_throughput(work: Path) -> Any:

@@ -6,9 +6,7 @@ every byte that is public; `obfuscated` ones by their public code, without the e
 
 from __future__ import annotations
 
-import argparse
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,12 @@ from benchmarks.attacking import (
     key_holder,
     mean_picture,
     public_code_bits,
-    sizes_asked,
     strongest,
     summary,
     told,
 )
+from benchmarks.benchmark import Measured
 from benchmarks.parts import Parts
-from benchmarks.provenance import record, save
 from medveil.audit.protocol import Round
 from medveil.audit.running import fixed_threads
 from medveil.codecs.primis.codec import PrimisCodec, shipped_weights
@@ -62,16 +59,18 @@ def primis(sparsity: int, setup: Setup, *, fixed: bool) -> PublicCodec:
     )
 
 
-def points(setup: Setup) -> Iterator[tuple[str, str, str, Mechanism]]:
+def points(
+    setup: Setup, qualities: Sequence[int], sparsities: Sequence[int]
+) -> Iterator[tuple[str, str, str, Mechanism]]:
     """(series, budget, name of the row, mechanism) of each point of the plot."""
     shelf, beside, image = setup.shelf, Beside(), working_image
-    for quality in QUALITIES:
+    for quality in qualities:
         one = f"quality {quality}"
         yield "sealed, lapped", one, f"sealed-q{quality}", Sealed(
             lapped(quality, setup, fixed=True), shelf, beside, image)  # fmt: skip
         yield "encrypted, lapped", one, f"encrypted-q{quality}", Encrypted(
             lapped(quality, setup, fixed=False), shelf, beside, image)  # fmt: skip
-    for sparsity in SPARSITIES:
+    for sparsity in sparsities:
         one, free = f"S = {sparsity}", primis(sparsity, setup, fixed=False)
         yield "sealed, primis", one, f"sealed-s{sparsity}", Sealed(
             primis(sparsity, setup, fixed=True), shelf, beside, image)  # fmt: skip
@@ -93,7 +92,7 @@ def public_bits(trial: Round) -> float:
     return float(np.mean([public_code_bits(each) for each in seen]))
 
 
-def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
+def measure(sizes: Sizes, keep: Path | None, budgets: tuple[Sequence[int], Sequence[int]]) -> dict[str, Any]:
     """All points."""
     bench = Bench.of(sizes)
     kept = Parts(keep, benchmark="club", sizes=asdict(sizes), seed=SEED)
@@ -110,31 +109,16 @@ def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
             "strongest": best["attack"] if best is not None else None, "attacks": attacks,
         }  # fmt: skip
 
-    rows = [kept.part(each[2], lambda e=each: point(*e)) for each in points(bench.setup)]
+    rows = [kept.part(each[2], lambda e=each: point(*e)) for each in points(bench.setup, *budgets)]
     return {"side": sizes.side, "threads": sizes.threads, "steps": sizes.steps, "counts": bench.counts(),
             "points": rows}  # fmt: skip
 
 
-def run(sizes: Sizes = SIZES, keep: Path | None = None) -> dict[str, Any]:
-    """The evidence of this benchmark."""
-    start = time.monotonic()
+def run(
+    sizes: Sizes = SIZES, keep: Path | None = None, qualities: tuple[int, ...] = QUALITIES,
+    sparsities: tuple[int, ...] = SPARSITIES,
+) -> Measured:  # fmt: skip
+    """Public bits against what a key holder and the strongest attacker get, for all levels and budgets."""
     with fixed_threads(sizes.threads):
-        results = measure(sizes, keep)
-    seconds, images = time.monotonic() - start, results["counts"]["tested"]
-    return record("club", seconds=seconds, images=images, seed=SEED, settings=asdict(sizes), results=results)
-
-
-def main() -> None:
-    """Print the points; with --save also write the evidence."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.club", description=__doc__)
-    sizes, asked = sizes_asked(parser, SIZES)
-    evidence = run(sizes, asked.keep)
-    if asked.save:
-        save(evidence)
-    from benchmarks.tables import text_of
-
-    print(text_of(evidence))
-
-
-if __name__ == "__main__":
-    main()
+        results = measure(sizes, keep, (qualities, sparsities))
+    return Measured(results, results["counts"]["tested"], SEED)

@@ -6,8 +6,6 @@ a pixel, support and picture of the attack that is strongest on the attacker's o
 
 from __future__ import annotations
 
-import argparse
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,12 @@ from benchmarks.attacking import (
     key_holder,
     mean_picture,
     public_code_bits,
-    sizes_asked,
     strongest,
     summary,
     told,
 )
+from benchmarks.benchmark import Measured
 from benchmarks.parts import Parts
-from benchmarks.provenance import record, save
 from medveil.attacks.support.thresholds import gap
 from medveil.audit.protocol import Round
 from medveil.audit.running import fixed_threads
@@ -38,6 +35,7 @@ from medveil.mechanisms.mechanism import Mechanism
 
 REFERENCE_ATTACKS = ("value-threshold", "naive-decode", "likelihood-ratio", "support-network")
 MATCHED_ATTACKS = ("naive-decode", "likelihood-ratio", "support-network", "code-decoder", "unet")
+SIZES = Sizes()
 
 
 def support_of_values(trial: Round) -> dict[str, float]:
@@ -84,7 +82,7 @@ def published(trial: Round, patients: NDArray[np.int64], side: int) -> dict[str,
     }
 
 
-def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
+def measure(sizes: Sizes, keep: Path | None, ratios: int) -> dict[str, Any]:
     """All rows."""
     bench = Bench.of(sizes)
     kept = Parts(keep, benchmark="decoy_curve", sizes=asdict(sizes), seed=SEED)
@@ -105,34 +103,15 @@ def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
 
     reference = kept.part("reference", law)
     rows = []
-    for ratio, control in zip(RATIOS, decoy_curve(), strict=True):
+    for ratio, control in list(zip(RATIOS, decoy_curve(), strict=True))[:ratios]:
         mechanism = control.make(bench.setup)
         rows.append(kept.part(control.name, lambda r=ratio, m=mechanism, n=control.name: matched(r, m, n)))
     return {"sparsity": SPARSITY, "side": sizes.side, "threads": sizes.threads, "steps": sizes.steps,
             "counts": bench.counts(), "reference": reference, "matched": rows}  # fmt: skip
 
 
-def run(sizes: Sizes | None = None, keep: Path | None = None) -> dict[str, Any]:
-    """The evidence of this benchmark."""
-    sizes = sizes or Sizes()
-    start = time.monotonic()
+def run(sizes: Sizes = SIZES, keep: Path | None = None, ratios: int = len(RATIOS)) -> Measured:
+    """Decoys of level `obfuscated`, and those of the published law, against the strongest attacker."""
     with fixed_threads(sizes.threads):
-        results = measure(sizes, keep)
-    seconds, images = time.monotonic() - start, results["counts"]["tested"]
-    return record("decoy_curve", seconds=seconds, images=images, seed=SEED, settings=asdict(sizes), results=results)
-
-
-def main() -> None:
-    """Print what was found; with --save also write the evidence."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.decoy_curve", description=__doc__)
-    sizes, asked = sizes_asked(parser, Sizes())
-    evidence = run(sizes, asked.keep)
-    if asked.save:
-        save(evidence)
-    from benchmarks.tables import text_of
-
-    print(text_of(evidence))
-
-
-if __name__ == "__main__":
-    main()
+        results = measure(sizes, keep, ratios)
+    return Measured(results, results["counts"]["tested"], SEED)

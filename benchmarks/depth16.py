@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.benchmark import Measured
 from benchmarks.program import Program, release_bytes
-from benchmarks.provenance import SaveOption, record, save
 from benchmarks.rivals import AEAD_BYTES
 from benchmarks.shared_images import shared_folder
 
@@ -99,35 +96,8 @@ def _losslessly(stored: Any) -> int:
     return len(data) + AEAD_BYTES
 
 
-def run() -> dict[str, Any]:
-    """The evidence of this benchmark."""
-    start = time.monotonic()
-    with tempfile.TemporaryDirectory() as place:
-        results = measure(Path(place))
+def run(work: Path) -> Measured:
+    """16-bit CT through the program: error in HU, rate, padding pixels."""
+    results = measure(work)
     images = sum(one["images"] for one in results["sets"].values())
-    seconds = time.monotonic() - start
-    return record(
-        "depth16",
-        seconds=seconds,
-        images=images,
-        seed=None,
-        settings={"protection": "sealed", "quality_db": 40},
-        results=results,
-    )
-
-
-def main() -> None:
-    """Print the table; with --save also write the evidence."""
-    from benchmarks.tables import text_of
-
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.depth16", description=__doc__)
-    parser.add_argument("--save", action=SaveOption, help="write evidence/depth16.json")
-    asked = parser.parse_args()
-    evidence = run()
-    if asked.save:
-        save(evidence)
-    print(text_of(evidence))
-
-
-if __name__ == "__main__":
-    main()
+    return Measured(results, images, settings={"protection": "sealed", "quality_db": 40})

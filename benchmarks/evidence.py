@@ -6,7 +6,6 @@ The last commit is measured, in a git worktree of its own: work in the checkout 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import subprocess
 import sys
@@ -15,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import canaries, club_plot, documents, plot, utility_plot
+from benchmarks import canaries, documents, plots
 from benchmarks.provenance import EVIDENCE, REPOSITORY, load, write
 from benchmarks.shared_images import shared_folder
 from benchmarks.tables import NAMES
@@ -37,7 +36,7 @@ def regenerate(names: Sequence[str]) -> list[str]:
     with clean_worktree() as worktree:
         for name in names:
             print(f"{name}:", flush=True)
-            if importlib.util.find_spec(f"benchmarks.{name}") is None or not _measured(name, worktree, shared):
+            if not _measured(name, worktree, shared):
                 failed.append(name)
     return failed
 
@@ -68,7 +67,7 @@ def _measured(name: str, worktree: Path, shared: Path) -> bool:
     """Run one benchmark there and bring its JSON here; False where it failed."""
     paths = os.pathsep.join([str(worktree / "src"), str(worktree)])
     environment = {**os.environ, "PYTHONPATH": paths, "MEDVEIL_SHARED": str(shared)}
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--save"]
+    command = [sys.executable, "-m", "benchmarks", name, "--save"]
     if subprocess.run(command, cwd=worktree, env=environment, check=False).returncode != 0:
         return False
     bring(name, worktree / "evidence")
@@ -101,10 +100,9 @@ def main() -> None:
     failed = regenerate(names) if names else []
     if not names and not asked.tables:
         print("nothing is stale; --only NAME measures one all the same")
-    for name, drawing in (("rate_fidelity", plot), ("club", club_plot), ("utility_radiomics", utility_plot)):
-        found = load(name)
-        if found is not None:
-            drawing.draw(found)
+    for name, draw in plots.DRAWN.items():
+        if (found := load(name)) is not None:
+            draw(found)
     changed = documents.rewrite()
     print(f"rewritten: {', '.join(changed) or 'nothing; the documents were up to date'}")
     if failed:

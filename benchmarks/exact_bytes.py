@@ -6,12 +6,9 @@ whole releases on disk, made and opened by the program, every opened image compa
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks import rivals
+from benchmarks.benchmark import Measured, in_processes
 from benchmarks.program import Program, release_bytes
-from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 QUALITY_CENTIDB = 4000
 PROTECTIONS = ("encrypted", "sealed")
 
 
-def measure(images: Sequence[Radiograph], jobs: int) -> dict[str, Any]:
+def measure(images: Sequence[Radiograph], work: Path, jobs: int) -> dict[str, Any]:
     """All figures."""
     pixels = sum(grey(image.path).size for image in images)
     lossless = rivals.lossless([grey(image.path) for image in images], jobs)
@@ -37,11 +34,10 @@ def measure(images: Sequence[Radiograph], jobs: int) -> dict[str, Any]:
         "lossless": [{"name": name, "bytes": size, "bpp": 8 * size / pixels} for name, size in lossless.items()],
         "medveil": [],
     }
-    with tempfile.TemporaryDirectory() as place:
-        program = Program.prepare(Path(place))
-        releases = {each: _release(program, images, each, Path(place) / each, jobs) for each in PROTECTIONS}
+    program = Program.prepare(work)
+    releases = {each: _release(program, images, each, work / each, jobs) for each in PROTECTIONS}
     for protection in PROTECTIONS:
-        rows = _spread([image.path for image in images], protection, jobs)
+        rows = list(in_processes(partial(_coded, protection), jobs, [image.path for image in images]))
         total = {key: sum(row[key] for row in rows) for key in rows[0]}
         whole = total["code_section"] + total["exact_section"]
         found["medveil"].append(
@@ -82,14 +78,6 @@ def _release(program: Program, images: Sequence[Radiograph], protection: str, ou
     return size
 
 
-def _spread(paths: Sequence[Path], protection: str, jobs: int) -> list[dict[str, float]]:
-    work = partial(_coded, protection)
-    if jobs <= 1:
-        return [work(path) for path in paths]
-    with ProcessPoolExecutor(jobs) as pool:
-        return list(pool.map(work, paths, chunksize=8))
-
-
 def _coded(protection: str, path: Path) -> dict[str, float]:
     """Bytes and processor seconds of one image; decoded and compared."""
     from medveil import images
@@ -127,43 +115,7 @@ def _coded(protection: str, path: Path) -> dict[str, float]:
     }
 
 
-def run(jobs: int = 2, every: int = 1, fold: str = "test") -> dict[str, Any]:
-    """The evidence of this benchmark."""
-    start = time.monotonic()
+def run(work: Path, jobs: int = 2, every: int = 1, fold: str = "test") -> Measured:
+    """Bytes of lossless images, of sections and of whole releases, beside JPEG XL and JPEG-LS; all compared."""
     images = radiographs(fold, every=every)
-    results = measure(images, jobs)
-    seconds = time.monotonic() - start
-    return record(
-        "exact_bytes",
-        seconds=seconds,
-        images=len(images),
-        seed=None,
-        settings={"every": every, "fold": fold},
-        results=results,
-    )
-
-
-def main() -> None:
-    """Print the figures; with --save also write the evidence."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.exact_bytes", description=__doc__)
-    parser.add_argument("--save", action=SaveOption, help="write evidence/exact_bytes.json")
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--every", type=int, default=1, help="every n-th image only, for a quick look")
-    parser.add_argument("--fold", choices=("val", "test"), default="test")
-    asked = parser.parse_args()
-    evidence = run(asked.jobs, asked.every, asked.fold)
-    if asked.save:
-        save(evidence)
-    for row in evidence["results"]["lossless"]:
-        print(f"{row['name']}: {row['bpp']:.3f} bpp")
-    for row in evidence["results"]["medveil"]:
-        print(
-            f"{row['protection']}: code {row['code_bpp']:.3f} + exact {row['exact_bpp']:.3f} = {row['bpp']:.3f} bpp, "
-            f"{row['times_jpeg_xl']:.4f} x JPEG XL; release {row['release_bpp']:.3f} bpp, "
-            f"{row['release_times_jpeg_xl']:.4f} x JPEG XL; encode {row['encode_seconds_a_megapixel']:.2f} and "
-            f"decode {row['decode_seconds_a_megapixel']:.2f} s a megapixel"
-        )
-
-
-if __name__ == "__main__":
-    main()
+    return Measured(measure(images, work, jobs), len(images))

@@ -6,21 +6,15 @@ process; what a release adds changes no pixel of them.
 
 from __future__ import annotations
 
-import argparse
-import multiprocessing
-import time
-from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.attacking import SEED, summary
-from benchmarks.provenance import SaveOption, record, save
+from benchmarks.benchmark import Measured, in_processes
 from benchmarks.shared_images import grey, radiographs
-from medveil.codecs.code import Bucket, Codec, Profile
-from medveil.codecs.primis.codec import PrimisCodec, shipped_weights
-from medveil.codecs.registry import get_codec
+from medveil.audit.reference_codecs import recodings
 from medveil.images.image import FileKind, Image, Source
 from medveil.metrics.histograms import PooledCorrelation
 from medveil.metrics.image_quality import MS_SSIM_SIDE, mean_absolute_error, mean_error, ms_ssim, psnr, rmse, ssim
@@ -29,16 +23,6 @@ CODECS = ("primis 4", "primis 8", "primis 16", "lapped 40")
 EVERY = 2
 PEAK = 255.0
 MOST_DB = 100.0
-
-
-def codec_of(name: str) -> tuple[Codec, Profile]:
-    """A codec and its profile by a name of `CODECS`."""
-    codec, _, setting = name.partition(" ")
-    if codec == "primis":
-        made: Codec = PrimisCodec(shipped_weights(int(setting)))
-        return made, made.profile(quality_centidb=0, sparsity=int(setting), deep=0)
-    made = get_codec(codec)
-    return made, made.profile(quality_centidb=100 * int(setting), sparsity=None, deep=0)
 
 
 def figures(original: NDArray[np.generic], opened: NDArray[np.generic]) -> dict[str, float]:
@@ -57,15 +41,14 @@ def measure(name: str, every: int) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    codec, profile = codec_of(name)
+    (codec,) = recodings([name.replace(" ", ":")], fixed=False)
     rows, patients = [], []
     pooled = PooledCorrelation()
     images = radiographs("test", every=every)
     numbers = {patient: place for place, patient in enumerate(sorted({image.patient for image in images}))}
     for number, image in enumerate(images):
         pixels = np.ascontiguousarray(grey(image.path))
-        code = codec.encode(Image(pixels, 8, Source(FileKind.PNG, b"")), profile, None)
-        opened = codec.decode(code, profile, Bucket.of(*pixels.shape))
+        opened = codec.pixels(Image(pixels, 8, Source(FileKind.PNG, b"")))
         rows.append(figures(pixels, opened))
         patients.append(numbers[image.patient])
         pooled = pooled.add(pixels, opened)
@@ -77,37 +60,7 @@ def measure(name: str, every: int) -> dict[str, Any]:
             "metrics": metrics, "r_squared": pooled.r_squared}  # fmt: skip
 
 
-def run(every: int = EVERY, jobs: int = 2) -> dict[str, Any]:
-    """The evidence of this benchmark."""
-    start = time.monotonic()
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        rows = list(pool.map(measure, CODECS, [every] * len(CODECS)))
-    results = {"fold": "test", "every": every, "rows": rows}
-    seconds, images = time.monotonic() - start, rows[0]["images"]
-    return record(
-        "fidelity_table",
-        seconds=seconds,
-        images=images,
-        seed=SEED,
-        settings={"fold": "test", "every": every},
-        results=results,
-    )
-
-
-def main() -> None:
-    """Print the table; with --save also write the evidence."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fidelity_table", description=__doc__)
-    parser.add_argument("--every", type=int, default=EVERY, metavar="N", help="every N-th image of the fold")
-    parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes, one a codec")
-    parser.add_argument("--save", action=SaveOption, help="write evidence/fidelity_table.json")
-    asked = parser.parse_args()
-    evidence = run(asked.every, asked.jobs)
-    if asked.save:
-        save(evidence)
-    from benchmarks.tables import text_of
-
-    print(text_of(evidence))
-
-
-if __name__ == "__main__":
-    main()
+def run(every: int = EVERY, jobs: int = 2, codecs: tuple[str, ...] = CODECS) -> Measured:
+    """Errors, PSNR, SSIM and R² of what recipients open, of both codecs: PRIMIS, Table 1 and Fig. 6."""
+    rows = list(in_processes(measure, jobs, codecs, [every] * len(codecs)))
+    return Measured({"fold": "test", "every": every, "rows": rows}, rows[0]["images"], SEED, {"fold": "test"})

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as Picture
 
+from benchmarks.benchmark import Measured
 from benchmarks.program import Program
-from benchmarks.provenance import SaveOption, record, save
 
 SEED = 0
 PACKAGES = 1000
@@ -167,33 +165,7 @@ def _files(release: Path) -> dict[str, tuple[int, bytes]]:
     return found
 
 
-def run() -> dict[str, Any]:
-    """The evidence of this benchmark."""
-    start = time.monotonic()
-    with tempfile.TemporaryDirectory() as place:
-        results = measure(Path(place))
-    seconds = time.monotonic() - start
-    images = PACKAGES + ROTATED
-    return record(
-        "granting",
-        seconds=seconds,
-        images=images,
-        seed=SEED,
-        settings={"packages": PACKAGES, "rotated": ROTATED, "rounds": ROUNDS},
-        results=results,
-    )
-
-
-def main() -> None:
-    """Run, print, and with --save write evidence/granting.json."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--save", action=SaveOption, help="write evidence/granting.json")
-    arguments = parser.parse_args()
-    evidence = run()
-    print(evidence["results"])
-    if arguments.save:
-        save(evidence)
-
-
-if __name__ == "__main__":
-    main()
+def run(work: Path) -> Measured:
+    """Time, length and touched files of a grant in a large release; rotating beside sharing."""
+    settings = {"packages": PACKAGES, "rotated": ROTATED, "rounds": ROUNDS}
+    return Measured(measure(work), PACKAGES + ROTATED, SEED, settings)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from PIL import Image as Picture
 
+from benchmarks.benchmark import Measured
 from benchmarks.program import Program
-from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import Radiograph, full_size, grey, radiographs
 
 SEED = 0
@@ -235,42 +234,7 @@ def _said(name: str, make: Callable[[], Any]) -> Any:
     return found
 
 
-def run() -> dict[str, Any]:
-    """The evidence of this benchmark."""
-    start = time.monotonic()
-    before = os.environ.get("XDG_STATE_HOME")
-    with tempfile.TemporaryDirectory() as place:
-        os.environ["XDG_STATE_HOME"] = place  # what is pinned in this process stays in the temporary folder
-        try:
-            results = measure(Path(place))
-        finally:
-            if before is None:
-                del os.environ["XDG_STATE_HOME"]
-            else:
-                os.environ["XDG_STATE_HOME"] = before
-    seconds = time.monotonic() - start
-    return record(
-        "performance",
-        seconds=seconds,
-        images=1,
-        seed=SEED,
-        settings={"rounds": ROUNDS, "deep_side": _DEEP_SIDE},
-        results=results,
-    )
-
-
-def main() -> None:
-    """Print the tables; with --save also write the evidence."""
-    from benchmarks.tables import text_of
-
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.performance", description=__doc__)
-    parser.add_argument("--save", action=SaveOption, help="write evidence/performance.json")
-    asked = parser.parse_args()
-    evidence = run()
-    if asked.save:
-        save(evidence)
-    print(text_of(evidence))
-
-
-if __name__ == "__main__":
-    main()
+def run(work: Path) -> Measured:
+    """Speed, start-up, memory and grant size, beside JPEG 2000 and JPEG XL with AES-GCM in the same run."""
+    with mock.patch.dict(os.environ, {"XDG_STATE_HOME": str(work)}):  # what is pinned in this process stays there
+        return Measured(measure(work), 1, SEED, {"rounds": ROUNDS, "deep_side": _DEEP_SIDE})

@@ -7,11 +7,7 @@ different locations. `*_local` rows are without spreading, each vector at one lo
 
 from __future__ import annotations
 
-import argparse
 import math
-import multiprocessing
-import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +16,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import published_geometry
-from benchmarks.provenance import SaveOption, record, save
+from benchmarks.benchmark import Measured, in_processes
 from benchmarks.shared_images import grey, radiographs
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.codecs.entropy import pack
@@ -144,46 +140,8 @@ def measure(sparsity: int, every: int) -> dict[str, Any]:
     }
 
 
-def run(every: int = 1, jobs: int = 1) -> dict[str, Any]:
-    """The evidence of this benchmark."""
-    start = time.monotonic()
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        rows = list(pool.map(measure, SPARSITIES, [every] * len(SPARSITIES)))
+def run(every: int = 1, jobs: int = 1, sparsities: tuple[int, ...] = SPARSITIES) -> Measured:
+    """Fidelity of the codec `primis`, beside untrained transforms of the same L, S and M."""
+    rows = list(in_processes(measure, jobs, sparsities, [every] * len(sparsities)))
     images = max(rows[0]["images"].values())
-    return record(
-        "primis_fidelity",
-        seconds=time.monotonic() - start,
-        images=images,
-        seed=None,
-        settings={"fold": "test", "every": every, "subset": SUBSET},
-        results={"fold": "test", "rows": rows},
-    )
-
-
-def text_of(evidence: dict[str, Any]) -> str:
-    """The table as text."""
-    rows = evidence["results"]["rows"]
-    lines = [f"{'mean PSNR in dB, peak 255':34}" + "".join(f"{'S = ' + str(row['sparsity']):>12}" for row in rows)]
-    for name in rows[0]["means"]:
-        images = rows[0]["images"][name]
-        lines.append(f"{name + f' ({images})':34}" + "".join(f"{row['means'][name]:12.3f}" for row in rows))
-    for name in ("lowest_trained", "margin_over_block_dct", "margin_over_lapped_spread"):
-        lines.append(f"{name:34}" + "".join(f"{row[name]:12.3f}" for row in rows))
-    return "\n".join(lines)
-
-
-def main() -> None:
-    """Print the table; with --save also write the evidence."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.primis_fidelity", description=__doc__)
-    parser.add_argument("--save", action=SaveOption, help="write evidence/primis_fidelity.json")
-    parser.add_argument("--every", type=int, default=1, metavar="N", help="every N-th image only, for a quick look")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes, one a sparsity")
-    asked = parser.parse_args()
-    evidence = run(asked.every, asked.jobs)
-    if asked.save:
-        save(evidence)
-    print(text_of(evidence))
-
-
-if __name__ == "__main__":
-    main()
+    return Measured({"fold": "test", "rows": rows}, images, settings={"fold": "test", "subset": SUBSET})

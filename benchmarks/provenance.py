@@ -42,7 +42,7 @@ def record(
     return {
         "schema": SCHEMA,
         "name": name,
-        "command": f"python -m benchmarks.{name}",
+        "command": f"python -m benchmarks {name}",
         "commit": clean_commit(),
         "version": medveil.__version__,
         "machine": machine(),

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -16,27 +14,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import rivals
-from benchmarks.constant_db import own_code_at
+from benchmarks.benchmark import Measured, in_processes
 from benchmarks.fidelity import decibels, interval, squared_error, ssim
 from benchmarks.parts import Parts
-from benchmarks.provenance import SaveOption, record, save
 from benchmarks.rivals import Coded, Curve, Rival
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 QUALITIES = (40.0, 36.0, 44.0)
 DEFAULT_QUALITY = GOAL_DB = 40.0
 SEED = 0
+_TOLERANCE_DB = 0.01
+_LOW, _HIGH = 3000, 5000  # 1/100 dB: the qualities that medveil takes
 SUBSET = 4
 """The codec alone at a constant dB is searched on every fourth image: each search codes an image several times."""
 
 
 def measure(
-    images: Sequence[Radiograph], work: Path, jobs: int, qualities: Sequence[float] = QUALITIES, *, keep: bool = False
+    images: Sequence[Radiograph], work: Path, jobs: int, qualities: Sequence[float], kept: Parts
 ) -> dict[str, Any]:
-    """All figures. Releases and opened images are made below `work`; with `keep`, finished parts are read back."""
+    """All figures. Releases and opened images are made below `work`; finished parts are read back."""
     pixels = [grey(image.path) for image in images]
     patients = [image.patient for image in images]
-    kept = Parts(work / "parts" if keep else None, benchmark="rate_fidelity")
     releases = []
     for quality in qualities:
         for protection in ("sealed", "encrypted"):
@@ -56,7 +54,6 @@ def measure(
     total, part = (sum(image.size for image in some) for some in (pixels, pixels[::SUBSET]))
     shown = [{key: value for key, value in row.items() if key != "sizes"} for row in matched]
     return {
-        "seconds_of_parts": kept.seconds,
         "pixels": total,
         "patients": len(set(patients)),
         "medveil": [_summary(one, patients, total) for one in releases],
@@ -153,6 +150,51 @@ def _coded(
     return rows
 
 
+def own_code_at(images: Sequence[Radiograph], goal: float, jobs: int) -> list[dict[str, float]]:
+    """The codec alone: bytes before and after padding (with the AEAD's tag) and PSNR at the quality nearest to `goal`.
+
+    Every image is searched to one PSNR: for a comparison at constant dB, not for releases.
+    """
+    return list(in_processes(partial(_searched, goal), jobs, [image.path for image in images]))
+
+
+def _searched(goal: float, path: Path) -> dict[str, float]:
+    """Secant steps on the quality, kept inside what is known to be too low and too high."""
+    low, high, quality = _LOW, _HIGH, round(100 * goal)
+    tried: dict[int, dict[str, float]] = {}
+    for _ in range(8):
+        tried[quality] = _code(path, quality)
+        miss = goal - tried[quality]["psnr"]
+        if abs(miss) < _TOLERANCE_DB:
+            break
+        low, high = (quality, high) if miss > 0 else (low, quality)
+        following = quality + round(100 * miss)
+        quality = following if low < following < high else (low + high) // 2
+        if quality in tried:
+            break
+    return min(tried.values(), key=lambda one: abs(goal - one["psnr"]))
+
+
+def _code(path: Path, quality: int) -> dict[str, float]:
+    from medveil import images
+    from medveil.codecs import entropy
+    from medveil.codecs.code import Bucket
+    from medveil.codecs.registry import get_codec
+    from medveil.protection import padding
+    from medveil.protection.encrypting import TAG_BYTES
+
+    image, codec = images.read(path), get_codec("lapped")
+    profile = codec.profile(quality_centidb=quality, sparsity=None, deep=0)
+    code = codec.encode(image, profile, None)
+    opened = codec.decode(code, profile, Bucket.of(*image.pixels.shape))
+    data = entropy.pack(code)
+    return {
+        "psnr": decibels(squared_error(image.pixels, opened)),
+        "bytes": len(data) + TAG_BYTES,
+        "padded_bytes": len(padding.to_steps(data)) + TAG_BYTES,
+    }
+
+
 def _goal(one: dict[str, Any]) -> str:
     return f"encrypted, quality {one['quality']:g}"
 
@@ -221,45 +263,10 @@ def _at_constant_db(
 
 
 def run(
-    *, every: int = 1, work: Path | None = None, jobs: int = 0, qualities: Sequence[float] = QUALITIES
-) -> dict[str, Any]:
-    """The evidence of this benchmark. `every` > 1 takes only every n-th image, for a quick look."""
+    work: Path, *, every: int = 1, jobs: int = 0, qualities: tuple[float, ...] = QUALITIES, keep: Path | None = None
+) -> Measured:
+    """Rate and fidelity of releases and of their rivals. `every` > 1 takes only every n-th image, for a quick look."""
     images = radiographs("test", every=every)
-    start = time.monotonic()
-    with tempfile.TemporaryDirectory() as place:
-        folder = (work or Path(place)) / f"{len(images)}-images"
-        folder.mkdir(parents=True, exist_ok=True)
-        results = measure(images, folder, jobs or os.cpu_count() or 1, qualities, keep=work is not None)
-    seconds = max(time.monotonic() - start, results.pop("seconds_of_parts"))
-    found = record(
-        "rate_fidelity",
-        seconds=seconds,
-        images=len(images),
-        seed=SEED,
-        settings={"every": every, "qualities": list(qualities)},
-        results=results,
-    )
-    if tuple(qualities) != QUALITIES:
-        found["command"] += "".join(f" --quality {quality:g}" for quality in qualities)
-    return found
-
-
-def main() -> None:
-    """Print the tables; with --save also write the evidence."""
-    from benchmarks.tables import text_of
-
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.rate_fidelity", description=__doc__)
-    parser.add_argument("--every", type=int, default=1, help="take every n-th image only, for a quick look")
-    parser.add_argument("--jobs", type=int, default=0, help="processes for the rivals; 0: one a core")
-    parser.add_argument("--work", type=Path, help="keep finished settings in this folder, and go on from them")
-    parser.add_argument("--quality", type=float, action="append", help="instead of 40, 36 and 44; repeatable")
-    parser.add_argument("--save", action=SaveOption, help="write evidence/rate_fidelity.json")
-    asked = parser.parse_args()
-    evidence = run(every=asked.every, work=asked.work, jobs=asked.jobs, qualities=asked.quality or QUALITIES)
-    if asked.save:
-        save(evidence)
-    print(text_of(evidence))
-
-
-if __name__ == "__main__":
-    main()
+    kept = Parts(keep, benchmark="rate_fidelity", images=len(images))
+    results = measure(images, work, jobs or os.cpu_count() or 1, qualities, kept)
+    return Measured(results, len(images), SEED, seconds=kept.seconds)

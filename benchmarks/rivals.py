@@ -9,8 +9,7 @@ Two ways to choose the quality of a set of images:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.benchmark import in_processes
 from benchmarks.fidelity import decibels, squared_error, ssim
 
 AEAD_BYTES = 28
@@ -106,7 +106,7 @@ class Coded:
 
 def curves(rival: Rival, images: Sequence[Pixels], jobs: int) -> list[Curve]:
     """Every image at every knob."""
-    return list(_spread(partial(_curve, rival), jobs, images))
+    return list(in_processes(partial(_curve, rival), jobs, images))
 
 
 def lines(rival: Rival, known: Sequence[Curve]) -> dict[str, list[tuple[float, float]]]:
@@ -132,7 +132,7 @@ def at_constant_db(
 ) -> list[Coded]:
     """Every image searched to its goal (one for all, or one each) in dB."""
     wanted = [goals] * len(images) if isinstance(goals, float) else list(goals)
-    return list(_spread(partial(_searched, rival), jobs, images, known, wanted))
+    return list(in_processes(partial(_searched, rival), jobs, images, known, wanted))
 
 
 def at_constant_slope(
@@ -157,7 +157,7 @@ def at_constant_knob(
     knob, coded = 0.0, []
     for _ in range(3):
         knob = _unscaled(rival, first)
-        coded = list(_spread(partial(_coded, rival, knob), jobs, images))
+        coded = list(in_processes(partial(_coded, rival, knob), jobs, images))
         miss = mean_db - float(np.mean([one.psnr for one in coded]))
         if abs(miss) < 2 * _TOLERANCE_DB:
             break
@@ -167,7 +167,7 @@ def at_constant_knob(
 
 def lossless(images: Sequence[Pixels], jobs: int) -> dict[str, int]:
     """Bytes of all images with the AEAD's, by codec; each is decoded and compared."""
-    rows = list(_spread(_lossless, jobs, images))
+    rows = list(in_processes(_lossless, jobs, images))
     return {name: sum(row[name] for row in rows) for name in rows[0]}
 
 
@@ -228,11 +228,3 @@ def _lossless(pixels: Pixels) -> dict[str, int]:
             raise RuntimeError(f"{name} did not come back exactly")
         sizes[name] = len(data) + AEAD_BYTES
     return sizes
-
-
-def _spread(work: Callable[..., Any], jobs: int, *columns: Sequence[Any]) -> Iterator[Any]:
-    if jobs <= 1:
-        yield from map(work, *columns)
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(work, *columns, chunksize=8)

@@ -53,6 +53,7 @@ def _provenance(collected: Collected) -> Iterator[Row]:
         if evidence is not None:
             yield {
                 **evidence,
+                "command": evidence["command"].replace("benchmarks.", "benchmarks "),  # as it is called today
                 "state": _changed_since(evidence) or f"measured at {evidence['version']}",
                 "at": evidence["commit"][:12] if evidence["commit"] else BEFORE_COMMITS,
                 "shown_seed": "none" if evidence.get("seed") is None else evidence["seed"],

@@ -8,9 +8,7 @@ system keeps them in memory after the first reading.
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -23,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
+from benchmarks.benchmark import Measured
 from benchmarks.program import Program
-from benchmarks.provenance import SaveOption, record, save
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 SEED = 0
@@ -168,34 +166,9 @@ def _row(
     return {"network": name, "side": side, "parameters": parameters, "regimes": found, "seconds": seconds}
 
 
-def run(*, quick: bool = False) -> dict[str, Any]:
-    """The evidence of this benchmark."""
-    start, images = time.monotonic(), radiographs("test", every=2 * EVERY if quick else EVERY)
+def run(work: Path, *, quick: bool = False) -> Measured:
+    """Images a second of a training that reads a sealed release, beside the same training from plain PNG files."""
+    images = radiographs("test", every=2 * EVERY if quick else EVERY)
     images = images[: len(images) // BATCH * BATCH]
     rounds, epochs, sides = (1, 2, SIDES[:1]) if quick else (ROUNDS, EPOCHS, SIDES)
-    with tempfile.TemporaryDirectory() as place:
-        results = measure(images, Path(place), rounds, epochs, sides)
-    seconds = time.monotonic() - start
-    return record(
-        "training_throughput", seconds=seconds, images=len(images), seed=SEED,
-        settings={"quick": quick},
-        results=results
-    )  # fmt: skip
-
-
-def main() -> None:
-    """Print the table; with --save also write the evidence. --quick is a look, not a measurement."""
-    from benchmarks.tables import text_of
-
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training_throughput", description=__doc__)
-    parser.add_argument("--save", action=SaveOption, help="write evidence/training_throughput.json")
-    parser.add_argument("--quick", action="store_true", help="one round of two epochs on few images")
-    asked = parser.parse_args()
-    evidence = run(quick=asked.quick)
-    if asked.save and not asked.quick:
-        save(evidence)
-    print(text_of(evidence))
-
-
-if __name__ == "__main__":
-    main()
+    return Measured(measure(images, work, rounds, epochs, sides), len(images), SEED)

@@ -15,18 +15,16 @@ occupied; signs stay masked), two packages of one picture, and planted faults.
 
 from __future__ import annotations
 
-import argparse
 import secrets
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.provenance import SaveOption, record, save
+from benchmarks.benchmark import Measured
 from benchmarks.two_image_attacker import SEED, Attacker, Part, Rows, features, right
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Composition, SparseCode
@@ -305,36 +303,11 @@ def measure(plan: Plan) -> dict[str, Any]:
     }
 
 
-def run(plan: Plan | None = None) -> dict[str, Any]:
-    """The evidence of this benchmark."""
+def run(plan: Plan = Plan()) -> Measured:
+    """Is a `sealed` package one of a nearly black frame or one of a chest?"""
     import torch
     from threadpoolctl import threadpool_limits
 
-    plan = plan or Plan()
     torch.set_num_threads(1)
-    start = time.monotonic()
     with threadpool_limits(1):
-        results = measure(plan)
-    seconds = time.monotonic() - start
-    return record("two_image_game", seconds=seconds, images=2, seed=SEED, settings=asdict(plan), results=results)
-
-
-def main() -> None:
-    """Print the outcomes; with --save also write the evidence."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.two_image_game", description=__doc__)
-    parser.add_argument("--save", action=SaveOption, help="write evidence/two_image_game.json")
-    asked = parser.parse_args()
-    evidence = run()
-    if asked.save:
-        save(evidence)
-    results = evidence["results"]
-    rows = [("sealed", results["sealed"]), ("two packages of one picture", results["same_image"])]
-    rows += [(f"{100 * row['share']:g} % of the cells revealed", row) for row in results["revealed"]]
-    rows += [(row["fault"], row) for row in results["faults"]]
-    for name, row in rows:
-        bounds = f"[{row['lower_99']:+.4f}, {row['upper_99']:+.4f}]"
-        print(f"{name:40} {row['advantage']:+.4f} {bounds} of {row['packages']}, {row['strongest']}")
-
-
-if __name__ == "__main__":
-    main()
+        return Measured(measure(plan), 2, SEED)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import attacking, audit_repeat, noisy_images, parts
+from benchmarks import attacking, audits, parts, translation_attacks
 
 from medveil.codecs.code import CodeMap
 from medveil.mechanisms.observation import Shown
@@ -37,7 +37,7 @@ def test_perfect_scores_hit_everything() -> None:
 
 
 def test_noisy_images_keep_the_extremes_and_turn_the_least_round() -> None:
-    found = noisy_images._extremes(_shown(), _LENGTH, 1)
+    found = translation_attacks._extremes(_shown(), _LENGTH, 1)
     assert found.positions.tolist() == [0, 1, 6, 7]
     assert found.values.tolist() == [5, 9, 8, 3]
 
@@ -45,9 +45,9 @@ def test_noisy_images_keep_the_extremes_and_turn_the_least_round() -> None:
 def test_reports_are_compared_but_for_seconds() -> None:
     one = {"seconds": 1.0, "attacks": [{"psnr": 3.0, "seconds": 2.0}]}
     other = {"seconds": 7.0, "attacks": [{"psnr": 3.0, "seconds": 5.0}]}
-    assert audit_repeat.differences(*map(audit_repeat.without_seconds, (one, other))) == []
+    assert audits.differences(*map(audits.without_seconds, (one, other))) == []
     other["attacks"] = [{"psnr": 3.1, "seconds": 5.0}]
-    assert audit_repeat.differences(*map(audit_repeat.without_seconds, (one, other))) == ["attacks.0.psnr"]
+    assert audits.differences(*map(audits.without_seconds, (one, other))) == ["attacks.0.psnr"]
 
 
 def test_finished_parts_are_kept_for_the_same_settings_and_commit_only(
