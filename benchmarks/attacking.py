@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.shared_images import Radiograph, grey, radiographs
+from medveil.attacks.applicability import unmet_need
 from medveil.attacks.attack import Attack, Attacker, Effort, Guess
 from medveil.attacks.registry import chosen_attacks
 from medveil.audit.protocol import Plan, Round, carry_out, plan_round
@@ -124,21 +125,21 @@ class Outcome:
 
 
 def attack_round(name: str, trial: Round) -> Outcome:
-    """Let an attack learn, and attempt all packages of a round, each time another one beside it."""
+    """Let an attack learn, and guess all packages of a round, each time another one beside it."""
     start = time.perf_counter()
     (attack,) = chosen_attacks([name])
-    refusal = attack.refusal(trial.knowledge)
-    if refusal:
-        return Outcome(name, refusal=refusal)
-    attempt = _remembered(attack, trial)
+    need = unmet_need(attack.requires, trial.knowledge)
+    if need is not None:
+        return Outcome(name, refusal=need.words)
+    predict = _remembered(attack, trial)
     rows = []
     for target in trial.tested:
-        own = figures(attempt(target.case.published.observation), target.case, trial)
-        other = figures(attempt(target.partner), target.case, trial) if target.partner is not None else {}
+        own = figures(predict(target.case.published.observation), target.case, trial)
+        other = figures(predict(target.partner), target.case, trial) if target.partner is not None else {}
         rows.append({key: (value, other.get(key, np.nan)) for key, value in own.items()})
     keys = list(dict.fromkeys(key for row in rows for key in row))
     values = {key: np.array([row.get(key, (np.nan, np.nan)) for row in rows]) for key in keys}
-    chosen = [figures(attempt(case.published.observation), case, trial) for case in trial.knowledge.validation]
+    chosen = [figures(predict(case.published.observation), case, trial) for case in trial.knowledge.validation]
     validation = {key: float(np.nanmean([row.get(key, np.nan) for row in chosen])) for key in keys if chosen}
     seconds = time.perf_counter() - start
     print(f"    {name}: {seconds:.0f} s", flush=True)
@@ -254,16 +255,16 @@ def public_code_bits(observation: Observation) -> int:
 
 
 def _remembered(attack: Attack, trial: Round) -> Callable[[Observation], Guess]:
-    """The attacker, who attempts every observation once."""
-    attacker: Attacker = attack.learn(trial.knowledge)
+    """The attacker, who looks at every observation once."""
+    attacker: Attacker = attack.fit(trial.knowledge)
     known: dict[int, Guess] = {}
 
-    def attempt(observation: Observation) -> Guess:
+    def predict(observation: Observation) -> Guess:
         if id(observation) not in known:
-            known[id(observation)] = attacker.attempt(observation)
+            known[id(observation)] = attacker.predict(observation)
         return known[id(observation)]
 
-    return attempt
+    return predict
 
 
 def _drawn(fold: str, limit: int, generator: np.random.Generator) -> list[Radiograph]:

@@ -17,7 +17,7 @@ _GROUP = "medveil.attacks"
 _SOUND = """
 class Guesser:
     name, title, knows, needs, cost = "guesser", "guesses", "nothing", "nothing", "seconds"
-    beats, family = (), 2
+    goal, requires, trains = "keys", (), False
 """
 
 

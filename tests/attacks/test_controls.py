@@ -19,6 +19,7 @@ from medveil.mechanisms.controls import (
     seeded_decoys,
     working_image,
 )
+from medveil.mechanisms.expected_breaks import EXPECTED_BREAKS
 from medveil.mechanisms.instance_encodings import LinearEncoding, WeightedMixing
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Observation, Published, Subject
@@ -107,13 +108,18 @@ def test_controls_are_the_documented_ones() -> None:
 
 
 def test_attacks_and_controls_agree_on_who_breaks_what() -> None:
-    """Of a point of a curve nothing is expected: attacks do not name it, or name it as one that must be broken."""
+    """One table: every attack has a row, and names controls that must be broken and not the points of a curve."""
     controls = all_controls(release=True)
-    for attack in all_attacks():
-        assert len(set(attack.beats)) == len(attack.beats)
-        assert set(attack.beats) == {each.name for each in controls if each.must and attack.name in each.expected}
-    names = {attack.name for attack in all_attacks()}
-    assert all(set(each.expected) <= names for each in controls)
+    assert set(EXPECTED_BREAKS) == {attack.name for attack in all_attacks()}
+    for attack, row in EXPECTED_BREAKS.items():
+        assert len(set(row)) == len(row)
+        assert set(row) == {each.name for each in controls if each.must and attack in each.expected}
+
+
+def test_points_of_a_curve_are_tried_by_what_must_break_its_end() -> None:
+    curve = [control_named(name) for name in ("revealed-0.1", "revealed-1", "revealed-10@release")]
+    assert {each.expected for each in curve} == {control_named("revealed-10").expected} == {("code-decoder",)}
+    assert len({each.expected for each in decoy_curve()}) == 1
 
 
 def test_no_reference_decoy_is_as_low_as_a_true_negative_value() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 from tests.attacks import toys
 
+from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.support.intersection import Intersection, coincidences
 from medveil.attacks.support.likelihood import LikelihoodRatio
 from medveil.mechanisms.observation import Shown
@@ -34,4 +35,4 @@ def test_random_codes_say_nothing():
 
 def test_one_publication_is_not_enough():
     known, _ = toys.knowledge(toys.matched)
-    assert "more than once" in Intersection().refusal(known)
+    assert unmet_need(Intersection.requires, known) is Need.SEVERAL_PUBLICATIONS

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.attacks import toys
 
+from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.support.cell_statistics import Weighing
 from medveil.attacks.support.likelihood import LikelihoodRatio
 
@@ -33,7 +34,7 @@ def test_cells_that_are_told_come_back():
 
 def test_it_is_repeatable():
     known, cases = toys.knowledge(toys.matched)
-    guesses = [LikelihoodRatio().learn(known).attempt(cases[0].published.observation) for _ in range(2)]
+    guesses = [LikelihoodRatio().fit(known).predict(cases[0].published.observation) for _ in range(2)]
     assert np.array_equal(guesses[0].picture, guesses[1].picture)
     assert np.array_equal(guesses[0].support[0], guesses[1].support[0])
 
@@ -49,4 +50,4 @@ def test_two_copies_of_one_feature_count_once():
 
 def test_a_release_without_maps_is_refused():
     known, _ = toys.knowledge(lambda code, generator: toys.Observation(toys.Bucket(64, 64), (), b"secret"))
-    assert "encrypted" in LikelihoodRatio().refusal(known)
+    assert unmet_need(LikelihoodRatio.requires, known) is Need.CODE_MAPS

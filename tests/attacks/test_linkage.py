@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.attacks.toy_patients import Toy, cases, knowledge, linkage, subjects
 
+from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.attack import observations
 from medveil.attacks.reidentification.linkage import LinkageCode, LinkagePicture
 from medveil.attacks.reidentification.observation_features import observation_blocks
@@ -40,7 +41,7 @@ def own_pads(subject, generator):
 
 def learned(attack, mechanism):
     own, seen = cases(mechanism, OWN), cases(mechanism, SEEN, seed=1)
-    return attack.learn(knowledge(mechanism, own[:14], own[14:], seen)), seen
+    return attack.fit(knowledge(mechanism, own[:14], own[14:], seen)), seen
 
 
 @pytest.mark.parametrize("mechanism", [LinearEncoding(b"s" * 32), Toy(one_pad)], ids=["linear", "one pad"])
@@ -81,15 +82,15 @@ def test_the_same_knowledge_gives_the_same_embeddings(attack):
     found = []
     for _ in range(2):
         attacker, seen = learned(attack, Toy(plain))
-        found.append(attacker.attempt(seen[0].published.observation).embedding)
+        found.append(attacker.predict(seen[0].published.observation).embedding)
     assert np.array_equal(*found)
 
 
 @pytest.mark.parametrize("attack", [LinkageCode(), LinkagePicture()])
 def test_without_patients_of_two_images_there_is_nothing_to_learn(attack):
     own = cases(Toy(plain), subjects(4, visits=1))
-    assert "no patient" in attack.refusal(knowledge(Toy(plain), own))
-    assert not attack.refusal(knowledge(Toy(plain), own + own))
+    assert unmet_need(attack.requires, knowledge(Toy(plain), own, seen=own)) is Need.OWN_PATIENTS
+    assert unmet_need(attack.requires, knowledge(Toy(plain), own + own, seen=own)) is None
 
 
 def test_features_have_one_width_for_all_observations():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.attacks.toy_patients import SIDE, Toy, cases, knowledge, subjects
 
+from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.keys.plain_streams import PlainStream
 from medveil.codecs.code import Bucket
 from medveil.codecs.registry import get_codec
@@ -71,13 +72,13 @@ def space(name, *, fixed=True, preview=False):
 def learned(mechanism):
     published = cases(mechanism, PEOPLE)
     seen = published[OWN:]
-    return PlainStream().learn(knowledge(mechanism, published[:OWN], seen=seen)), seen
+    return PlainStream().fit(knowledge(mechanism, published[:OWN], seen=seen)), seen
 
 
 def gains(mechanism):
     """(guesses, cases, mean squared errors as shares of those of the mean picture)."""
     attacker, seen = learned(mechanism)
-    guesses = [attacker.attempt(case.published.observation) for case in seen]
+    guesses = [attacker.predict(case.published.observation) for case in seen]
     shares = [
         float(np.mean((guess.picture - case.subject.picture) ** 2) / np.mean((MEAN - case.subject.picture) ** 2))
         for guess, case in zip(guesses, seen, strict=True)
@@ -141,18 +142,18 @@ def test_no_bytes_break_it(shelf, name, level):
     for at in generator.integers(0, min(len(whole), 60), 15):
         streams.append(whole[:at] + generator.bytes(1) + whole[at + 1 :])
     for stream in streams:
-        guess = attacker.attempt(replace(observation, stream=stream))
+        guess = attacker.predict(replace(observation, stream=stream))
         assert guess.picture.shape == (SIDE, SIDE)
         assert np.isfinite(guess.picture).all()
-    attacker.attempt(replace(observation, lengths=()))
-    attacker.attempt(replace(observation, maps=()))
-    attacker.attempt(replace(observation, maps=observation.maps[:1], bucket=Bucket(128, 64)))
+    attacker.predict(replace(observation, lengths=()))
+    attacker.predict(replace(observation, maps=()))
+    attacker.predict(replace(observation, maps=observation.maps[:1], bucket=Bucket(128, 64)))
 
 
 def test_it_needs_a_codec_and_bytes(shelf):
     show = Toy(lambda subject, generator: Observation(Bucket(64, 64), stream=b"x"))
-    assert "without a public codec" in PlainStream().refusal(knowledge(show, cases(show, PEOPLE)))
-    for mechanism, what in ((Unprotected(space("lapped"), shelf), "no bytes"), (Sealed(space("lapped"), shelf), "")):
+    assert unmet_need(PlainStream.requires, knowledge(show, cases(show, PEOPLE))) is Need.CODE
+    every = ((Unprotected(space("lapped"), shelf), Need.STREAM), (Sealed(space("lapped"), shelf), None))
+    for mechanism, missing in every:
         published = cases(mechanism, PEOPLE[:3])
-        assert what in PlainStream().refusal(knowledge(mechanism, published, seen=published))
-        assert bool(what) == bool(PlainStream().refusal(knowledge(mechanism, published, seen=published)))
+        assert unmet_need(PlainStream.requires, knowledge(mechanism, published, seen=published)) is missing

@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from tests.attacks.toy_patients import SIDE, Toy, cases, knowledge, subjects
 
+from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.keys.guessable_keys import candidates, fitting, kinds, release_kinds
 from medveil.attacks.keys.seed_enumeration import SeedEnumeration
 from medveil.attacks.keys.seeded_decoys import DecoyTable, find_seed, first_probes, probes_of, recover
@@ -38,7 +39,7 @@ def seeded(shelf):
 
 def test_the_seed_is_found_and_nearly_all_true_entries_with_it(seeded):
     mechanism, own, seen = seeded
-    table = DecoyTable.learn(own, mechanism.space.vector_length)
+    table = DecoyTable.fit(own, mechanism.space.vector_length)
     for case in seen:
         observation = case.published.observation
         seed = find_seed(probes_of(table, 0, observation.maps[0]), BITS)
@@ -54,7 +55,7 @@ def test_the_seed_is_found_and_nearly_all_true_entries_with_it(seeded):
 def test_no_seed_is_found_in_decoys_of_a_good_generator(seeded, shelf):
     mechanism, _, _ = seeded
     own = cases(Obfuscated(mechanism.space, shelf, decoys=16), PEOPLE)
-    table = DecoyTable.learn(own[:7], mechanism.space.vector_length)
+    table = DecoyTable.fit(own[:7], mechanism.space.vector_length)
     for case in own[7:]:
         assert find_seed(probes_of(table, 0, case.published.observation.maps[0]), BITS) is None
 
@@ -66,8 +67,8 @@ def test_maps_without_entries_before_the_first_are_passed_over(shelf):
     space = PublicCodec(codec, codec.profile(quality_centidb=3400, sparsity=None, deep=0), fixed=False, working=SIDE)
     mechanism = SeededDecoys(space, shelf, bits=BITS)
     published = cases(mechanism, PEOPLE)
-    attacker = SeedEnumeration().learn(knowledge(mechanism, published[:7], seen=published[7:], seed_bits=BITS))
-    assert all(attacker.attempt(case.published.observation).picture is not None for case in published[7:9])
+    attacker = SeedEnumeration().fit(knowledge(mechanism, published[:7], seen=published[7:], seed_bits=BITS))
+    assert all(attacker.predict(case.published.observation).picture is not None for case in published[7:9])
     empty = Shown(40, np.zeros(0, np.int64), np.zeros(0, np.int32))
     table = attacker._table
     shown = published[8].published.observation.maps
@@ -82,7 +83,7 @@ def test_maps_without_entries_before_the_first_are_passed_over(shelf):
 def test_where_nothing_is_a_decoy_nothing_is_enumerated(seeded):
     mechanism, own, _ = seeded
     bare = tuple(Case(case.subject, type(case.published)(_without_decoys(case), case.published.code)) for case in own)
-    table = DecoyTable.learn(bare, mechanism.space.vector_length)
+    table = DecoyTable.fit(bare, mechanism.space.vector_length)
     assert find_seed(probes_of(table, 0, bare[0].published.observation.maps[0]), BITS) is None
 
 
@@ -94,14 +95,14 @@ def _without_decoys(case):
 
 def test_the_attack_wins_on_its_targets_and_leaves_the_rest(seeded):
     mechanism, own, seen = seeded
-    attacker = SeedEnumeration().learn(knowledge(mechanism, own, seen=seen, seed_bits=BITS, targets=2))
-    guesses = [attacker.attempt(case.published.observation) for case in seen]
+    attacker = SeedEnumeration().fit(knowledge(mechanism, own, seen=seen, seed_bits=BITS, targets=2))
+    guesses = [attacker.predict(case.published.observation) for case in seen]
     assert [guess.picture is not None for guess in guesses] == [True, True, False]
     for guess, case in zip(guesses[:2], seen[:2], strict=True):
         for scores, code_map in zip(guess.support, case.published.code.maps, strict=True):
             assert roc_auc_score(np.isin(np.arange(code_map.cells), code_map.positions), scores) > 0.99
-    again = SeedEnumeration().learn(knowledge(mechanism, own, seen=seen, seed_bits=BITS, targets=2))
-    assert np.array_equal(again.attempt(seen[0].published.observation).picture, guesses[0].picture)
+    again = SeedEnumeration().fit(knowledge(mechanism, own, seen=seen, seed_bits=BITS, targets=2))
+    assert np.array_equal(again.predict(seen[0].published.observation).picture, guesses[0].picture)
 
 
 def lapped():
@@ -131,12 +132,12 @@ class WeakKeys(Sealed):
 def test_keys_that_bad_software_would_use_open_packages(monkeypatch):
     monkeypatch.setattr("medveil.attacks.keys.seed_enumeration._LEAST_KEYS", 2000)
     published = cases(WeakKeys(lapped(), CodeCache()), PEOPLE)
-    attacker = SeedEnumeration().learn(
+    attacker = SeedEnumeration().fit(
         knowledge(WeakKeys(lapped(), CodeCache()), published[:4], seen=published[4:], targets=3)
     )
     mean = np.mean([case.subject.picture for case in published[:4]], axis=0)
     for case in published[4:7]:
-        guess = attacker.attempt(case.published.observation)
+        guess = attacker.predict(case.published.observation)
         assert np.mean((guess.picture - case.subject.picture) ** 2) < 0.3 * np.mean((mean - case.subject.picture) ** 2)
 
 
@@ -144,9 +145,9 @@ def test_good_keys_leave_the_mean_picture(monkeypatch):
     monkeypatch.setattr("medveil.attacks.keys.seed_enumeration._LEAST_KEYS", 2000)
     mechanism = Sealed(lapped(), CodeCache())
     published = cases(mechanism, PEOPLE)
-    attacker = SeedEnumeration().learn(knowledge(mechanism, published[:4], seen=published[4:], targets=3))
+    attacker = SeedEnumeration().fit(knowledge(mechanism, published[:4], seen=published[4:], targets=3))
     mean = np.mean([case.subject.picture for case in published[:4]], axis=0)
-    assert np.allclose(attacker.attempt(published[4].published.observation).picture, mean, atol=1e-3)
+    assert np.allclose(attacker.predict(published[4].published.observation).picture, mean, atol=1e-3)
 
 
 def test_every_kind_of_guessable_key_is_among_the_first():
@@ -176,4 +177,5 @@ def test_a_commitment_is_found_by_its_key_only():
 def test_it_needs_decoys_or_commitments():
     show = Toy(lambda subject, generator: Observation(Bucket(64, 64)))
     published = cases(show, PEOPLE)
-    assert "neither" in SeedEnumeration().refusal(knowledge(show, published, seen=published))
+    known = knowledge(show, published, seen=published)
+    assert unmet_need(SeedEnumeration.requires, known) is Need.DECOYS_OR_COMMITMENTS

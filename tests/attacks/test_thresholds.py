@@ -3,6 +3,7 @@
 import numpy as np
 from tests.attacks import toys
 
+from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.support.thresholds import NaiveDecode, ValueThreshold, gap, scores
 from medveil.codecs.code import Bucket
 from medveil.mechanisms.observation import Observation, Shown
@@ -63,8 +64,8 @@ def test_random_codes_say_nothing():
 
 def test_nothing_to_decode_is_said():
     known, _ = toys.knowledge(lambda code, generator: Observation(Bucket(64, 64), (), b"secret"))
-    assert "encrypted" in ValueThreshold().refusal(known)
-    assert "encrypted" in NaiveDecode().refusal(known)
+    assert unmet_need(ValueThreshold.requires, known) is Need.CODE_MAPS
+    assert unmet_need(NaiveDecode.requires, known) is Need.DECODABLE
 
 
 def test_encoded_pixels_are_shown_without_their_signs():
@@ -72,5 +73,5 @@ def test_encoded_pixels_are_shown_without_their_signs():
     signs = np.random.default_rng(4).choice([-1.0, 1.0], subject.picture.shape)
     encoding = (subject.picture * signs).astype(np.float32)
     known, _ = toys.knowledge(lambda code, generator: Observation(Bucket(64, 64), encoding=encoding))
-    picture = NaiveDecode().learn(known).attempt(known.seen[0]).picture
+    picture = NaiveDecode().fit(known).predict(known.seen[0]).picture
     assert np.corrcoef(picture.ravel(), subject.picture.ravel())[0, 1] > 0.99

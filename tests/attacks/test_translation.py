@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("monai")
 
+from medveil.attacks.applicability import Need, unmet_need  # noqa: E402
 from medveil.attacks.attack import Effort, Knowledge  # noqa: E402
 from medveil.attacks.reconstruction import translation  # noqa: E402
 from medveil.attacks.reconstruction.translation_data import Plates, darkroom_of  # noqa: E402
@@ -73,7 +74,7 @@ def scores(attacker: object, found_in: Knowledge) -> tuple[float, float]:
     mean = np.mean([case.subject.picture for case in found_in.own], axis=0)
     guessed, by_mean = [], []
     for case in cases(found_in.mechanism, 60, 8):
-        picture = attacker.attempt(case.published.observation).picture
+        picture = attacker.predict(case.published.observation).picture
         assert picture.shape == (S, S)
         assert picture.dtype == np.float32
         assert picture.min() >= 0
@@ -88,7 +89,7 @@ def test_plain_pictures_are_found(name: str) -> None:
     """Untrained, each of them gives the mean picture."""
     attack = ATTACKS[name]()
     known = knowledge(plain=True)
-    found, by_mean = scores(attack.learn(known), known)
+    found, by_mean = scores(attack.fit(known), known)
     assert found > by_mean + 1
 
 
@@ -96,14 +97,14 @@ def test_plain_pictures_are_found(name: str) -> None:
 def test_nothing_is_found_in_noise_and_the_mean_is_what_is_left(name: str) -> None:
     attack = ATTACKS[name]()
     known = knowledge(plain=False)
-    found, by_mean = scores(attack.learn(known), known)
+    found, by_mean = scores(attack.fit(known), known)
     assert abs(found - by_mean) < 0.5
 
 
 def test_cyclegan_finds_nothing_in_noise() -> None:
     attack = ATTACKS["cyclegan"]()
     known = knowledge(plain=False)
-    found, by_mean = scores(attack.learn(known), known)
+    found, by_mean = scores(attack.fit(known), known)
     assert found < by_mean + 0.2
 
 
@@ -114,7 +115,7 @@ def test_one_seed_gives_one_picture(name: str) -> None:
     pictures = []
     for _ in range(2):
         known = knowledge(plain=True, steps=3, width=4)
-        pictures.append(attack.learn(known).attempt(known.seen[0]).picture)
+        pictures.append(attack.fit(known).predict(known.seen[0]).picture)
     assert np.array_equal(*pictures)
 
 
@@ -122,8 +123,8 @@ def test_a_network_needs_a_few_images() -> None:
     attack = ATTACKS["unet"]()
     known = knowledge(plain=True)
     few = Knowledge(known.mechanism, known.own[:3], known.validation, known.seen, known.effort, 0)
-    assert "4 at least" in attack.refusal(few)
-    assert attack.refusal(known) == ""
+    assert unmet_need(attack.requires, few) is Need.OWN_IMAGES
+    assert unmet_need(attack.requires, known) is None
 
 
 def test_own_images_are_published_again_unless_that_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +155,7 @@ def test_cyclegan_never_sees_a_stranger_s_picture_and_its_original(monkeypatch: 
         batches.extend(draw(generator) for _ in range(40))
 
     monkeypatch.setattr(translation, "train", watched)
-    translation.CycleGanAttack().learn(known)
+    translation.CycleGanAttack().fit(known)
     shown = [each for each, _ in batches for each in each]
     wanted = [each for _, each in batches for each in each]
     own = darkroom.own

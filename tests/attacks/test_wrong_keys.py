@@ -9,6 +9,7 @@ from PIL import Image as Picture
 from tests.attacks.toy_patients import SIDE, Toy, cases, knowledge, subjects
 from tests.pictures import picture
 
+from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.keys import refused_keys as trials
 from medveil.attacks.keys.refused_keys import refused_keys
 from medveil.attacks.keys.wrong_keys import WrongKey
@@ -37,12 +38,12 @@ def lapped(fixed=True):
 def learned(mechanism):
     published = cases(mechanism, PEOPLE)
     own, seen = published[:8], published[8:]
-    return WrongKey().learn(knowledge(mechanism, own, seen=seen)), seen
+    return WrongKey().fit(knowledge(mechanism, own, seen=seen)), seen
 
 
 def errors(attacker, seen):
     return [
-        float(np.mean((attacker.attempt(case.published.observation).picture - case.subject.picture) ** 2))
+        float(np.mean((attacker.predict(case.published.observation).picture - case.subject.picture) ** 2))
         for case in seen
     ]
 
@@ -53,7 +54,7 @@ def test_one_key_for_all_opens_everything():
     for error, case in zip(errors(attacker, seen), seen, strict=True):
         assert error < 0.3 * np.mean((mean - case.subject.picture) ** 2)
     for case in seen:
-        scores = attacker.attempt(case.published.observation).support
+        scores = attacker.predict(case.published.observation).support
         for each, code_map in zip(scores, case.published.code.maps, strict=True):
             assert np.array_equal(np.flatnonzero(each), code_map.positions)
 
@@ -63,7 +64,7 @@ def test_keys_of_their_own_leave_the_mean_picture(make):
     attacker, seen = learned(make())
     mean = np.mean([subject.picture for subject in PEOPLE[:8]], axis=0)
     for case in seen:
-        guess = attacker.attempt(case.published.observation)
+        guess = attacker.predict(case.published.observation)
         assert np.allclose(guess.picture, mean, atol=1e-3)
         assert not any(each.any() for each in guess.support or ())
 
@@ -72,17 +73,17 @@ def test_it_is_the_same_every_time():
     mechanism = TwoTimePad(lapped(), CodeCache(), b"s" * 32)
     first, second = (learned(mechanism) for _ in range(2))
     seen = first[1][0].published.observation
-    assert np.array_equal(first[0].attempt(seen).picture, second[0].attempt(seen).picture)
+    assert np.array_equal(first[0].predict(seen).picture, second[0].predict(seen).picture)
 
 
 def test_it_needs_keys_and_something_to_open():
     show = Toy(lambda subject, generator: Observation(Bucket(64, 64)))
-    assert "without a public codec" in WrongKey().refusal(knowledge(show, cases(show, PEOPLE)))
+    assert unmet_need(WrongKey.requires, knowledge(show, cases(show, PEOPLE))) is Need.CODE
     mechanism = Sealed(lapped(), CodeCache())
     own = cases(mechanism, PEOPLE[:2])
-    assert not WrongKey().refusal(knowledge(mechanism, own))
+    assert unmet_need(WrongKey.requires, knowledge(mechanism, own)) is None
     keyless = [type(case)(case.subject, Published(case.published.observation, None)) for case in own]
-    assert "no keys" in WrongKey().refusal(knowledge(mechanism, keyless))
+    assert unmet_need(WrongKey.requires, knowledge(mechanism, keyless)) is Need.OWN_KEYS
 
 
 @pytest.fixture(scope="module")

@@ -68,6 +68,6 @@ def knowledge(mechanism, own, validation=(), seen=(), *, seed_bits=8, targets=2)
 
 def linkage(attacker, seen):
     """AUC of an attacker's embeddings over all pairs of cases."""
-    embeddings = unit(np.stack([attacker.attempt(case.published.observation).embedding for case in seen]))
+    embeddings = unit(np.stack([attacker.predict(case.published.observation).embedding for case in seen]))
     patients = np.array([case.subject.patient for case in seen])
     return pair_auc(*pair_scores(embeddings, patients, np.zeros_like(patients)))

@@ -184,8 +184,8 @@ def auc(scores, true):
 
 def outcome(attack, known, cases):
     """((support AUC, with another package), (PSNR, with another package)), means over the cases; NaN without."""
-    attacker = attack.learn(known)
-    guesses = [attacker.attempt(case.published.observation) for case in cases]
+    attacker = attack.fit(known)
+    guesses = [attacker.predict(case.published.observation) for case in cases]
     figures = []
     for shift in (0, 1):
         areas, ratios = [], []

@@ -10,7 +10,7 @@ from PIL import Image as Picture
 from tests.pictures import picture
 
 from medveil.attacks import registry
-from medveil.attacks.attack import Effort, Guess
+from medveil.attacks.attack import Effort, Goal, Guess
 from medveil.audit import presets
 from medveil.audit.presets import Preset
 from medveil.audit.targets.target import Kind, Target
@@ -74,22 +74,19 @@ class Knowing:
     """An attack that is told the truth of what it attacks: it must win. It counts how often it learns."""
 
     title, knows, needs, cost = "A friend of the owner", "everything", "nothing", "nothing"
-    beats, family = (), 1
+    goal, trains = Goal.SUPPORT, False
 
-    def __init__(self, name="knowing", truth=None, fails=None, why=""):
-        self.name, self.truth, self.fails, self.why = name, truth or {}, fails, why
+    def __init__(self, name="knowing", truth=None, fails=None, requires=()):
+        self.name, self.truth, self.fails, self.requires = name, truth or {}, fails, requires
         self.learned = []
 
-    def refusal(self, knowledge):
-        return self.why
-
-    def learn(self, knowledge):
+    def fit(self, knowledge):
         self.learned.append(knowledge)
         if self.fails is not None:
             raise self.fails
         return self
 
-    def attempt(self, observation):
+    def predict(self, observation):
         return self.truth.get(observation.stream, Guess())
 
 
@@ -98,7 +95,7 @@ class Blind(Knowing):
 
     title = "Somebody without eyes"
 
-    def attempt(self, observation):
+    def predict(self, observation):
         rows = np.mgrid[:WORKING, :WORKING][0].astype(np.float32)
         return Guess(rows * 4, tuple(np.zeros(each.cells, np.float32) for each in observation.maps), np.ones(3, "f4"))
 
@@ -106,8 +103,8 @@ class Blind(Knowing):
 class Noise(Knowing):
     """An attack whose guesses depend on the package, its knowledge's seed, and nothing of the image."""
 
-    def learn(self, knowledge):
-        super().learn(knowledge)
+    def fit(self, knowledge):
+        super().fit(knowledge)
         return _Noise(knowledge.seed)
 
 
@@ -115,7 +112,7 @@ class Noise(Knowing):
 class _Noise:
     seed: int
 
-    def attempt(self, observation):
+    def predict(self, observation):
         generator = np.random.default_rng([self.seed, *observation.stream[:8]])
         image = generator.uniform(0, 255, (WORKING, WORKING)).astype(np.float32)
         return Guess(image, None, generator.standard_normal(4).astype(np.float32))

@@ -9,24 +9,22 @@ import numpy as np
 import pytest
 from tests.audit.scenes import preset, subject, target
 
-from medveil.audit.control_plan import CHEAP, beats, bench_of, chosen_controls, chosen_pairs, control_round, shuffled
+from medveil.attacks.attack import Goal
+from medveil.attacks.registry import all_attacks
+from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, shuffled
 from medveil.mechanisms.controls import all_controls, control_named
+from medveil.mechanisms.expected_breaks import expected_breaks
 
 
 @dataclass(frozen=True)
 class Named:
     name: str
-    family: int
+    trains: bool = False
+    goal: Goal = Goal.SUPPORT
     beats: tuple[str, ...] = field(default=())
 
 
-ATTACKS = (
-    Named("value-threshold", 1), Named("plain-stream", 1), Named("naive-decode", 1),
-    Named("likelihood-ratio", 2), Named("support-network", 3),
-    Named("code-decoder", 4), Named("unet", 5), Named("vnet", 5), Named("cgan", 5), Named("cyclegan", 5),
-    Named("intersection", 6), Named("seed-enumeration", 7), Named("side-channels", 8), Named("linkage-code", 9),
-    Named("linkage-picture", 9), Named("wrong-key", 10),
-)  # fmt: skip
+ATTACKS = tuple(Named(each.name, each.trains, each.goal) for each in all_attacks())
 
 
 @pytest.mark.parametrize("thorough", [False, True])
@@ -35,13 +33,15 @@ def test_every_attack_meets_a_control_it_must_break_and_every_control_somebody_w
     pairs = chosen_pairs(controls, ATTACKS, thorough=thorough)
     assert len({(control.name, attack.name) for control, attack in pairs}) == len(pairs)
     for attack in ATTACKS:
-        assert any(one is attack and control.positive and beats(attack, control) for control, one in pairs), attack.name
+        assert any(
+            one is attack and control.positive and control.name in expected_breaks(attack) for control, one in pairs
+        ), attack.name
     for control in controls:
         mine = [attack for one, attack in pairs if one is control]
         assert mine
         assert not control.positive or any(attack.name in control.expected for attack in mine)
         if thorough and control.positive:
-            wanted = {each.name for each in ATTACKS if each.family in CHEAP or each.name in control.expected}
+            wanted = {each.name for each in ATTACKS if not each.trains or each.name in control.expected}
             assert {each.name for each in mine} == wanted
     assert {f"revealed-{share}" for share in ("0.1", "1", "10")} <= {control.name for control, _ in pairs}
 
@@ -52,13 +52,13 @@ def test_the_quick_way_leaves_out_what_need_not_break_and_networks_on_the_releas
     assert quick < thorough
     left_out = thorough - quick
     assert all(attack.name not in control.expected or control.release for control, attack in left_out)
-    assert any(attack.family not in CHEAP and control.release for control, attack in left_out)
+    assert any(attack.trains and control.release for control, attack in left_out)
 
 
 def test_an_attack_that_no_control_expects_meets_what_it_names_first():
-    own = Named("own", 5, ("unprotected", "matched-decoys"))
+    own = Named("own", beats=("unprotected", "matched-decoys"))
     controls = [control_named(name) for name in ("matched-decoys", "unprotected")]
-    pairs = chosen_pairs(controls, [Named("naive-decode", 1), own], thorough=False)
+    pairs = chosen_pairs(controls, [Named("naive-decode"), own], thorough=False)
     assert [control.name for control, attack in pairs if attack is own] == ["unprotected"]
 
 
@@ -78,7 +78,7 @@ def test_what_leaks_little_is_attacked_in_many_patients():
 
 
 def test_few_attacks_are_held_against_the_controls_that_they_must_break():
-    chosen = chosen_controls([Named("wrong-key", 10)], preset())
+    chosen = chosen_controls([Named("wrong-key")], preset())
     assert [control.name for control in chosen] == ["two-time-pad", "random-codes", "shuffled-identities"]
 
 

@@ -11,6 +11,7 @@ from PIL import Image as Picture
 from tests.audit.scenes import Blind, Knowing, Noise, use
 from tests.pictures import picture
 
+from medveil.attacks.applicability import Need
 from medveil.audit.keeping import check_out
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
@@ -216,12 +217,12 @@ def test_a_key_without_identity_is_not_enough(run, tmp_path, monkeypatch):
 
 def test_a_refused_attack_is_told_and_programming_errors_are_not_hidden(run, tmp_path, monkeypatch):
     use(monkeypatch, [
-        Noise("noise"), Knowing("unfit", why="it makes no sense"), Knowing("large", fails=MemoryError()),
+        Noise("noise"), Knowing("unfit", requires=(Need.OWN_PATIENTS,)), Knowing("large", fails=MemoryError()),
         Knowing("bad", fails=IntegrityError("a broken code")),
     ])  # fmt: skip
-    found = run()
+    found = run(manifest=None)
     refused = {result.name: result.refusal for result in found.attacks if result.verdict is None}
-    assert refused["unfit"] == "it makes no sense"
+    assert refused["unfit"] == Need.OWN_PATIENTS.words
     assert refused["large"].startswith("MemoryError")
     assert refused["bad"] == "IntegrityError: a broken code"
     assert {result.name for result in found.attacks if result.failed} == {"large", "bad"}

@@ -69,9 +69,9 @@ def test_who_says_always_the_same_gains_nothing():
 
 def test_every_package_is_attempted_once():
     class Counting(Blind):
-        def attempt(self, observation):
+        def predict(self, observation):
             seen.append(observation.stream)
-            return super().attempt(observation)
+            return super().predict(observation)
 
     seen = []
     run_attack(Counting("counting"), trial())

@@ -44,7 +44,7 @@ def names() -> dict[str, Any]:
     return {
         "public": sorted(medveil.__all__),
         "plug-in groups": sorted(groups),
-        "attacks": [f"{attack.family} {attack.name}" for attack in attacks],
+        "attacks": [f"{attack.goal} {attack.name}" for attack in attacks],
         "codecs": [codec.name for codec in codecs],
         "tasks": [task.name for task in tasks],
         "controls": [control.name for control in all_controls(seed_bits=4, release=True)],

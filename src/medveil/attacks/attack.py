@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from medveil.mechanisms.observation import Case, Observation, Picture
 
 if TYPE_CHECKING:
+    from medveil.attacks.applicability import Need
     from medveil.mechanisms.mechanism import Mechanism
 
 
@@ -80,36 +82,48 @@ class Knowledge:
 class Attacker(Protocol):
     """An attack that has learned."""
 
-    def attempt(self, observation: Observation) -> Guess: ...
+    def predict(self, observation: Observation) -> Guess: ...
+
+
+class Goal(StrEnum):
+    """What an attack is after."""
+
+    SUPPORT = "support"
+    RECONSTRUCTION = "reconstruction"
+    REIDENTIFICATION = "reidentification"
+    KEYS = "keys"
 
 
 class Attack(Protocol):
-    """One attack.
+    """One attack. Which controls it has to break stands in `medveil.mechanisms.expected_breaks`.
 
     Attributes:
         name: as on the command line: lower-case words with hyphens.
         title: a few words for a report.
+        goal: what it is after.
         knows: what the attacker knows and has.
-        needs: what must be there for it to make sense.
+        needs: what must be there for it to make sense, in words.
+        requires: the same, to be looked up by `medveil.attacks.applicability`; what is asked for first comes first.
         cost: what it costs, in words: "seconds", "minutes, trains a network".
-        beats: names of the controls that it is expected to break, what it breaks most easily first: all that must be
-            broken and expect it.
-        family: number 1 … 10 in the list of attacks of the documentation.
+        trains: whether it trains a network: then it runs where it has to and no more.
     """
 
     name: str
     title: str
+    goal: Goal
     knows: str
     needs: str
+    requires: tuple[Need, ...]
     cost: str
-    beats: tuple[str, ...]
-    family: int
+    trains: bool
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        """Why the attack makes no sense here; empty where it does."""
+    def fit(self, knowledge: Knowledge) -> Attacker:
+        """Learn from what the attacker has.
+
+        Raises:
+            MedveilError: it makes no sense here, for a reason that `requires` does not name.
+        """
         ...
-
-    def learn(self, knowledge: Knowledge) -> Attacker: ...
 
 
 def observations(cases: Sequence[Case]) -> list[Observation]:

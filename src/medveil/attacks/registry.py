@@ -35,17 +35,17 @@ register_attack = ATTACKS.register
 
 
 def attack_names() -> tuple[str, ...]:
-    """The names of all attacks, by family and then in the order of the registry."""
+    """The names of all attacks, in the order of the registry."""
     return tuple(attack.name for attack in all_attacks())
 
 
 def all_attacks() -> tuple[Attack, ...]:
-    """Every attack that can be made, by family and then in the order of the registry.
+    """Every attack that can be made, in the order of the registry.
 
     Raises:
         MissingDependencyError: a built-in one cannot: an audit that silently lacks it would find less.
     """
-    return tuple(sorted(ATTACKS.make_all(), key=lambda attack: attack.family))
+    return tuple(ATTACKS.make_all())
 
 
 def unavailable_attacks() -> tuple[Availability, ...]:

@@ -81,17 +81,6 @@ def published_again(knowledge: Knowledge, cases: Sequence[Case], purpose: str) -
     return [replace(case, published=knowledge.mechanism.publish(case.subject, generator.bytes(32))) for case in cases]
 
 
-def no_maps(knowledge: Knowledge) -> str:
-    """Why an attack on code maps makes no sense here; empty where it does."""
-    if knowledge.mechanism.space is None:
-        return "there is no code: pixels are encoded without a public codec"
-    if not any(observation.maps for observation in knowledge.seen):
-        return "no code map is public: the whole code is encrypted"
-    if not any(case.published.code is not None and case.published.observation.maps for case in knowledge.own):
-        return "the attacker has no codes of her own to learn from"
-    return ""
-
-
 def revealed_raised(scores: Sequence[NDArray[np.float32]], observation: Observation) -> tuple[NDArray[np.float32], ...]:
     """Scores of all cells, those that the attacker is told of above all others."""
     found = tuple(np.array(each, np.float32) for each in scores)

@@ -11,19 +11,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from medveil.attacks.attack import Attack
+from medveil.attacks.attack import Attack, Goal
 from medveil.audit.presets import Preset
 from medveil.audit.protocol import Plan, Round, carry_out, plan_round, some_by_patient
 from medveil.audit.results import Sample
 from medveil.audit.targets.target import Target
 from medveil.experiments.sampling import generator_of, simulated_key
 from medveil.mechanisms.controls import Control, Setup, all_controls
+from medveil.mechanisms.expected_breaks import expected_breaks
 from medveil.mechanisms.observation import Subject
 
-CHEAP = frozenset({1, 2, 6, 7, 8, 9, 10})
-"""Families of attacks that train no network of pictures: they run on every control where time allows."""
-LINKING = frozenset({8, 9})
-"""Families of attacks that say whose a package is: all that can fail where patients are mixed up."""
 MOST_OF_ONE = 3
 """Images of one patient under attack in a control: linkage is judged by how many patients there are."""
 MANY = 3
@@ -82,42 +79,29 @@ def chosen_pairs(
 ) -> tuple[tuple[Control, Attack], ...]:
     """Which attack runs on which control.
 
-    All that must break it, and, thorough, all cheap ones. Not thorough, on the release's own images, which are larger:
-    the cheap ones of those that must break it, or one of the others where none of them is cheap. Then for each attack
-    that is without a control one that it breaks.
-    Cheap attacks all run on negative controls. In the order of the controls.
+    All that must break it, and, thorough, all that train nothing, which are cheap. Not thorough, on the release's own
+    images, which are larger: the cheap ones of those that must break it, or one of the others where none of them is
+    cheap. Then for each attack that is without a control the one that it breaks most easily. Cheap attacks all run on
+    negative controls, and where patients are mixed up those that say whose an image is: only they can fail there. In
+    the order of the controls.
     """
     found: dict[str, list[Attack]] = {}
+    cheap = [attack for attack in attacks if not attack.trains]
     for control in controls:
         breaking = [attack for attack in attacks if attack.name in control.expected]
-        cheap = [attack for attack in attacks if attack.family in CHEAP]
         if not control.positive:
-            found[control.name] = [attack for attack in cheap if attack.family in LINKING or not control.shuffled]
+            found[control.name] = [each for each in cheap if each.goal is Goal.REIDENTIFICATION or not control.shuffled]
         elif thorough:
             found[control.name] = [attack for attack in attacks if attack in breaking or attack in cheap]
         elif control.release:
             found[control.name] = [attack for attack in breaking if attack in cheap] or breaking[:1]
         else:
             found[control.name] = breaking
-    positive = [control for control in controls if control.positive]
     for attack in attacks:
-        if any(attack in found[control.name] and attack.name in control.expected for control in positive):
-            continue
-        own = min((control for control in positive if beats(attack, control)), key=_ease(attack), default=None)
-        if own is not None and attack not in found[own.name]:
-            found[own.name].append(attack)
+        beaten = [name for name in expected_breaks(attack) if name in found]
+        if beaten and not any(attack in found[name] for name in beaten):
+            found[beaten[0]].append(attack)
     return tuple((control, attack) for control in controls for attack in found[control.name])
-
-
-def beats(attack: Attack, control: Control) -> bool:
-    """Whether an attack is expected to break a control, by what either of them says. A seed may be shorter."""
-    short = "seeded-decoys" if control.name.startswith("seeded-decoys") else control.name
-    return attack.name in control.expected or control.name in attack.beats or short in attack.beats
-
-
-def _ease(attack: Attack) -> Callable[[Control], int]:
-    """An attack names first what it breaks most easily."""
-    return lambda control: attack.beats.index(control.name) if control.name in attack.beats else len(attack.beats)
 
 
 def control_round(bench: Bench, control: Control, tick: Callable[[], None] = lambda: None) -> Round:

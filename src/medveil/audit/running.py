@@ -13,7 +13,7 @@ from typing import Any
 
 from medveil.attacks.attack import Attack
 from medveil.attacks.registry import attack_names
-from medveil.audit.control_plan import CHEAP, bench_of, chosen_controls, chosen_pairs, control_round, of_control
+from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, of_control
 from medveil.audit.decision import conclude, control_result
 from medveil.audit.facts import cautions, data_facts, settings_of, told_settings
 from medveil.audit.fidelity import tier_fidelity
@@ -302,7 +302,7 @@ def _weights(course: Course, attacks: Sequence[Attack], pairs: Sequence[tuple[Co
 
 
 def _weight(attack: Attack) -> float:
-    return _QUICK if attack.family in CHEAP else _NETWORK
+    return _NETWORK if attack.trains else _QUICK
 
 
 def _cores() -> int:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.attacks.applicability import unmet_need
 from medveil.attacks.attack import Attack, Attacker, Guess
 from medveil.audit.linkage_pairs import linkage
 from medveil.audit.protocol import Attacked, Round
@@ -28,22 +29,23 @@ _EXAMPLES = 3
 
 
 def run_attack(attack: Attack, trial: Round, tick: Callable[[], None] = lambda: None) -> Sample:
-    """Let an attack learn, attempt every package of a round and the other one beside it, and score both.
+    """Let an attack learn, guess every package of a round and the other one beside it, and score both.
 
     What medveil refuses, and running out of memory, is a refusal of the attack; errors of its program are raised.
 
     Args:
         attack: what is run.
         trial: on what.
-        tick: called after each attempt.
+        tick: called after each guess.
     """
     start = time.perf_counter()
     knowledge = trial.knowledge
     try:
-        refusal = attack.refusal(knowledge)
-        if not refusal:
-            sample = _scored(attack.name, attack.learn(knowledge), trial, tick)
+        need = unmet_need(attack.requires, knowledge)
+        if need is None:
+            sample = _scored(attack.name, attack.fit(knowledge), trial, tick)
             return replace(sample, seconds=time.perf_counter() - start)
+        refusal = need.words
     except MedveilError as error:
         refusal = f"{type(error).__name__}: {error.message}"
     except MemoryError:
@@ -59,7 +61,7 @@ def _scored(name: str, attacker: Attacker, trial: Round, tick: Callable[[], None
     pictures: dict[tuple[int, int], Picture] = {}
     embeddings: list[NDArray[np.float32] | None] = [None] * len(targets)
     for observation, places in _uses(targets):
-        guess = attacker.attempt(observation)
+        guess = attacker.predict(observation)
         tick()
         for index, column in places:
             case = targets[index].case

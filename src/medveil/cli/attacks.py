@@ -29,23 +29,27 @@ def attacks(json: Json = False, quiet: Quiet = False) -> None:
 
 
 def _lines(attack: Attack) -> list[str]:
+    from medveil.mechanisms.expected_breaks import expected_breaks
+
     told = (
         ("knows", attack.knows),
         ("needs", attack.needs),
         ("costs", attack.cost),
-        ("expected to break", ", ".join(attack.beats)),
+        ("expected to break", ", ".join(expected_breaks(attack))),
     )
-    head = f"{attack.family:2}  {attack.name}: {attack.title}"
+    head = f"{attack.name} ({attack.goal}): {attack.title}"
     return [head, *(f"      {name + ':':19}{words or 'nothing'}" for name, words in told)]
 
 
 def _entry(attack: Attack) -> dict[str, object]:
+    from medveil.mechanisms.expected_breaks import expected_breaks
+
     return {
-        "family": attack.family,
+        "goal": attack.goal,
         "name": attack.name,
         "title": attack.title,
         "knows": attack.knows,
         "needs": attack.needs,
         "cost": attack.cost,
-        "expected_to_break": list(attack.beats),
+        "expected_to_break": list(expected_breaks(attack)),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from medveil.errors import UsageError
 from medveil.images.image import Image
 from medveil.mechanisms.code_cache import CodeCache
+from medveil.mechanisms.expected_breaks import expected_breakers
 from medveil.mechanisms.instance_encodings import LinearEncoding, WeightedMixing
 from medveil.mechanisms.levels import Beside, Obfuscated
 from medveil.mechanisms.mechanism import Mechanism
@@ -67,8 +68,8 @@ class Control:
         title: a few words for a report.
         positive: whether it has to be broken; else nothing may be found.
         must: whether the audit is too weak where it does not come out so; else it is a point of a curve.
-        expected: names of attacks that are expected to break it; of a point of a curve, those that are to try.
         make: the mechanism.
+        like: of a point of a curve the control that stands for it in `expected_breaks`.
         shuffled: the audit gives the images other patients' numbers, at random.
         release: it works on the release's own codec and on original images; else on working pictures.
         many: it leaks so little an image that it takes many patients to see it.
@@ -78,11 +79,16 @@ class Control:
     title: str
     positive: bool
     must: bool
-    expected: tuple[str, ...]
     make: Callable[[Setup], Mechanism] = field(repr=False)
+    like: str = ""
     shuffled: bool = False
     release: bool = False
     many: bool = False
+
+    @property
+    def expected(self) -> tuple[str, ...]:
+        """Names of attacks that are expected to break it; of a point of a curve, those that are to try."""
+        return expected_breakers(self.like or self.name)
 
 
 def working_image(subject: Subject) -> Image:
@@ -117,11 +123,11 @@ def matched_decoys(ratio: int | None = 1) -> Control:
         f"decoys with the values of true entries, {words}",
         True,
         ratio == 1,
-        ("likelihood-ratio", "support-network", "code-decoder", "unet", "intersection", "naive-decode"),
         lambda setup: _named(
             Obfuscated(primis_space(setup.working, fixed=False), setup.shelf, Beside(), working_image, decoys),
             "matched-decoys",
         ),
+        "matched-decoys",
     )
 
 
@@ -132,10 +138,10 @@ def reference_decoys(decoys: int = 0) -> Control:
         "decoys above the range of true values (the published law)",
         True,
         not decoys,
-        ("value-threshold", "likelihood-ratio"),
         lambda setup: ReferenceDecoys(
             primis_space(setup.working, fixed=False, step=_FINE_STEP), setup.shelf, working_image, decoys
         ),
+        "reference-decoys",
     )
 
 
@@ -146,7 +152,6 @@ def seeded_decoys(bits: int = 32) -> Control:
         f"decoys from a seed of {bits} bits",
         True,
         True,
-        ("seed-enumeration",),
         lambda setup: SeededDecoys(
             primis_space(setup.working, fixed=False), setup.shelf, working_image, SPARSITY, bits
         ),
@@ -160,8 +165,8 @@ def revealed_cells(share: float) -> Control:
         f"sealed, {100 * share:g} % of the true entries told",
         True,
         share >= max(SHARES),
-        ("code-decoder",),
         lambda setup: RevealedCells(primis_space(setup.working, fixed=True), setup.shelf, share, working_image),
+        f"revealed-{100 * max(SHARES):g}",
     )
 
 
@@ -215,50 +220,45 @@ def _release_space(setup: Setup) -> PublicCodec:
     return setup.space
 
 
-_SEES_ALL = ("naive-decode", "code-decoder", "unet", "vnet", "cgan", "cyclegan", "linkage-picture")
 _SIMPLE = (
     Control(
         "two-time-pad", "sealed, one key for all packages", True, True,
-        ("wrong-key", "code-decoder"),
         lambda setup: TwoTimePad(primis_space(setup.working, fixed=True), setup.shelf, setup.secret, working_image),
     ),
     Control(
-        "content-weight", "sealed, with as many entries as the image needs", True, True, ("side-channels",),
+        "content-weight", "sealed, with as many entries as the image needs", True, True,
         lambda setup: ContentWeight(
             primis_space(setup.working, fixed=True, step=_COARSE_STEP), setup.shelf, image_of=working_image
         ), many=True,
     ),
     Control(
-        "unpadded-lengths", "encrypted, as long as the compressed image", True, True, ("side-channels",),
+        "unpadded-lengths", "encrypted, as long as the compressed image", True, True,
         lambda setup: UnpaddedLengths(primis_space(setup.working, fixed=False), setup.shelf, image_of=working_image),
         many=True,
     ),
     Control(
         "linear-encoding", "a secret linear map of patches in random order (NeuraCrypt-like)", True, True,
-        ("linkage-code",), lambda setup: LinearEncoding(setup.secret),
+        lambda setup: LinearEncoding(setup.secret),
     ),
     Control(
         "weighted-mixing", "pictures mixed with others, signs flipped (InstaHide-like)", True, True,
-        ("linkage-picture", "code-decoder"), lambda setup: WeightedMixing(setup.pool),
+        lambda setup: WeightedMixing(setup.pool),
     ),
-    Control("unprotected", "the code itself", True, True, _SEES_ALL, _unprotected),
+    Control("unprotected", "the code itself", True, True, _unprotected),
     Control(
         "identity-permutation", "sealed, the permutation left out", True, True,
-        ("naive-decode", "support-network", "code-decoder"),
         lambda setup: IdentityPermutation(
             primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image
         ),
     ),
     Control(
-        "unmasked-levels", "sealed, the level stream not masked", True, True, ("plain-stream",),
+        "unmasked-levels", "sealed, the level stream not masked", True, True,
         lambda setup: UnmaskedLevels(primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image),
     ),
 )  # fmt: skip
 _NEGATIVE = (
-    Control("random-codes", "uniformly random codes, nothing of the image", False, True, (), _random_codes),
-    Control(
-        "shuffled-identities", "the code itself, of patients mixed up", False, True, (), _unprotected, shuffled=True
-    ),
+    Control("random-codes", "uniformly random codes, nothing of the image", False, True, _random_codes),
+    Control("shuffled-identities", "the code itself, of patients mixed up", False, True, _unprotected, shuffled=True),
 )
 # A sealed code of codec `lapped` is of little use without its secret side bytes, even in the clear: the thresholds in
 # them say which cell is which coefficient. So the code in the clear is one of free length, whose thresholds are public;
@@ -266,24 +266,21 @@ _NEGATIVE = (
 # succeed.
 _ON_RELEASE = (
     Control(
-        f"unprotected{RELEASE}", "the code itself, the release's codec", True, True, _SEES_ALL,
+        f"unprotected{RELEASE}", "the code itself, the release's codec", True, True,
         lambda setup: Unprotected(_with_fixed(_release_space(setup), fixed=False), setup.shelf), release=True,
     ),
     Control(
         f"identity-permutation{RELEASE}", "sealed, the permutation left out, the release's codec", True, True,
-        ("naive-decode", "code-decoder"),
         lambda setup: IdentityPermutation(_with_fixed(_release_space(setup), fixed=True), setup.shelf), release=True,
     ),
     Control(
         f"unmasked-levels{RELEASE}", "sealed, the level stream not masked, the release's codec", True, True,
-        ("plain-stream",),
         lambda setup: UnmaskedLevels(_with_fixed(_release_space(setup), fixed=True), setup.shelf), release=True,
     ),
     Control(
         f"revealed-10{RELEASE}", "sealed, 10 % of the true entries told, the release's codec", True, False,
-        ("code-decoder",),
         lambda setup: RevealedCells(_with_fixed(_release_space(setup), fixed=True), setup.shelf, max(SHARES)),
-        release=True,
+        "revealed-10", release=True,
     ),
 )  # fmt: skip
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from medveil.attacks.attack import Guess, Knowledge
+from medveil.attacks.applicability import Need
+from medveil.attacks.attack import Goal, Guess, Knowledge
 from medveil.attacks.keys.wrong_keys import Fallback, support_scores
 from medveil.attacks.support.decoding import Correction
 from medveil.codecs import entropy
@@ -166,9 +167,9 @@ class PlainStreamAttacker:
             side = _drawn(space, _bare(code), bucket) if code is not None else None
             if side is not None:
                 pairs.append((side, case.subject.picture))
-        self._correction = Correction.learn(*map(list, zip(*pairs, strict=True))) if pairs else None
+        self._correction = Correction.fit(*map(list, zip(*pairs, strict=True))) if pairs else None
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         nothing = self._fallback(observation)
         codes = readings(self._space, observation)
         drawn = [(self._signed_picture(code, observation.bucket), code) for code in codes]
@@ -238,22 +239,14 @@ class PlainStream:
 
     name = "plain-stream"
     title = "masked and encrypted bytes read as they stand"
+    goal = Goal.KEYS
     knows = "codec, decoder and format"
     needs = "a level stream, or encrypted sections"
+    requires = (Need.CODE, Need.STREAM, Need.OWN_CODES)
     cost = "seconds"
-    beats = ("unmasked-levels", "unmasked-levels@release")
-    family = 1
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        if knowledge.mechanism.space is None:
-            return "there is no code: pixels are encoded without a public codec"
-        if not any(observation.stream for observation in knowledge.seen):
-            return "there are no bytes beside the code"
-        if not any(case.published.code is not None for case in knowledge.own):
-            return "the attacker has no codes of her own to learn from"
-        return ""
-
-    def learn(self, knowledge: Knowledge) -> PlainStreamAttacker:
+    def fit(self, knowledge: Knowledge) -> PlainStreamAttacker:
         space = knowledge.mechanism.space
         if space is None:
             raise ValueError("plain-stream needs a public codec")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from medveil.attacks.attack import Guess, Knowledge
+from medveil.attacks.applicability import Need
+from medveil.attacks.attack import Goal, Guess, Knowledge
 from medveil.attacks.keys.guessable_keys import candidates, fitting
 from medveil.attacks.keys.seeded_decoys import DecoyTable, find_seed, first_probes, recover
 from medveil.attacks.keys.wrong_keys import Fallback, opened, support_scores
@@ -36,7 +37,7 @@ class SeedAttacker:
         self._correction = _correction(knowledge.mechanism, cases) if self._table is not None else None
         self._done: dict[int, tuple[Observation, Guess]] = {}
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         if _name(observation) not in self._targets:
             return Guess()
         if id(observation) not in self._done:
@@ -88,7 +89,7 @@ def _table(mechanism: Mechanism, cases: Sequence[Case]) -> DecoyTable | None:
     """What own publications say of decoys; None where entries are not shown in their places, or there are none."""
     if mechanism.space is None or not mechanism.in_place or not cases or not cases[0].published.observation.maps:
         return None
-    return DecoyTable.learn(cases, mechanism.space.vector_length)
+    return DecoyTable.fit(cases, mechanism.space.vector_length)
 
 
 def _correction(mechanism: Mechanism, cases: Sequence[Case]) -> Correction | None:
@@ -106,7 +107,7 @@ def _correction(mechanism: Mechanism, cases: Sequence[Case]) -> Correction | Non
         if picture is not None:
             guesses.append(picture)
             originals.append(case.subject.picture)
-    return Correction.learn(guesses, originals) if guesses else None
+    return Correction.fit(guesses, originals) if guesses else None
 
 
 def _unsealed(space: PublicCodec, observation: Observation, key: bytes) -> tuple[SparseCode, Picture] | None:
@@ -135,16 +136,12 @@ class SeedEnumeration:
 
     name = "seed-enumeration"
     title = "all seeds of a guessable generator"
+    goal = Goal.KEYS
     knows = "the public code, the commitments, and how programs draw random numbers"
     needs = "decoys in their places, or key commitments"
+    requires = (Need.DECOYS_OR_COMMITMENTS,)
     cost = "seconds; some minutes a package at 32 bits"
-    beats = ("seeded-decoys",)
-    family = 7
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        if any(observation.commitments for observation in knowledge.seen) or knowledge.mechanism.in_place:
-            return ""
-        return "there are neither decoys nor key commitments to test a guess with"
-
-    def learn(self, knowledge: Knowledge) -> SeedAttacker:
+    def fit(self, knowledge: Knowledge) -> SeedAttacker:
         return SeedAttacker(knowledge)

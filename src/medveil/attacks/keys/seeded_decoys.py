@@ -48,7 +48,7 @@ class DecoyTable:
     odds: tuple[NDArray[np.float64], ...] = field(repr=False)
 
     @classmethod
-    def learn(cls, cases: Sequence[Case], vector_length: int) -> DecoyTable:
+    def fit(cls, cases: Sequence[Case], vector_length: int) -> DecoyTable:
         """From cases whose true codes are known, all with as many maps."""
         shares, odds = [], []
         for number in range(len(cases[0].published.observation.maps)):

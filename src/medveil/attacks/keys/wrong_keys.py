@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.attacks.attack import Guess, Knowledge
+from medveil.attacks.applicability import Need
+from medveil.attacks.attack import Goal, Guess, Knowledge
 from medveil.codecs.code import CodeMap, SparseCode
 from medveil.errors import MedveilError
 from medveil.mechanisms.mechanism import Mechanism
@@ -85,7 +86,7 @@ class WrongKeyAttacker:
         self._least = _least_smoothness(knowledge)
         self._seen: dict[int, tuple[Observation, Guess]] = {}
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         if id(observation) not in self._seen:
             self._seen[id(observation)] = observation, self._tried(observation)
         return self._seen[id(observation)][1]
@@ -124,18 +125,12 @@ class WrongKey:
 
     name = "wrong-key"
     title = "keys of other packages"
+    goal = Goal.KEYS
     knows = "own packages with their keys"
     needs = "keys and a codec"
+    requires = (Need.CODE, Need.OWN_KEYS)
     cost = "a minute"
-    beats = ("two-time-pad",)
-    family = 10
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        if knowledge.mechanism.space is None:
-            return "there is nothing that a key opens: pixels are encoded without a public codec"
-        if not any(case.published.key for case in knowledge.own):
-            return "the attacker has no keys of her own to try"
-        return ""
-
-    def learn(self, knowledge: Knowledge) -> WrongKeyAttacker:
+    def fit(self, knowledge: Knowledge) -> WrongKeyAttacker:
         return WrongKeyAttacker(knowledge)

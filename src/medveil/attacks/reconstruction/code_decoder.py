@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medveil.attacks.attack import Attacker, Guess, Knowledge
+from medveil.attacks.applicability import Need
+from medveil.attacks.attack import Attacker, Goal, Guess, Knowledge
 from medveil.attacks.reconstruction.decoder_inputs import Inputs, Preparation
 from medveil.attacks.reconstruction.linear_decoders import Decoder, Deviation, global_ridges, local_ridges
 from medveil.attacks.support.decoding import error
@@ -39,7 +40,7 @@ class DecodingAttacker:
     decoder: Decoder
     mean: Picture
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         found = self.mean + self.decoder(self.preparation.seen(observation))
         return Guess(picture=np.clip(found, 0, 255).astype(np.float32))
 
@@ -101,19 +102,14 @@ class LearnedDecoder:
 
     name = "code-decoder"
     title = "decoder learned straight from the public code"
+    goal = Goal.RECONSTRUCTION
     knows = "codec, protection and parameters; own images, and what was published of them"
     needs = "own images"
+    requires = (Need.OWN_IMAGES,)
     cost = "a minute, trains a network"
-    beats = (
-        "matched-decoys", "unprotected", "identity-permutation", "revealed-10", "weighted-mixing", "two-time-pad",
-        "unprotected@release", "identity-permutation@release",
-    )  # fmt: skip
-    family = 4
+    trains = True
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        return "" if len(knowledge.own) >= 4 else "the attacker has too few images of her own to learn from"
-
-    def learn(self, knowledge: Knowledge) -> Attacker:
+    def fit(self, knowledge: Knowledge) -> Attacker:
         preparation = Preparation(knowledge)
         cases = calibration_cases(knowledge)
         pictures = np.stack([case.subject.picture for case in knowledge.own])

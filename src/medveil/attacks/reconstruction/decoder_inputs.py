@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.attacks.applicability import ON_CODE_MAPS, unmet_need
 from medveil.attacks.attack import Knowledge
 from medveil.attacks.reconstruction.image_extent import Size
 from medveil.attacks.support.cell_statistics import Plane
 from medveil.attacks.support.decoding import with_revealed
 from medveil.attacks.support.likelihood import CellOdds
-from medveil.attacks.views import code_features, no_maps, own_size, size_of
+from medveil.attacks.views import code_features, own_size, size_of
 from medveil.errors import IntegrityError
 from medveil.mechanisms.observation import Case, Observation, Shown
 
@@ -44,7 +45,8 @@ class Preparation:
     def __init__(self, knowledge: Knowledge) -> None:
         self._mechanism = knowledge.mechanism
         self._own = knowledge.own
-        self._odds = CellOdds(knowledge) if self._mechanism.in_place and not no_maps(knowledge) else None
+        in_place = self._mechanism.in_place and unmet_need(ON_CODE_MAPS, knowledge) is None
+        self._odds = CellOdds(knowledge) if in_place else None
         self._revealed = any(case.published.observation.revealed for case in knowledge.own)
         first = [self._raw(case.published.observation, own_size(self._mechanism, case)) for case in knowledge.own[:24]]
         views = 1 + (self._odds is not None) + self._revealed

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from medveil.attacks.attack import Attacker, Guess, Knowledge
+from medveil.attacks.applicability import Need
+from medveil.attacks.attack import Attacker, Goal, Guess, Knowledge
 from medveil.attacks.reconstruction.translation_data import Darkroom, Plates, darkroom_of
 from medveil.mechanisms.observation import Observation
 from medveil.networks.translators import Discriminator, Translator, unet, vnet
@@ -29,7 +30,6 @@ _GAN_RATE = 2e-4  # of discriminators, and of a CycleGAN: Isola et al. 2017, Zhu
 _GAN_BETAS = (0.5, 0.999)
 _ADVERSARIAL = 0.01  # a hundredth of the other terms, the ratio of Isola et al.
 _HOME, _STAYS = 10.0, 5.0  # weights of Zhu et al. 2017
-_LEAST_OWN = 4
 _FULL_VNET_WIDTH = 32
 _BATCH_OF_USE = 16
 
@@ -48,7 +48,7 @@ class Translation:
     share: float
     darkroom: Darkroom
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         with torch.inference_mode():
             found = self.network(self.darkroom.plate(observation)) * self.share
         return Guess(picture=self.darkroom.picture(found))
@@ -62,15 +62,11 @@ class _Family:
     """What the four attacks have in common."""
 
     name: ClassVar[str]
-    family: ClassVar[int] = 5
+    goal = Goal.RECONSTRUCTION
     knows = "the public codec and the mechanism; own images with their packages; no key under attack"
     needs = "public codes, encodings or bytes to make a picture of, and some own images"
-    beats: tuple[str, ...] = ("unprotected", "unprotected@release")
-
-    def refusal(self, knowledge: Knowledge) -> str:
-        if len(knowledge.own) < _LEAST_OWN:
-            return f"there are {len(knowledge.own)} own images to learn from; a network needs {_LEAST_OWN} at least"
-        return ""
+    requires = (Need.OWN_IMAGES,)
+    trains = True
 
     def _seed(self, knowledge: Knowledge) -> int:
         return int(knowledge.generator(f"translation {self.name}").integers(2**31))
@@ -79,7 +75,7 @@ class _Family:
 class _Paired(_Family):
     """Learns from pairs of stranger's picture and original."""
 
-    def learn(self, knowledge: Knowledge) -> Attacker:
+    def fit(self, knowledge: Knowledge) -> Attacker:
         darkroom, effort, seed = darkroom_of(knowledge), knowledge.effort, self._seed(knowledge)
         own, held = darkroom.own, darkroom.validation
 
@@ -129,7 +125,6 @@ class UNetAttack(_Paired):
     name = "unet"
     title = "U-Net from the stranger's picture to the original"
     cost = "tens of seconds, trains a network"
-    beats = ("unprotected", "matched-decoys", "unprotected@release")
 
 
 class VNetAttack(_Paired):
@@ -184,7 +179,7 @@ class CycleGanAttack(_Family):
     knows = "the public codec and the mechanism; own images, and packages of others whose originals are not used"
     cost = "about a minute, trains four networks"
 
-    def learn(self, knowledge: Knowledge) -> Attacker:
+    def fit(self, knowledge: Knowledge) -> Attacker:
         darkroom, effort, seed = darkroom_of(knowledge), knowledge.effort, self._seed(knowledge)
         shown, wanted = unpaired(darkroom.own, knowledge.generator("halves"))
         held_shown, held_wanted = unpaired(darkroom.validation, knowledge.generator("held halves"))

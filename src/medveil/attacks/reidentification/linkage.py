@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.attacks.attack import Guess, Knowledge, observations
+from medveil.attacks.applicability import Need
+from medveil.attacks.attack import Goal, Guess, Knowledge, observations
 from medveil.attacks.reconstruction.keyless_view import stranger_picture
 from medveil.attacks.reidentification.linear_embedding import Numbers, PatientSpace, learn_space, pair_auc, pair_scores
 from medveil.attacks.reidentification.observation_features import observation_blocks
@@ -110,7 +111,7 @@ class CodeLinker:
         self._space = space
         self._numbers = tuple(numbers)
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         blocks = observation_blocks([observation], self._mechanism.space)
         fitting = tuple(
             _width(blocks[number], len(centre))
@@ -129,16 +130,14 @@ class LinkageCode:
 
     name = "linkage-code"
     title = "same person, from the public code"
+    goal = Goal.REIDENTIFICATION
     knows = "the public code; own images with patients, published in the same way"
     needs = "own patients with two images"
+    requires = (Need.ENCODING, Need.OWN_PATIENTS)
     cost = "seconds"
-    beats = ("linear-encoding",)
-    family = 9
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        return _without_patients(knowledge)
-
-    def learn(self, knowledge: Knowledge) -> CodeLinker:
+    def fit(self, knowledge: Knowledge) -> CodeLinker:
         cases = knowledge.own + knowledge.validation
         every = labelled(observation_blocks(observations(cases), knowledge.mechanism.space), cases)
         live = [number for number, block in enumerate(every.blocks) if np.ptp(block, axis=0).any()] or [0]
@@ -166,7 +165,7 @@ class PictureLinker:
         self._originals = originals
         self._side = side
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         picture = stranger_picture(observation, self._mechanism, self._side)
         return Guess(embedding=self._space.embed(picture_features([picture]))[0])
 
@@ -180,16 +179,14 @@ class LinkagePicture:
 
     name = "linkage-picture"
     title = "same person, from a stranger's picture"
+    goal = Goal.REIDENTIFICATION
     knows = "the public code and codec; own images with patients"
     needs = "own patients with two images, and something to make a picture of"
+    requires = (Need.OWN_PATIENTS,)
     cost = "a minute"
-    beats = ("unprotected", "weighted-mixing", "unprotected@release")
-    family = 9
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        return _without_patients(knowledge)
-
-    def learn(self, knowledge: Knowledge) -> PictureLinker:
+    def fit(self, knowledge: Knowledge) -> PictureLinker:
         cases, side = knowledge.own + knowledge.validation, knowledge.effort.working
         generator = knowledge.generator("linkage-picture")
         pictures = [stranger_picture(seen, knowledge.mechanism, side) for seen in observations(cases)]
@@ -210,10 +207,3 @@ def _together(first: Labelled, second: Labelled) -> Labelled:
     blocks = tuple(np.concatenate(pair) for pair in zip(first.blocks, second.blocks, strict=True))
     patients = np.concatenate([first.patients, second.patients])
     return Labelled(blocks, patients, np.concatenate([first.strata, second.strata]))
-
-
-def _without_patients(knowledge: Knowledge) -> str:
-    patients = [case.subject.patient for case in knowledge.own + knowledge.validation]
-    if len(set(patients)) == len(patients):
-        return "no patient among the attacker's own images has two, so that there is nothing to learn from"
-    return ""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.attacks.attack import Guess, Knowledge, observations
+from medveil.attacks.applicability import Need
+from medveil.attacks.attack import Goal, Guess, Knowledge, observations
 from medveil.attacks.reidentification.linear_embedding import Numbers, unit
 from medveil.mechanisms.observation import Case, Observation, Picture
 
@@ -115,7 +116,7 @@ class SideChannelAttacker:
         self._amplitudes = np.sqrt(repeat if repeat.any() else np.ones_like(repeat))
         self._learn_pictures(knowledge, table, repeat)
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         features = self._standardised(side_features(observation)[None])
         picture = _regressed(features, self._table, self._pictures, self._metric, self._bandwidth)[0]
         side = round(np.sqrt(picture.size))
@@ -179,14 +180,12 @@ class SideChannels:
 
     name = "side-channels"
     title = "lengths, sizes, order and counts"
+    goal = Goal.REIDENTIFICATION
     knows = "everything visible but the code; own images with their packages"
     needs = "nothing"
+    requires = (Need.OWN_IMAGE,)
     cost = "seconds"
-    beats = ("content-weight", "unpadded-lengths")
-    family = 8
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        return "" if knowledge.own else "the attacker has no images of her own to learn from"
-
-    def learn(self, knowledge: Knowledge) -> SideChannelAttacker:
+    def fit(self, knowledge: Knowledge) -> SideChannelAttacker:
         return SideChannelAttacker(knowledge)

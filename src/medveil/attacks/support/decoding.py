@@ -94,7 +94,7 @@ class Correction:
     gains: NDArray[np.float32]
 
     @classmethod
-    def learn(cls, guesses: Sequence[Picture], originals: Sequence[Picture]) -> Correction:
+    def fit(cls, guesses: Sequence[Picture], originals: Sequence[Picture]) -> Correction:
         """From pictures of one's own. A band without use (of another phase than the original) gets a gain of 0."""
         from scipy import fft
 

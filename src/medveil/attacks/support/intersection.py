@@ -12,12 +12,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.attacks.attack import Attacker, Knowledge
+from medveil.attacks.applicability import ON_CODE_MAPS, Need
+from medveil.attacks.attack import Attacker, Goal, Knowledge
 from medveil.attacks.reconstruction.image_extent import Size
 from medveil.attacks.support.cell_statistics import Plane, Weighing, labelled
 from medveil.attacks.support.likelihood import CellOdds
 from medveil.attacks.support.purification import Purification, calibration_cases
-from medveil.attacks.views import no_maps, published_again
+from medveil.attacks.views import published_again
 from medveil.mechanisms.observation import Case, Observation, Shown
 
 _CASES = 24
@@ -79,18 +80,14 @@ class Intersection:
 
     name = "intersection"
     title = "several publications of one image compared"
+    goal = Goal.SUPPORT
     knows = "codec, protection and parameters; own images with codes and keys; further publications of each image"
     needs = "several publications of one image, and public code maps"
+    requires = (Need.SEVERAL_PUBLICATIONS, *ON_CODE_MAPS)
     cost = "seconds"
-    beats = ("matched-decoys",)
-    family = 6
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        if not any(observation.others for observation in knowledge.seen):
-            return "no image is published more than once"
-        return no_maps(knowledge)
-
-    def learn(self, knowledge: Knowledge) -> Attacker:
+    def fit(self, knowledge: Knowledge) -> Attacker:
         others = max(len(observation.others) for observation in knowledge.seen)
         cases = several(knowledge, calibration_cases(knowledge)[:_CASES], others)
-        return Purification.learn(replace(knowledge, validation=tuple(cases)), CoincidenceOdds(knowledge))
+        return Purification.fit(replace(knowledge, validation=tuple(cases)), CoincidenceOdds(knowledge))

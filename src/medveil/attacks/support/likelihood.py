@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from medveil.attacks.attack import Attacker, Knowledge
+from medveil.attacks.applicability import ON_CODE_MAPS
+from medveil.attacks.attack import Attacker, Goal, Knowledge
 from medveil.attacks.reconstruction.image_extent import Size
 from medveil.attacks.support.cell_statistics import CellStatistics, Plane, Weighing, labelled
 from medveil.attacks.support.purification import Purification, calibration_cases
-from medveil.attacks.views import no_maps, vector_lengths
+from medveil.attacks.views import vector_lengths
 from medveil.mechanisms.observation import Observation
 
 _MOST_ENTRIES = 400_000
@@ -50,14 +51,12 @@ class LikelihoodRatio:
 
     name = "likelihood-ratio"
     title = "likelihood ratio of every cell, likeliest cells decoded"
+    goal = Goal.SUPPORT
     knows = "codec, protection and parameters; own images with codes and keys"
     needs = "public code maps"
+    requires = ON_CODE_MAPS
     cost = "seconds"
-    beats = ("reference-decoys", "matched-decoys")
-    family = 2
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        return no_maps(knowledge)
-
-    def learn(self, knowledge: Knowledge) -> Attacker:
-        return Purification.learn(knowledge, CellOdds(knowledge))
+    def fit(self, knowledge: Knowledge) -> Attacker:
+        return Purification.fit(knowledge, CellOdds(knowledge))

@@ -42,7 +42,7 @@ class Purification:
     correction: Correction
 
     @classmethod
-    def learn(cls, knowledge: Knowledge, score: Scorer) -> Purification:
+    def fit(cls, knowledge: Knowledge, score: Scorer) -> Purification:
         """Choose the rule and learn the correction on cases that are kept for choosing."""
         cases = calibration_cases(knowledge)
         scored = [score(case.published.observation, own_size(knowledge.mechanism, case)) for case in cases]
@@ -60,7 +60,7 @@ class Purification:
         _, rules, correction = min(found, key=lambda each: each[0])
         return cls(knowledge.mechanism, knowledge.own, score, rules, correction)
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         size = size_of(self.mechanism, observation, self.own)
         scores = self.score(observation, size)
         guess = _picture(self.mechanism, observation, size, scores, self.rules)
@@ -70,7 +70,7 @@ class Purification:
 def _rules(knowledge: Knowledge) -> list[tuple[Rule, ...]]:
     """Ways to decode: the likeliest entries of each vector, and every entry as far as it is likely."""
     space, cases = knowledge.mechanism.space, [case for case in knowledge.own if case.published.code is not None]
-    assert space is not None  # noqa: S101 - `no_maps` refuses it
+    assert space is not None  # noqa: S101 - `applicability` refuses it
     lengths = vector_lengths(space, cases[0].published.observation)
     hard = []
     for index, length in enumerate(lengths):
@@ -105,6 +105,6 @@ def _picture(
 def _correction(guesses: Sequence[Picture | None], truth: Sequence[Picture]) -> Correction:
     pairs = [(guess, true) for guess, true in zip(guesses, truth, strict=True) if guess is not None]
     if pairs:
-        return Correction.learn([guess for guess, _ in pairs], [true for _, true in pairs])
+        return Correction.fit([guess for guess, _ in pairs], [true for _, true in pairs])
     mean = np.mean(truth, axis=0).astype(np.float32)
     return Correction(mean, mean, np.zeros_like(mean))

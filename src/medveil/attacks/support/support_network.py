@@ -15,13 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from medveil.attacks.attack import Attacker, Knowledge
+from medveil.attacks.applicability import ON_CODE_MAPS
+from medveil.attacks.attack import Attacker, Goal, Knowledge
 from medveil.attacks.reconstruction.image_extent import Size
 from medveil.attacks.support.cell_planes import cut, grid_order, laid_out, ranks
 from medveil.attacks.support.cell_statistics import Plane
 from medveil.attacks.support.likelihood import CellOdds
 from medveil.attacks.support.purification import Purification, calibration_cases
-from medveil.attacks.views import no_maps, own_size, published_again
+from medveil.attacks.views import own_size, published_again
 from medveil.mechanisms.observation import Case, Observation
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.networks.code_decoders import SupportNetwork
@@ -179,14 +180,12 @@ class SupportInference:
 
     name = "support-network"
     title = "network over the whole public code, likeliest cells decoded"
+    goal = Goal.SUPPORT
     knows = "codec, protection and parameters; own images with codes and keys"
     needs = "public code maps"
+    requires = ON_CODE_MAPS
     cost = "a minute, trains a network"
-    beats = ("matched-decoys", "identity-permutation")
-    family = 3
+    trains = True
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        return no_maps(knowledge)
-
-    def learn(self, knowledge: Knowledge) -> Attacker:
-        return Purification.learn(knowledge, NetworkOdds(knowledge))
+    def fit(self, knowledge: Knowledge) -> Attacker:
+        return Purification.fit(knowledge, NetworkOdds(knowledge))

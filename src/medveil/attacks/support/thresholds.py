@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.attacks.attack import Attacker, Guess, Knowledge
+from medveil.attacks.applicability import ON_CODE_MAPS, Need
+from medveil.attacks.attack import Attacker, Goal, Guess, Knowledge
 from medveil.attacks.support.decoding import decoded, error, with_revealed
 from medveil.attacks.support.purification import calibration_cases
-from medveil.attacks.views import magnified, no_maps, own_size, revealed_raised, size_of
+from medveil.attacks.views import magnified, own_size, revealed_raised, size_of
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Observation, Picture, Shown
 
@@ -84,7 +85,7 @@ class ThresholdAttacker:
     own: tuple[Case, ...]
     rule: Callable[[Shown], Shown]
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         picture = self.picture(observation, size_of(self.mechanism, observation, self.own))
         return Guess(picture, revealed_raised([scores(shown) for shown in observation.maps], observation))
 
@@ -101,16 +102,14 @@ class ValueThreshold:
 
     name = "value-threshold"
     title = "values that give themselves away dropped, the rest decoded"
+    goal = Goal.SUPPORT
     knows = "codec and decoder"
     needs = "public code maps"
+    requires = ON_CODE_MAPS
     cost = "seconds"
-    beats = ("reference-decoys",)
-    family = 1
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        return no_maps(knowledge)
-
-    def learn(self, knowledge: Knowledge) -> Attacker:
+    def fit(self, knowledge: Knowledge) -> Attacker:
         cases = calibration_cases(knowledge)[:12]
         truth = [case.subject.picture for case in cases]
         found = []
@@ -133,7 +132,7 @@ class NaiveAttacker:
     own: tuple[Case, ...]
     mean: Picture
 
-    def attempt(self, observation: Observation) -> Guess:
+    def predict(self, observation: Observation) -> Guess:
         if observation.encoding is not None:
             return Guess(picture=_as_picture(observation.encoding, self.mean))
         maps, space = magnified(observation), self.mechanism.space
@@ -153,22 +152,14 @@ class NaiveDecode:
 
     name = "naive-decode"
     title = "the public code decoded as it stands"
+    goal = Goal.RECONSTRUCTION
     knows = "codec and decoder"
     needs = "public code maps, or encoded pixels"
+    requires = (Need.DECODABLE,)
     cost = "seconds"
-    beats = (
-        "matched-decoys", "unprotected", "identity-permutation", "unprotected@release", "identity-permutation@release",
-    )  # fmt: skip
-    family = 1
+    trains = False
 
-    def refusal(self, knowledge: Knowledge) -> str:
-        if any(observation.encoding is not None for observation in knowledge.seen):
-            return ""
-        if knowledge.mechanism.space is None or not any(observation.maps for observation in knowledge.seen):
-            return "there is nothing to decode: the whole code is encrypted"
-        return ""
-
-    def learn(self, knowledge: Knowledge) -> Attacker:
+    def fit(self, knowledge: Knowledge) -> Attacker:
         mean = np.mean([case.subject.picture for case in knowledge.own], axis=0).astype(np.float32)
         return NaiveAttacker(knowledge.mechanism, knowledge.own, mean)
 
