@@ -5,13 +5,13 @@ import csv
 import numpy as np
 import pytest
 from PIL import Image as Picture
-from sklearn.metrics import roc_auc_score
 from tests.attacks.toy_patients import patient_picture
 
-from medveil.attacks.reidentification.linear_embedding import learn_space, pair_auc, pair_scores, unit
+from medveil.attacks.reidentification.linear_embedding import learn_space, pair_scores, unit
 from medveil.attacks.reidentification.picture_features import disturbed, picture_features
 from medveil.codecs.code import Bucket
 from medveil.mechanisms.working_pictures import Window, working_picture
+from medveil.metrics.ranking import auc
 
 
 def noisy_patients(generator, patients, images=2, width=30, noise=3.0):
@@ -22,8 +22,8 @@ def noisy_patients(generator, patients, images=2, width=30, noise=3.0):
     return (identity[names] + generator.normal(size=(len(names), width)) * spread).astype(np.float32), names
 
 
-def auc(vectors, patients):
-    return pair_auc(*pair_scores(unit(vectors), patients, np.zeros_like(patients)))
+def _auc(vectors, patients):
+    return auc(*pair_scores(unit(vectors), patients, np.zeros_like(patients)))
 
 
 def test_whitening_finds_the_directions_that_repeat():
@@ -31,7 +31,7 @@ def test_whitening_finds_the_directions_that_repeat():
     own, own_names = noisy_patients(generator, 60)
     seen, names = noisy_patients(generator, 40)
     space = learn_space((own,), own_names, np.zeros_like(own_names))
-    assert auc(space.embed((seen,)), names) > auc(seen, names) + 0.1 > 0.6
+    assert _auc(space.embed((seen,)), names) > _auc(seen, names) + 0.1 > 0.6
 
 
 def test_what_tells_nothing_stays_at_chance():
@@ -39,7 +39,7 @@ def test_what_tells_nothing_stays_at_chance():
     own, seen = (generator.normal(size=(120, 40)).astype(np.float32) for _ in range(2))
     names = np.repeat(np.arange(60), 2)
     space = learn_space((own,), names, np.zeros_like(names))
-    assert abs(auc(space.embed((seen,)), names) - 0.5) < 0.12
+    assert abs(_auc(space.embed((seen,)), names) - 0.5) < 0.12
 
 
 def test_strata_do_not_count_as_patients():
@@ -60,13 +60,6 @@ def test_few_or_constant_images_do_no_harm(count):
     assert np.isfinite(space.embed((features,))).all()
 
 
-def test_auc_is_that_of_sklearn():
-    generator = np.random.default_rng(3)
-    scores, same = np.round(generator.normal(size=300), 1).astype(np.float32), generator.random(300) < 0.3
-    assert pair_auc(scores, same) == pytest.approx(roc_auc_score(same, scores))
-    assert np.isnan(pair_auc(scores, np.zeros(300, bool)))
-
-
 def test_features_know_a_patient_again_and_are_the_same_every_time():
     names = np.repeat(np.arange(12), 2)
     pictures = [patient_picture(patient, visit) for patient in range(12) for visit in range(2)]
@@ -74,7 +67,7 @@ def test_features_know_a_patient_again_and_are_the_same_every_time():
     assert [block.shape[1] for block in blocks] == [256, 2048, 512, 640, 1024]
     for block in blocks:
         assert np.isfinite(block).all()
-        assert auc(block - block.mean(0), names) > 0.8
+        assert _auc(block - block.mean(0), names) > 0.8
     assert all(np.array_equal(one, two) for one, two in zip(blocks, picture_features(pictures), strict=True))
 
 
@@ -108,5 +101,5 @@ def test_patients_of_real_radiographs_are_known_again(shared, source, bar):
     space = learn_space(picture_features(own + copies), np.tile(patients[~held], 3), np.tile(strata[~held], 3))
     wanted = held & np.array([row["source"] == source for row in rows])
     seen = [picture for picture, test in zip(pictures, wanted, strict=True) if test]
-    found = pair_auc(*pair_scores(space.embed(picture_features(seen)), patients[wanted], strata[wanted]))
+    found = auc(*pair_scores(space.embed(picture_features(seen)), patients[wanted], strata[wanted]))
     assert found > bar

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from medveil.attacks.attack import Effort, Knowledge
-from medveil.attacks.reidentification.linear_embedding import pair_auc, pair_scores, unit
+from medveil.attacks.reidentification.linear_embedding import pair_scores, unit
 from medveil.mechanisms.observation import Case, Observation, Published, Subject
 from medveil.mechanisms.working_pictures import picture_image
+from medveil.metrics.ranking import auc
 
 SIDE = 64
 
@@ -70,4 +71,4 @@ def linkage(attacker, seen):
     """AUC of an attacker's embeddings over all pairs of cases."""
     embeddings = unit(np.stack([attacker.predict(case.published.observation).embedding for case in seen]))
     patients = np.array([case.subject.patient for case in seen])
-    return pair_auc(*pair_scores(embeddings, patients, np.zeros_like(patients)))
+    return auc(*pair_scores(embeddings, patients, np.zeros_like(patients)))

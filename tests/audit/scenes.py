@@ -12,7 +12,7 @@ from tests.pictures import picture
 from medveil.attacks import registry
 from medveil.attacks.attack import Effort, Goal, Guess
 from medveil.audit import presets
-from medveil.audit.presets import Preset
+from medveil.audit.presets import Preset, TaskBudget
 from medveil.audit.targets.target import Kind, Target
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.images.image import FileKind, Image, Source
@@ -23,8 +23,10 @@ from medveil.mechanisms.working_pictures import Window
 from medveil.registry import Registry
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
+from medveil.tasks.task import TaskEffort
 
 WORKING = 24
+TASK_EFFORT = TaskEffort(1, "resnet18", "unet", 16, 16, 1.0, 1.0, 0, 6)
 
 
 def effort(**changed):
@@ -37,6 +39,7 @@ def preset(**changed):
         "name": "tiny", "purpose": "for tests", "effort": effort(), "control_effort": effort(), "folds": 2,
         "validation": 0.15, "own_images": 100, "tested_images": 100, "control_own": 8, "control_tested": 6,
         "fidelity_images": 4, "resamples": 50, "repeats": 1, "all_controls": False,
+        "tasks": TaskBudget(100, TASK_EFFORT),
     }  # fmt: skip
     return Preset(**(values | changed))
 

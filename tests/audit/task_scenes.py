@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 from PIL import Image as Picture
 from tests.pictures import picture
 
-from medveil.audit import task_presets
-from medveil.audit.task_presets import TaskBudget
+from medveil.audit import presets
+from medveil.audit.presets import TaskBudget
 from medveil.audit.task_schema import task_record
 from medveil.audit.tasked import TaskedAudit
 from medveil.keys.tiers import Tier
@@ -73,7 +73,8 @@ def use_tasks(monkeypatch, *tasks, images=100, effort=EFFORT):
     """Let audits know these tasks only, with a budget for the preset `tiny`."""
     made = {task.name: (lambda one=task: one) for task in tasks}
     monkeypatch.setattr(registry, "TASKS", Registry("task", made, hint="see medveil tasks"))
-    monkeypatch.setitem(task_presets._BUDGETS, "tiny", TaskBudget(images, effort))
+    spent = [replace(preset, tasks=TaskBudget(images, effort)) for preset in presets._PRESETS]
+    monkeypatch.setattr(presets, "_PRESETS", tuple(spent))
 
 
 class Brightness:

@@ -16,7 +16,6 @@ from medveil.audit.keeping import Keeper
 from medveil.audit.presets import find_preset
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
-from medveil.audit.task_presets import budget_of
 from medveil.audit.task_work import asked_work, with_networks
 from medveil.audit.wording import answer, repeat_command
 from medveil.errors import MedveilError, UsageError
@@ -224,7 +223,7 @@ def test_what_makes_no_sense_is_known_before_anything_is_read(run, tmp_path, mon
 
 
 def test_networks_are_chosen_by_name() -> None:
-    effort = budget_of(find_preset("quick")).effort
+    effort = find_preset("quick").tasks.effort
     other = with_networks(effort, ["resnet18", "unet-wide"])
     assert (other.classifier, other.segmenter) == ("resnet18", "unet-wide")
     assert with_networks(effort, []) == effort

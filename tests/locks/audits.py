@@ -16,20 +16,22 @@ import pytest
 from tests.audit.scenes import effort, preset
 from tests.locks.releases import KEY, LEVELS, MANIFEST, ORIGINALS
 
-from medveil.audit import presets, running, task_presets
+from medveil.audit import running
+from medveil.audit.presets import TaskBudget
 from medveil.audit.schema import canonical, record_of
-from medveil.audit.task_presets import TaskBudget
 from medveil.keys.identity import Identity
-from medveil.tasks import comparisons
+from medveil.metrics.inference import LeastPatients
 from medveil.tasks.task import TaskEffort
 
 FAST = ("code-decoder", "linkage-code", "wrong-key")
 """Attacks of the default suite: with a network, on patients, on keys. The whole ones run all."""
 TASKS = ("classification", "segmentation", "radiomics")
 _EFFORT = effort(working=32)
-_PRESET = preset(effort=_EFFORT, control_effort=_EFFORT, own_images=6, tested_images=6, control_own=6, control_tested=4)
-_BUDGET = TaskBudget(100, TaskEffort(1, "resnet18", "unet", 16, 16, 1.0, 1.0, 0, 6))
-_LEAST = 5  # patients, where a task asks for more
+_PRESET = preset(
+    effort=_EFFORT, control_effort=_EFFORT, own_images=6, tested_images=6, control_own=6, control_tested=4,
+    tasks=TaskBudget(100, TaskEffort(1, "resnet18", "unet", 16, 16, 1.0, 1.0, 50, 6)),
+    least=LeastPatients(of_class=5, agreement=5),
+)  # fmt: skip
 _EVERY = 16
 _OF_THIS_RUN = {"seconds", "python", "machine", "medveil", "numpy", "scipy", "scikit-learn", "torch", "monai"}
 
@@ -62,16 +64,11 @@ def every(root: Path, kinds: Kinds) -> dict[str, Any]:
 def _audited(root: Path, level: str, **asked: Any) -> Any:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "audit"
-        patch.setattr(presets, "_PRESETS", (_PRESET,))
-        patch.setitem(task_presets._BUDGETS, _PRESET.name, _BUDGET)
-        patch.setattr(comparisons.groups, "__defaults__", (_LEAST,))
-        patch.setattr("medveil.audit.task_sets.LEAST_PATIENTS", _LEAST)
-        patch.setattr("medveil.tasks.radiomics.LEAST_PATIENTS", _LEAST)
         patch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer
         patch.setattr(running, "write_report", _write_record)
         running.audit_release(
             root / level, identity=Identity.load(root / KEY), originals=root / ORIGINALS, manifest=root / MANIFEST,
-            out=out, preset=_PRESET.name, seed=3, threads=1, **asked,
+            out=out, preset=_PRESET, seed=3, threads=1, **asked,
         )  # fmt: skip
         return _lasting(json.loads((out / "report.json").read_bytes()))
 

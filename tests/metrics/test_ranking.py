@@ -6,8 +6,7 @@ from medveil.metrics.ranking import (
     bootstrap_auc,
     map_at_r,
     permuted_auc_p,
-    placements,
-    support_auc,
+    share_below,
     top_k,
     tpr_at_fpr,
 )
@@ -37,7 +36,7 @@ def test_auc_equals_scikit_learn_with_ties() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     score, same = _scores()
     assert auc(score, same) == pytest.approx(metrics.roc_auc_score(same, score), abs=1e-12)
-    assert placements(score, same).mean() == pytest.approx(auc(score, same), abs=1e-12)
+    assert share_below(score[same], score[~same]).mean() == pytest.approx(auc(score, same), abs=1e-12)
 
 
 def test_auc_at_its_ends() -> None:
@@ -48,18 +47,6 @@ def test_auc_at_its_ends() -> None:
     assert np.isnan(auc(np.ones(3), np.ones(3, bool)))
     with pytest.raises(ValueError, match="NaN"):
         auc(np.array([1.0, np.nan, 0]), same)
-
-
-def test_support_auc_counts_the_cells_that_count() -> None:
-    metrics = pytest.importorskip("sklearn.metrics")
-    score, true = _scores(2)
-    truth = np.flatnonzero(true)
-    assert support_auc(score, truth) == pytest.approx(metrics.roc_auc_score(true, score), abs=1e-12)
-    shown = np.random.default_rng(3).random(len(score)) < 0.5
-    wanted = metrics.roc_auc_score(true[shown], score[shown])
-    assert support_auc(score, truth, np.flatnonzero(shown)) == pytest.approx(wanted, abs=1e-12)
-    assert support_auc(score, truth, shown) == pytest.approx(wanted, abs=1e-12)
-    assert np.isnan(support_auc(score, truth, truth))
 
 
 def test_tpr_is_that_of_the_roc_curve() -> None:

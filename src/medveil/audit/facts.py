@@ -16,6 +16,7 @@ from medveil.audit.results import Sample
 from medveil.audit.targets.target import Target
 from medveil.audit.wording import plural
 
+_OF_JUDGING = ("purpose", "tasks", "least")  # no attack depends on them; tasks have settings of their own
 _OF_TASKS = ("tasks", "compare", "networks", "task effort")
 _PACKAGES = ("medveil", "numpy", "scipy", "scikit-learn", "torch", "monai")
 
@@ -23,7 +24,7 @@ _PACKAGES = ("medveil", "numpy", "scipy", "scikit-learn", "torch", "monai")
 def settings_of(target: Target, preset: Preset, seed: int, attacks: Sequence[Attack], threads: int) -> dict[str, Any]:
     """All that the result of a unit depends on, for resuming; as JSON knows it."""
     return {
-        "preset": {**asdict(preset), "purpose": ""},
+        "preset": {name: value for name, value in asdict(preset).items() if name not in _OF_JUDGING},
         "seed": seed,
         "threads": threads,
         "attacks": [attack.name for attack in attacks],
@@ -39,7 +40,7 @@ def told_settings(settings: Mapping[str, Any], *, chosen: bool, left_out: Sequen
         chosen: whether the user named the attacks.
         left_out: names of those that there are and that were not asked for.
     """
-    preset = {name: value for name, value in settings["preset"].items() if name not in ("name", "purpose")}
+    preset = {name: value for name, value in settings["preset"].items() if name != "name"}
     return {
         "preset": settings["preset"]["name"],
         "seed": settings["seed"],

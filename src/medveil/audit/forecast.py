@@ -10,7 +10,7 @@ from typing import Any
 
 from medveil.audit.control_plan import chosen_controls
 from medveil.audit.keeping import check_out
-from medveil.audit.presets import find_preset
+from medveil.audit.presets import Preset, find_preset
 from medveil.audit.protocol import plan_rounds
 from medveil.audit.request import asked_attacks
 from medveil.audit.running import read_target
@@ -52,7 +52,7 @@ class Forecast:
 
 
 def forecast(
-    folder: Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None, preset: str,
+    folder: Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None, preset: str | Preset,
     attacks: Sequence[str], force: bool, seed: int, owner: Recipient | None, tasks: Sequence[str] = (),
     compare: Sequence[str] = (), networks: Sequence[str] = (), tick: Callable[[], None] = lambda: None,
 ) -> Forecast:  # fmt: skip

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medveil.audit.protocol import header_of
 from medveil.audit.results import Pairs
 from medveil.mechanisms.observation import Case
-from medveil.metrics.ranking import top_k, tpr_at_fpr
+from medveil.metrics.ranking import share_below, top_k, tpr_at_fpr
 
 MOST_NEGATIVES = 20_000
 RATES = (0.01, 0.001)
@@ -91,12 +91,9 @@ def _levelled(
     level, sound = np.zeros(len(score), np.float32), np.zeros(len(score), bool)
     for number in np.unique(group):
         own = group == number
-        negatives = np.sort(score[own & ~same])
-        if not len(negatives):
-            continue
-        below = np.searchsorted(negatives, score[own], "left") + np.searchsorted(negatives, score[own], "right")
-        level[own] = below / (2 * len(negatives))
-        sound[own] = True
+        if (own & ~same).any():
+            level[own] = share_below(score[own], score[own & ~same])
+            sound[own] = True
     return level, sound
 
 

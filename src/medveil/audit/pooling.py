@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from medveil.audit.results import Example, Pairs, Sample
 from medveil.audit.scoring import PARTNER
+from medveil.metrics.ranking import share_below
 
 _EXAMPLES = 3
 
@@ -92,9 +93,7 @@ def _column(sample: Sample, name: str) -> NDArray[np.float64]:
 
 def _levelled(pairs: Pairs) -> Pairs:
     """Likeness as the share of pairs of two patients that are less alike; equal ones count half."""
-    negatives = np.sort(pairs.score[~pairs.same])
-    below = np.searchsorted(negatives, pairs.score, "left") + np.searchsorted(negatives, pairs.score, "right")
-    return Pairs((below / (2 * len(negatives))).astype(np.float32), pairs.same, pairs.patients)
+    return Pairs(share_below(pairs.score, pairs.score[~pairs.same]).astype(np.float32), pairs.same, pairs.patients)
 
 
 def _means(tables: Sequence[Mapping[str, float]]) -> dict[str, float]:

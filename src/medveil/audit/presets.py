@@ -5,7 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medveil.attacks.attack import Effort
+from medveil.metrics.inference import LEAST, LeastPatients
 from medveil.registry import unknown
+from medveil.tasks.task import TaskEffort
+
+
+@dataclass(frozen=True)
+class TaskBudget:
+    """What the tasks of one audit may spend.
+
+    Attributes:
+        images: most images that they see, whole patients.
+        effort: of each task.
+    """
+
+    images: int
+    effort: TaskEffort
 
 
 @dataclass(frozen=True)
@@ -27,6 +42,8 @@ class Preset:
         resamples: of every bootstrap and permutation.
         repeats: how often every attack is learned anew, from another seed.
         all_controls: run every cheap attack on every control, not only what is needed to judge attacks and controls.
+        tasks: what tasks spend.
+        least: patients that verdicts and figures rest on.
     """
 
     name: str
@@ -43,8 +60,11 @@ class Preset:
     resamples: int
     repeats: int
     all_controls: bool
+    tasks: TaskBudget
+    least: LeastPatients = LEAST
 
 
+_DENSENET, _UNET = "densenet121", "unet"
 _PRESETS = (
     Preset(
         "quick", "a first look: at most 10 minutes on two cores for 200 images of 128 to 256 pixels",
@@ -52,6 +72,7 @@ _PRESETS = (
         control_effort=Effort(working=64, steps=60, batch=8, width=8, seed_bits=12, targets=400),
         folds=2, validation=0.15, own_images=100, tested_images=200, control_own=90, control_tested=90,
         fidelity_images=60, resamples=2000, repeats=1, all_controls=False,
+        tasks=TaskBudget(400, TaskEffort(3, _DENSENET, _UNET, 96, 96, 12.0, 16.0, 2000, 60)),
     ),
     Preset(
         "standard", "for a decision: about half an hour on two cores for 400 images",
@@ -59,6 +80,7 @@ _PRESETS = (
         control_effort=Effort(working=128, steps=100, batch=8, width=8, seed_bits=16, targets=400),
         folds=3, validation=0.15, own_images=250, tested_images=400, control_own=120, control_tested=100,
         fidelity_images=300, resamples=5000, repeats=1, all_controls=False,
+        tasks=TaskBudget(2000, TaskEffort(5, _DENSENET, _UNET, 128, 128, 10.0, 10.0, 5000, 300)),
     ),
     Preset(
         "paper", "the published protocol (batch 30, 256 pixels, 70/10/20); meant for a GPU",
@@ -66,6 +88,7 @@ _PRESETS = (
         control_effort=Effort(working=256, steps=3_000, batch=30, width=32, seed_bits=24, targets=500),
         folds=5, validation=0.125, own_images=100_000, tested_images=100_000, control_own=400, control_tested=200,
         fidelity_images=100_000, resamples=10_000, repeats=3, all_controls=True,
+        tasks=TaskBudget(100_000, TaskEffort(5, _DENSENET, _UNET, 224, 256, 60.0, 60.0, 10_000, 100_000)),
     ),
 )  # fmt: skip
 
@@ -75,8 +98,10 @@ def preset_names() -> tuple[str, ...]:
     return tuple(preset.name for preset in _PRESETS)
 
 
-def find_preset(name: str) -> Preset:
-    """Raises UsageError for a name that none has."""
+def find_preset(name: str | Preset) -> Preset:
+    """The preset of a name; one that is given stays what it is. Raises UsageError for a name that none has."""
+    if isinstance(name, Preset):
+        return name
     found = {preset.name: preset for preset in _PRESETS}
     if name not in found:
         raise unknown("preset", name, found)

@@ -47,7 +47,7 @@ _NETWORK, _PUBLISHING, _QUICK = 10.0, 4.0, 1.0
 
 def audit_release(
     folder: str | Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None = None,
-    preset: str = "quick", attacks: Sequence[str] = (), gate: Path | None = None, resume: bool = False,
+    preset: str | Preset = "quick", attacks: Sequence[str] = (), gate: Path | None = None, resume: bool = False,
     force: bool = False, seed: int = 0, owner: Recipient | None = None, threads: int = 0, pictures: bool = True,
     tasks: Sequence[str] = (), compare: Sequence[str] = (), networks: Sequence[str] = (),
     progress: Report | None = None,
@@ -63,7 +63,7 @@ def audit_release(
         originals: folder with the images that were shared, and maybe images of other patients: the attacker's own.
         out: where the report goes.
         manifest: CSV that names the patient of each image; without one every image counts as a patient of its own.
-        preset: quick, standard or paper.
+        preset: quick, standard or paper, or one of your own.
         attacks: names; empty for all, and the one name "none" for no attack: then nothing is concluded.
         gate: thresholds; only read here, so that a wrong one is known at the start. See `gate.passed_thresholds`.
         resume: go on with an interrupted audit of the same settings.
@@ -93,10 +93,10 @@ def audit_release(
 
 
 def audit_target(
-    read: ReadTarget, *, beside: Mapping[str, Path], out: Path, preset: str = "quick", attacks: Sequence[str] = (),
-    gate: Path | None = None, resume: bool = False, force: bool = False, seed: int = 0, threads: int = 0,
-    pictures: bool = True, tasks: Sequence[str] = (), compare: Sequence[str] = (), networks: Sequence[str] = (),
-    progress: Report | None = None,
+    read: ReadTarget, *, beside: Mapping[str, Path], out: Path, preset: str | Preset = "quick",
+    attacks: Sequence[str] = (), gate: Path | None = None, resume: bool = False, force: bool = False, seed: int = 0,
+    threads: int = 0, pictures: bool = True, tasks: Sequence[str] = (), compare: Sequence[str] = (),
+    networks: Sequence[str] = (), progress: Report | None = None,
 ) -> Audit:  # fmt: skip
     """The same for a release of any kind.
 
@@ -203,7 +203,9 @@ def _audit(
     def judgement(samples: Sequence[Sample], *names: str) -> tuple[AttackResult, ...]:
         """Many tests at once are a matter of one question: the release, and each control, are families of their own."""
         bare = [without_partners(sample) for sample in samples]
-        return judge(bare, titles, Judging(resamples=preset.resamples), generator_of(seed, "judging", *names))
+        return judge(
+            bare, titles, Judging(resamples=preset.resamples, least=preset.least), generator_of(seed, "judging", *names)
+        )
 
     against = judgement(on_release)
     judged = tuple(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from medveil.codecs.code import CodeMap
 from medveil.mechanisms.observation import Shown
-from medveil.metrics.ranking import support_auc
+from medveil.metrics.ranking import auc
 
 
 def cell_figures(
@@ -41,7 +41,7 @@ def cell_figures(
         count = int(is_true.sum())
         if not 0 < count < len(is_true):
             continue
-        weighted += count * support_auc(every, np.flatnonzero(is_true))
+        weighted += count * auc(every, is_true)
         entries += count
         bits += hits(every, is_true) * float(np.log2(len(is_true) / count))
     return {"support_auc": weighted / entries, "recovered_bits": bits} if entries else {}

@@ -18,6 +18,7 @@ from medveil.audit.task_sets import Tasking
 from medveil.errors import IntegrityError, MedveilError
 from medveil.experiments.sampling import drawn_by_patient, generator_of, seed_of
 from medveil.metrics.image_quality import psnr, ssim
+from medveil.metrics.inference import LeastPatients
 from medveil.tasks.image_sets import ORIGINAL
 from medveil.tasks.results import TaskResult
 from medveil.tasks.task import Arrays, Assignment, Task, TaskEffort
@@ -77,9 +78,9 @@ class TaskParts:
         self._open = False
 
 
-def assignment_of(tasking: Tasking, effort: TaskEffort, seed: int) -> Assignment:
+def assignment_of(tasking: Tasking, effort: TaskEffort, seed: int, least: LeastPatients) -> Assignment:
     """What every task of an audit is given; keeping and telling come later."""
-    return Assignment(tasking.gallery, effort, seed_of(seed, "tasks"))
+    return Assignment(tasking.gallery, effort, seed_of(seed, "tasks"), least=least)
 
 
 def parts_of(tasks: Sequence[Task], assignment: Assignment) -> list[int]:

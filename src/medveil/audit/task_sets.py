@@ -20,7 +20,6 @@ from medveil.audit.fidelity import grey
 from medveil.audit.reference_codecs import Recoding, recodings
 from medveil.audit.targets.target import ImageSet, SetKind, Stored, Target
 from medveil.experiments.cache import ByteCache
-from medveil.tasks.comparisons import LEAST_PATIENTS
 from medveil.tasks.image_sets import ORIGINAL, Gallery, Mask, Pixels, TaskImage
 
 _STORED_BYTES = 1 << 30  # of opened pixels as they are stored, all sets together
@@ -45,12 +44,13 @@ class Tasking:
     digest: bytes = field(repr=False)
 
 
-def tasking_of(target: Target, compare: Sequence[str], tick: Callable[[], None] = lambda: None) -> Tasking:
+def tasking_of(target: Target, compare: Sequence[str], least: int, tick: Callable[[], None] = lambda: None) -> Tasking:
     """Prepare the sets and read labels and masks.
 
     Args:
         target: the release and its images; which of them are for tasks was drawn when they were read.
         compare: further codecs, see `recodings`.
+        least: patients that a label needs, to be told.
         tick: called now and then.
 
     Raises:
@@ -78,7 +78,7 @@ def tasking_of(target: Target, compare: Sequence[str], tick: Callable[[], None] 
         return mask_again(target.annotations[number], subjects[number].image.pixels.shape)
 
     gallery = Gallery(images, {one.name: partial(pixels, one) for one in sets}, mask, cache_bytes=_GREY_BYTES)
-    return Tasking(gallery, tuple(sets), _facts(target, images, counts), digest)
+    return Tasking(gallery, tuple(sets), _facts(target, images, counts, least), digest)
 
 
 def _compared(recoding: Recoding) -> ImageSet:
@@ -107,9 +107,9 @@ def _images(target: Target, counts: Counter[str], tick: Callable[[], None]) -> t
     return tuple(images), whole.digest()
 
 
-def _facts(target: Target, images: Sequence[TaskImage], counts: Mapping[str, int]) -> dict[str, Any]:
+def _facts(target: Target, images: Sequence[TaskImage], counts: Mapping[str, int], least: int) -> dict[str, Any]:
     labelled = [image for image in images if image.label]
-    common = _common_labels(labelled)
+    common = _common_labels(labelled, least)
     return {
         "images": len(images),
         "patients": len({image.patient for image in images}),
@@ -122,9 +122,9 @@ def _facts(target: Target, images: Sequence[TaskImage], counts: Mapping[str, int
     }
 
 
-def _common_labels(images: Sequence[TaskImage]) -> set[str]:
+def _common_labels(images: Sequence[TaskImage], least: int) -> set[str]:
     """Labels of enough patients to be classes; a rarer one may be a remark, or a name, and is not told."""
     whose: dict[str, set[int]] = {}
     for image in images:
         whose.setdefault(image.label, set()).add(image.patient)
-    return {label for label, patients in whose.items() if len(patients) >= LEAST_PATIENTS}
+    return {label for label, patients in whose.items() if len(patients) >= least}

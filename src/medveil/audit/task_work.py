@@ -7,11 +7,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from medveil.audit.keeping import Keeper
-from medveil.audit.presets import Preset
+from medveil.audit.presets import Preset, TaskBudget
 from medveil.audit.progress import Progress
 from medveil.audit.reference_codecs import recodings
 from medveil.audit.targets.target import Target
-from medveil.audit.task_presets import TaskBudget, budget_of
 from medveil.audit.task_running import assignment_of, parts_of, refusal_of, run_tasks, set_fidelity
 from medveil.audit.task_sets import Tasking, tasking_of
 from medveil.errors import UsageError
@@ -116,8 +115,7 @@ def asked_work(tasks: Sequence[str], compare: Sequence[str], networks: Sequence[
             raise UsageError("--networks is for tasks, and none was asked for", hint="name some with --tasks")
         return AskedWork()
     recodings(compare)
-    budget = budget_of(preset)
-    budget = replace(budget, effort=with_networks(budget.effort, networks))
+    budget = replace(preset.tasks, effort=with_networks(preset.tasks.effort, networks))
     return AskedWork(chosen_tasks(tasks), tuple(dict.fromkeys(compare)), tuple(dict.fromkeys(networks)), budget)
 
 
@@ -153,5 +151,5 @@ def work_of(
     """
     if asked.budget is None:
         return Work(asked, preset, seed)
-    tasking = tasking_of(target, asked.compare, tick)
-    return Work(asked, preset, seed, tasking, assignment_of(tasking, asked.budget.effort, seed))
+    tasking = tasking_of(target, asked.compare, preset.least.of_class, tick)
+    return Work(asked, preset, seed, tasking, assignment_of(tasking, asked.budget.effort, seed, preset.least))

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from medveil.audit.results import AttackResult, Measured, Sample, Verdict
 from medveil.metrics.inference import (
+    LEAST,
+    LeastPatients,
     holm_adjusted,
     holm_levels,
     interval,
@@ -19,17 +21,10 @@ from medveil.metrics.inference import (
     upper_bound,
     weighted_means,
 )
-from medveil.metrics.ranking import auc, bootstrap_auc, permuted_auc_p, placements
+from medveil.metrics.ranking import auc, bootstrap_auc, permuted_auc_p, share_below
 
 PSNR_CAP = 100.0
 """dB that equal pictures count as: a mean needs a number, and beyond this nothing is left to tell apart."""
-
-LEAST_PATIENTS = 5
-"""With fewer nothing is concluded, whatever the numbers say."""
-
-LEAST_ALIKE = 20
-"""Patients at least to rule anything out where all differences are equal: that all of five show nothing leaves room for
-much that shows in one patient of three."""
 
 _PER_IMAGE = ("psnr", "ssim", "support_auc")
 _NO_SPREAD = 1e-12  # below what rounding makes of equal numbers
@@ -55,6 +50,7 @@ class Judging:
         coverage: share of the images that must have a value before anything is ruled out: no attack passes by keeping
             silent on the images where it would show.
         resamples: bootstrap draws and sign flips at least; more are made where the number of tests needs them.
+        least: patients that a verdict rests on.
     """
 
     margins: Mapping[str, float] = field(default_factory=_margins)
@@ -63,6 +59,7 @@ class Judging:
     power: float = 0.8
     coverage: float = 0.9
     resamples: int = 2000
+    least: LeastPatients = LEAST
 
 
 @dataclass(frozen=True)
@@ -86,6 +83,7 @@ class _Test:
     effective: float
     images: int
     covered: bool
+    least: LeastPatients
 
     @property
     def advantage(self) -> float:
@@ -99,7 +97,7 @@ class _Test:
     @property
     def few(self) -> bool:
         """Whether so few patients carry it that nothing is ruled out, whatever the spread says."""
-        return self.patients < (LEAST_PATIENTS if self.error > _NO_SPREAD else LEAST_ALIKE)
+        return self.patients < (self.least.verdict if self.error > _NO_SPREAD else self.least.alike)
 
     @property
     def freedom(self) -> float:
@@ -137,7 +135,7 @@ class _Test:
         None could where all sign flips together are too few for the level, where the attacker answered the same to
         every package and so had no way of showing anything, or where it would be more than an AUC or SSIM can have.
         """
-        if self.error <= _NO_SPREAD or self.patients < LEAST_PATIENTS or 0.5**self.patients > level:
+        if self.error <= _NO_SPREAD or self.patients < self.least.verdict or 0.5**self.patients > level:
             return math.inf
         from scipy.stats import t
 
@@ -205,6 +203,7 @@ class _Bootstrap:
         self._resamples = max(settings.resamples, math.ceil(10 * tests / settings.alpha_bound))
         self._least = settings.resamples
         self._coverage = settings.coverage
+        self._fewest = settings.least
         self._generator = generator
         self._draws: NDArray[np.float32] = np.empty((0, 0), np.float32)
 
@@ -229,6 +228,7 @@ class _Bootstrap:
             effective=_effective(patients),
             images=len(values),
             covered=len(values) >= self._coverage * len(kept),
+            least=self._fewest,
         )
 
     def _linkage(self, sample: Sample) -> _Test:
@@ -244,11 +244,12 @@ class _Bootstrap:
             baseline=0.5,
             draws=draws - 0.5,
             p=permuted_auc_p(*arguments, self._flips, self._generator),
-            worst=_worst(placements(pairs.score, pairs.same), owners),
+            worst=_worst(share_below(pairs.score[pairs.same], pairs.score[~pairs.same]), owners),
             patients=len(np.unique(owners)),
             effective=_effective(owners),
             images=len(sample.subjects),
             covered=True,
+            least=self._fewest,
         )
 
     def _affordable(self, limit: int) -> int:
@@ -291,7 +292,7 @@ def _measured(test: _Test, p: float, level: float, bound: float, settings: Judgi
     upper = test.upper(bound)
     ci = interval(test.draws, 0.95)
     reversed_ = test.metric.endswith("_auc") and ci[1] < -margin
-    if test.patients < LEAST_PATIENTS:
+    if test.patients < settings.least.verdict:
         verdict = Verdict.INCONCLUSIVE
     elif p < settings.alpha_broken and test.advantage > 0:
         verdict = Verdict.BROKEN

@@ -23,10 +23,6 @@ _ENOUGH = 100
 _KNOWN = 0.95
 """Share of draws that have to have a value, for a bound to be told: some have no patient of one class."""
 
-LEAST_PATIENTS = 20
-"""Tested patients, of the smaller side where there are two, below which nothing is decided: resamples of a few patients
-who all did well differ little, and that is no certainty."""
-
 _UNSEEN = 0.25
 """Share of one patient of the smaller side that is added to the standard error. By simulation, with it and Student's t,
 "non-inferior" is wrong in 3 of 100 trials with 20 patients a side, in 13 at worst (30 to 40 a side, AUC near 1), and
@@ -35,6 +31,33 @@ in 5 with 80; by percentiles alone, of 10 patients a side, in 24."""
 _BATCH = 1 << 20
 
 _Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class LeastPatients:
+    """How many patients at least something rests on. Of what rests on fewer nothing is said.
+
+    Attributes:
+        verdict: on an attack, whatever the numbers say.
+        alike: to rule anything out where all differences are equal: that all of five show nothing leaves room for much
+            that shows in one patient of three.
+        decided: tested, of the smaller side where there are two, to decide on non-inferiority, or to score
+            a source apart: resamples of a few patients who all did well differ little, and that is no certainty.
+        of_class: to be asked for as a class, and for its name to be told.
+        agreement: of an ICC: with fewer its interval says nothing.
+        segmented: to learn a segmentation.
+    """
+
+    verdict: int = 5
+    alike: int = 20
+    decided: int = 20
+    of_class: int = 20
+    agreement: int = 20
+    segmented: int = 4
+
+
+LEAST = LeastPatients()
+"""What every audit asks for."""
 
 
 class Standing(StrEnum):
@@ -218,17 +241,20 @@ def _checked(p: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
     return values
 
 
-def non_inferiority(difference: float, draws: NDArray[np.float64], margin: float, patients: int) -> Compared:
+def non_inferiority(
+    difference: float, draws: NDArray[np.float64], margin: float, patients: int, least: int = LEAST.decided
+) -> Compared:
     """Judge a difference by the bootstrap draws of it.
 
     Each bound is the wider one of the draws' percentile and of Student's t with their standard deviation, which is more
-    careful where few patients were tested and all did well. Nothing is decided below LEAST_PATIENTS.
+    careful where few patients were tested and all did well. Nothing is decided of fewer than `least` patients.
 
     Args:
         difference: new less reference, higher is better.
         draws: (resamples,) the same of resampled patients, the same patients for new and reference.
         margin: above 0.
         patients: tested, of the smaller side where there are two.
+        least: patients from which on something is decided.
 
     Raises:
         ValueError: the margin is not above 0.
@@ -246,12 +272,12 @@ def non_inferiority(difference: float, draws: NDArray[np.float64], margin: float
     one, two = (float(t.ppf(level, patients - 1)) * error for level in (0.95, 0.975))
     lower, upper = min(lower, difference - one), max(upper, difference + one)
     standing = Standing.INCONCLUSIVE
-    if patients >= LEAST_PATIENTS and lower > -margin:
+    if patients >= least and lower > -margin:
         standing = Standing.NON_INFERIOR
-    elif patients >= LEAST_PATIENTS and upper < -margin:
+    elif patients >= least and upper < -margin:
         standing = Standing.INFERIOR
     ci = (min(low, difference - two), max(high, difference + two))
-    if patients < LEAST_PATIENTS:
+    if patients < least:
         lower = upper = float("nan")
     return Compared(float(difference), ci, lower, upper, margin, standing)
 

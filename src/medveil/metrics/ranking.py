@@ -15,6 +15,7 @@ _BATCH = 1 << 19
 
 _Floats = NDArray[np.float64]
 _Scores = NDArray[np.floating[Any]]
+_Counts = NDArray[np.float64] | NDArray[np.int32]
 
 
 def auc(score: _Scores, same: NDArray[np.bool_]) -> float:
@@ -33,27 +34,6 @@ def auc(score: _Scores, same: NDArray[np.bool_]) -> float:
     return _auc_of(np.sort(score), score[same])
 
 
-def support_auc(
-    scores: _Scores, truth: NDArray[np.int64], candidates: NDArray[np.int64] | NDArray[np.bool_] | None = None
-) -> float:
-    """AUC of the cells that hold a true entry against the other cells.
-
-    Args:
-        scores: (N,) the attacker's likeness of a true entry, a cell; equal ones count half.
-        truth: positions of the true entries.
-        candidates: positions, or (N,) bool, of the cells that count: those that show an entry, say. True entries
-            elsewhere are left out, as are all other cells. None: all.
-
-    Returns:
-        0 … 1; NaN where the cells that count are all true or none is.
-    """
-    if candidates is None:
-        return _auc_of(np.sort(scores), scores[truth])
-    counts = np.zeros(len(scores), np.bool_)
-    counts[candidates] = True
-    return _auc_of(np.sort(scores[counts]), scores[truth[counts[truth]]])
-
-
 def tpr_at_fpr(score: _Scores, same: NDArray[np.bool_], fpr: float) -> float:
     """Largest share of positives above a threshold that at most `fpr` of the negatives reach; nothing interpolated."""
     positive, negative = score[same], np.sort(score[~same])
@@ -66,15 +46,15 @@ def tpr_at_fpr(score: _Scores, same: NDArray[np.bool_], fpr: float) -> float:
     return float(np.mean(positive > negative[len(negative) - 1 - allowed]))
 
 
-def placements(score: _Scores, same: NDArray[np.bool_]) -> _Floats:
-    """(positives,) share of the negatives below each positive, ties half; their mean is the AUC."""
-    negative = np.sort(score[~same])
-    below = np.searchsorted(negative, score[same], "left") + np.searchsorted(negative, score[same], "right")
-    return below / (2 * len(negative))
+def share_below(values: _Scores, others: _Scores) -> _Floats:
+    """(n,) share of the others below each value, equal ones half; of positives among negatives the mean is the AUC."""
+    ranked = np.sort(others)
+    below = np.searchsorted(ranked, values, "left") + np.searchsorted(ranked, values, "right")
+    return below / (2 * len(ranked))
 
 
-def auc_draws(score: _Floats, positive: NDArray[np.bool_], weights: NDArray[np.floating[Any]]) -> _Floats:
-    """AUC in which each image counts as often as its patient was drawn, ties half.
+def auc_draws(score: _Scores, positive: NDArray[np.bool_], weights: NDArray[np.floating[Any]]) -> _Floats:
+    """AUC in which each thing counts as often as it was drawn, many resamples at once, ties half.
 
     Args:
         score: (n,) without NaN, the higher the more positive.
@@ -84,16 +64,9 @@ def auc_draws(score: _Floats, positive: NDArray[np.bool_], weights: NDArray[np.f
     Returns:
         (resamples,) AUC; NaN where no positive or no negative counts.
     """
-    order = np.argsort(score, kind="stable")
-    ranked, sign = score[order], positive[order]
-    counts = np.asarray(weights, np.float64)[:, order]
-    first = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    above = np.add.reduceat(counts * sign, first, axis=1)
-    below = np.add.reduceat(counts * ~sign, first, axis=1)
-    wins = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
-    pairs = above.sum(axis=1) * below.sum(axis=1)
-    found: _Floats = np.divide(wins, pairs, out=np.full(len(wins), np.nan), where=pairs > 0)
-    return found
+    counts = np.asarray(weights.T, np.float64)
+    order = np.argsort(score[~positive], kind="stable")
+    return _weighted(score[positive], score[~positive][order], counts[positive], counts[~positive][order])
 
 
 def bootstrap_auc(
@@ -121,21 +94,15 @@ def bootstrap_auc(
     names, index = np.unique(patients, return_inverse=True)
     index = index.reshape(patients.shape)
     order = np.argsort(score[~same], kind="stable")
-    negative, first, second = score[~same][order], index[~same, 0][order], index[~same, 1][order]
-    low, high = (np.searchsorted(negative, score[same], side) for side in ("left", "right"))
-    owner = index[same, 0]
+    first, second, owner = index[~same, 0][order], index[~same, 1][order], index[same, 0]
     columns = max(1, _BATCH // max(len(score), len(names)))
     found: list[_Floats] = []
     done = 0
     while done < resamples:
         # One draw a column: every step then runs along memory.
         drawn = patient_draws(len(names), columns, generator).T.astype(np.int32)
-        running = np.zeros((len(negative) + 1, columns), np.int32)
-        np.cumsum(drawn[first] * drawn[second], axis=0, out=running[1:])
-        own = drawn[owner].astype(np.float64)
-        weight = own.sum(axis=0) * running[-1]
-        below = np.sum(own * (running[low] + running[high]), axis=0) / 2
-        found.append(below[weight > 0] / weight[weight > 0])
+        values = _weighted(score[same], score[~same][order], drawn[owner], drawn[first] * drawn[second])
+        found.append(values[np.isfinite(values)])
         done += len(found[-1])
     return np.concatenate(found)[:resamples]
 
@@ -164,8 +131,8 @@ def permuted_auc_p(
         raise ValueError("an AUC needs pairs of one patient and pairs of two")
     names, index = np.unique(patients, return_inverse=True)
     index = index.reshape(patients.shape)
-    own = placements(score, same)
-    others = placements(-score, ~same)  # share of the positives above each negative
+    own = share_below(score[same], score[~same])
+    others = share_below(-score[~same], -score[same])  # share of the positives above each negative
     value = float(own.mean())
     terms: _Floats = np.bincount(index[same, 0], (own - 0.5) / len(own), len(names)).astype(np.float64)
     for side in (0, 1):
@@ -232,3 +199,20 @@ def _auc_of(ranked: _Scores, positive: _Scores) -> float:
     twice = np.searchsorted(ranked, positive, "left") + np.searchsorted(ranked, positive, "right") + 1
     wins = float(twice.sum()) / 2 - len(positive) * (len(positive) + 1) / 2
     return wins / (len(positive) * others)
+
+
+def _weighted(positive: _Scores, negative: _Scores, own: _Counts, other: _Counts) -> _Floats:
+    """(k,) AUC of k resamples; NaN where nothing of one kind counts.
+
+    Args:
+        positive, negative: scores, those of the negatives rising.
+        own, other: (positives, k) and (negatives, k) how often each counts.
+    """
+    low, high = (np.searchsorted(negative, positive, side) for side in ("left", "right"))
+    running = np.zeros((len(negative) + 1, own.shape[1]), other.dtype)
+    np.cumsum(other, axis=0, out=running[1:])
+    counts = own.astype(np.float64)
+    pairs = counts.sum(axis=0) * running[-1]
+    below = np.sum(counts * (running[low] + running[high]), axis=0) / 2
+    found: _Floats = np.divide(below, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+    return found

@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medveil.metrics.inference import LEAST_PATIENTS as LEAST_TESTED
-from medveil.metrics.inference import non_inferiority, patient_draws, run_draws, training_chance, undecided
+from medveil.metrics.inference import LEAST, non_inferiority, patient_draws, run_draws, training_chance, undecided
 from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
 from medveil.tasks.classifier_training import BATCH, Recipe, class_log_odds, learn_classes, picture_stack
-from medveil.tasks.comparisons import LEAST_PATIENTS, Asked, Group, groups
+from medveil.tasks.comparisons import Asked, Group, groups
 from medveil.tasks.image_sets import ORIGINAL, TaskImage
 from medveil.tasks.results import Baseline, Curve, MatrixCell, Question, TaskResult
 from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
@@ -60,7 +59,7 @@ class Classification:
     title = "Telling diseases apart"
     needs = (
         "a manifest with patient_id and label, and, where it has them, source, view and fold; "
-        f"{LEAST_PATIENTS} patients of each class"
+        f"{LEAST.of_class} patients of each class"
     )
     measures = (
         "AUC, accuracy, sensitivity and specificity, trained and tested on every set; baselines of view, data set and "
@@ -79,7 +78,7 @@ class Classification:
         recipe = recipe_of(assignment)
         ready = _ready(assignment, self.only)
         if not ready:
-            return TaskResult(self.name, self.title, refusal=_refusal(assignment.gallery.images))
+            return TaskResult(self.name, self.title, refusal=_refusal(assignment))
         questions: list[Question] = []
         for number, each in enumerate(ready, 1):
             place = f"data set {number} of {len(ready)}"
@@ -105,7 +104,7 @@ def _ready(assignment: Assignment, only: str) -> tuple[_Ready, ...]:
     """Groups whose every class is learned and tested in every run."""
     images = assignment.gallery.images
     found = []
-    for group in groups(images):
+    for group in groups(images, assignment.least.of_class):
         if not group.name.startswith(only):
             continue
         members = tuple(images[index] for index in group.members)
@@ -117,13 +116,14 @@ def _ready(assignment: Assignment, only: str) -> tuple[_Ready, ...]:
     return tuple(found)
 
 
-def _refusal(images: Sequence[TaskImage]) -> str:
-    labelled = [image for image in images if image.label]
+def _refusal(assignment: Assignment) -> str:
+    labelled = [image for image in assignment.gallery.images if image.label]
     if not labelled:
         return "The manifest names no class: it needs a column label, such as normal or pneumonia."
+    patients, least = len({image.patient for image in labelled}), assignment.least.of_class
     return (
-        f"No data set has two classes of at least {LEAST_PATIENTS} patients each, both to learn from and to test on: "
-        f"there are {len(labelled)} images with a label, of {len({image.patient for image in labelled})} patients."
+        f"No data set has two classes of at least {least} patients each, both to learn from and to test on: there are "
+        f"{len(labelled)} images with a label, of {patients} patients."
     )
 
 
@@ -208,11 +208,13 @@ def _question(
             if not ready.shared and train != ORIGINAL:
                 spread = training_chance(found.runs[:, 0] - reference.runs[:, 0])
                 draws = draws + np.random.default_rng(assignment.seed).normal(0.0, spread, len(draws))
-            cell = replace(cell, compared=non_inferiority(difference, draws, assignment.margin, fewest))
+            cell = replace(
+                cell, compared=non_inferiority(difference, draws, assignment.margin, fewest, assignment.least.decided)
+            )
         cells.append(cell)
     still = np.ones_like(runs_of[ORIGINAL])
     baselines = tuple(Baseline(name, title, estimates(score(runs), still)["auc"]) for name, title, runs in guesses)
-    doubt = _doubt(fewest, cells[0])
+    doubt = _doubt(fewest, assignment.least.decided, cells[0])
     if doubt:
         cells = [replace(cell, compared=undecided(cell.compared)) for cell in cells]
     return Question(
@@ -237,10 +239,10 @@ def _fewest(asked: Asked, ready: _Ready, shown: Sequence[int]) -> int:
     )
 
 
-def _doubt(fewest: int, raw: MatrixCell) -> str:
+def _doubt(fewest: int, least: int, raw: MatrixCell) -> str:
     """Why nothing is concluded on non-inferiority; empty where something may be."""
-    if fewest < LEAST_TESTED:
-        return f"Not decided: {fewest} patients of one side were tested, and at least {LEAST_TESTED} are needed."
+    if fewest < least:
+        return f"Not decided: {fewest} patients of one side were tested, and at least {least} are needed."
     if not raw.values["auc"].ci[0] > 0.5:
         return "Not decided: the networks learned nothing from originals that chance does not explain."
     return ""

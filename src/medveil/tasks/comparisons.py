@@ -11,10 +11,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from medveil.metrics.inference import LEAST
 from medveil.tasks.image_sets import TaskImage
 
-LEAST_PATIENTS = 20
-"""Patients that a class needs to be asked for."""
 _NORMAL = "normal"
 _MOST_CLASSES = 8
 """Of a data set; of more than that, those of most patients, and `normal`."""
@@ -55,7 +54,7 @@ class Group:
     asked: tuple[Asked, ...]
 
 
-def groups(images: Sequence[TaskImage], least: int = LEAST_PATIENTS) -> tuple[Group, ...]:
+def groups(images: Sequence[TaskImage], least: int = LEAST.of_class) -> tuple[Group, ...]:
     """All groups that these images allow, data sets by name, comparisons across data sets last.
 
     Args:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import UsageError
+from medveil.metrics.inference import LEAST
 from medveil.metrics.radiomics.discretise import Bins, Width
 from medveil.metrics.radiomics.resampling import resampled
 from medveil.metrics.radiomics.table import NAMES, features
@@ -22,8 +23,6 @@ from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE, compare
 from medveil.tasks.results import FeatureAgreement, TaskResult
 from medveil.tasks.task import Assignment
 
-LEAST_PATIENTS = 20
-"""Patients that an ICC is measured on, at least: with fewer its interval says nothing."""
 DISCRETISATIONS: dict[str, Bins | Width] = {"64 bins": Bins(64), "width 25": Width(25.0)}
 """Of grey values of 8 bits."""
 _Floats = NDArray[np.float64]
@@ -34,7 +33,7 @@ class Radiomics:
 
     name = "radiomics"
     title = "Texture features of the lungs"
-    needs = f"lung masks, named in the manifest's column mask, of at least {LEAST_PATIENTS} patients"
+    needs = f"lung masks, named in the manifest's column mask, of at least {LEAST.agreement} patients"
     measures = (
         "for 93 features the relative error against the original, ICC(3,1) and ICC(2,1) with intervals, and how many "
         f"have a lower bound above {EXCELLENT_ABOVE}"
@@ -42,14 +41,14 @@ class Radiomics:
     cost = "sets × images × 0.1 s, and the opening of each image"
 
     def parts(self, assignment: Assignment) -> int:
-        return len(assignment.gallery.sets) if _patients(_chosen(assignment)) >= LEAST_PATIENTS else 0
+        return len(assignment.gallery.sets) if _patients(_chosen(assignment)) >= assignment.least.agreement else 0
 
     def run(self, assignment: Assignment) -> TaskResult:
         start = time.perf_counter()
-        chosen = _chosen(assignment)
-        if _patients(chosen) < LEAST_PATIENTS:
+        chosen, least = _chosen(assignment), assignment.least.agreement
+        if _patients(chosen) < least:
             return TaskResult(self.name, self.title, refusal=(
-                f"There are lung masks of {_patients(chosen)} patients and at least {LEAST_PATIENTS} are needed: the "
+                f"There are lung masks of {_patients(chosen)} patients and at least {least} are needed: the "
                 "manifest names them in a column mask."
             ))  # fmt: skip
         tables = {}
@@ -58,7 +57,7 @@ class Radiomics:
             tables[name] = _tables(name, chosen, assignment)
         usable = np.all([np.isfinite(table).all(axis=(1, 2)) for table in tables.values()], axis=0)
         kept = [image for image, usable_one in zip(chosen, usable, strict=True) if usable_one]
-        if _patients(kept) < LEAST_PATIENTS:
+        if _patients(kept) < least:
             return TaskResult(self.name, self.title, refusal=(
                 f"The masks of {len(chosen) - len(kept)} of {len(chosen)} images hold too few pixels for texture."
             ))  # fmt: skip

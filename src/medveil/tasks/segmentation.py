@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medveil.errors import UsageError
-from medveil.metrics.inference import training_chance
+from medveil.metrics.inference import LEAST, training_chance
 from medveil.metrics.overlap import DISTANCES, MEASURES, overlap
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.results import Overlay, Question, TaskResult
@@ -38,12 +38,9 @@ from medveil.tasks.segmenter_training import (
 from medveil.tasks.splitting import Split, has_folds, splits
 from medveil.tasks.task import Arrays, Assignment
 
-LEAST_PATIENTS = 4
 LEAST_TRAINED = 4
-LEAST_OF_SOURCE = 20
-"""Tested patients of one source from which on it is scored apart."""
+"""Images that a network learns from, at least."""
 
-_FEW_PATIENTS = 20
 _Floats = NDArray[np.float64]
 _SHOWN = {True: ("best", "median", "worst"), False: ("median", "worst")}
 
@@ -109,7 +106,7 @@ class Segmentation:
     title = "Outlining the lungs"
     needs = (
         "a manifest with patient_id and a column mask that names a lung mask of the image's size; "
-        f"{LEAST_PATIENTS} patients"
+        f"{LEAST.segmented} patients"
     )
     measures = (
         "Dice, Jaccard, false-negative and false-positive rates, surface distances, Hausdorff and its 95th percentile, "
@@ -158,7 +155,7 @@ def _lungs(assignment: Assignment) -> _Lungs | str:
     images = tuple(image for image in assignment.gallery.images if image.masked)
     patients = len({image.patient for image in images})
     there = f"there are {len(images)} images with a lung mask (column mask of the manifest), of {patients} patients"
-    least = max(LEAST_PATIENTS, 0 if has_folds(images) else assignment.effort.seeds)
+    least = max(assignment.least.segmented, 0 if has_folds(images) else assignment.effort.seeds)
     if patients < least:
         return f"Segmentation needs masks of {least} patients or more: {there}."
     split = splits(images, assignment.effort.seeds, assignment.seed)
@@ -233,7 +230,7 @@ def _questions(lungs: _Lungs, trained: dict[str, list[Arrays]]) -> tuple[Questio
     several = len({image.source for image in lungs.images}) > 1
     questions = [_question(lungs, trained, tested, "lungs", "Lungs")]
     for source in sorted(sources):
-        if several and source and sources[source] >= LEAST_OF_SOURCE:
+        if several and source and sources[source] >= lungs.assignment.least.decided:
             members = np.array([index for index in tested if lungs.images[index].source == source])
             questions.append(_question(lungs, trained, members, f"{source}/lungs", f"{source}: lungs"))
     return tuple(questions)
@@ -255,7 +252,7 @@ def _question(
     )  # fmt: skip
     return Question(
         name, title, {"lungs": len(members)}, len(members), len(set(patients.tolist())), DECIDING,
-        cells_of(measured, chance, assignment.margin, _spread(lungs, trained)),
+        cells_of(measured, chance, assignment.margin, _spread(lungs, trained), assignment.least.decided),
     )  # fmt: skip
 
 
@@ -320,7 +317,7 @@ def _notes(lungs: _Lungs, trained: dict[str, list[Arrays]]) -> tuple[str, ...]:
             told = ", ".join(f"{count} on {name}" for name, count in counts.items() if count)
             notes.append(f"Networks that {what}: {told}.")
     tested = {lungs.images[index].patient for run in lungs.split for index in run.test}
-    if len(tested) < _FEW_PATIENTS:
+    if len(tested) < lungs.assignment.least.decided:
         notes.append(
             f"Masks of {len(tested)} patients were tested: intervals from so few are too narrow, and nothing is "
             "decided."

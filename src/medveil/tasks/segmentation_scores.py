@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.metrics.inference import interval, non_inferiority, patient_draws, run_draws, undecided
+from medveil.metrics.inference import LEAST, interval, non_inferiority, patient_draws, run_draws, undecided
 from medveil.metrics.overlap import MEASURES
 from medveil.tasks.image_sets import ORIGINAL
 from medveil.tasks.results import Estimate, MatrixCell
@@ -59,7 +59,11 @@ def chance_of(
 
 
 def cells_of(
-    measured: Measured, chance: Chance, margin: float, spread: Mapping[tuple[str, str], float] | None = None
+    measured: Measured,
+    chance: Chance,
+    margin: float,
+    spread: Mapping[tuple[str, str], float] | None = None,
+    least: int = LEAST.decided,
 ) -> tuple[MatrixCell, ...]:
     """The matrix: of each measure the mean over runs of each image, then mean and SD over images.
 
@@ -67,6 +71,7 @@ def cells_of(
         measured: every training set and test set.
         chance: what the 95 % intervals are from, by percentiles.
         margin: of non-inferiority in Dice.
+        least: patients from which on something is decided.
         spread: for a cell the chance of training that its draws lack, see `training_chance`; 0 where there is none.
     """
     generator = np.random.default_rng(len(measured))
@@ -91,7 +96,7 @@ def cells_of(
             difference = float(values[:, :, dice].mean() - reference[:, :, dice].mean())
             lost = draws[:, dice] - before
             lost = lost + generator.normal(0.0, (spread or {}).get((train, test), 0.0), len(lost))
-            compared = non_inferiority(difference, lost, margin, chance.patients)
+            compared = non_inferiority(difference, lost, margin, chance.patients, least)
             compared = compared if decided else undecided(compared)
         cells.append(MatrixCell(train, test, estimates, compared))
     return tuple(cells)

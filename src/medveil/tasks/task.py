@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from medveil.metrics.inference import LEAST, LeastPatients
 from medveil.tasks.image_sets import Gallery
 from medveil.tasks.results import TaskResult
 
@@ -69,6 +70,7 @@ class Assignment:
         effort: what it may spend.
         seed: of everything that is drawn.
         margin: of non-inferiority, in AUC and Dice.
+        least: patients that figures rest on.
         learned: names of the sets that networks learn from, the original first; all of them where empty.
         keep: where finished parts go.
         tell: called with a few words when a part begins.
@@ -79,6 +81,7 @@ class Assignment:
     effort: TaskEffort
     seed: int = 0
     margin: float = 0.02
+    least: LeastPatients = LEAST
     learned: tuple[str, ...] = ()
     keep: Keep = field(default_factory=NoKeep)
     tell: Callable[[str], None] = lambda _: None

@@ -85,16 +85,6 @@ def pair_scores(
     return likeness[first, second], patients[first] == patients[second]
 
 
-def pair_auc(scores: NDArray[np.float32], same: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve; ties count half. NaN where all pairs are of one kind."""
-    from scipy.stats import rankdata
-
-    ones, zeros = int(same.sum()), int((~same).sum())
-    if not ones or not zeros:
-        return float("nan")
-    return (float(rankdata(scores)[same].sum()) - ones * (ones + 1) / 2) / (ones * zeros)
-
-
 def _joined(blocks: Blocks, centres: tuple[NDArray[np.float64], ...], scales: tuple[float, ...]) -> NDArray[np.float64]:
     parts = [(block - centre) / scale for block, centre, scale in zip(blocks, centres, scales, strict=True)]
     return np.nan_to_num(np.concatenate(parts, 1))

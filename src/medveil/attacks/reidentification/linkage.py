@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from medveil.attacks.applicability import Need
 from medveil.attacks.attack import Goal, Guess, Knowledge, observations
 from medveil.attacks.reconstruction.keyless_view import stranger_picture
-from medveil.attacks.reidentification.linear_embedding import Numbers, PatientSpace, learn_space, pair_auc, pair_scores
+from medveil.attacks.reidentification.linear_embedding import Numbers, PatientSpace, learn_space, pair_scores
 from medveil.attacks.reidentification.observation_features import observation_blocks
 from medveil.attacks.reidentification.picture_features import Blocks, disturbed, picture_features
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Observation, Picture
+from medveil.metrics.ranking import auc
 
 _FOLDS = 3
 _COPIES = 2  # disturbed copies of every own original: what differs within a patient, where few have two images
@@ -69,7 +70,7 @@ def cross_fitted_auc(variant: Variant, generator: np.random.Generator) -> float:
         found = pair_scores(space.embed(judged.blocks), judged.patients, judged.strata)
         scores.append(found[0])
         same.append(found[1])
-    return pair_auc(np.concatenate(scores), np.concatenate(same)) if scores else float("nan")
+    return auc(np.concatenate(scores), np.concatenate(same)) if scores else float("nan")
 
 
 def best_variant(variants: Mapping[str, Variant], generator: np.random.Generator) -> str:
