@@ -16,6 +16,7 @@ from medveil.audit.keeping import Keeper
 from medveil.audit.presets import find_preset
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
+from medveil.audit.task_schema import failed
 from medveil.audit.task_work import asked_work, with_networks
 from medveil.audit.wording import answer, repeat_command
 from medveil.errors import MedveilError, UsageError
@@ -151,9 +152,9 @@ def test_a_task_that_fails_is_told_and_the_report_comes_out(run, tmp_path, monke
     audit = run(tasks=("failing", "brightness"), attacks=())
     assert [result.name for result in audit.attacks] == ["noise"]
     first, second = audit.tasks
-    assert (first["name"], first["failed"]) == ("failing", True)
-    assert first["refused"] == "ValueError: the program failed; MEDVEIL_DEBUG=1 shows where"
-    assert second["questions"][0]["matrix"][0]["values"]["auc"]["mean"] > 0
+    assert (first.name, failed(first)) == ("failing", True)
+    assert first.refusal == "ValueError: the program failed; MEDVEIL_DEBUG=1 shows where"
+    assert second.questions[0].cells[0].values["auc"].mean > 0
     assert "p0-0" not in (tmp_path / "audit" / "report.json").read_text()
 
 
@@ -162,7 +163,7 @@ def test_a_manifest_without_labels_is_refused_in_words(run, scene, monkeypatch):
     audit = run(manifest=None)
     assert audit.data["tasks"]["images"] == 0
     (task,) = audit.tasks
-    assert (task["refused"], task["failed"]) == ("The manifest names no label.", False)
+    assert (task.refusal, failed(task)) == ("The manifest names no label.", False)
 
 
 def test_without_an_attack_nothing_is_claimed(run, tmp_path, monkeypatch):

@@ -15,7 +15,6 @@ from medveil.audit.results import Audit, Verdict
 from medveil.audit.schema import canonical, record_of
 from medveil.audit.task_tables import task_sections
 from medveil.audit.task_words import image_sentences, loss_table
-from medveil.audit.tasked import results_of
 from medveil.errors import MedveilError, MissingDependencyError
 from medveil.files.atomic import make_folder, remove_all, write_bytes
 
@@ -104,7 +103,7 @@ def _drawings(audit: Audit, *, pictures: bool) -> tuple[Drawing, ...]:
         from medveil.audit.task_figures import task_charts
         from medveil.audit.task_strips import task_strips
 
-        results = results_of(audit)
+        results = audit.tasks
         drawn = charts(audit) + task_charts(results)
         return drawn + strips(audit) + task_strips(results) if pictures else drawn
     except ImportError as error:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.mechanisms.observation import Picture
+from medveil.tasks.results import TaskResult
 
 METRICS = ("psnr", "ssim", "support_auc", "linkage_auc")
 ROUNDS_REFUSED = "rounds_refused"
@@ -225,7 +226,7 @@ class Audit:
         data: counts of images, patients, strata, folds, own images.
         fidelity: of each tier.
         attacks, controls: judged.
-        tasks: further measurements, as they come.
+        tasks: what they found, with what figures need beside.
         conclusion: of the whole.
         beside: why the conclusion is what it is, a sentence a line.
         seconds: of the whole audit.
@@ -238,7 +239,7 @@ class Audit:
     fidelity: tuple[TierFidelity, ...]
     attacks: tuple[AttackResult, ...]
     controls: tuple[ControlResult, ...]
-    tasks: tuple[Mapping[str, Any], ...]
+    tasks: tuple[TaskResult, ...]
     conclusion: Verdict
     beside: tuple[str, ...]
     seconds: float

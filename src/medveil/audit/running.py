@@ -30,9 +30,7 @@ from medveil.audit.scoring import run_attack
 from medveil.audit.targets.keyed import keyed_target
 from medveil.audit.targets.target import Limits, ReadTarget, Target
 from medveil.audit.task_gate import check_asked
-from medveil.audit.task_schema import task_record
 from medveil.audit.task_work import Work, asked_work, work_of
-from medveil.audit.tasked import TaskedAudit
 from medveil.audit.verdicts import Judging, judge
 from medveil.experiments.sampling import drawn_by_patient, generator_of
 from medveil.keys.openers import Opener
@@ -213,10 +211,9 @@ def _audit(
         for control in controls
     )
     conclusion, beside = conclude(against, judged, settings["left_out"], checks) if attacks else unattacked(checks)
-    return TaskedAudit(
+    return Audit(
         target.facts, settings, {**data_facts(target, course.plans, preset, on_release), **sets}, tiers, against,
-        judged, tuple(map(task_record, tasks)), conclusion, (*beside, *cautions(target)),
-        time.perf_counter() - start, checks, tasks,
+        judged, tasks, conclusion, (*beside, *cautions(target)), time.perf_counter() - start, checks,
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from medveil.audit.results import METRICS, AttackResult, Audit, ControlResult, Measured, TierFidelity, Verdict
+from medveil.audit.task_schema import task_record
 
 SCHEMA = 1
 SIGNIFICANT_DIGITS = 6
@@ -41,7 +42,7 @@ def record_of(audit: Audit) -> dict[str, Any]:
         "matrix": {control.name: matrix_column(control.attacks) for control in audit.controls},
         "sensitivity": sensitivity(audit.controls),
         "fidelity": [_fidelity(tier) for tier in audit.fidelity],
-        "tasks": [dict(task) for task in audit.tasks],
+        "tasks": [task_record(task) for task in audit.tasks],
         "conclusion": audit.conclusion.value,
         "broken_by": list(broken_by(audit)),
         "because": list(audit.beside),

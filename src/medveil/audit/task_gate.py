@@ -9,7 +9,6 @@ from typing import Any
 
 from medveil.audit.results import Audit
 from medveil.audit.task_schema import excellent_share
-from medveil.audit.tasked import results_of
 from medveil.errors import UsageError
 from medveil.keys.tiers import Tier
 from medveil.tasks.results import FeatureAgreement, Question, TaskResult
@@ -66,7 +65,7 @@ def check_asked(limits: Mapping[str, TaskLimits], asked: Sequence[str]) -> None:
 
 def too_much_lost(limits: Mapping[str, TaskLimits], audit: Audit) -> list[str]:
     """A sentence for each threshold that is passed over, or that nothing was measured for."""
-    results = {result.name: result for result in results_of(audit)}
+    results = {result.name: result for result in audit.tasks}
     found = []
     for name, limit in limits.items():
         result = results.get(name)

@@ -10,7 +10,6 @@ from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit
 from medveil.audit.schema import leading, ranked
 from medveil.audit.task_schema import excellent_share, failed, strict_share
-from medveil.audit.tasked import results_of
 from medveil.audit.wording import METRIC_NAMES, NOT_MEASURED, VERDICT_WORDS, amount, plural
 from medveil.metrics.inference import Compared, Standing
 from medveil.tasks.image_sets import ORIGINAL
@@ -126,7 +125,7 @@ def image_sentences(found: Mapping[str, Any]) -> list[str]:
 def task_lines(audit: Audit) -> list[str]:
     """For the terminal: a line a question for each tier of the release."""
     lines = []
-    for result in results_of(audit):
+    for result in audit.tasks:
         if result.refusal:
             lines.append(f"{result.name}: {'failed' if failed(result) else 'not possible'}: {result.refusal}")
             continue
@@ -139,13 +138,13 @@ def task_lines(audit: Audit) -> list[str]:
 
 def failed_names(audit: Audit) -> tuple[str, ...]:
     """Tasks that were begun and ended with an error."""
-    return tuple(result.name for result in results_of(audit) if failed(result))
+    return tuple(result.name for result in audit.tasks if failed(result))
 
 
 def task_results(audit: Audit) -> list[dict[str, Any]]:
     """The same as plain values."""
     told = []
-    for result in results_of(audit):
+    for result in audit.tasks:
         tiers = {
             tier: {
                 "questions": {
@@ -171,7 +170,7 @@ def loss_table(audit: Audit, record: Mapping[str, Any]) -> dict[str, Any] | None
         record: the same as report.json holds it.
     """
     sets = record["data"].get("tasks", {}).get("sets", [])
-    results = [result for result in results_of(audit) if not result.refusal]
+    results = [result for result in audit.tasks if not result.refusal]
     if not sets or not results:
         return None
     questions = [question for result in results for question in result.questions]
