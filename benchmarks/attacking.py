@@ -107,30 +107,18 @@ class Bench:
         }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What one attack reached on one round.
+def attack_round(name: str, trial: Round) -> dict[str, Any]:
+    """Let an attack learn, and guess all packages of a round, each time another one beside it.
 
-    Attributes:
-        values: figure -> (n, 2): with the package, and with another one; NaN where there is none.
-        validation: figure -> mean over the images to choose with, own package only.
-        refusal: why it makes no sense here; then there is nothing else.
+    Returns:
+        each figure with the package and with another one, the gain by the package, and the mean over the images to
+        choose with, with their own package only; or why the attack makes no sense here.
     """
-
-    attack: str
-    values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
-    validation: Mapping[str, float] = field(default_factory=dict)
-    refusal: str = ""
-    seconds: float = 0.0
-
-
-def attack_round(name: str, trial: Round) -> Outcome:
-    """Let an attack learn, and guess all packages of a round, each time another one beside it."""
     start = time.perf_counter()
     (attack,) = chosen_attacks([name])
     need = unmet_need(attack.requires, trial.knowledge)
     if need is not None:
-        return Outcome(name, refusal=need.words)
+        return {"attack": name, "refusal": need.words}
     predict = _remembered(attack, trial)
     rows = []
     for target in trial.tested:
@@ -138,12 +126,20 @@ def attack_round(name: str, trial: Round) -> Outcome:
         other = figures(predict(target.partner), target.case, trial) if target.partner is not None else {}
         rows.append({key: (value, other.get(key, np.nan)) for key, value in own.items()})
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    values = {key: np.array([row.get(key, (np.nan, np.nan)) for row in rows]) for key in keys}
+    patients = np.array([target.case.subject.patient for target in trial.tested], np.int64)
+    both = {key: np.array([row.get(key, (np.nan, np.nan)) for row in rows]) for key in keys}
     chosen = [figures(predict(case.published.observation), case, trial) for case in trial.knowledge.validation]
     validation = {key: float(np.nanmean([row.get(key, np.nan) for row in chosen])) for key in keys if chosen}
     seconds = time.perf_counter() - start
     print(f"    {name}: {seconds:.0f} s", flush=True)
-    return Outcome(name, values, validation, seconds=seconds)
+    return {
+        "attack": name,
+        "figures": {key: summary(table[:, 0], patients) for key, table in both.items()},
+        "no_information": {key: summary(table[:, 1], patients) for key, table in both.items()},
+        "gain": {key: summary(table[:, 0] - table[:, 1], patients) for key, table in both.items()},
+        "validation": {key: round(value, 5) for key, value in validation.items()},
+        "seconds": round(seconds, 1),
+    }
 
 
 def figures(guess: Guess, case: Case, trial: Round) -> dict[str, float]:
@@ -204,20 +200,6 @@ def summary(values: NDArray[np.float64], patients: NDArray[np.int64], seed: int 
     spread = float(figures.std(ddof=1)) if len(figures) > 1 else 0.0
     mean = float(figures.mean())
     return {name: round(value, 5) for name, value in (("mean", mean), ("sd", spread), ("low", low), ("high", high))}
-
-
-def told(outcome: Outcome, patients: NDArray[np.int64]) -> dict[str, Any]:
-    """An outcome as it is stored: each figure with the package and with another one, and the gain by the package."""
-    if outcome.refusal:
-        return {"attack": outcome.attack, "refusal": outcome.refusal}
-    return {
-        "attack": outcome.attack,
-        "figures": {key: summary(table[:, 0], patients) for key, table in outcome.values.items()},
-        "no_information": {key: summary(table[:, 1], patients) for key, table in outcome.values.items()},
-        "gain": {key: summary(table[:, 0] - table[:, 1], patients) for key, table in outcome.values.items()},
-        "validation": {key: round(value, 5) for key, value in outcome.validation.items()},
-        "seconds": round(outcome.seconds, 1),
-    }
 
 
 def strongest(rows: Sequence[Mapping[str, Any]], figure: str) -> Mapping[str, Any] | None:

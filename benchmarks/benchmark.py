@@ -1,6 +1,6 @@
 """One way to run every benchmark: its options are the arguments of its function, and its evidence is recorded.
 
-    python -m benchmarks                                 # all, and their tables and bars
+    python -m benchmarks                                 # all, and their tables
     python -m benchmarks NAME [--save] [its options]     # one; --save writes evidence/NAME.json
 
 A benchmark is a function of keyword arguments with defaults, and of `work`, an empty folder; it gives `Measured`.
@@ -23,8 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.provenance import SaveOption, record, save
+from benchmarks.provenance import SaveOption, clean_commit, record, save
 from benchmarks.tables import NAMES, text_of
+from medveil.experiments import runner
+from medveil.experiments.unit import Plan, Product, Unit
+from medveil.experiments.unit_store import UnitStore
 
 _ROOMS = {"audit": "audits", "utility": "utility"}
 """Modules that hold several benchmarks, by how their names begin; any other benchmark is `run` of its own module."""
@@ -73,6 +76,32 @@ def evidence_of(name: str, **options: Any) -> dict[str, Any]:
     )  # fmt: skip
 
 
+class Parts:
+    """Parts in a folder, each under the commit that made it.
+
+    Args:
+        folder: None, or code that is at no commit, keeps nothing.
+        settings: what every part depends on, beside the code.
+
+    Attributes:
+        store: of the parts, or None.
+        seconds: that all of them took, those of earlier runs too.
+    """
+
+    def __init__(self, folder: Path | None, **settings: Any) -> None:
+        commit = clean_commit()
+        self.store = UnitStore(folder, {"commit": commit, **settings}) if folder and commit else None
+        self.seconds = 0.0
+
+    def part(self, name: str, make: Callable[[], Any]) -> Any:
+        """The part of this name as JSON gives it back, made if it is not there."""
+        print(f"  {name}", flush=True)
+        unit = Unit((name,), "part", name, lambda _: Product(values={"made": make()}))
+        result = runner.run(Plan(self.store.settings if self.store else {}, (unit,)), self.store)[unit.key]
+        self.seconds += result.seconds
+        return result.required().values["made"]
+
+
 def in_processes(work: Callable[..., Any], jobs: int, *columns: Sequence[Any]) -> Iterator[Any]:
     """`map` over columns, in so many processes; in this one for one."""
     if jobs <= 1:
@@ -105,14 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _all() -> None:
-    from benchmarks.bars import bars_table
-
-    collected = {}
     for name in NAMES:
         print(f"{name}:", flush=True)
-        collected[name] = evidence_of(name)
-        print(f"\n{text_of(collected[name])}\n", flush=True)
-    print(bars_table(collected).text())
+        print(f"\n{text_of(evidence_of(name))}\n", flush=True)
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:

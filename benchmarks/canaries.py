@@ -22,7 +22,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,20 +60,62 @@ Values = dict[str, Any]
 
 _AUDITED = ("value-threshold", "naive-decode", "side-channels", "linkage-code")
 _CONTROLS = ("reference-decoys", "unpadded-lengths", "linear-encoding", "random-codes", "unprotected")
-_SIZES = {"side": 48, "own": 4, "tested": 2, "steps": 2, "batch": 2, "width": 2}
 
 
-def _results(name: str, work: Path, **options: Any) -> Any:
-    """What a benchmark finds with these options."""
-    function = find(name)
-    folder = {"work": work} if "work" in inspect.signature(function).parameters else {}
-    return function(**folder, **options).results
+@dataclass(frozen=True)
+class Toy:
+    """A benchmark with options that make it small.
+
+    Attributes:
+        options: of the benchmark; called where making them takes a heavy import.
+        taken: parts of its results; all of them where empty.
+    """
+
+    name: str
+    options: Mapping[str, Any] | Callable[[], Mapping[str, Any]] = field(default_factory=dict)
+    taken: tuple[str, ...] = ()
+
+    def __call__(self, work: Path) -> Any:
+        function = find(self.name)
+        folder = {"work": work} if "work" in inspect.signature(function).parameters else {}
+        options = self.options() if callable(self.options) else self.options
+        results = function(**folder, **options).results
+        return {part: results[part] for part in self.taken} if len(self.taken) > 1 else (
+            results[self.taken[0]] if self.taken else results)  # fmt: skip
 
 
-def rate_fidelity(work: Path) -> Any:
-    """Bytes by part, dB and SSIM of whole releases, and the rivals', at one quality."""
-    found = _results("rate_fidelity", work, every=10, jobs=1, qualities=(40.0,))
-    return {name: found[name] for name in ("medveil", "rivals", "lossless", "comparison", "constant_db")}
+def _sizes(**options: Any) -> Callable[[], Mapping[str, Any]]:
+    def make() -> Mapping[str, Any]:
+        from benchmarks.attacking import Sizes
+
+        return {"sizes": Sizes(side=48, own=4, tested=2, steps=2, batch=2, width=2), **options}
+
+    return make
+
+
+def _effort(**options: Any) -> Callable[[], Mapping[str, Any]]:
+    def make() -> Mapping[str, Any]:
+        from benchmarks.utility import EFFORT
+
+        return {"qualities": ("primis:4",), "effort": replace(EFFORT, resamples=50, **options)}
+
+    return make
+
+
+_TOYS = (
+    Toy("rate_fidelity", {"every": 10, "jobs": 1, "qualities": (40.0,)},
+        ("medveil", "rivals", "lossless", "comparison", "constant_db")),
+    Toy("depth16"),
+    Toy("primis_fidelity", {"every": 100, "sparsities": (4, 16)}, ("rows",)),
+    Toy("exact_bytes", {"every": 15, "jobs": 1}),
+    Toy("fidelity_table", {"every": 15, "jobs": 1, "codecs": ("primis 4", "lapped 40")}, ("rows",)),
+    Toy("decoy_curve", _sizes(ratios=2)),
+    Toy("translation_attacks", _sizes()),
+    Toy("club", _sizes(qualities=(40,), sparsities=(4,))),
+    Toy("utility_segmentation", _effort(seeds=1, segment_side=32, segment_epochs=0.3)),
+    Toy("utility_radiomics", _effort()),
+)  # fmt: skip
+"""Those of which all values, or all of some parts, are the same on every machine."""
 
 
 def performance(work: Path) -> Any:
@@ -83,32 +126,12 @@ def performance(work: Path) -> Any:
     return [{**row, "largest_grant_bytes": float(row["largest_grant_bytes"])} for row in rows]
 
 
-def depth16(work: Path) -> Any:
-    """Everything, on three small slices."""
-    return _results("depth16", work)
-
-
-def primis_fidelity(work: Path) -> Any:
-    """All rows of the smallest and the largest sparsity, on one image."""
-    return _results("primis_fidelity", work, every=100, sparsities=(4, 16))["rows"]
-
-
-def exact_bytes(work: Path) -> Any:
-    """Everything, on three images."""
-    return _results("exact_bytes", work, every=15, jobs=1)
-
-
 def granting(work: Path) -> Any:
     """Bytes and touched files of grants to two kinds of key; seconds are left out, and with them `rotate`."""
     from benchmarks import granting as benchmark
 
     program = Program.prepare(work)
     return benchmark.granting(program, work, packages=3, rounds=1, kinds=("mlkem768x25519",))
-
-
-def fidelity_table(work: Path) -> Any:
-    """Two codecs on three images."""
-    return _results("fidelity_table", work, every=15, jobs=1, codecs=("primis 4", "lapped 40"))["rows"]
 
 
 def two_image_game(work: Path) -> Any:
@@ -136,37 +159,6 @@ def two_image_game(work: Path) -> Any:
         }  # fmt: skip
 
 
-def _attacked(name: str, work: Path, **options: Any) -> Any:
-    from benchmarks.attacking import Sizes
-
-    return _results(name, work, sizes=Sizes(**_SIZES), **options)
-
-
-def decoy_curve(work: Path) -> Any:
-    """Every attack on the published law and on the first two points of the curve."""
-    return _attacked("decoy_curve", work, ratios=2)
-
-
-def translation_attacks(work: Path) -> Any:
-    """Every network on every mechanism, two steps each."""
-    return _attacked("translation_attacks", work)
-
-
-def club(work: Path) -> Any:
-    """Every kind of point at one quality and one sparsity, every attack."""
-    return _attacked("club", work, qualities=(40,), sparsities=(4,))
-
-
-def audit_sealed(work: Path) -> Any:
-    """See `_audit`."""
-    return _audit("audit_sealed", work)
-
-
-def audit_encrypted(work: Path) -> Any:
-    """See `_audit`."""
-    return _audit("audit_encrypted", work)
-
-
 def _audit(name: str, work: Path) -> Any:
     """Controls, fidelity, and which attacks there are with which outcome; the release itself has keys of its own.
 
@@ -179,7 +171,7 @@ def _audit(name: str, work: Path) -> Any:
     count = itertools.count(1)
     numbers = SimpleNamespace(token_bytes=lambda size: next(count).to_bytes(size, "big"))
     with _tiny_preset(), mock.patch.object(packing, "secrets", numbers):
-        found = _results(name, work, preset=_TINY, every=8, attacks=_AUDITED)
+        found = Toy(name, {"preset": _TINY, "every": 8, "attacks": _AUDITED})(work)
     for attack in found["attacks"]:
         attack |= {"measured": sorted(attack["measured"]), "extra": sorted(attack["extra"])}
         del attack["verdict"], attack["metric"]
@@ -191,7 +183,7 @@ def audit_repeat(work: Path) -> Any:
     """Whether an audit repeats itself, and how many figures it has; minutes are left out."""
     options = {"small": (4, 48), "large": (0, 0), "threads": 1, "preset": _TINY, "attacks": _AUDITED[:1]}
     with _tiny_preset():
-        return _results("audit_repeat", work, **options)["twice"]
+        return Toy("audit_repeat", options, ("twice",))(work)
 
 
 _TINY = "tiny"
@@ -237,22 +229,6 @@ def utility_classification(work: Path) -> Any:
     return utility.classified([part], None)
 
 
-def utility_segmentation(work: Path) -> Any:
-    """Originals and one quality, one short training each."""
-    return _small_utility("utility_segmentation", work, seeds=1, segment_side=32, segment_epochs=0.3)
-
-
-def utility_radiomics(work: Path) -> Any:
-    """All features of all test images, originals against one quality."""
-    return _small_utility("utility_radiomics", work)
-
-
-def _small_utility(name: str, work: Path, **effort: Any) -> Any:
-    from benchmarks import utility
-
-    return _results(name, work, qualities=("primis:4",), effort=replace(utility.EFFORT, resamples=50, **effort))
-
-
 def training_throughput(work: Path) -> Any:
     """What both data sets give, and the sizes of the networks; images a second are left out."""
     import medveil
@@ -272,13 +248,14 @@ def training_throughput(work: Path) -> Any:
 
 
 CANARIES: dict[str, Callable[[Path], Any]] = {
-    function.__name__: function
-    for function in (
-        rate_fidelity, performance, depth16, primis_fidelity, exact_bytes, granting, two_image_game,
-        fidelity_table, decoy_curve, translation_attacks, club,
-        audit_sealed, audit_encrypted, audit_repeat, utility_classification, utility_segmentation, utility_radiomics,
-        training_throughput,
-    )
+    **{toy.name: toy for toy in _TOYS},
+    **{name: partial(_audit, name) for name in ("audit_sealed", "audit_encrypted")},
+    **{
+        function.__name__: function
+        for function in (
+            performance, granting, two_image_game, audit_repeat, utility_classification, training_throughput
+        )
+    },
 }  # fmt: skip
 """Benchmark -> its canary: given an empty folder, with the toy images in place of the real ones."""
 

@@ -23,10 +23,8 @@ from benchmarks.attacking import (
     public_code_bits,
     strongest,
     summary,
-    told,
-)
-from benchmarks.benchmark import Measured
-from benchmarks.parts import Parts
+)  # fmt: skip
+from benchmarks.benchmark import Measured, Parts
 from medveil.audit.protocol import Round
 from medveil.audit.running import fixed_threads
 from medveil.codecs.primis.codec import PrimisCodec, shipped_weights
@@ -99,7 +97,7 @@ def measure(sizes: Sizes, keep: Path | None, budgets: tuple[Sequence[int], Seque
 
     def point(series: str, budget: str, name: str, mechanism: Mechanism) -> dict[str, Any]:
         trial = bench.round_of(mechanism, name)
-        attacks = [told(attack_round(each, trial), bench.patients) for each in ATTACKS]
+        attacks = [attack_round(each, trial) for each in ATTACKS]
         best, space = strongest(attacks, "psnr"), mechanism.space
         assert space is not None
         return {

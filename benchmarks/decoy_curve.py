@@ -23,10 +23,8 @@ from benchmarks.attacking import (
     public_code_bits,
     strongest,
     summary,
-    told,
-)
-from benchmarks.benchmark import Measured
-from benchmarks.parts import Parts
+)  # fmt: skip
+from benchmarks.benchmark import Measured, Parts
 from medveil.attacks.support.thresholds import gap
 from medveil.audit.protocol import Round
 from medveil.audit.running import fixed_threads
@@ -89,13 +87,13 @@ def measure(sizes: Sizes, keep: Path | None, ratios: int) -> dict[str, Any]:
 
     def law() -> dict[str, Any]:
         trial = bench.round_of(reference_decoys().make(bench.setup), "reference-decoys")
-        attacks = [told(attack_round(name, trial), bench.patients) for name in REFERENCE_ATTACKS]
+        attacks = [attack_round(name, trial) for name in REFERENCE_ATTACKS]
         about = published(trial, bench.patients, sizes.side)
         return {**about, **support_of_values(trial), "attacks": attacks}
 
     def matched(ratio: int | None, mechanism: Mechanism, name: str) -> dict[str, Any]:
         trial = bench.round_of(mechanism, name)
-        attacks = [told(attack_round(each, trial), bench.patients) for each in MATCHED_ATTACKS]
+        attacks = [attack_round(each, trial) for each in MATCHED_ATTACKS]
         best = {figure: strongest(attacks, figure) for figure in ("psnr", "support_auc")}
         names = {figure: row["attack"] for figure, row in best.items() if row is not None}
         about = published(trial, bench.patients, sizes.side)

@@ -28,11 +28,10 @@ def measure(work: Path) -> dict[str, Any]:
     found = {name: _release(program, name, paths, work) for name, paths in sets().items()}
     rows = [row for one in found.values() for row in one["files"]]
     return {
-        "sets": found,
-        "mean_rmse_hu": float(np.mean([row["rmse_hu"] for row in rows])),
+        "sets": found, "mean_rmse_hu": float(np.mean([row["rmse_hu"] for row in rows])),
         "largest_rmse_hu": max(row["rmse_hu"] for row in rows),
         "padding_exact": all(row["padding_exact"] for row in rows),
-    }
+    }  # fmt: skip
 
 
 def _release(program: Program, name: str, paths: Sequence[Path], work: Path) -> dict[str, Any]:
@@ -44,15 +43,12 @@ def _release(program: Program, name: str, paths: Sequence[Path], work: Path) -> 
     pixels = sum(row["pixels"] for row in files)
     size = release_bytes(release)
     return {
-        "images": len(files),
-        "release_bytes": size,
-        "bpp": 8 * size / pixels,
+        "images": len(files), "release_bytes": size, "bpp": 8 * size / pixels,
         "lossless_bpp": 8 * sum(row["lossless_bytes"] for row in files) / pixels,
         "mean_rmse_hu": float(np.mean([row["rmse_hu"] for row in files])),
         "largest_rmse_hu": max(row["rmse_hu"] for row in files),
-        "padding_exact": all(row["padding_exact"] for row in files),
-        "files": files,
-    }
+        "padding_exact": all(row["padding_exact"] for row in files), "files": files,
+    }  # fmt: skip
 
 
 def _compared(original: Path, opened: Path) -> dict[str, Any]:
@@ -65,15 +61,11 @@ def _compared(original: Path, opened: Path) -> dict[str, Any]:
     hu = [one.pixel_array * float(one.RescaleSlope) + float(one.RescaleIntercept) for one in (before, after)]
     error = (hu[0] - hu[1])[~padding] if not padding.all() else np.zeros(1)
     return {
-        "file": original.name,
-        "lossless_bytes": _losslessly(stored),
-        "pixels": int(stored.size),
-        "bits_stored": int(before.BitsStored),
-        "rmse_hu": float(np.sqrt(np.mean(error**2))),
-        "largest_error_hu": float(np.abs(error).max()),
-        "padding_pixels": int(padding.sum()),
+        "file": original.name, "lossless_bytes": _losslessly(stored), "pixels": int(stored.size),
+        "bits_stored": int(before.BitsStored), "rmse_hu": float(np.sqrt(np.mean(error**2))),
+        "largest_error_hu": float(np.abs(error).max()), "padding_pixels": int(padding.sum()),
         "padding_exact": bool(np.array_equal(stored[padding], after.pixel_array[padding])),
-    }
+    }  # fmt: skip
 
 
 def _padding(dataset: Any, stored: Any) -> Any:

@@ -29,11 +29,10 @@ def measure(images: Sequence[Radiograph], work: Path, jobs: int) -> dict[str, An
     pixels = sum(grey(image.path).size for image in images)
     lossless = rivals.lossless([grey(image.path) for image in images], jobs)
     found: dict[str, Any] = {
-        "pixels": pixels,
-        "quality_db": QUALITY_CENTIDB / 100,
+        "pixels": pixels, "quality_db": QUALITY_CENTIDB / 100,
         "lossless": [{"name": name, "bytes": size, "bpp": 8 * size / pixels} for name, size in lossless.items()],
         "medveil": [],
-    }
+    }  # fmt: skip
     program = Program.prepare(work)
     releases = {each: _release(program, images, each, work / each, jobs) for each in PROTECTIONS}
     for protection in PROTECTIONS:
@@ -42,23 +41,18 @@ def measure(images: Sequence[Radiograph], work: Path, jobs: int) -> dict[str, An
         whole = total["code_section"] + total["exact_section"]
         found["medveil"].append(
             {
-                "protection": protection,
-                "code_bytes": total["code_section"],
-                "code_bpp": 8 * total["code_section"] / pixels,
-                "exact_bytes": total["exact_section"],
+                "protection": protection, "code_bytes": total["code_section"],
+                "code_bpp": 8 * total["code_section"] / pixels, "exact_bytes": total["exact_section"],
                 "exact_bpp": 8 * total["exact_section"] / pixels,
-                "exact_bpp_before_padding": 8 * total["exact"] / pixels,
-                "bpp": 8 * whole / pixels,
-                "release_bytes": releases[protection],
-                "release_bpp": 8 * releases[protection] / pixels,
+                "exact_bpp_before_padding": 8 * total["exact"] / pixels, "bpp": 8 * whole / pixels,
+                "release_bytes": releases[protection], "release_bpp": 8 * releases[protection] / pixels,
                 "release_times_jpeg_xl": releases[protection] / lossless["JPEG XL"],
-                "times_jpeg_xl": whole / lossless["JPEG XL"],
-                "times_jpeg_ls": whole / lossless["JPEG-LS"],
+                "times_jpeg_xl": whole / lossless["JPEG XL"], "times_jpeg_ls": whole / lossless["JPEG-LS"],
                 "images_beside_base": total["beside_base"],
                 "encode_seconds_a_megapixel": 1e6 * total["encode_seconds"] / pixels,
                 "decode_seconds_a_megapixel": 1e6 * total["decode_seconds"] / pixels,
             }
-        )
+        )  # fmt: skip
     return found
 
 
@@ -106,13 +100,9 @@ def _coded(protection: str, path: Path) -> dict[str, float]:
     if not np.array_equal(back, image.pixels):
         raise RuntimeError(f"{path.name} did not come back exactly")
     return {
-        "code_section": size,
-        "exact": len(exact),
-        "exact_section": len(padding.to_steps(exact)) + TAG_BYTES,
-        "beside_base": needs_base(exact),
-        "encode_seconds": middle - start,
-        "decode_seconds": stop - middle,
-    }
+        "code_section": size, "exact": len(exact), "exact_section": len(padding.to_steps(exact)) + TAG_BYTES,
+        "beside_base": needs_base(exact), "encode_seconds": middle - start, "decode_seconds": stop - middle,
+    }  # fmt: skip
 
 
 def run(work: Path, jobs: int = 2, every: int = 1, fold: str = "test") -> Measured:

@@ -54,14 +54,13 @@ def granting(
         grant = next(size for name, size in written.items() if name.startswith("grants/"))
         rows.append(
             {
-                "kind": kind,
-                "grant_bytes": grant,
+                "kind": kind, "grant_bytes": grant,
                 "ledger_bytes": next(size for name, size in written.items() if name.startswith("ledger/")),
                 "touched": sorted(name.split("/")[0] for name in change),
                 "median_seconds_of_the_program": float(np.median(seconds)),
                 "seconds_in_the_library": _in_library(program, release, public(rounds)),
             }
-        )
+        )  # fmt: skip
     return {"packages": packages, "rows": rows}
 
 
@@ -96,12 +95,10 @@ def rotating(program: Program, work: Path) -> dict[str, Any]:
         share, rotate = float(np.median(shared)) / ROTATED, float(np.median(rotated)) / ROTATED
         rows.append(
             {
-                "protection": protection,
-                "share_seconds_a_package": share,
-                "rotate_seconds_a_package": rotate,
+                "protection": protection, "share_seconds_a_package": share, "rotate_seconds_a_package": rotate,
                 "share_over_rotate": share / rotate,
             }
-        )
+        )  # fmt: skip
     return {"packages": ROTATED, "rows": rows}
 
 

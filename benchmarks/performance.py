@@ -47,10 +47,9 @@ def measure(work: Path) -> dict[str, Any]:
     return {
         "large": _said("1024 x 1024", lambda: large_image(work)),
         "start_up": _said("start-up", lambda: start_up(program, work)),
-        "memory": _said("memory", lambda: memory(program, work)),
-        "grants": _said("grants", lambda: grants(work)),
+        "memory": _said("memory", lambda: memory(program, work)), "grants": _said("grants", lambda: grants(work)),
         "demo": _said("demo", lambda: demo(program, work)),
-    }
+    }  # fmt: skip
 
 
 def large_image(work: Path) -> dict[str, Any]:
@@ -76,14 +75,12 @@ def large_image(work: Path) -> dict[str, Any]:
                 processor[name].append(_processor_seconds() - used)
     rows = [
         {
-            "name": name,
-            "median_seconds": float(np.median(wall[name])),
-            "best_seconds": min(wall[name]),
+            "name": name, "median_seconds": float(np.median(wall[name])), "best_seconds": min(wall[name]),
             "cpu_seconds": float(np.median(processor[name])),
             "times_jpeg_2000": float(np.median(np.array(wall[name]) / np.array(wall["JPEG 2000 + AES-GCM"]))),
         }
         for name in ways
-    ]
+    ]  # fmt: skip
     return {"pixels": 1024 * 1024, "rounds": ROUNDS, "rows": rows}
 
 
@@ -104,13 +101,10 @@ def start_up(program: Program, work: Path) -> dict[str, Any]:
         opening.append(time.perf_counter() - start)
     both = [a + b for a, b in zip(sharing, opening, strict=True)]
     return {
-        "rounds": ROUNDS,
-        "help_median_seconds": float(np.median(helping)),
-        "help_best_seconds": min(helping),
-        "share_open_median_seconds": float(np.median(both)),
-        "share_open_best_seconds": min(both),
+        "rounds": ROUNDS, "help_median_seconds": float(np.median(helping)), "help_best_seconds": min(helping),
+        "share_open_median_seconds": float(np.median(both)), "share_open_best_seconds": min(both),
         "torch_imported": _imports_torch(program, image, work),
-    }
+    }  # fmt: skip
 
 
 def memory(program: Program, work: Path) -> dict[str, Any]:
@@ -121,11 +115,9 @@ def memory(program: Program, work: Path) -> dict[str, Any]:
     share = ["share", str(path), "-i", str(program.key("owner")), "--to", to, "-o", str(release), "-q"]
     opening = ["open", str(release), "-i", str(program.key("alice")), "-o", str(opened), "-q"]
     return {
-        "side": _DEEP_SIDE,
-        "share_mib": _peak_mib(program, share),
-        "open_mib": _peak_mib(program, opening),
+        "side": _DEEP_SIDE, "share_mib": _peak_mib(program, share), "open_mib": _peak_mib(program, opening),
         "floor_mib": _peak_mib(program, ["--help"]),
-    }
+    }  # fmt: skip
 
 
 def deep_image() -> Any:

@@ -14,10 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import rivals
-from benchmarks.benchmark import Measured, in_processes
-from benchmarks.fidelity import decibels, interval, squared_error, ssim
-from benchmarks.parts import Parts
-from benchmarks.rivals import Coded, Curve, Rival
+from benchmarks.benchmark import Measured, Parts, in_processes
+from benchmarks.rivals import Coded, Curve, Rival, decibels, interval, squared_error, ssim
 from benchmarks.shared_images import Radiograph, grey, radiographs
 
 QUALITIES = (40.0, 36.0, 44.0)
@@ -54,15 +52,14 @@ def measure(
     total, part = (sum(image.size for image in some) for some in (pixels, pixels[::SUBSET]))
     shown = [{key: value for key, value in row.items() if key != "sizes"} for row in matched]
     return {
-        "pixels": total,
-        "patients": len(set(patients)),
+        "pixels": total, "patients": len(set(patients)),
         "medveil": [_summary(one, patients, total) for one in releases],
         "rivals": [row | {"bpp": 8 * row["bytes"] / total} for row in shown],
         "lossless": [{"name": n, "bytes": size, "bpp": 8 * size / total} for n, size in losslessly.items()],
         "comparison": [_comparison(one, matched, patients) for one in encrypted],
         "constant_db": _at_constant_db(own, encrypted[0], matched, patients[::SUBSET], part),
         "lines": {rival.name: rivals.lines(rival, known[rival.name]) for rival in rivals.RIVALS},
-    }
+    }  # fmt: skip
 
 
 def _curves(rival: Rival, pixels: Sequence[NDArray[np.generic]], jobs: int, kept: Parts) -> list[Curve]:
@@ -87,15 +84,12 @@ def _release(images: Sequence[Radiograph], work: Path, protection: str, quality:
         pairs = program.pairs(release, opened)
         both = [(grey(path), grey(pairs[path.name])) for path in paths]
         found: dict[str, Any] = {
-            "protection": protection,
-            "quality": quality,
-            "release_bytes": release_bytes(release),
-            "share_seconds": shared["seconds"],
-            "open_seconds": got["seconds"],
+            "protection": protection, "quality": quality, "release_bytes": release_bytes(release),
+            "share_seconds": shared["seconds"], "open_seconds": got["seconds"],
             "parts": anatomy(release, program.key("owner")),
             "db": [decibels(squared_error(before, after)) for before, after in both],
             "ssim": [ssim(before, after) for before, after in both],
-        }
+        }  # fmt: skip
         found["mean_db"] = float(np.mean(found["db"]))
         if protection == "encrypted":
             lengths = code_bytes(release, program.key("owner"))
@@ -109,22 +103,13 @@ def _summary(one: dict[str, Any], patients: Sequence[str], total: int) -> dict[s
     low, high = interval([(value,) for value in db], patients, seed=SEED)
     padded, padding = one["release_bytes"], one["parts"].get("padding", 0)
     return {
-        "protection": one["protection"],
-        "quality": one["quality"],
-        "mean_db": one["mean_db"],
-        "mean_db_interval": [low, high],
-        "fifth_percentile_db": float(np.percentile(db, 5)),
-        "lowest_db": float(db.min()),
-        "share_more_than_3_db_below": float(np.mean(db < one["quality"] - 3)),
-        "mean_ssim": float(np.mean(one["ssim"])),
-        "release_bytes": padded,
-        "bpp": 8 * padded / total,
-        "unpadded_bytes": padded - padding,
-        "unpadded_bpp": 8 * (padded - padding) / total,
-        "parts": one["parts"],
-        "share_seconds": one["share_seconds"],
-        "open_seconds": one["open_seconds"],
-    }
+        "protection": one["protection"], "quality": one["quality"], "mean_db": one["mean_db"],
+        "mean_db_interval": [low, high], "fifth_percentile_db": float(np.percentile(db, 5)),
+        "lowest_db": float(db.min()), "share_more_than_3_db_below": float(np.mean(db < one["quality"] - 3)),
+        "mean_ssim": float(np.mean(one["ssim"])), "release_bytes": padded, "bpp": 8 * padded / total,
+        "unpadded_bytes": padded - padding, "unpadded_bpp": 8 * (padded - padding) / total, "parts": one["parts"],
+        "share_seconds": one["share_seconds"], "open_seconds": one["open_seconds"],
+    }  # fmt: skip
 
 
 def _coded(
@@ -189,10 +174,9 @@ def _code(path: Path, quality: int) -> dict[str, float]:
     opened = codec.decode(code, profile, Bucket.of(*image.pixels.shape))
     data = entropy.pack(code)
     return {
-        "psnr": decibels(squared_error(image.pixels, opened)),
-        "bytes": len(data) + TAG_BYTES,
+        "psnr": decibels(squared_error(image.pixels, opened)), "bytes": len(data) + TAG_BYTES,
         "padded_bytes": len(padding.to_steps(data)) + TAG_BYTES,
-    }
+    }  # fmt: skip
 
 
 def _goal(one: dict[str, Any]) -> str:
@@ -201,16 +185,11 @@ def _goal(one: dict[str, Any]) -> str:
 
 def _row(rival: Rival, way: str, goal: str, coded: list[Coded], setting: float | None) -> dict[str, Any]:
     return {
-        "name": rival.name,
-        "way": way,
-        "goal": goal,
-        "setting": setting,
-        "mean_db": float(np.mean([one.psnr for one in coded])),
-        "lowest_db": min(one.psnr for one in coded),
-        "mean_ssim": float(np.mean([one.ssim for one in coded])),
-        "bytes": sum(one.size for one in coded),
+        "name": rival.name, "way": way, "goal": goal, "setting": setting,
+        "mean_db": float(np.mean([one.psnr for one in coded])), "lowest_db": min(one.psnr for one in coded),
+        "mean_ssim": float(np.mean([one.ssim for one in coded])), "bytes": sum(one.size for one in coded),
         "sizes": [one.size for one in coded],
-    }
+    }  # fmt: skip
 
 
 def _comparison(one: dict[str, Any], matched: list[dict[str, Any]], patients: Sequence[str]) -> dict[str, Any]:
@@ -221,14 +200,12 @@ def _comparison(one: dict[str, Any], matched: list[dict[str, Any]], patients: Se
         pairs = list(zip(code, row["sizes"], strict=True))
         rows.append(
             {
-                "name": row["name"],
-                "way": row["way"],
-                "code_ratio": sum(code) / row["bytes"],
+                "name": row["name"], "way": row["way"], "code_ratio": sum(code) / row["bytes"],
                 "code_ratio_interval": list(interval(pairs, patients, seed=SEED)),
                 "unpadded_ratio": (one["release_bytes"] - padding) / row["bytes"],
                 "release_ratio": one["release_bytes"] / row["bytes"],
             }
-        )
+        )  # fmt: skip
     return {"quality": one["quality"], "mean_db": one["mean_db"], "rows": rows}
 
 
@@ -249,14 +226,11 @@ def _at_constant_db(
         pairs = list(zip(code, sizes, strict=True))
         rows.append(
             {
-                "name": row["name"],
-                "bpp": 8 * sum(sizes) / total,
-                "code_ratio": sum(code) / sum(sizes),
+                "name": row["name"], "bpp": 8 * sum(sizes) / total, "code_ratio": sum(code) / sum(sizes),
                 "code_ratio_interval": list(interval(pairs, patients, seed=SEED)),
-                "unpadded_ratio": (sum(code) + beside) / sum(sizes),
-                "release_ratio": (padded + beside) / sum(sizes),
+                "unpadded_ratio": (sum(code) + beside) / sum(sizes), "release_ratio": (padded + beside) / sum(sizes),
             }
-        )
+        )  # fmt: skip
     db = [row["psnr"] for row in own]
     found = {"images": len(own), "mean_db": float(np.mean(db)), "lowest_db": min(db), "highest_db": max(db)}
     return found | {"code_bpp": 8 * sum(code) / total, "rows": rows}

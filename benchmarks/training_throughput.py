@@ -147,21 +147,18 @@ def _row(
         return statistics.fmean(epochs[1:])
 
     regimes: dict[str, Callable[[list[float]], float]] = {
-        "first": lambda epochs: epochs[0],
-        "later": later,
+        "first": lambda epochs: epochs[0], "later": later,
         "training": lambda epochs: (epochs[0] + (TRAINING_EPOCHS - 1) * later(epochs)) / TRAINING_EPOCHS,
-    }
+    }  # fmt: skip
     found = {}
     for regime, of in regimes.items():
         speed = {way: [images / of(epochs) for epochs in rounds] for way, rounds in seconds.items()}
         ratios = [ours / theirs for ours, theirs in zip(speed["sealed"], speed["png"], strict=True)]
         found[regime] = {
             "sealed_images_a_second": statistics.median(speed["sealed"]),
-            "png_images_a_second": statistics.median(speed["png"]),
-            "ratio": statistics.median(ratios),
-            "ratio_lowest": min(ratios),
-            "ratio_highest": max(ratios),
-        }
+            "png_images_a_second": statistics.median(speed["png"]), "ratio": statistics.median(ratios),
+            "ratio_lowest": min(ratios), "ratio_highest": max(ratios),
+        }  # fmt: skip
     parameters = sum(each.numel() for each in make().parameters())
     return {"network": name, "side": side, "parameters": parameters, "regimes": found, "seconds": seconds}
 

@@ -21,10 +21,8 @@ from benchmarks.attacking import (
     attack_round,
     mean_picture,
     summary,
-    told,
-)
-from benchmarks.benchmark import Measured
-from benchmarks.parts import Parts
+)  # fmt: skip
+from benchmarks.benchmark import Measured, Parts
 from medveil.audit.running import fixed_threads
 from medveil.mechanisms.controls import (
     SPARSITY,
@@ -102,8 +100,7 @@ def measure(sizes: Sizes, keep: Path | None) -> dict[str, Any]:
         found: dict[str, Any] = {"name": name, "words": words}
         trial = bench.round_of(make(bench.setup), name)
         found["attacks"] = [
-            kept.part(f"{name}-{attack}", lambda a=attack, t=trial: told(attack_round(a, t), bench.patients))
-            for attack in ATTACKS
+            kept.part(f"{name}-{attack}", lambda a=attack, t=trial: attack_round(a, t)) for attack in ATTACKS
         ]
         mean = {key: summary(values, bench.patients) for key, values in mean_picture(trial).items()}
         rows.append(found)

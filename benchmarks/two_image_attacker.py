@@ -217,14 +217,10 @@ class Attacker:
     def outcome(self, correct: int, count: int) -> dict[str, Any]:
         """Advantage on `count` test packages with its bounds, and how the classifier was chosen."""
         return {
-            "advantage": 2 * correct / count - 1,
-            "lower_99": -upper_advantage(count - correct, count),
-            "upper_99": upper_advantage(correct, count),
-            "correct": correct,
-            "packages": count,
-            "strongest": self.name,
+            "advantage": 2 * correct / count - 1, "lower_99": -upper_advantage(count - correct, count),
+            "upper_99": upper_advantage(correct, count), "correct": correct, "packages": count, "strongest": self.name,
             "validation": self.validation,
-        }
+        }  # fmt: skip
 
 
 def upper_advantage(correct: int, count: int) -> float:

@@ -287,20 +287,16 @@ def measure(plan: Plan) -> dict[str, Any]:
     sealed, *revealed = game(board, plan.main, shares=plan.shares)
     cells = int(board.starts[-1])
     return {
-        "bucket": [plan.side, plan.side],
-        "public_bytes": sealing.public_bytes(board.composition),
-        "cells": cells,
-        "entries": int(board.entry_starts[-1]),
-        "differing_cells": int(np.sum(board.supports[0] != board.supports[1])),
-        "sizes": {"main": plan.main, "same_image": plan.same, "faults": plan.faults},
-        "sealed": sealed,
+        "bucket": [plan.side, plan.side], "public_bytes": sealing.public_bytes(board.composition), "cells": cells,
+        "entries": int(board.entry_starts[-1]), "differing_cells": int(np.sum(board.supports[0] != board.supports[1])),
+        "sizes": {"main": plan.main, "same_image": plan.same, "faults": plan.faults}, "sealed": sealed,
         "revealed": [
             {"share": share, "cells": round(share * cells), **row}
             for share, row in zip(plan.shares, revealed, strict=True)
         ],
         "same_image": game(same, plan.same)[0],
         "faults": [{"fault": name, **game(board, plan.faults, streams=planted(name))[0]} for name in FAULTS],
-    }
+    }  # fmt: skip
 
 
 def run(plan: Plan = Plan()) -> Measured:

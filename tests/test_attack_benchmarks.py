@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import attacking, audits, parts, translation_attacks
+from benchmarks import attacking, audits, benchmark, translation_attacks
 
 from medveil.codecs.code import CodeMap
 from medveil.mechanisms.observation import Shown
@@ -54,8 +54,8 @@ def test_finished_parts_are_kept_for_the_same_settings_and_commit_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def part(value: int, size: int, commit: str | None) -> Any:
-        monkeypatch.setattr(parts, "clean_commit", lambda: commit)
-        return parts.Parts(tmp_path, benchmark="toy", size=size).part("one", lambda: {"value": value})
+        monkeypatch.setattr(benchmark, "clean_commit", lambda: commit)
+        return benchmark.Parts(tmp_path, benchmark="toy", size=size).part("one", lambda: {"value": value})
 
     assert part(1, 1, "c0ffee") == part(2, 1, "c0ffee") == {"value": 1}
     assert part(2, 2, "c0ffee") == {"value": 2}
