@@ -1,7 +1,7 @@
 """Tables of the residual coder: weights of its network and the laws of its distributions. Formats state them in full.
 
 The weights were trained on the `train` fold of the shared chest radiographs (sources nih, kermany, hannover; the
-pictures of the diagnostic codes of both protections), see benchmarks/train_residual.py.
+pictures of the diagnostic codes of both protections), see tools/train_residual.py.
 """
 
 from __future__ import annotations

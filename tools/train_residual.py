@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.shared_images import grey, radiographs
-from benchmarks.train_weights import SOURCES
+from numpy.typing import NDArray
+from tools.train_weights import SOURCES
+
 from medveil.codecs.residual import coder, tables
 from medveil.codecs.residual.model import FEATURES
 
@@ -112,7 +112,7 @@ def as_text(weights: NDArray[np.int64]) -> str:
 
 def main() -> None:
     """Train and write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.train_residual", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.train_residual", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the .npy file; the text for the tables goes beside it")
     parser.add_argument("--steps", type=int, default=60000)
     parser.add_argument("--seed", type=int, default=0)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.provenance import clean_commit
 from benchmarks.shared_images import shared_folder
+
 from medveil.codecs.primis.codec import WEIGHTS
 from medveil.codecs.primis.training_run import STEPS, TrainingResult, train_codec
 from medveil.training.primis_training import LOG, LogEntry, Settings
@@ -46,7 +47,7 @@ def ship(result: TrainingResult, sparsity: int) -> None:
 
 def main() -> None:
     """Train and ship."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.train_weights", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.train_weights", description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for the runs")
     parser.add_argument("--sparsity", type=int, nargs="+", default=sorted(STEPS))
     asked = parser.parse_args()
