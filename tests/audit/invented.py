@@ -17,6 +17,7 @@ from medveil.audit.results import (
     TierFidelity,
     Verdict,
 )
+from medveil.experiments.unit import Status
 
 HOSTILE = "<script>alert('x')</script>&\"]]>"
 
@@ -45,7 +46,8 @@ def measured(metric="psnr", advantage=0.05, half=0.1, verdict=Verdict.NO_EVIDENC
 def attack(name="naive-decode", *found, verdict=None, mechanism="sealed", **changed):
     verdict = verdict or (found[0].verdict if found else None)
     title = name.replace("-", " ").capitalize()
-    return AttackResult(name, title, mechanism, tuple(found), verdict, **({"seconds": 2.5} | changed))
+    ended = {"status": Status.REFUSED if "refusal" in changed else Status.DONE, "seconds": 2.5}
+    return AttackResult(name, title, mechanism, tuple(found), verdict, **(ended | changed))
 
 
 def face(seed, side=48):

@@ -5,13 +5,16 @@ import pytest
 
 from medveil.audit.decision import conclude, control_result
 from medveil.audit.results import AttackResult, ControlResult, Measured, Verdict
+from medveil.experiments.unit import Status
 
 _ADVANTAGE = {Verdict.BROKEN: 2.5, Verdict.NO_EVIDENCE: 0.01, Verdict.INCONCLUSIVE: 0.2}
 
 
 def _attack(name: str, verdict: Verdict | None, visible: float = 0.4, upper: float = 0.25) -> AttackResult:
     if verdict is None:
-        return AttackResult(name, name.upper(), "release", (), None, refusal="there is no code to see.")
+        return AttackResult(
+            name, name.upper(), "release", (), None, status=Status.REFUSED, refusal="there is no code to see."
+        )
     advantage = _ADVANTAGE[verdict]
     measured = Measured(
         metric="psnr", attacker=16 + advantage, baseline=16, advantage=advantage, ci=(advantage - 0.1, advantage + 0.1),
@@ -115,7 +118,9 @@ def test_who_chooses_the_attacks_does_not_choose_the_answer(verdict: Verdict) ->
 
 def test_a_failed_attack_is_not_one_that_makes_no_sense() -> None:
     quiet = _attack("likelihood-ratio", Verdict.NO_EVIDENCE)
-    failed = AttackResult("unet", "UNET", "release", (), None, refusal="MemoryError: it needs more memory")
+    failed = AttackResult(
+        "unet", "UNET", "release", (), None, status=Status.FAILED, refusal="MemoryError: it needs more memory"
+    )
     assert conclude([quiet, _attack("seeds", None)], [_CAUGHT])[0] is Verdict.NO_EVIDENCE
     conclusion, told = conclude([quiet, failed], [_CAUGHT])
     assert conclusion is Verdict.INCONCLUSIVE

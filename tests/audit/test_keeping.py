@@ -14,6 +14,7 @@ from medveil.audit.keeping import bytes_of, check_out, finish, keeping, report_f
 from medveil.audit.results import Example, Pairs, Sample
 from medveil.audit.schema import canonical, record_of
 from medveil.errors import MedveilError, TargetExistsError, UsageError
+from medveil.experiments.unit import Status
 from medveil.releases.state import MARK
 
 
@@ -26,7 +27,7 @@ def test_a_sample_comes_back_as_it_was():
     table[1] = np.nan
     sample = Sample(
         "unet", "sealed", numbers, numbers, {"psnr": table}, pairs, {"top_1": 1 / 3, "gallery": float("nan")},
-        (Example(2, picture, picture + 1, picture * 2),), "", 1.25,
+        (Example(2, picture, picture + 1, picture * 2),), seconds=1.25,
     )  # fmt: skip
     found = sample_of(bytes_of(sample))
     np.testing.assert_array_equal(found.values["psnr"], table)
@@ -42,8 +43,10 @@ def test_a_sample_comes_back_as_it_was():
 
 def test_a_refusal_comes_back_as_it_was():
     none = np.zeros(0, np.int64)
-    found = sample_of(bytes_of(Sample("unet", "sealed", none, none, refusal="it makes no sense")))
-    assert found.refusal == "it makes no sense"
+    found = sample_of(
+        bytes_of(Sample("unet", "sealed", none, none, status=Status.REFUSED, refusal="it makes no sense"))
+    )
+    assert (found.status, found.refusal) == (Status.REFUSED, "it makes no sense")
     assert found.pairs is None
     assert not found.values
     assert not found.examples

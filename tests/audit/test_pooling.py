@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from medveil.audit.pooling import merged, partners_of, without_partners
-from medveil.audit.results import Pairs, Sample
+from medveil.audit.results import ROUNDS_FAILED, Pairs, Sample
+from medveil.experiments.unit import Status
 
 
 def sample(start=0, scale=1.0, psnr=(10.0, 9.0), refusal="", **extra):
     numbers = np.arange(start, start + 4)
     if refusal:
-        return Sample("unet", "sealed", numbers[:0], numbers[:0], refusal=refusal)
+        return Sample("unet", "sealed", numbers[:0], numbers[:0], status=Status.REFUSED, refusal=refusal)
     same = np.array([True, False, False, True])
     score = (scale * np.array([0.9, 0.1, 0.3, 0.2])).astype(np.float32)
     pairs = Pairs(score, same, np.stack([numbers, numbers], axis=1))
@@ -56,3 +59,11 @@ def test_numbers_of_partners_are_summed_and_can_be_taken_out():
     found = merged([[sample(**{"partner none": 2.0}), sample(4, **{"partner none": 3.0, "partner simulated": 1.0})]])
     assert partners_of([sample(refusal="no"), found]) == {"none": 5, "simulated": 1}
     assert without_partners(found).extra == {}
+
+
+def test_a_failure_stays_one_whatever_else_was_done():
+    failed = replace(sample(refusal="ValueError"), status=Status.FAILED)
+    assert merged([[sample(refusal="no images"), failed]]).status is Status.FAILED
+    for repeats in ([[sample(), failed]], [[sample()], [failed]]):
+        found = merged(repeats)
+        assert (found.status, found.extra[ROUNDS_FAILED]) == (Status.DONE, 1.0)

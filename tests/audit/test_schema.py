@@ -11,6 +11,7 @@ from tests.audit.invented import attack, attacks, audit, control, measured
 
 from medveil.audit.results import FormCheck, Verdict
 from medveil.audit.schema import canonical, expected_of, leading, ranked, record_of, revealed_percent, sensitivity
+from medveil.experiments.unit import Status
 
 _NUMBER = (int, float, type(None))
 _ATTACK = {
@@ -65,7 +66,7 @@ def test_what_broke_the_release_is_named_whatever_the_conclusion_is(conclusion):
 
 
 def test_a_failed_attack_is_told_from_a_refused_one():
-    failed = attack("vnet", refusal="MemoryError: it needs more memory than there is")
+    failed = attack("vnet", status=Status.FAILED, refusal="MemoryError: it needs more memory than there is")
     refused = written(attacks=(attack("unet", refusal="no code to see"), failed))["refused"]
     assert {each["name"]: each["failed"] for each in refused} == {"unet": False, "vnet": True}
 

@@ -6,6 +6,7 @@ import pytest
 
 from medveil.audit.results import AttackResult, Measured, Pairs, Sample, Verdict
 from medveil.audit.verdicts import PSNR_CAP, Judging, judge
+from medveil.experiments.unit import Status
 
 _QUICK = Judging(resamples=400)
 
@@ -13,7 +14,16 @@ _QUICK = Judging(resamples=400)
 def _sample(
     values: Mapping[str, np.ndarray], patients: np.ndarray, pairs: Pairs | None = None, refusal: str = ""
 ) -> Sample:
-    return Sample("some-attack", "release", np.arange(len(patients)), patients, values, pairs, refusal=refusal)
+    return Sample(
+        "some-attack",
+        "release",
+        np.arange(len(patients)),
+        patients,
+        values,
+        pairs,
+        status=Status.REFUSED if refusal else Status.DONE,
+        refusal=refusal,
+    )
 
 
 def _noisy(

@@ -24,6 +24,7 @@ from medveil.audit.wording import (
     question,
     repeat_command,
 )
+from medveil.experiments.unit import Status
 
 
 @pytest.mark.parametrize(
@@ -149,7 +150,7 @@ def test_how_much_of_a_release_was_looked_at_stands_in_the_first_paragraph():
 
 
 def test_grounds_name_what_failed():
-    failed = attack("unet", refusal="MemoryError: it needs more memory than there is")
+    failed = attack("unet", status=Status.FAILED, refusal="MemoryError: it needs more memory than there is")
     told = grounds(audit(attacks=(attack("vnet", measured()), failed)))
     assert "0 attacks made no sense here" in told[0]
     assert told[1] == "Failed while running, and so rule out nothing: unet."

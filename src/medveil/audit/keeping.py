@@ -25,6 +25,7 @@ from medveil.audit.report import FIGURES, HTML, JSON, OWN_FIGURE
 from medveil.audit.results import Example, Pairs, Sample
 from medveil.audit.schema import is_record
 from medveil.errors import MedveilError, TargetExistsError, UsageError
+from medveil.experiments.unit import Status
 from medveil.files.atomic import (
     empty_folder,
     flush_folders,
@@ -257,9 +258,9 @@ def bytes_of(sample: Sample) -> bytes:
     for number, example in enumerate(sample.examples):
         arrays[f"example {number}"] = np.stack([example.original, example.attacker, example.baseline])
     plain = {
-        "attack": sample.attack, "mechanism": sample.mechanism, "refusal": sample.refusal, "seconds": sample.seconds,
-        "extra": dict(sample.extra), "examples": [example.number for example in sample.examples],
-        "values": list(sample.values),
+        "attack": sample.attack, "mechanism": sample.mechanism, "status": sample.status.value,
+        "refusal": sample.refusal, "seconds": sample.seconds, "extra": dict(sample.extra),
+        "examples": [example.number for example in sample.examples], "values": list(sample.values),
     }  # fmt: skip
     arrays["plain"] = np.frombuffer(json.dumps(plain).encode(), np.uint8)
     buffer = io.BytesIO()
@@ -276,7 +277,7 @@ def sample_of(data: bytes) -> Sample:
             plain["attack"], plain["mechanism"], file["subjects"], file["patients"],
             {name: file[f"value {name}"] for name in plain["values"]}, pairs, plain["extra"],
             tuple(Example(number, *file[f"example {index}"]) for index, number in enumerate(plain["examples"])),
-            plain["refusal"], plain["seconds"],
+            Status(plain["status"]), plain["refusal"], plain["seconds"],
         )  # fmt: skip
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.audit.results import Example, Pairs, Sample
+from medveil.audit.results import ROUNDS_FAILED, ROUNDS_REFUSED, Example, Pairs, Sample
 from medveil.audit.scoring import PARTNER
+from medveil.experiments.unit import Status
 from medveil.metrics.ranking import share_below
 
 _EXAMPLES = 3
@@ -44,9 +45,9 @@ def without_partners(sample: Sample) -> Sample:
 
 
 def _joined(samples: Sequence[Sample]) -> Sample:
-    ran = [sample for sample in samples if not sample.refusal]
+    ran, worst = _done(samples)
     if len(samples) == 1 or not ran:
-        return samples[0]
+        return worst
     names = sorted({name for sample in ran for name in sample.values})
     values = {name: np.concatenate([_column(sample, name) for sample in ran]) for name in names}
     linked = [_levelled(sample.pairs) for sample in ran if sample.pairs is not None]
@@ -60,8 +61,7 @@ def _joined(samples: Sequence[Sample]) -> Sample:
     extra = _means([sample.extra for sample in ran])
     for name in [name for name in extra if name.startswith(PARTNER)]:
         extra[name] = sum(sample.extra.get(name, 0.0) for sample in ran)
-    if len(ran) < len(samples):
-        extra["rounds_refused"] = float(len(samples) - len(ran))
+    extra |= _undone(samples)
     return Sample(
         ran[0].attack, ran[0].mechanism, np.concatenate([sample.subjects for sample in ran]),
         np.concatenate([sample.patients for sample in ran]), values, pairs, extra, _examples(ran),
@@ -70,10 +70,13 @@ def _joined(samples: Sequence[Sample]) -> Sample:
 
 
 def _averaged(samples: Sequence[Sample]) -> Sample:
-    ran = [sample for sample in samples if not sample.refusal]
+    ran, worst = _done(samples)
+    if not ran:
+        return worst
+    failed = {name: count for name, count in _undone(samples).items() if name == ROUNDS_FAILED}
     alike = [sample for sample in ran if np.array_equal(sample.subjects, ran[0].subjects)]
     if len(alike) < 2:
-        return ran[0] if ran else samples[0]
+        return replace(ran[0], extra={**ran[0].extra, **failed}) if failed else ran[0]
     names = [name for name in ran[0].values if all(name in sample.values for sample in alike)]
     values = {name: np.mean([sample.values[name] for sample in alike], axis=0) for name in names}
     linked = [sample.pairs for sample in alike if sample.pairs is not None]
@@ -83,8 +86,22 @@ def _averaged(samples: Sequence[Sample]) -> Sample:
         pairs = Pairs(score, pairs.same, pairs.patients)
     return Sample(
         ran[0].attack, ran[0].mechanism, ran[0].subjects, ran[0].patients, values, pairs,
-        _means([sample.extra for sample in alike]), ran[0].examples, seconds=sum(sample.seconds for sample in samples),
+        _means([sample.extra for sample in alike]) | failed, ran[0].examples,
+        seconds=sum(sample.seconds for sample in samples),
     )  # fmt: skip
+
+
+def _done(samples: Sequence[Sample]) -> tuple[list[Sample], Sample]:
+    """Those that were done; and one to stand for all where none was: that of a failure, if there is any."""
+    done = [sample for sample in samples if sample.status is Status.DONE]
+    return done, next((sample for sample in samples if sample.status is Status.FAILED), samples[0])
+
+
+def _undone(samples: Sequence[Sample]) -> dict[str, float]:
+    """How many were refused, and how many failed, where any was."""
+    kinds = ((ROUNDS_REFUSED, Status.REFUSED), (ROUNDS_FAILED, Status.FAILED))
+    counts = {name: float(sum(sample.status is status for sample in samples)) for name, status in kinds}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _column(sample: Sample, name: str) -> NDArray[np.float64]:

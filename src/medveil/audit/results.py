@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,13 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.experiments.unit import Status
 from medveil.mechanisms.observation import Picture
 from medveil.tasks.results import TaskResult
 
 METRICS = ("psnr", "ssim", "support_auc", "linkage_auc")
-ROUNDS_REFUSED = "rounds_refused"
-"""The extra figure that counts the rounds in which an attack could not be run."""
-_FAILURE = re.compile(r"[A-Za-z]+Error: ")
+ROUNDS_REFUSED, ROUNDS_FAILED = "rounds_refused", "rounds_failed"
+"""Extra figures that count the rounds and repetitions in which an attack could not be run, or failed."""
 
 
 class Verdict(StrEnum):
@@ -66,8 +65,8 @@ class Sample:
         pairs: of linkage, or None.
         extra: further figures, name to number (top-1, gallery size …).
         examples: a few images for the report.
-        refusal: why the attack makes no sense here, or, after the name of an error, why it failed while it ran; then
-            everything else is empty.
+        status: whether it was done. Where the attack makes no sense here, or failed while it ran, all else is empty.
+        refusal: why it was not done, in words.
         seconds: that it took.
     """
 
@@ -79,6 +78,7 @@ class Sample:
     pairs: Pairs | None = None
     extra: Mapping[str, float] = field(default_factory=dict)
     examples: tuple[Example, ...] = ()
+    status: Status = Status.DONE
     refusal: str = ""
     seconds: float = 0.0
 
@@ -122,7 +122,7 @@ class AttackResult:
     """One attack on one mechanism, judged.
 
     Attributes:
-        verdict: None where the attack was refused, or failed.
+        verdict: None where the attack was not done.
         pairs: of linkage, for its curve; or None.
         Others as in `Sample`.
     """
@@ -134,19 +134,20 @@ class AttackResult:
     verdict: Verdict | None
     extra: Mapping[str, float] = field(default_factory=dict)
     examples: tuple[Example, ...] = ()
+    status: Status = Status.DONE
     refusal: str = ""
     seconds: float = 0.0
     pairs: Pairs | None = None
 
     @property
     def failed(self) -> bool:
-        """Whether it was begun and ended with an error: that is no answer, where a refusal is one."""
-        return self.verdict is None and _FAILURE.match(self.refusal) is not None
+        """Whether it ended with an error, in one round at least: that is no answer, where a refusal is one."""
+        return self.status is Status.FAILED or self.extra.get(ROUNDS_FAILED, 0.0) > 0
 
     @property
     def partial(self) -> bool:
         """Whether it ran, but not in every round, so that some images were not attacked."""
-        return self.verdict is not None and self.extra.get(ROUNDS_REFUSED, 0.0) > 0
+        return self.status is Status.DONE and self.extra.get(ROUNDS_REFUSED, 0.0) > 0
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from medveil.audit.results import Example, Sample
 from medveil.audit.support_scores import cell_figures
 from medveil.errors import MedveilError
 from medveil.experiments.sampling import generator_of
+from medveil.experiments.unit import Status
 from medveil.mechanisms.observation import Case, Observation, Picture
 from medveil.metrics.image_quality import psnr, ssim
 
@@ -31,7 +32,7 @@ _EXAMPLES = 3
 def run_attack(attack: Attack, trial: Round, tick: Callable[[], None] = lambda: None) -> Sample:
     """Let an attack learn, guess every package of a round and the other one beside it, and score both.
 
-    What medveil refuses, and running out of memory, is a refusal of the attack; errors of its program are raised.
+    What medveil refuses, and running out of memory, is a failure of the attack; errors of its program are raised.
 
     Args:
         attack: what is run.
@@ -45,14 +46,14 @@ def run_attack(attack: Attack, trial: Round, tick: Callable[[], None] = lambda: 
         if need is None:
             sample = _scored(attack.name, attack.fit(knowledge), trial, tick)
             return replace(sample, seconds=time.perf_counter() - start)
-        refusal = need.words
+        status, refusal = Status.REFUSED, need.words
     except MedveilError as error:
-        refusal = f"{type(error).__name__}: {error.message}"
+        status, refusal = Status.FAILED, f"{type(error).__name__}: {error.message}"
     except MemoryError:
-        refusal = "MemoryError: it needs more memory than there is"
+        status, refusal = Status.FAILED, "MemoryError: it needs more memory than there is"
     none = np.zeros(0, np.int64)
     seconds = time.perf_counter() - start
-    return Sample(attack.name, trial.mechanism, none, none, refusal=refusal, seconds=seconds)
+    return Sample(attack.name, trial.mechanism, none, none, status=status, refusal=refusal, seconds=seconds)
 
 
 def _scored(name: str, attacker: Attacker, trial: Round, tick: Callable[[], None]) -> Sample:

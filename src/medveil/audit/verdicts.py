@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.audit.results import AttackResult, Measured, Sample, Verdict
+from medveil.experiments.unit import Status
 from medveil.metrics.inference import (
     LEAST,
     LeastPatients,
@@ -183,9 +184,10 @@ def judge(
             title=titles.get(sample.attack, sample.attack),
             mechanism=sample.mechanism,
             measured=tuple(found),
-            verdict=None if sample.refusal else _of_attack(found),
+            verdict=_of_attack(found) if sample.status is Status.DONE else None,
             extra=_extra(sample),
             examples=tuple(sample.examples),
+            status=sample.status,
             refusal=sample.refusal,
             seconds=sample.seconds,
             pairs=sample.pairs,
@@ -259,7 +261,7 @@ class _Bootstrap:
 
 def _metrics(sample: Sample) -> Iterator[str]:
     """What there is to judge: metrics with a value for at least one image, linkage with pairs of both kinds."""
-    if sample.refusal:
+    if sample.status is not Status.DONE:
         return
     for metric in _PER_IMAGE:
         if metric in sample.values and _finite(sample, metric)[1].any():
@@ -326,7 +328,7 @@ def _of_attack(measured: Sequence[Measured]) -> Verdict:
 
 def _extra(sample: Sample) -> dict[str, float]:
     extra = dict(sample.extra)
-    if not sample.refusal and "recovered_bits" in sample.values:
+    if "recovered_bits" in sample.values:
         values, kept = _finite(sample, "recovered_bits")
         if kept.any():
             extra.setdefault("recovered_bits", float(values[:, 0].mean()))
