@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 from tests.audit.invented import attack, attacks, audit, measured
+from tests.audit.task_scenes import classification, radiomics, tasked
 
-from medveil.audit.gate import passed_thresholds, read_gate
+from medveil.audit import gate as gates
+from medveil.audit.gate import check_asked, read_gate
 from medveil.audit.results import Verdict
+from medveil.audit.schema import record_of
 from medveil.errors import UsageError
+from medveil.tasks.results import TaskResult
+
+
+def passed_thresholds(gate, audit):
+    return gates.passed_thresholds(gate, record_of(audit))
 
 
 @pytest.fixture
@@ -88,33 +96,108 @@ def test_a_figure_that_is_no_number_does_not_pass(gate):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "message", "hint"),
     [
-        ("[attack]\npsnr = 3", "unknown key 'attack'; allowed are audit, attacks, fidelity, tasks"),
-        ("[attacks]\nsnr = 3", "unknown key 'snr'; allowed are psnr, ssim"),
-        ("[fidelity.best]\npsnr = 3", "unknown key 'best'; allowed are exact, diagnostic, preview"),
-        ("[fidelity.exact]\nlpips = 3", "unknown key 'lpips'"),
-        ("[audit]\nconclusion = 'broken'", "not a list of some of broken"),
-        ("[audit]\nverdicts = ['too-weak']", "not a list of some of"),
-        ("[attacks]\npsnr = true", "psnr in .attacks. of the gate is not a number"),
-        ("[attacks]\npsnr = nan", "is not a number"),
-        ("[attacks]\npsnr = inf", "is not a number, or one that nothing could pass"),
-        (f"[attacks]\npsnr = 1{'0' * 400}", "is not a number, or one that nothing could pass"),
-        ("", "has no threshold"),
-        ("[audit]\n[fidelity.diagnostic]\n", "has no threshold"),
-        ("[audit]\npreset = 'best'", "preset in .audit. of the gate is not one of quick, standard, paper"),
-        ("[audit]\npreset = 3", "preset in .audit. of the gate is not one of"),
-        ("[audit]\nattacks = ['unet']", "attacks in .audit. of the gate is not one of all"),
-        ("attacks = 3", "is not a table"),
-        ("psnr", "is not TOML"),
+        ("[attack]\npsnr = 3", "no key in the gate of that name; there are audit, attacks, fidelity", "attacks"),
+        ("[attacks]\nsnr = 3", "no key in .attacks. of the gate of that name; there are psnr, ssim", "psnr"),
+        (
+            "[fidelity.exakt]\npsnr = 3",
+            "no key in .fidelity. of the gate of that name; there are exact, diagnostic",
+            "exact",
+        ),
+        ("[fidelity.exact]\nlpips = 3", "no key in .fidelity.exact. of the gate of that name; there are psnr", ""),
+        ("[audit]\nconclusion = 'broken'", "conclusion in .audit. of the gate is 'broken'; it should be a list", ""),
+        ("[audit]\nconclusion = []", "should have at least 1 item", ""),
+        ("[audit]\nverdicts = ['too-weak']", "'too-weak'; it should be 'broken', 'no-evidence' or 'inconclusive'", ""),
+        ("[attacks]\npsnr = true", "psnr in .attacks. of the gate is True; it should be a valid number", ""),
+        ("[attacks]\npsnr = '3'", "it should be a valid number", ""),
+        ("[attacks]\npsnr = nan", "it should be a finite number", ""),
+        ("[attacks]\npsnr = inf", "it should be a finite number", ""),
+        (f"[attacks]\npsnr = 1{'0' * 400}", "it should be a finite number", ""),
+        ("[attacks]\npsnr = 1e9", "it should be less than or equal to 1000000", ""),
+        ("", "has no threshold", ""),
+        ("[audit]\n[fidelity.diagnostic]\n", "has no threshold", ""),
+        ("[audit]\npreset = 'best'", "is 'best'; it should be 'quick', 'standard' or 'paper'", ""),
+        ("[audit]\npreset = 3", "is 3; it should be 'quick', 'standard' or 'paper'", ""),
+        ("[audit]\nattacks = ['unet']", "it should be 'all'", ""),
+        ("attacks = 3", "attacks in the gate is 3; it should be a table", ""),
+        ("psnr", "is not TOML", ""),
+        ("[tasks.classification]\nmin_auc = 1", "there are max_loss, min_excellent, tiers", ""),
+        ("[tasks.classification]\n", "has no threshold", "max_loss"),
+        ("[tasks.classification]\ntiers = ['exact']", "has no threshold", "max_loss"),
+        ("[tasks.classification]\nmax_loss = nan", "it should be a finite number", ""),
+        ("[tasks.classification]\nmax_loss = true", "it should be a valid number", ""),
+        ("[tasks.classification]\nmax_loss = -0.1", "is -0.1; it should be greater than or equal to 0", ""),
+        ("[tasks.classification]\nmax_loss = 0.1\ntiers = []", "should have at least 1 item", ""),
+        (
+            "[tasks.classification]\nmax_loss = 0.1\ntiers = ['best']",
+            "'best'; it should be 'exact', 'diagnostic' or",
+            "",
+        ),
+        ("[tasks]\nclassification = 3", "classification in .tasks. of the gate is 3; it should be a table", ""),
     ],
 )
-def test_what_means_nothing_is_refused(gate, text, message):
-    with pytest.raises(UsageError, match=message):
+def test_what_means_nothing_is_refused(gate, text, message, hint):
+    with pytest.raises(UsageError, match=message) as caught:
         gate(text)
+    assert caught.value.hint
+    assert hint in caught.value.hint
 
 
 def test_a_gate_that_is_not_there_is_refused_without_its_name(tmp_path):
     with pytest.raises(UsageError, match="cannot be read") as caught:
         read_gate(tmp_path / "secret.toml")
     assert "secret" not in caught.value.message
+
+
+_SMALL = {"diagnostic": 0.001, "preview": 0.001}
+
+
+@pytest.fixture
+def passed(gate):
+    return lambda text, *results, **changed: passed_thresholds(gate(text), tasked(audit(**changed), *results))
+
+
+def test_small_losses_go_through(passed):
+    text = "[tasks.classification]\nmax_loss = 0.02\ntiers = ['diagnostic']\n[tasks.radiomics]\nmin_excellent = 0.5"
+    quiet = classification(_SMALL)
+    first = type(quiet)(quiet.name, quiet.title, questions=quiet.questions[:1])
+    assert passed(text, first, radiomics(_SMALL)) == ()
+    assert len(passed(text, quiet, radiomics(_SMALL))) == 1
+
+
+@pytest.mark.parametrize(("text", "count", "part"), [
+    ("[tasks.classification]\nmax_loss = 0.02", 3, "kermany/normal-vs-pneumonia at tier preview may lose 0.09"),
+    ("[tasks.classification]\nmax_loss = 0.05", 1, "the gate allows 0.05"),
+    ("[tasks.classification]\nmax_loss = 0.05\ntiers = ['diagnostic']", 0, ""),
+    ("[tasks.classification]\nmax_loss = 0.5\ntiers = ['exact']", 2, "may lose any amount (not measured)"),
+    ("[tasks.radiomics]\nmin_excellent = 0.95", 4, "(width 25); the gate asks for 0.95"),
+    ("[tasks.radiomics]\nmin_excellent = 0.9\ntiers = ['diagnostic']", 0, ""),
+    ("[tasks.radiomics]\nmin_excellent = 0.9\ntiers = ['exact']", 1, "texture at tier exact was not measured"),
+    ("[tasks.radiomics]\nmax_loss = 0.9", 2, "has no question"),
+    ("[tasks.segmentation]\nmax_loss = 0.9", 1, "task segmentation was not done"),
+    ("[tasks.failing]\nmax_loss = 0.9", 1, "task failing was not done"),
+])  # fmt: skip
+def test_each_loss_that_is_too_large_is_told(passed, text, count, part):
+    found = passed(text, classification(), radiomics(), TaskResult("failing", "F", refusal="OSError: no"))
+    assert len(found) == count
+    assert part in "\n".join(found)
+
+
+def test_an_audit_without_attacks_does_not_pass_a_gate_on_attacks(passed):
+    asked = {"conclusion": Verdict.INCONCLUSIVE, "attacks": (), "controls": (), "settings": {"attacks": []}}
+    found = passed("[audit]\nconclusion = ['inconclusive']", **asked)
+    assert found == ("no attack was asked for, and the gate has a say on what attacks find",)
+    assert passed("[fidelity.diagnostic]\npsnr = 30", **asked) == ()
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("[tasks.brightness]\nmax_loss = 0.1", "the task 'brightness', which was not asked for"),
+    ("[tasks.classification]\nmin_excellent = 0.1", "min_excellent in .tasks.classification. of the gate means"),
+    ("[tasks.radiomics]\nmax_loss = 0.1", "max_loss in .tasks.radiomics. of the gate means nothing"),
+])  # fmt: skip
+def test_a_threshold_on_what_is_not_done_is_refused(gate, text, message):
+    asked = gate(text)
+    with pytest.raises(UsageError, match=message) as caught:
+        check_asked(asked, ["classification", "radiomics"])
+    assert caught.value.hint

@@ -272,10 +272,3 @@ def test_rare_labels_are_not_told(run, labelled, tmp_path, monkeypatch):
     audit = run(manifest=tmp_path / "other.csv")
     assert audit.data["tasks"]["labels_too_rare"] >= 1
     assert "Meier" not in json.dumps(audit.data, default=str)
-
-
-def test_a_gate_for_a_task_that_was_not_asked_for_is_refused(run, tmp_path, monkeypatch):
-    use_tasks(monkeypatch, Brightness())
-    (tmp_path / "gate.toml").write_text("[tasks.brightnes]\nmax_loss = 0.02\n")
-    with pytest.raises(UsageError, match="was not asked for"):
-        run(gate=tmp_path / "gate.toml")

@@ -31,189 +31,269 @@ Everything is optional, but an empty gate is refused. Without `conclusion` every
 audit which is too weak to conclude as well. With it, an attack that broke the release counts as passed over, whatever
 controls make of the conclusion, unless "broken" is among those let through. What the audit could not measure does not
 pass: a threshold on it counts as passed over. So does any word on conclusion or verdicts where no attack was asked for.
+
+The classes here are the schema, which pydantic checks. A gate judges what stands in report.json, to its six digits: a
+report of today and one that was kept are judged alike.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal, get_args
+
+from annotated_types import Interval, MinLen
 
 from medveil.audit.request import was_attacked
-from medveil.audit.results import METRICS, AttackResult, Audit, TierFidelity, Verdict
-from medveil.audit.schema import broken_by
-from medveil.audit.task_gate import TaskLimits, task_limits, too_much_lost
+from medveil.audit.results import Verdict
 from medveil.errors import IntegrityError, UsageError
 from medveil.files.reading import read_regular
 from medveil.keys.tiers import Tier
+from medveil.registry import unknown
 
-_ATTACKS = (*METRICS, *(f"{metric}_advantage" for metric in METRICS))
-_AT_LEAST = ("psnr", "ssim", "ms_ssim")
-_AT_MOST = ("rmse", "mae", "me")
-_AUDIT = {
-    "conclusion": tuple(verdict.value for verdict in Verdict),
-    "verdicts": tuple(verdict.value for verdict in Verdict if verdict is not Verdict.TOO_WEAK),
-}
-_TABLES = ("audit", "attacks", "fidelity", "tasks")
-_PRESETS = ("quick", "standard", "paper")
-_WORDS = {"preset": _PRESETS, "attacks": ("all",)}
 _MAX_BYTES = 1 << 16
-_MOST = 1e6  # no figure comes near; NaN is not within it either
+_SHOWN = 40  # signs of a wrong value
+_HINT = "docs/reference.md lists what a gate may hold"
+_STRICT = {"extra": "forbid", "allow_inf_nan": False}
+_BUILT_IN = {"classification": "max_loss", "segmentation": "max_loss", "radiomics": "min_excellent"}
+
+_Number = Annotated[float, Interval(ge=-1e6, le=1e6)]  # no figure comes near
+_Share = Annotated[float, Interval(ge=0, le=1)]
+_Preset = Literal["quick", "standard", "paper"]
+_OfAttack = Literal["broken", "no-evidence", "inconclusive"]
+
+
+@dataclass(frozen=True)
+class AuditLimits:
+    """Verdicts that are let through, the least preset, and whether all attacks have to be asked for."""
+
+    __pydantic_config__: ClassVar = _STRICT
+    conclusion: Annotated[tuple[Verdict, ...], MinLen(1)] | None = None
+    verdicts: Annotated[tuple[_OfAttack, ...], MinLen(1)] | None = None
+    preset: _Preset | None = None
+    attacks: Literal["all"] | None = None
+
+
+@dataclass(frozen=True)
+class AttackLimits:
+    """The most that is let through of the strongest attack."""
+
+    __pydantic_config__: ClassVar = _STRICT
+    psnr: _Number | None = None
+    ssim: _Number | None = None
+    support_auc: _Number | None = None
+    linkage_auc: _Number | None = None
+    psnr_advantage: _Number | None = None
+    ssim_advantage: _Number | None = None
+    support_auc_advantage: _Number | None = None
+    linkage_auc_advantage: _Number | None = None
+
+
+@dataclass(frozen=True)
+class FidelityLimits:
+    """The least, then the most, that is let through of one tier."""
+
+    __pydantic_config__: ClassVar = _STRICT
+    psnr: _Number | None = None
+    ssim: _Number | None = None
+    ms_ssim: _Number | None = None
+    rmse: _Number | None = None
+    mae: _Number | None = None
+    me: _Number | None = None
+
+
+@dataclass(frozen=True)
+class TaskLimits:
+    """Thresholds of one task.
+
+    Attributes:
+        max_loss: most that may be lost of the deciding metric, at 95 % certainty, where training and testing are of
+            one set; None for no such threshold.
+        min_excellent: least share of features that agree excellently; None likewise.
+        tiers: that are held against them; None for all of the release.
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+    max_loss: _Share | None = None
+    min_excellent: _Share | None = None
+    tiers: Annotated[tuple[Tier, ...], MinLen(1)] | None = None
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Thresholds; see the module.
+    """Thresholds; see the module."""
 
-    Attributes:
-        audit: for `conclusion` and `verdicts`, those that are let through.
-        asked: `preset`, the least one, and `attacks`, "all"; where the gate has them.
-        attacks: metric, or metric_advantage, to the most that is let through.
-        fidelity: tier to metric to the least, or most, that is let through.
-        tasks: task to its thresholds.
-    """
+    __pydantic_config__: ClassVar = _STRICT
+    audit: AuditLimits = field(default_factory=AuditLimits)
+    attacks: AttackLimits = field(default_factory=AttackLimits)
+    fidelity: dict[Tier, FidelityLimits] = field(default_factory=dict)
+    tasks: dict[str, TaskLimits] = field(default_factory=dict)
 
-    audit: Mapping[str, tuple[str, ...]]
-    asked: Mapping[str, str]
-    attacks: Mapping[str, float]
-    fidelity: Mapping[str, Mapping[str, float]]
-    tasks: Mapping[str, TaskLimits] = field(default_factory=dict)
+
+_Limits = AuditLimits | AttackLimits | FidelityLimits | TaskLimits
+_AT_LEAST = ("psnr", "ssim", "ms_ssim")
+_KEYS = {"": Gate, "audit": AuditLimits, "attacks": AttackLimits, "fidelity": FidelityLimits, "tasks": TaskLimits}
 
 
 def read_gate(path: Path) -> Gate:
     """Read a gate. Raises UsageError where it cannot be read, or has a key or value that means nothing."""
+    from pydantic import TypeAdapter, ValidationError
+
     try:
-        text = read_regular(path, limit=_MAX_BYTES, what="gate").decode()
-        value = tomllib.loads(text)
+        value = tomllib.loads(read_regular(path, limit=_MAX_BYTES, what="gate").decode())
     except (FileNotFoundError, UnicodeDecodeError, IntegrityError) as error:
         raise UsageError(f"the gate cannot be read: {type(error).__name__}", hint="name a TOML file") from None
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the gate is not TOML: {error}") from None
-    _check_keys(value, _TABLES, "the gate")
-    tables = {name: _table(value.get(name, {}), f"[{name}]") for name in _TABLES}
-    _check_keys(tables["audit"], (*_AUDIT, *_WORDS), "[audit]")
-    _check_keys(tables["attacks"], _ATTACKS, "[attacks]")
-    _check_keys(tables["fidelity"], [tier.value for tier in Tier], "[fidelity]")
-    tasks = {name: task_limits(name, _table(table, f"[tasks.{name}]")) for name, table in tables["tasks"].items()}
-    if not any(tables[name] for name in ("audit", "attacks")) and not any((*tables["fidelity"].values(), *tasks)):
-        raise UsageError("the gate has no threshold, so that everything would go through it")
-    return Gate(
-        {key: _verdicts(key, names) for key, names in tables["audit"].items() if key in _AUDIT},
-        {key: _word(key, word) for key, word in tables["audit"].items() if key in _WORDS},
-        _numbers(tables["attacks"], "[attacks]"),
-        {tier: _fidelity(tier, table) for tier, table in tables["fidelity"].items()},
-        tasks,
-    )
+        raise UsageError(f"the gate is not TOML: {error}", hint=_HINT) from None
+    try:
+        gate = TypeAdapter(Gate).validate_json(json.dumps(value, default=str), strict=True)
+    except ValidationError as error:
+        raise _refusal(error.errors()[0]) from None
+    for name, limits in gate.tasks.items():
+        if limits.max_loss is None and limits.min_excellent is None:
+            raise UsageError(
+                f"[tasks.{name[:_SHOWN]}] of the gate has no threshold", hint="max_loss and min_excellent are some"
+            )
+    others: list[_Limits] = [gate.audit, gate.attacks, *gate.fidelity.values()]
+    if not gate.tasks and not any(map(_set, others)):
+        raise UsageError("the gate has no threshold, so that everything would go through it", hint=_HINT)
+    return gate
 
 
-def passed_thresholds(gate: Gate, audit: Audit) -> tuple[str, ...]:
-    """A sentence for each threshold that the audit's figures pass; none where the release may go through."""
-    found = []
-    if "conclusion" in gate.audit and audit.conclusion.value not in gate.audit["conclusion"]:
-        found.append(f"the conclusion is {audit.conclusion.value}")
-    found += _broken(gate, audit) + _asked(gate, audit)
-    if gate.audit and not was_attacked(audit.settings.get("attacks")):
-        found.append("no attack was asked for, and the gate has a say on what attacks find")
-    if "verdicts" in gate.audit:
-        for attack in audit.attacks:
-            if attack.verdict is not None and attack.verdict.value not in gate.audit["verdicts"]:
-                found.append(f"the verdict on {attack.name} is {attack.verdict.value}")
-    for key, limit in gate.attacks.items():
-        found += _too_strong(key, limit, audit.attacks)
-    measured = {tier.tier: tier for tier in audit.fidelity}
+def check_asked(gate: Gate, asked: Sequence[str]) -> None:
+    """Whether every task that a gate holds against something is done. Raises UsageError where one is not."""
+    for name, limits in gate.tasks.items():
+        if name not in asked:
+            raise UsageError(
+                f"the gate has thresholds for the task {name[:_SHOWN]!r}, which was not asked for",
+                hint="name it with --tasks, or correct the gate",
+            )
+        useless = set(_set(limits)) - {"tiers", _BUILT_IN.get(name)}
+        if name in _BUILT_IN and useless:
+            raise UsageError(
+                f"{useless.pop()} in [tasks.{name}] of the gate means nothing for this task",
+                hint=f"name {_BUILT_IN[name]} there",
+            )
+
+
+def passed_thresholds(gate: Gate, record: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence for each threshold that figures pass; none where the release may go through.
+
+    Args:
+        gate: of `read_gate`.
+        record: what report.json holds.
+    """
+    found = list(_of_audit(gate.audit, record))
+    for key, limit in _set(gate.attacks).items():
+        found += _too_strong(key, limit, record["attacks"])
+    rows = {tier["tier"]: tier["metrics"] for tier in record["fidelity"]}
     for tier, limits in gate.fidelity.items():
-        found += _too_far(tier, limits, measured.get(tier))
-    return (*found, *too_much_lost(gate.tasks, audit))
+        found += _too_far(tier, _set(limits), rows.get(tier.value, {}))
+    done = {task["name"]: task for task in record["tasks"] if not task["refused"]}
+    for name, task_limits in gate.tasks.items():
+        if name in done:
+            tiers = task_limits.tiers or record["release"].get("tiers", [])
+            for tier in tiers:
+                found += [*_lost(done[name], task_limits, str(tier)), *_unlike(done[name], task_limits, str(tier))]
+        else:
+            found.append(f"task {name} was not done, and the gate has thresholds for it")
+    return tuple(found)
 
 
-def _broken(gate: Gate, audit: Audit) -> list[str]:
-    """Attacks that broke the release, unless the gate lets "broken" through or has said it of the conclusion."""
-    names, allowed = broken_by(audit), gate.audit.get("conclusion")
-    if not names or allowed is None or Verdict.BROKEN.value in allowed or audit.conclusion is Verdict.BROKEN:
-        return []
-    return [f"the release was broken by {', '.join(names)}"]
+def _set(limits: _Limits) -> dict[str, Any]:
+    """Those that the gate has."""
+    return {name: value for name, value in asdict(limits).items() if value is not None}
 
 
-def _asked(gate: Gate, audit: Audit) -> list[str]:
-    found = []
-    least, preset = gate.asked.get("preset"), audit.settings.get("preset")
-    if least is not None and preset not in _PRESETS[_PRESETS.index(least) :]:
-        found.append(f"the preset is {preset}; the gate asks for {least} at least")
-    if "attacks" in gate.asked:
-        left_out = audit.settings.get("left_out")
-        if left_out is None:
-            found.append("it is not known whether all attacks were asked for, and the gate wants all of them")
-        elif left_out:
-            found.append(f"these attacks were not asked for, and the gate wants all of them: {', '.join(left_out)}")
-    return found
+def _refusal(error: Mapping[str, Any]) -> UsageError:
+    """What pydantic found, in our words."""
+    *path, key = [str(part) for part in error["loc"] if part != "[key]" and not isinstance(part, int)]
+    where = f"[{'.'.join(path)[: 2 * _SHOWN]}] of the gate" if path else "the gate"
+    if error["type"] == "unexpected_keyword_argument":
+        return unknown(
+            f"key in {where}", key, [each.name for each in fields(_KEYS[path[0] if path else ""])], hint=_HINT
+        )
+    if error["loc"][-1] == "[key]":
+        return unknown(f"key in {where}", key, [tier.value for tier in Tier], hint=_HINT)
+    value, wanted = repr(error["input"])[:_SHOWN], error["msg"].partition("should ")[2]
+    wanted = wanted.replace("an object", "a table").replace("a valid array", "a list")
+    return UsageError(f"{key[:_SHOWN]} in {where} is {value}; it should {wanted}", hint=_HINT)
 
 
-def _too_strong(key: str, limit: float, attacks: tuple[AttackResult, ...]) -> list[str]:
-    metric, wants_advantage = key.removesuffix("_advantage"), key.endswith("_advantage")
-    values = [
-        (each.advantage if wants_advantage else each.attacker, attack.name)
-        for attack in attacks
-        for each in attack.measured
-        if each.metric == metric
-    ]
+def _of_audit(limits: AuditLimits, record: Mapping[str, Any]) -> Iterator[str]:
+    """What the gate says of verdicts, the preset and the attacks."""
+    conclusion, settings = record["conclusion"], record["settings"]
+    if limits.conclusion is not None and conclusion not in limits.conclusion:
+        yield f"the conclusion is {conclusion}"
+    if limits.conclusion is not None and Verdict.BROKEN not in {*limits.conclusion, conclusion} and record["broken_by"]:
+        yield f"the release was broken by {', '.join(record['broken_by'])}"
+    order = get_args(_Preset)
+    if limits.preset is not None and settings.get("preset") not in order[order.index(limits.preset) :]:
+        yield f"the preset is {settings.get('preset')}; the gate asks for {limits.preset} at least"
+    if limits.attacks is not None and (left_out := settings.get("left_out")) is None:
+        yield "it is not known whether all attacks were asked for, and the gate wants all of them"
+    elif limits.attacks is not None and left_out:
+        yield f"these attacks were not asked for, and the gate wants all of them: {', '.join(left_out)}"
+    if (limits.conclusion or limits.verdicts) and not was_attacked(settings.get("attacks")):
+        yield "no attack was asked for, and the gate has a say on what attacks find"
+    for attack in record["attacks"]:
+        if limits.verdicts is not None and attack["verdict"] not in limits.verdicts:
+            yield f"the verdict on {attack['name']} is {attack['verdict']}"
+
+
+def _too_strong(key: str, limit: float, attacks: Sequence[Mapping[str, Any]]) -> list[str]:
+    metric, kind = key.removesuffix("_advantage"), "advantage" if key.endswith("_advantage") else "attacker"
+    found = [(each["measured"].get(metric, {}).get(kind), each["name"]) for each in attacks]
+    values = [(value, name) for value, name in found if value is not None]
     if not values:
         return [f"no attack was measured by {metric}, and the gate has a threshold for {key}"]
     value, name = max(values)
-    if value <= limit:
-        return []
-    return [f"{key} of {name} is {value:.4g}; the gate allows {limit:g}"]
+    return [] if value <= limit else [f"{key} of {name} is {value:.4g}; the gate allows {limit:g}"]
 
 
-def _too_far(tier: str, limits: Mapping[str, float], measured: TierFidelity | None) -> list[str]:
-    rows = {row.metric: row.mean for row in measured.rows} if measured is not None else {}
-    found = []
+def _too_far(tier: Tier, limits: Mapping[str, float], rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     for metric, limit in limits.items():
-        if metric not in rows:
-            found.append(f"{metric} of tier {tier} was not measured, and the gate has a threshold for it")
-        elif metric in _AT_LEAST and rows[metric] < limit:
-            found.append(f"{metric} of tier {tier} is {rows[metric]:.4g}; the gate asks for {limit:g}")
-        elif metric in _AT_MOST and abs(rows[metric]) > limit:
-            found.append(f"{metric} of tier {tier} is {abs(rows[metric]):.4g}; the gate allows {limit:g}")
-    return found
+        value = _number(rows.get(metric, {}).get("mean"))
+        if math.isnan(value):
+            yield f"{metric} of tier {tier.value} was not measured, and the gate has a threshold for it"
+        elif metric in _AT_LEAST and value < limit:
+            yield f"{metric} of tier {tier.value} is {value:.4g}; the gate asks for {limit:g}"
+        elif metric not in _AT_LEAST and abs(value) > limit:
+            yield f"{metric} of tier {tier.value} is {abs(value):.4g}; the gate allows {limit:g}"
 
 
-def _fidelity(tier: str, value: Any) -> Mapping[str, float]:
-    where = f"[fidelity.{tier}]"
-    table = _table(value, where)
-    _check_keys(table, (*_AT_LEAST, *_AT_MOST), where)
-    return _numbers(table, where)
+def _lost(task: Mapping[str, Any], limits: TaskLimits, tier: str) -> Iterator[str]:
+    if limits.max_loss is None:
+        return
+    if not task["questions"]:
+        yield f"task {task['name']} has no question, and the gate has a threshold for its loss"
+    for question in task["questions"]:
+        same = (cell["difference"] for cell in question["matrix"] if cell["train"] == cell["test"] == tier)
+        bound = _number((next(same, None) or {}).get("lower"))
+        if not bound >= -limits.max_loss:
+            amount = "any amount (not measured)" if math.isnan(bound) else f"{-bound:.4g}"
+            yield f"{question['name']} at tier {tier} may lose {amount}; the gate allows {limits.max_loss:g}"
 
 
-def _table(value: Any, where: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{where} of the gate is not a table")
-    return value
+def _unlike(task: Mapping[str, Any], limits: TaskLimits, tier: str) -> Iterator[str]:
+    if limits.min_excellent is None:
+        return
+    measured = [each for each in task["agreements"] if each["set"] == tier]
+    if not measured:
+        yield f"texture at tier {tier} was not measured, and the gate has a threshold for it"
+    for each in measured:
+        share = _number(each["excellent_share"])
+        if not share >= limits.min_excellent:
+            yield (
+                f"{share:.4g} of the texture features at tier {tier} agree excellently ({each['bins']}); the gate "
+                f"asks for {limits.min_excellent:g}"
+            )
 
 
-def _check_keys(table: Mapping[str, Any], allowed: Iterable[str], where: str) -> None:
-    allowed = list(allowed)
-    for key in table:
-        if key not in allowed:
-            raise UsageError(f"{where} has the unknown key {key[:40]!r}; allowed are {', '.join(allowed)}")
-
-
-def _numbers(table: Mapping[str, Any], where: str) -> dict[str, float]:
-    for key, value in table.items():
-        if type(value) not in (int, float) or not _MOST >= value >= -_MOST:
-            raise UsageError(f"{key} in {where} of the gate is not a number, or one that nothing could pass")
-    return {key: float(value) for key, value in table.items()}
-
-
-def _word(key: str, value: Any) -> str:
-    if value not in _WORDS[key]:
-        raise UsageError(f"{key} in [audit] of the gate is not one of {', '.join(_WORDS[key])}")
-    return str(value)
-
-
-def _verdicts(key: str, value: Any) -> tuple[str, ...]:
-    allowed = _AUDIT[key]
-    if not isinstance(value, list) or not value or any(name not in allowed for name in value):
-        raise UsageError(f"{key} in [audit] of the gate is not a list of some of {', '.join(allowed)}")
-    return tuple(value)
+def _number(value: float | None) -> float:
+    """What report.json holds no number for is none, and passes nothing."""
+    return math.nan if value is None else value

@@ -17,7 +17,6 @@ from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, 
 from medveil.audit.decision import conclude, control_result
 from medveil.audit.facts import cautions, data_facts, settings_of, told_settings
 from medveil.audit.fidelity import tier_fidelity
-from medveil.audit.gate import read_gate
 from medveil.audit.keeping import Keeper, check_out, finish, keeping, report_folder
 from medveil.audit.pooling import merged, without_partners
 from medveil.audit.presets import Preset, find_preset
@@ -29,7 +28,6 @@ from medveil.audit.results import AttackResult, Audit, ControlResult, Sample, Ti
 from medveil.audit.scoring import run_attack
 from medveil.audit.targets.keyed import keyed_target
 from medveil.audit.targets.target import Limits, ReadTarget, Target
-from medveil.audit.task_gate import check_asked
 from medveil.audit.task_work import Work, asked_work, work_of
 from medveil.audit.verdicts import Judging, judge
 from medveil.experiments.sampling import drawn_by_patient, generator_of
@@ -45,7 +43,7 @@ _NETWORK, _PUBLISHING, _QUICK = 10.0, 4.0, 1.0
 
 def audit_release(
     folder: str | Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None = None,
-    preset: str | Preset = "quick", attacks: Sequence[str] = (), gate: Path | None = None, resume: bool = False,
+    preset: str | Preset = "quick", attacks: Sequence[str] = (), resume: bool = False,
     force: bool = False, seed: int = 0, owner: Recipient | None = None, threads: int = 0, pictures: bool = True,
     tasks: Sequence[str] = (), compare: Sequence[str] = (), networks: Sequence[str] = (),
     progress: Report | None = None,
@@ -63,7 +61,6 @@ def audit_release(
         manifest: CSV that names the patient of each image; without one every image counts as a patient of its own.
         preset: quick, standard or paper, or one of your own.
         attacks: names; empty for all, and the one name "none" for no attack: then nothing is concluded.
-        gate: thresholds; only read here, so that a wrong one is known at the start. See `gate.passed_thresholds`.
         resume: go on with an interrupted audit of the same settings.
         force: replace an audit that is there, and begin anew where one was interrupted.
         seed: of everything that is drawn. With the same seed and number of threads all but the seconds is the same.
@@ -76,7 +73,7 @@ def audit_release(
         progress: called as (done, total, text).
 
     Raises:
-        UsageError: an unknown preset, attack, task, codec or gate key; nothing to audit; `resume` with other settings.
+        UsageError: an unknown preset, attack, task or codec; nothing to audit; `resume` with other settings.
         NoFittingKeyError: the key does not open the release, or not whose the images are.
         IntegrityError: the release is damaged.
         TargetExistsError: see `keeping.check_out` and `keeping.keeping`.
@@ -84,7 +81,7 @@ def audit_release(
     """
     return audit_target(
         lambda **how: keyed_target(Release(folder, owner=owner), identity, originals, manifest, **how),
-        beside={"release": Path(folder), "originals": originals}, out=out, preset=preset, attacks=attacks, gate=gate,
+        beside={"release": Path(folder), "originals": originals}, out=out, preset=preset, attacks=attacks,
         resume=resume, force=force, seed=seed, threads=threads, pictures=pictures, tasks=tasks, compare=compare,
         networks=networks, progress=progress,
     )  # fmt: skip
@@ -92,7 +89,7 @@ def audit_release(
 
 def audit_target(
     read: ReadTarget, *, beside: Mapping[str, Path], out: Path, preset: str | Preset = "quick",
-    attacks: Sequence[str] = (), gate: Path | None = None, resume: bool = False, force: bool = False, seed: int = 0,
+    attacks: Sequence[str] = (), resume: bool = False, force: bool = False, seed: int = 0,
     threads: int = 0, pictures: bool = True, tasks: Sequence[str] = (), compare: Sequence[str] = (),
     networks: Sequence[str] = (), progress: Report | None = None,
 ) -> Audit:  # fmt: skip
@@ -106,8 +103,6 @@ def audit_target(
     start = time.perf_counter()
     spent = find_preset(preset)
     chosen, asked = asked_attacks(attacks), asked_work(tasks, compare, networks, spent)
-    if gate is not None:
-        check_asked(read_gate(gate).tasks, [task.name for task in asked.tasks])
     out = check_out(out, beside, force=force)
     told = Progress(progress)
     with fixed_threads(threads) as count:

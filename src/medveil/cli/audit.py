@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from medveil.audit.forecast import Forecast
     from medveil.audit.results import Audit
 
-_PACKAGES = ("torch", "monai", "scipy", "sklearn", "matplotlib", "jinja2")
+_PACKAGES = ("torch", "monai", "scipy", "sklearn", "matplotlib", "jinja2", "pydantic")
 _REPORT = "report.html"
 
 
@@ -82,10 +82,10 @@ def audit(
     with session("audit", as_json=json, quiet=quiet) as run:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch when it loads: threads that wait don't spin
         need_packages()
-        from medveil.audit.gate import passed_thresholds, read_gate
+        from medveil.audit.gate import check_asked, passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
         from medveil.audit.running import audit_release
-        from medveil.audit.task_gate import check_asked
+        from medveil.audit.schema import record_of
         from medveil.audit.task_words import failed_names
         from medveil.cli.owner import opener_of, recipient_of
 
@@ -93,7 +93,7 @@ def audit(
         names, work, others, built = (_names(text) for text in (attacks, tasks, compare, networks))
         thresholds = read_gate(gate) if gate is not None else None
         if thresholds is not None:
-            check_asked(thresholds.tasks, work)
+            check_asked(thresholds, work)
         identity, founder = opener_of(run, key), recipient_of(owner)
         if dry_run:
             from medveil.audit.forecast import forecast
@@ -106,10 +106,10 @@ def audit(
             return
         found = audit_release(
             release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset, attacks=names,
-            gate=gate, resume=resume, force=force, seed=seed, owner=founder, threads=jobs, pictures=pictures,
+            resume=resume, force=force, seed=seed, owner=founder, threads=jobs, pictures=pictures,
             tasks=work, compare=others, networks=built, progress=Stages(run),
         )  # fmt: skip
-        passed = passed_thresholds(thresholds, found) if thresholds is not None else ()
+        passed = passed_thresholds(thresholds, record_of(found)) if thresholds is not None else ()
         _print(run, found, passed, pictures=pictures)
         if passed:
             raise typer.Exit(ThresholdPassedError.exit_code)
