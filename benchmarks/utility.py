@@ -8,9 +8,6 @@ distances are in pixels.
 from __future__ import annotations
 
 import csv
-import hashlib
-import io
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -21,19 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.benchmark import Measured
-from benchmarks.provenance import clean_commit
+from benchmarks.parts import Parts
 from benchmarks.shared_images import grey, shared_folder
 from medveil.audit.reference_codecs import recodings
 from medveil.audit.running import fixed_threads
-from medveil.files.atomic import write_bytes
+from medveil.experiments.progress import Progress
+from medveil.experiments.unit import Product, Result, Status
+from medveil.experiments.unit_store import UnitStore
 from medveil.images import read
 from medveil.tasks.classification import Classification
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.radiomics import Radiomics
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
-from medveil.tasks.results import FeatureAgreement, Question
+from medveil.tasks.results import FeatureAgreement, Question, TaskResult
 from medveil.tasks.segmentation import Segmentation
-from medveil.tasks.task import Arrays, Assignment, NoKeep, TaskEffort
+from medveil.tasks.task import Assignment, Task, TaskEffort, do_task
 
 SEED = 2024
 QUALITIES = ("primis:16", "lapped:40", "primis:4", "primis:8")
@@ -57,33 +56,9 @@ class Row:
     mask: str
 
 
-class FolderKeep:
-    """Finished parts in a folder, each under the commit that made it; where the code is at none, nothing is kept.
-
-    Args:
-        folder: made if need be.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder, self._commit = folder, clean_commit()
-
-    def find(self, *unit: str) -> Arrays | None:
-        path = self._path(unit)
-        if self._commit is None or not path.is_file():
-            return None
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-
-    def keep(self, arrays: Arrays, *unit: str) -> None:
-        if self._commit is None:
-            return
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **dict(arrays))
-        write_bytes(self._path(unit), buffer.getvalue(), overwrite=True)
-
-    def _path(self, unit: tuple[str, ...]) -> Path:
-        return self._folder / f"{hashlib.sha256(json.dumps([self._commit, *unit]).encode()).hexdigest()}.npz"
+def kept_in(folder: Path | None) -> UnitStore | None:
+    """Where finished trainings and opened pictures are kept: those of the commit that the code is at, if any."""
+    return Parts(folder, benchmark="utility").store
 
 
 def rows(sources: Sequence[str], *, fold: str = "", masked: bool = False) -> list[Row]:
@@ -114,7 +89,7 @@ def gallery_of(chosen: Sequence[Row], qualities: Sequence[str], keep: Path | Non
     """The images of these rows, as they were and at these qualities."""
     folder = shared_folder() / "cxr"
     by_number = {row.image.number: row for row in chosen}
-    kept = FolderKeep(keep) if keep is not None else NoKeep()
+    store = kept_in(keep)
 
     def original(number: int) -> NDArray[np.float32]:
         return grey(folder / by_number[number].name).astype(np.float32)
@@ -127,11 +102,13 @@ def gallery_of(chosen: Sequence[Row], qualities: Sequence[str], keep: Path | Non
 
         def picture(number: int) -> NDArray[np.float32]:
             name = by_number[number].name
-            arrays = kept.find("picture", quality, name)
-            if arrays is None:
-                arrays = {"pixels": codec.pixels(read(folder / name))}
-                kept.keep(arrays, "picture", quality, name)
-            return arrays["pixels"].astype(np.float32)
+            key = ("picture", quality, name)
+            found = store.find(key) if store is not None else None
+            if found is None:
+                found = Result(Status.DONE, Product({"pixels": codec.pixels(read(folder / name))}))
+                if store is not None:
+                    store.keep(key, found)
+            return found.product.arrays["pixels"].astype(np.float32)
 
         return picture
 
@@ -139,14 +116,22 @@ def gallery_of(chosen: Sequence[Row], qualities: Sequence[str], keep: Path | Non
     return Gallery([row.image for row in chosen], sets, mask, cache_bytes=_CACHE_BYTES)
 
 
-def _assignment(gallery: Gallery, effort: TaskEffort, keep: Path | None, learned: tuple[str, ...] = ()) -> Assignment:
-    start = time.monotonic()
+def _done(
+    task: Task, gallery: Gallery, effort: TaskEffort, keep: Path | None, learned: tuple[str, ...] = ()
+) -> TaskResult:
+    """What a task found; what begins is printed with the seconds since the start. Raises RuntimeError if it ended."""
+    start, said = time.monotonic(), [""]
 
-    def tell(text: str) -> None:
-        print(f"[{time.monotonic() - start:6.0f} s] {text}", flush=True)
+    def tell(done: int, total: int, text: str) -> None:
+        if text != said[0]:
+            said[0] = text
+            print(f"[{time.monotonic() - start:6.0f} s] {text}", flush=True)
 
-    kept = FolderKeep(keep) if keep else NoKeep()
-    return Assignment(gallery, effort, SEED, learned=learned, keep=kept, tell=tell)
+    assignment = Assignment(gallery, effort, SEED, learned=learned)
+    found = do_task(task, assignment, kept_in(keep), progress=Progress(tell))
+    if found.status is not Status.DONE:
+        raise RuntimeError(f"{task.name}: {found.status.value}: {found.refusal}")
+    return found
 
 
 # Classification: PRIMIS Table 2 on other data
@@ -211,7 +196,7 @@ def classified(parts: Sequence[Part], keep: Path | None) -> dict[str, Any]:
             resamples=part.resamples,
         )  # fmt: skip
         gallery = gallery_of(chosen, part.qualities, keep)
-        found = Classification(part.group).run(_assignment(gallery, effort, keep, part.learned))
+        found = _done(Classification(part.group), gallery, effort, keep, part.learned)
         questions = [_question(question) for question in found.questions]
         found_parts.append({"network": part.network, "settings": dict(found.settings), "questions": questions})
         seen |= {row.name for row in chosen}
@@ -244,7 +229,7 @@ def utility_segmentation(
     """Lungs segmented by a U-Net from originals and from opened images, outlines compared at the image's own size."""
     with fixed_threads(threads):
         chosen = rows(("kermany",), masked=True)
-        found = Segmentation().run(_assignment(gallery_of(chosen, qualities, keep), effort, keep))
+        found = _done(Segmentation(), gallery_of(chosen, qualities, keep), effort, keep)
     question = found.questions[0]
     results = {
         "images": question.images, "patients": question.patients, "settings": dict(found.settings),
@@ -265,7 +250,7 @@ def utility_radiomics(
     """
     with fixed_threads(threads):
         chosen = rows(("kermany",), fold="test", masked=True)
-        found = Radiomics().run(_assignment(gallery_of(chosen, qualities, keep), effort, keep))
+        found = _done(Radiomics(), gallery_of(chosen, qualities, keep), effort, keep)
     results = {"sets": [_agreement(each) for each in found.agreements], "settings": dict(found.settings)}
     return Measured(rounded(results), len(chosen), SEED)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from PIL import Image as Picture
@@ -11,6 +12,8 @@ from tests.pictures import picture
 
 from medveil.audit import presets
 from medveil.audit.presets import TaskBudget
+from medveil.errors import InputError
+from medveil.experiments.unit import Product, Unit
 from medveil.keys.tiers import Tier
 from medveil.metrics.inference import non_inferiority
 from medveil.registry import Registry
@@ -84,30 +87,28 @@ class Brightness:
         self.name, self.stops, self.fails = name, stops, fails
         self.learned, self.seen = [], []
 
-    def parts(self, assignment):
-        return len(assignment.gallery.sets) * assignment.effort.seeds if self._labels(assignment) else 0
-
     def _labels(self, assignment):
         return sorted({image.label for image in assignment.gallery.images} - {""})
 
-    def run(self, assignment):
-        gallery = assignment.gallery
-        self.seen.append(gallery)
+    def units(self, assignment):
+        self.seen.append(assignment.gallery)
         if not self._labels(assignment):
-            return TaskResult(self.name, self.title, refusal="The manifest names no label.")
-        found = {}
-        for name in gallery.sets:
-            for run in range(assignment.effort.seeds):
-                assignment.tell(f"{name}, run {run + 1}")
-                unit = assignment.keep.find(name, str(run))
-                if unit is None:
-                    if (name, run) == self.stops:
-                        raise self.fails
-                    self.learned.append((name, run))
-                    unit = {"mean": np.array([gallery.picture(name, one.number).mean() for one in gallery.images])}
-                    assignment.keep.keep(unit, name, str(run))
-                assignment.tick()
-                found[name, run] = unit["mean"]
+            raise InputError("The manifest names no label.")
+        return tuple(
+            Unit((name, run), "task", f"brightness: {name}, run {run + 1}", partial(self._learn, assignment, name, run))
+            for name in assignment.gallery.sets for run in range(assignment.effort.seeds)
+        )  # fmt: skip
+
+    def _learn(self, assignment, name, run, tick):
+        if (name, run) == self.stops:
+            raise self.fails
+        self.learned.append((name, run))
+        tick()
+        gallery = assignment.gallery
+        return Product({"mean": np.array([gallery.picture(name, one.number).mean() for one in gallery.images])})
+
+    def result(self, assignment, products):
+        found = {key: product.arrays["mean"] for key, product in products.items()}
         return TaskResult(self.name, self.title, {"runs": 2}, (self._question(assignment, found),), notes=("A note.",))
 
     def _question(self, assignment, found):

@@ -176,21 +176,3 @@ def test_messages_of_the_staging_folder_speak_of_the_audit(tmp_path):
     named = keeping(tmp_path / "x.partial", _SETTINGS, resume=False, force=False)
     with pytest.raises(UsageError, match="an audit cannot have a name"), named:
         pass
-
-
-def test_arrays_of_a_task_come_back_as_they_were(tmp_path):
-    with kept(tmp_path) as keeper:
-        arrays = {"file": np.arange(3), "a/b c": np.array([[True, False]]), "text": np.array(["x"])}
-        keeper.keep_arrays(arrays, "task", "one")
-        found = keeper.find_arrays("task", "one")
-        assert set(found) == set(arrays)
-        for name, array in arrays.items():
-            np.testing.assert_array_equal(found[name], array)
-        assert keeper.find_arrays("task", "two") is None
-        with pytest.raises(ValueError, match=r"[Oo]bject"):
-            keeper.keep_arrays({"x": np.array([None], object)}, "task", "two")
-        assert keeper.find_arrays("task", "two") is None
-        (unit,) = (keeper.folder / "units").iterdir()
-        assert unit.stat().st_mode & 0o777 == 0o600
-        unit.write_bytes(unit.read_bytes()[:50])
-        assert keeper.find_arrays("task", "one") is None

@@ -12,14 +12,14 @@ from tests.audit.scenes import Noise, use
 from tests.audit.task_scenes import Brightness, labelled_images, use_tasks
 from tests.audit.test_running import without_seconds
 
-from medveil.audit.keeping import Keeper
 from medveil.audit.presets import find_preset
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
-from medveil.audit.task_schema import failed
 from medveil.audit.task_work import asked_work, with_networks
 from medveil.audit.wording import answer, repeat_command
-from medveil.errors import MedveilError, UsageError
+from medveil.errors import MedveilError, NotKeptError, UsageError
+from medveil.experiments.unit import Status
+from medveil.experiments.unit_store import UnitStore
 from medveil.tasks.image_sets import ORIGINAL
 
 
@@ -152,8 +152,7 @@ def test_a_task_that_fails_is_told_and_the_report_comes_out(run, tmp_path, monke
     audit = run(tasks=("failing", "brightness"), attacks=())
     assert [result.name for result in audit.attacks] == ["noise"]
     first, second = audit.tasks
-    assert (first.name, failed(first)) == ("failing", True)
-    assert first.refusal == "ValueError: the program failed; MEDVEIL_DEBUG=1 shows where"
+    assert (first.name, first.status, first.refusal) == ("failing", Status.FAILED, "ValueError")
     assert second.questions[0].cells[0].values["auc"].mean > 0
     assert "p0-0" not in (tmp_path / "audit" / "report.json").read_text()
 
@@ -163,7 +162,7 @@ def test_a_manifest_without_labels_is_refused_in_words(run, scene, monkeypatch):
     audit = run(manifest=None)
     assert audit.data["tasks"]["images"] == 0
     (task,) = audit.tasks
-    assert (task.refusal, failed(task)) == ("The manifest names no label.", False)
+    assert (task.refusal, task.status) == ("The manifest names no label.", Status.REFUSED)
 
 
 def test_without_an_attack_nothing_is_claimed(run, tmp_path, monkeypatch):
@@ -243,16 +242,16 @@ def test_a_full_disk_loses_nothing_that_was_done(run, tmp_path, monkeypatch):
     use_tasks(monkeypatch, whole)
     run(out=tmp_path / "whole")
     use_tasks(monkeypatch, first)
-    kept, keep_arrays = [], Keeper.keep_arrays
+    kept, keep = [], UnitStore.keep
 
-    def full(keeper, arrays, *unit):
+    def full(store, key, result):
         if len(kept) == 3:
-            raise MedveilError("a file could not be written: No space left on device")
-        kept.append(unit)
-        keep_arrays(keeper, arrays, *unit)
+            raise NotKeptError("a file could not be written: No space left on device", hint="--resume")
+        kept.append(key)
+        keep(store, key, result)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "keep_arrays", full)
+        patch.setattr(UnitStore, "keep", full)
         with pytest.raises(MedveilError, match="No space left") as caught:
             run()
     assert "--resume" in caught.value.hint

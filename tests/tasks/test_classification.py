@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from medveil.errors import UsageError
+from medveil.experiments.unit import Status
+from medveil.experiments.unit_store import UnitStore
 from medveil.metrics.inference import Standing, non_inferiority, run_draws, training_chance
 from medveil.metrics.ranking import auc_draws
 from medveil.networks.classifiers import build_classifier, classifier_names
@@ -21,7 +24,7 @@ from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.results import TaskResult
 from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
 from medveil.tasks.splitting import Split, splits
-from medveil.tasks.task import Arrays, Assignment, TaskEffort
+from medveil.tasks.task import Assignment, TaskEffort, do_task
 
 _EFFORT = TaskEffort(
     seeds=2, classifier="densenet121", segmenter="unet", classify_side=32, segment_side=32, classify_epochs=0.5,
@@ -187,23 +190,6 @@ def test_an_unknown_network_is_refused_with_the_nearest() -> None:
     assert "resnet18" in classifier_names()
 
 
-class _Memory:
-    """Keeps parts in memory; fails after some."""
-
-    def __init__(self, fails_after: int | None = None) -> None:
-        self.parts: dict[tuple[str, ...], Arrays] = {}
-        self.fails_after = fails_after
-
-    def find(self, *unit: str) -> Arrays | None:
-        return self.parts.get(unit)
-
-    def keep(self, arrays: Arrays, *unit: str) -> None:
-        if self.fails_after is not None and len(self.parts) >= self.fails_after:
-            raise KeyboardInterrupt
-        assert not any(array.dtype == object for array in arrays.values())
-        self.parts[unit] = dict(arrays)
-
-
 def _gallery(shown: bool, *, sizes: bool = False) -> Gallery:
     """Two classes; where `shown` is false the picture has nothing to do with the class."""
     images = _images(["normal", "viral_pneumonia"] * 50, folds=True)
@@ -219,20 +205,18 @@ def _gallery(shown: bool, *, sizes: bool = False) -> Gallery:
     return Gallery(images, {"coarse": blurred.__getitem__, ORIGINAL: pictures.__getitem__}, _nothing)
 
 
-def _run(gallery: Gallery, keep: _Memory, effort: TaskEffort = _EFFORT) -> TaskResult:
-    return Classification().run(Assignment(gallery, effort, seed=5, keep=keep))
+def _run(gallery: Gallery, effort: TaskEffort = _EFFORT, store: UnitStore | None = None) -> TaskResult:
+    return do_task(Classification(), Assignment(gallery, effort, seed=5), store)
 
 
 @pytest.mark.slow  # tests/audit/test_tasks.py interrupts a task by default
-def test_goes_on_after_a_break() -> None:
-    memory = _Memory(fails_after=2)
-    with pytest.raises(KeyboardInterrupt):
-        _run(_gallery(shown=True), memory)
-    kept = dict(memory.parts)
-    memory.fails_after = None
-    found = _run(_gallery(shown=True), memory)
-    assert len(memory.parts) == 4
-    assert all(memory.parts[unit] is arrays for unit, arrays in kept.items())
+def test_goes_on_after_a_break(tmp_path: Path) -> None:
+    gallery = _gallery(shown=True)
+    whole, store = _run(gallery), UnitStore(tmp_path, {})
+    for unit in Classification().units(Assignment(gallery, _EFFORT, seed=5))[:2]:
+        store.keep(unit.key, unit.attempt())
+    found = _run(gallery, store=store)
+    assert len(list(tmp_path.iterdir())) == 4
     (question,) = found.questions
     assert question.name == "ward/normal-vs-viral_pneumonia"
     assert {(cell.train, cell.test) for cell in question.cells} == {
@@ -240,7 +224,6 @@ def test_goes_on_after_a_break() -> None:
     }
     assert question.cell(ORIGINAL, ORIGINAL).compared is None
     assert question.cell("coarse", "coarse").compared is not None
-    whole = _run(_gallery(shown=True), _Memory())
     assert repr(whole.questions[0].cells) == repr(question.cells)
 
 
@@ -248,7 +231,7 @@ def test_goes_on_after_a_break() -> None:
 def test_learns_what_is_there_and_nothing_where_nothing_is(shown: bool) -> None:
     gallery = _gallery(shown)
     single = Gallery(gallery.images, {ORIGINAL: lambda number: gallery.picture(ORIGINAL, number)}, _nothing)
-    found = _run(single, _Memory(), replace(_EFFORT, seeds=1, classify_epochs=8))
+    found = _run(single, replace(_EFFORT, seeds=1, classify_epochs=8))
     area = found.questions[0].cell(ORIGINAL, ORIGINAL).values["auc"]
     if shown:
         assert area.mean > 0.9
@@ -259,7 +242,7 @@ def test_learns_what_is_there_and_nothing_where_nothing_is(shown: bool) -> None:
 def test_without_labels_it_says_what_is_needed() -> None:
     images = [TaskImage(number, number) for number in range(40)]
     gallery = Gallery(images, {ORIGINAL: lambda _: np.zeros((8, 8), np.float32)}, _nothing)
-    found = _run(gallery, _Memory())
+    found = _run(gallery)
+    assert found.status is Status.REFUSED
     assert "column label" in found.refusal
     assert found.questions == ()
-    assert Classification().parts(Assignment(gallery, _EFFORT)) == 0

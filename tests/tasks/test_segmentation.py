@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("monai")
 
-from medveil.errors import UsageError  # noqa: E402
+from medveil.experiments.progress import Progress  # noqa: E402
+from medveil.experiments.unit import Status  # noqa: E402
+from medveil.experiments.unit_store import UnitStore  # noqa: E402
 from medveil.metrics.inference import Standing  # noqa: E402
 from medveil.metrics.overlap import MEASURES, overlap  # noqa: E402
 from medveil.networks import segmenters  # noqa: E402
@@ -21,7 +24,7 @@ from medveil.tasks.results import TaskResult  # noqa: E402
 from medveil.tasks.segmentation import Segmentation  # noqa: E402
 from medveil.tasks.segmentation_scores import cells_of, chance_of  # noqa: E402
 from medveil.tasks.segmenter_training import Recipe, goal_of, learn_region, plate_of, region_found, varied  # noqa: E402
-from medveil.tasks.task import Arrays, Assignment, TaskEffort  # noqa: E402
+from medveil.tasks.task import Assignment, TaskEffort, do_task  # noqa: E402
 
 SHAPE = (44, 36)
 LIGHT = "light"  # one of its own, so that a training takes a second
@@ -68,37 +71,12 @@ def gallery(
     return Gallery(images, sets, lambda number: ellipses(mask_of(number)))
 
 
-class Shelf:
-    """Keeps in memory, and refuses after so many parts."""
-
-    def __init__(self, room: int = 1000) -> None:
-        self.parts: dict[tuple[str, ...], Arrays] = {}
-        self.room = room
-
-    def find(self, *unit: str) -> Arrays | None:
-        return self.parts.get(unit)
-
-    def keep(self, arrays: Arrays, *unit: str) -> None:
-        if len(self.parts) >= self.room:
-            raise InterruptedError
-        assert all(isinstance(array, np.ndarray) and array.dtype != object for array in arrays.values())
-        self.parts[unit] = dict(arrays)
+def assigned(**changes: object) -> Assignment:
+    return Assignment(**({"gallery": gallery(), "effort": EFFORT} | changes))  # type: ignore[arg-type]
 
 
-class Looked(Shelf):
-    """Tells what was looked for first."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.units: list[tuple[str, ...]] = []
-
-    def find(self, *unit: str) -> Arrays | None:
-        self.units.append(unit)
-        raise InterruptedError
-
-
-def done(**changes: object) -> TaskResult:
-    return Segmentation().run(Assignment(**({"gallery": gallery(), "effort": EFFORT} | changes)))  # type: ignore[arg-type]
+def done(store: UnitStore | None = None, **changes: object) -> TaskResult:
+    return do_task(Segmentation(), assigned(**changes), store)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -114,13 +92,13 @@ def _light() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def shelf() -> Shelf:
-    return Shelf()
+def store(tmp_path_factory: pytest.TempPathFactory) -> UnitStore:
+    return UnitStore(tmp_path_factory.mktemp("units"), {})
 
 
 @pytest.fixture(scope="module")
-def result(shelf: Shelf) -> TaskResult:
-    return done(keep=shelf)
+def result(store: UnitStore) -> TaskResult:
+    return done(store)
 
 
 def test_lungs_are_found_in_both_sets(result: TaskResult) -> None:
@@ -177,27 +155,28 @@ def same(one: TaskResult, other: TaskResult) -> bool:
     return repr(one.questions) == repr(other.questions) and all(masks)
 
 
-def test_an_interrupted_matrix_goes_on_with_the_same_result(result: TaskResult, shelf: Shelf) -> None:
-    assert len(shelf.parts) == Segmentation().parts(Assignment(gallery(), EFFORT)) == 4
-    kept = Shelf(room=3)
-    kept.parts = dict(list(shelf.parts.items())[:3])
-    with pytest.raises(InterruptedError):
-        done(keep=kept)
-    assert len(kept.parts) == 3
-    kept.room = 1000
+def test_an_interrupted_matrix_goes_on_with_the_same_result(
+    result: TaskResult, store: UnitStore, tmp_path: Path
+) -> None:
+    units, begun = Segmentation().units(assigned()), UnitStore(tmp_path, {})
+    for unit in units[:3]:
+        kept = store.find(unit.key)
+        assert kept is not None
+        begun.keep(unit.key, kept)
     told: list[str] = []
-    assert same(result, done(keep=kept, tell=told.append))
-    assert set(kept.parts) == set(shelf.parts)
-    assert told == [f"segmentation: {name}, run {run} of 2" for name in (ORIGINAL, "opened") for run in (1, 2)]
+    again = do_task(Segmentation(), assigned(), begun, progress=Progress(lambda *line: told.append(line[2])))
+    assert same(result, again)
+    assert [unit.title for unit in units] == [
+        f"segmentation: {name}, run {run} of 2" for name in (ORIGINAL, "opened") for run in (1, 2)
+    ]
+    assert {text for text in told if text} == {units[3].title}
+    assert all(begun.find(unit.key) is not None for unit in units)
 
 
-def test_other_settings_find_nothing_that_was_kept(shelf: Shelf, result: TaskResult) -> None:
-    assert same(result, done(keep=shelf))
+def test_other_settings_are_other_units() -> None:
+    keys = {unit.key for unit in Segmentation().units(assigned())}
     for changes in ({"seed": 9}, {"effort": replace(EFFORT, segment_epochs=23)}, {"gallery": gallery(46)}):
-        looked = Looked()
-        with pytest.raises(InterruptedError):
-            done(**({"keep": looked} | changes))
-        assert looked.units[0] not in shelf.parts
+        assert not keys & {unit.key for unit in Segmentation().units(assigned(**changes))}
 
 
 def test_without_folds_each_patient_is_tested_once() -> None:
@@ -222,14 +201,15 @@ def test_too_few_masks_are_refused_in_words(masked: int) -> None:
     assert not found.questions
     assert f"there are {masked} images with a lung mask" in found.refusal
     assert "column mask" in found.refusal
-    assert Segmentation().parts(Assignment(gallery(masked=masked), EFFORT)) == 0
+    assert found.status is Status.REFUSED
 
 
 def test_a_mask_of_another_size_is_told() -> None:
     plain = gallery()
     wrong = Gallery(plain.images, {ORIGINAL: chest}, lambda number: ellipses(number)[1:])
-    with pytest.raises(UsageError, match="43 × 36 pixels, the image 44 × 36"):
-        done(gallery=wrong)
+    found = done(gallery=wrong)
+    assert found.status is Status.REFUSED
+    assert "43 × 36 pixels, the image 44 × 36" in found.refusal
 
 
 def test_distances_are_in_mm_only_where_all_spacings_are_known(result: TaskResult) -> None:

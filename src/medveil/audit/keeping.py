@@ -26,6 +26,7 @@ from medveil.audit.results import Example, Pairs, Sample
 from medveil.audit.schema import is_record
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.experiments.unit import Status
+from medveil.experiments.unit_store import UnitStore
 from medveil.files.atomic import (
     empty_folder,
     flush_folders,
@@ -41,7 +42,6 @@ from medveil.releases.state import MARK
 _SETTINGS, _UNITS, _REPORT, _FORMER = "settings.json", "units", "report", ".former"
 _STAGED = {MARK, _SETTINGS, _UNITS, _REPORT, _FORMER}
 _TEMPORARY = ".tmp"
-_ARRAY = "array "
 _MAX_UNIT = 1 << 30
 _MAX_REPORT = 1 << 28
 _MAX_SETTINGS = 1 << 20
@@ -59,6 +59,7 @@ class Keeper:
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.folder = folder
         self._name = hashlib.sha256(_canonical(settings)).hexdigest()
+        self.units = UnitStore(folder / _UNITS, settings)
 
     def find(self, *unit: str) -> Sample | None:
         """A unit that was finished, or None. A damaged one counts as not finished."""
@@ -70,21 +71,6 @@ class Keeper:
     def keep(self, sample: Sample, *unit: str) -> None:
         """Keep a finished unit, whole or not at all."""
         write_bytes(self._path(unit), bytes_of(sample), mode=_PRIVATE_FILE, overwrite=True)
-
-    def find_arrays(self, *unit: str) -> dict[str, NDArray[Any]] | None:
-        """Arrays of a unit that was finished, or None. A damaged one counts as not finished."""
-        try:
-            data = read_regular(self._path(unit), limit=_MAX_UNIT, what="unit")
-            with np.load(io.BytesIO(data), allow_pickle=False) as file:
-                return {name.removeprefix(_ARRAY): file[name] for name in file.files}
-        except (FileNotFoundError, MedveilError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError):
-            return None
-
-    def keep_arrays(self, arrays: Mapping[str, NDArray[Any]], *unit: str) -> None:
-        """Keep the arrays of a finished unit, whole or not at all. Raises ValueError for arrays of objects."""
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **{_ARRAY + name: np.asarray(array) for name, array in arrays.items()})
-        write_bytes(self._path(unit), buffer.getvalue(), mode=_PRIVATE_FILE, overwrite=True)
 
     def _path(self, unit: tuple[str, ...]) -> Path:
         digest = hashlib.sha256(_canonical([self._name, *unit])).hexdigest()

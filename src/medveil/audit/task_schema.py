@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 from medveil.tasks.results import Baseline, Estimate, FeatureAgreement, MatrixCell, Question, TaskResult
 
-_FAILURE = re.compile(r"[A-Za-z]+(Error|Exception): ")
 EXCELLENT = "excellent"
 """The group of features whose ICC is above 0.75 by the lower bound of its interval."""
 
@@ -22,18 +21,13 @@ def task_record(result: TaskResult) -> dict[str, Any]:
         "name": result.name,
         "title": result.title,
         "refused": result.refusal,
-        "failed": failed(result),
+        "failed": result.status is Status.FAILED,
         "settings": dict(result.settings),
         "seconds": result.seconds,
         "notes": list(result.notes),
         "questions": [_question(question) for question in result.questions],
         "agreements": [_agreement(agreement) for agreement in result.agreements],
     }
-
-
-def failed(result: TaskResult) -> bool:
-    """Whether it was begun and ended with an error: that is no answer, where a refusal is one."""
-    return _FAILURE.match(result.refusal) is not None
 
 
 def excellent_share(agreement: FeatureAgreement) -> float:

@@ -9,8 +9,9 @@ from typing import Any
 from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit
 from medveil.audit.schema import leading, ranked
-from medveil.audit.task_schema import excellent_share, failed, strict_share
+from medveil.audit.task_schema import excellent_share, strict_share
 from medveil.audit.wording import METRIC_NAMES, NOT_MEASURED, VERDICT_WORDS, amount, plural
+from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
 from medveil.tasks.image_sets import ORIGINAL
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
@@ -33,6 +34,7 @@ _MASKS = {
     "masks_unreadable": "cannot be read as a grey picture of 8 to 16 bits",
     "masks_without_area": "are empty",
 }
+_ENDED = {Status.DONE: "done", Status.REFUSED: "not possible", Status.FAILED: "failed"}
 _STANDINGS = {
     Standing.NON_INFERIOR: "non-inferior within {margin:g}",
     Standing.INFERIOR: "worse, by more than {margin:g}",
@@ -126,8 +128,8 @@ def task_lines(audit: Audit) -> list[str]:
     """For the terminal: a line a question for each tier of the release."""
     lines = []
     for result in audit.tasks:
-        if result.refusal:
-            lines.append(f"{result.name}: {'failed' if failed(result) else 'not possible'}: {result.refusal}")
+        if result.status is not Status.DONE:
+            lines.append(f"{result.name}: {_ENDED[result.status]}: {result.refusal}")
             continue
         for tier in _tiers(audit):
             lines += [f"{tier:13}{question_sentence(question, tier)}" for question in result.questions]
@@ -138,7 +140,7 @@ def task_lines(audit: Audit) -> list[str]:
 
 def failed_names(audit: Audit) -> tuple[str, ...]:
     """Tasks that were begun and ended with an error."""
-    return tuple(result.name for result in audit.tasks if failed(result))
+    return tuple(result.name for result in audit.tasks if result.status is Status.FAILED)
 
 
 def task_results(audit: Audit) -> list[dict[str, Any]]:

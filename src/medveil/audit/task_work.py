@@ -11,7 +11,7 @@ from medveil.audit.presets import Preset, TaskBudget
 from medveil.audit.progress import Progress
 from medveil.audit.reference_codecs import recodings
 from medveil.audit.targets.target import Target
-from medveil.audit.task_running import assignment_of, parts_of, refusal_of, run_tasks, set_fidelity
+from medveil.audit.task_running import assignment_of, run_tasks, set_fidelity
 from medveil.audit.task_sets import Tasking, tasking_of
 from medveil.errors import UsageError
 from medveil.networks.classifiers import build_classifier, classifier_names
@@ -19,7 +19,7 @@ from medveil.networks.segmenters import segmenter_names
 from medveil.registry import unknown
 from medveil.tasks.registry import chosen_tasks
 from medveil.tasks.results import TaskResult
-from medveil.tasks.task import Assignment, Task, TaskEffort
+from medveil.tasks.task import PlannedTask, Task, TaskEffort
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,15 @@ class Work:
     Attributes:
         asked: what was asked for.
         preset, seed: of the audit.
-        tasking, assignment: what tasks are given; None without tasks.
+        tasking: the images as tasks see them; None without tasks.
+        planned: the tasks with their units.
     """
 
     asked: AskedWork
     preset: Preset
     seed: int
     tasking: Tasking | None = None
-    assignment: Assignment | None = None
+    planned: tuple[PlannedTask, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -74,30 +75,26 @@ class Work:
         }
 
     def parts(self) -> int:
-        """Long parts of all tasks together."""
-        return sum(parts_of(self.asked.tasks, self.assignment)) if self.assignment is not None else 0
+        """Units of all tasks together."""
+        return sum(len(task.units) for task in self.planned)
 
     def done(self, keeper: Keeper, told: Progress) -> tuple[TaskResult, ...]:
         """Do the tasks."""
-        if self.tasking is None or self.assignment is None:
-            return ()
-        return run_tasks(self.asked.tasks, self.assignment, self.tasking, keeper, told)
+        return run_tasks(self.planned, keeper, told)
 
     def facts(self, keeper: Keeper, told: Progress) -> dict[str, Any]:
         """What the report tells of the images and of their sets, under `tasks`."""
         if self.tasking is None:
             return {}
         told.begin("how near the sets of the tasks come to the originals")
-        sets = set_fidelity(self.tasking, self.preset.fidelity_images, self.seed, keeper, told.tick)
+        sets = set_fidelity(self.tasking, self.preset.fidelity_images, self.seed, keeper)
         return {"tasks": {**self.tasking.found, "sets": sets}}
 
     def forecast(self) -> list[dict[str, Any]]:
-        """For each task its name, title, how many long parts it has, and why it cannot be done, where that is known."""
-        if self.assignment is None:
-            return []
+        """For each task its name, title, how many units it has, and why it cannot be done, where that is known."""
         return [
-            {"name": task.name, "title": task.title, "parts": parts, "refused": refusal_of(task, self.assignment)}
-            for task, parts in zip(self.asked.tasks, parts_of(self.asked.tasks, self.assignment), strict=True)
+            {"name": each.task.name, "title": each.task.title, "parts": len(each.units), "refused": each.reason}
+            for each in self.planned
         ]
 
 
@@ -152,4 +149,5 @@ def work_of(
     if asked.budget is None:
         return Work(asked, preset, seed)
     tasking = tasking_of(target, asked.compare, preset.least.of_class, tick)
-    return Work(asked, preset, seed, tasking, assignment_of(tasking, asked.budget.effort, seed, preset.least))
+    assignment = assignment_of(tasking, asked.budget.effort, seed, preset.least)
+    return Work(asked, preset, seed, tasking, tuple(PlannedTask.of(task, assignment) for task in asked.tasks))

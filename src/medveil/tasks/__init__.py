@@ -1,12 +1,12 @@
 """What a researcher does with opened images: one class a task, one registry.
 
 Data. A `Gallery` holds the same images in several sets: as they were, and as recipients of each tier open them. A
-`Task` gets an `Assignment` (gallery, effort, seed, margin, and where finished parts are kept) and returns a
-`TaskResult`: estimates with bounds, questions, curves and overlays, as plain values. Networks learn from one set and
-are tested on all.
+`Task` gets an `Assignment` (gallery, effort, seed, margin), says which `Unit`s are to be done, and makes of their
+products a `TaskResult`: estimates with bounds, questions, curves and overlays, as plain values. Networks learn from
+one set and are tested on all.
 
 Import:
-- `task`: `Task`, `Assignment`, `TaskEffort`, `Keep`. `results`: `TaskResult` and what it consists of.
+- `task`: `Task`, `Assignment`, `TaskEffort`, `do_task`. `results`: `TaskResult` and what it consists of.
   `image_sets.Gallery`.
 - `registry`: `all_tasks()`, `chosen_tasks(names)`.
 

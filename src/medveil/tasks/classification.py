@@ -6,14 +6,17 @@ DenseNet-121 from MONAI unless another one is named, and every figure has an int
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medveil.errors import InputError
+from medveil.experiments.cache import ByteCache
+from medveil.experiments.unit import Key, Product, Tick, Unit
 from medveil.metrics.inference import LEAST, non_inferiority, patient_draws, run_draws, training_chance, undecided
 from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
 from medveil.tasks.classifier_training import BATCH, Recipe, class_log_odds, learn_classes, picture_stack
@@ -27,6 +30,7 @@ from medveil.tasks.task import Assignment
 _Numbers = NDArray[np.int64]
 _Floats = NDArray[np.float64]
 _Runs = Mapping[tuple[str, str], Sequence[RunOdds]]
+_Stacks = ByteCache[str, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -70,28 +74,32 @@ class Classification:
     def __init__(self, only: str = "") -> None:
         self.only = only
 
-    def parts(self, assignment: Assignment) -> int:
-        return sum(len(assignment.training_sets) * len(ready.split) for ready in _ready(assignment, self.only))
-
-    def run(self, assignment: Assignment) -> TaskResult:
-        start = time.perf_counter()
-        recipe = recipe_of(assignment)
+    def units(self, assignment: Assignment) -> tuple[Unit, ...]:
         ready = _ready(assignment, self.only)
         if not ready:
-            return TaskResult(self.name, self.title, refusal=_refusal(assignment))
+            raise InputError(_refusal(assignment))
+        stacks: _Stacks = ByteCache(0, len)
+        found = []
+        for place, each in enumerate(ready, 1):
+            for train in assignment.training_sets:
+                for number, run in enumerate(each.split, 1):
+                    about = f"data set {place} of {len(ready)}: {train}, run {number} of {len(each.split)}"
+                    make = partial(_learned, each, train, run, assignment, stacks)
+                    found.append(Unit(_key(each, train, run, assignment), "task", f"classification: {about}", make))
+        return tuple(found)
+
+    def result(self, assignment: Assignment, products: Mapping[Key, Product]) -> TaskResult:
+        ready = _ready(assignment, self.only)
         questions: list[Question] = []
-        for number, each in enumerate(ready, 1):
-            place = f"data set {number} of {len(ready)}"
-            questions += _questions(each, _matrix(each, place, assignment, recipe), assignment)
+        for each in ready:
+            questions += _questions(each, _matrix(each, assignment, products), assignment)
+        recipe = recipe_of(assignment)
         settings = {
             **asdict(recipe), "batch": BATCH, "optimiser": "Adam, weight decay 1e-4, cosine",
             "runs": assignment.effort.seeds, "resamples": assignment.effort.resamples, "margin": assignment.margin,
             "splits": "folds of the manifest" if all(each.shared for each in ready) else "patient-wise folds, by hash",
         }  # fmt: skip
-        return TaskResult(
-            self.name, self.title, settings, tuple(questions), notes=_notes(ready),
-            seconds=time.perf_counter() - start,
-        )  # fmt: skip
+        return TaskResult(self.name, self.title, settings, tuple(questions), notes=_notes(ready))
 
 
 def recipe_of(assignment: Assignment) -> Recipe:
@@ -127,39 +135,41 @@ def _refusal(assignment: Assignment) -> str:
     )
 
 
-def _matrix(ready: _Ready, place: str, assignment: Assignment, recipe: Recipe) -> _Runs:
-    """Train on every set, once a run, and test on every set; `place` says which data set it is, by number."""
-    gallery = assignment.gallery
-    found: dict[tuple[str, str], Sequence[RunOdds]] = {}
-    stacks: dict[str, Tensor] = {}
+def _key(ready: _Ready, train: str, run: Split, assignment: Assignment) -> Key:
+    group, recipe = ready.group, repr(recipe_of(assignment))
+    return ("classification", recipe, group.name, *group.classes, train, run.seed, *assignment.gallery.sets)
+
+
+def _learned(ready: _Ready, train: str, run: Split, assignment: Assignment, stacks: _Stacks, tick: Tick) -> Product:
+    """Train on one set, and test on every set."""
+    recipe, classes = recipe_of(assignment), len(ready.group.classes)
+    of_group = stacks.get(ready.group.name, dict)  # those of one data set at a time
 
     def stack(name: str) -> Tensor:
-        if name not in stacks:
+        if name not in of_group:
             pictures = []
             for image in ready.images:
-                pictures.append(gallery.picture(name, image.number))
-                assignment.tick()
-            stacks[name] = picture_stack(pictures, recipe.side)
-        return stacks[name]
+                pictures.append(assignment.gallery.picture(name, image.number))
+                tick()
+            of_group[name] = picture_stack(pictures, recipe.side)
+        return of_group[name]
 
+    network = learn_classes(stack(train)[run.train], ready.targets[run.train], classes, recipe, run.seed, tick)
+    arrays = {_odds(name): class_log_odds(network, stack(name)[run.test]) for name in assignment.gallery.sets}
+    chosen = class_log_odds(network, stack(train)[run.validation]) if len(run.validation) else np.zeros((0, classes))
+    return Product({**arrays, "validation": chosen})
+
+
+def _matrix(ready: _Ready, assignment: Assignment, products: Mapping[Key, Product]) -> _Runs:
+    """What networks of every set, one a run, say of every set."""
+    found: dict[tuple[str, str], Sequence[RunOdds]] = {}
     for train in assignment.training_sets:
-        tested: dict[str, list[RunOdds]] = {name: [] for name in gallery.sets}
-        for number, run in enumerate(ready.split, 1):
-            assignment.tell(f"classification, {place}: {train}, run {number} of {len(ready.split)}")
-            unit = ("classification", repr(recipe), ready.group.name, *ready.group.classes, train, f"seed {run.seed}")
-            arrays = assignment.keep.find(*unit)
-            if arrays is None or not set(map(_odds, gallery.sets)) <= set(arrays):
-                network = learn_classes(
-                    stack(train)[run.train], ready.targets[run.train], len(ready.group.classes), recipe, run.seed,
-                    assignment.tick,
-                )  # fmt: skip
-                arrays = {_odds(name): class_log_odds(network, stack(name)[run.test]) for name in gallery.sets}
-                chosen = class_log_odds(network, stack(train)[run.validation]) if len(run.validation) else None
-                arrays["validation"] = np.zeros((0, len(ready.group.classes))) if chosen is None else chosen
-                assignment.keep.keep(arrays, *unit)
-            for name in gallery.sets:
-                tested[name].append(RunOdds(run.test, arrays[_odds(name)], run.validation, arrays["validation"]))
-        found |= {(train, name): tuple(runs) for name, runs in tested.items()}
+        arrays = [products[_key(ready, train, run, assignment)].arrays for run in ready.split]
+        for name in assignment.gallery.sets:
+            found[train, name] = [
+                RunOdds(run.test, each[_odds(name)], run.validation, each["validation"])
+                for run, each in zip(ready.split, arrays, strict=True)
+            ]
     return found
 
 

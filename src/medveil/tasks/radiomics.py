@@ -7,13 +7,14 @@ lowers only the second. A fixed number of bins hides a scaling of the grey value
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.errors import UsageError
+from medveil.errors import InputError, UsageError
+from medveil.experiments.unit import Key, Product, Tick, Unit
 from medveil.metrics.inference import LEAST
 from medveil.metrics.radiomics.discretise import Bins, Width
 from medveil.metrics.radiomics.resampling import resampled
@@ -40,27 +41,27 @@ class Radiomics:
     )
     cost = "sets × images × 0.1 s, and the opening of each image"
 
-    def parts(self, assignment: Assignment) -> int:
-        return len(assignment.gallery.sets) if _patients(_chosen(assignment)) >= assignment.least.agreement else 0
-
-    def run(self, assignment: Assignment) -> TaskResult:
-        start = time.perf_counter()
+    def units(self, assignment: Assignment) -> tuple[Unit, ...]:
         chosen, least = _chosen(assignment), assignment.least.agreement
         if _patients(chosen) < least:
-            return TaskResult(self.name, self.title, refusal=(
+            raise InputError(
                 f"There are lung masks of {_patients(chosen)} patients and at least {least} are needed: the "
                 "manifest names them in a column mask."
-            ))  # fmt: skip
-        tables = {}
-        for name in assignment.gallery.sets:
-            assignment.tell(f"radiomics: {name}")
-            tables[name] = _tables(name, chosen, assignment)
+            )
+        return tuple(
+            Unit(_key(name, chosen), "task", f"radiomics: {name}", partial(_tables, name, chosen, assignment))
+            for name in assignment.gallery.sets
+        )
+
+    def result(self, assignment: Assignment, products: Mapping[Key, Product]) -> TaskResult:
+        chosen = _chosen(assignment)
+        tables = {name: products[_key(name, chosen)].arrays["features"] for name in assignment.gallery.sets}
         usable = np.all([np.isfinite(table).all(axis=(1, 2)) for table in tables.values()], axis=0)
         kept = [image for image, usable_one in zip(chosen, usable, strict=True) if usable_one]
-        if _patients(kept) < least:
-            return TaskResult(self.name, self.title, refusal=(
+        if _patients(kept) < assignment.least.agreement:
+            raise InputError(
                 f"The masks of {len(chosen) - len(kept)} of {len(chosen)} images hold too few pixels for texture."
-            ))  # fmt: skip
+            )
         agreements = [
             _agreement(name, way, number, tables[ORIGINAL][usable], tables[name][usable], kept)
             for name in assignment.gallery.sets if name != ORIGINAL
@@ -70,10 +71,7 @@ class Radiomics:
             "features": len(NAMES), "discretisations": list(DISCRETISATIONS), "icc": "ICC(3,1); ICC(2,1) beside it",
             "resampled": "to 1 × 1 mm where spacing is known", "excellent_above": EXCELLENT_ABOVE,
         }  # fmt: skip
-        return TaskResult(
-            self.name, self.title, settings, agreements=tuple(agreements), notes=_notes(chosen, kept),
-            seconds=time.perf_counter() - start,
-        )  # fmt: skip
+        return TaskResult(self.name, self.title, settings, agreements=tuple(agreements), notes=_notes(chosen, kept))
 
 
 def _chosen(assignment: Assignment) -> list[TaskImage]:
@@ -89,19 +87,17 @@ def _patients(images: Sequence[TaskImage]) -> int:
     return len({image.patient for image in images})
 
 
-def _tables(name: str, chosen: Sequence[TaskImage], assignment: Assignment) -> _Floats:
+def _key(name: str, chosen: Sequence[TaskImage]) -> Key:
+    return ("radiomics", name, *DISCRETISATIONS, *(image.number for image in chosen))
+
+
+def _tables(name: str, chosen: Sequence[TaskImage], assignment: Assignment, tick: Tick) -> Product:
     """(n, discretisations, 93) features of each image in a set; NaN where a mask is too small for them."""
-    unit = ("radiomics", name, *DISCRETISATIONS, *(str(image.number) for image in chosen))
-    arrays = assignment.keep.find(*unit)
-    if arrays is None:
-        rows = []
-        for image in chosen:
-            rows.append(_measured(name, image, assignment))
-            assignment.tick()
-        arrays = {"features": np.stack(rows)}
-        assignment.keep.keep(arrays, *unit)
-    found: _Floats = arrays["features"]
-    return found
+    rows = []
+    for image in chosen:
+        rows.append(_measured(name, image, assignment))
+        tick()
+    return Product({"features": np.stack(rows)})
 
 
 def _measured(name: str, image: TaskImage, assignment: Assignment) -> _Floats:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared
 
 
@@ -139,7 +140,8 @@ class TaskResult:
         questions: of classification and segmentation.
         agreements: of radiomics.
         overlays: of segmentation.
-        refusal: why it could not be done; then all else is empty.
+        status: done, refused or failed.
+        refusal: why it was refused, or the class of the error with which it failed; then all else is empty.
         notes: what a reader must know, a sentence a line.
         seconds: that it took.
     """
@@ -153,3 +155,4 @@ class TaskResult:
     refusal: str = ""
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    status: Status = Status.DONE

@@ -7,10 +7,10 @@ neither widths, size nor training; here every figure has an interval, several ne
 from __future__ import annotations
 
 import hashlib
-import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medveil.errors import UsageError
+from medveil.errors import InputError, UsageError
+from medveil.experiments.unit import Key, Product, Tick, Unit
 from medveil.metrics.inference import LEAST, training_chance
 from medveil.metrics.overlap import DISTANCES, MEASURES, overlap
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
@@ -36,12 +37,13 @@ from medveil.tasks.segmenter_training import (
     region_found,
 )
 from medveil.tasks.splitting import Split, has_folds, splits
-from medveil.tasks.task import Arrays, Assignment
+from medveil.tasks.task import Assignment
 
 LEAST_TRAINED = 4
 """Images that a network learns from, at least."""
 
 _Floats = NDArray[np.float64]
+Arrays = Mapping[str, NDArray[Any]]
 _SHOWN = {True: ("best", "median", "worst"), False: ("median", "worst")}
 
 
@@ -69,13 +71,13 @@ class _Lungs:
     def gallery(self) -> Gallery:
         return self.assignment.gallery
 
-    def stack(self, name: str) -> Tensor:
+    def stack(self, name: str, tick: Tick) -> Tensor:
         """(n, 1, side, side) pictures of a set."""
         if name not in self._stacks:
             side, parts = self.assignment.effort.segment_side, []
             for image in self.images:
                 parts.append(plate_of(self.gallery.picture(name, image.number), side))
-                self.assignment.tick()
+                tick()
             self._stacks[name] = torch.cat(parts)
         return self._stacks[name]
 
@@ -95,8 +97,8 @@ class _Lungs:
             self._goals.append(torch.cat(parts))
         return self._goals[0]
 
-    def plates(self, name: str, part: NDArray[np.int64]) -> Plates:
-        return self.stack(name)[part], self.goals()[part]
+    def plates(self, name: str, part: NDArray[np.int64], tick: Tick) -> Plates:
+        return self.stack(name, tick)[part], self.goals()[part]
 
 
 class Segmentation:
@@ -114,21 +116,26 @@ class Segmentation:
     )
     cost = "sets × runs × images × epochs × 0.01 s on one thread at 128 pixels with the smallest U-Net"
 
-    def parts(self, assignment: Assignment) -> int:
+    def units(self, assignment: Assignment) -> tuple[Unit, ...]:
         lungs = _lungs(assignment)
-        return 0 if isinstance(lungs, str) else len(assignment.training_sets) * len(lungs.split)
+        return tuple(
+            Unit(
+                _unit_key(lungs, train, run), "task", f"segmentation: {train}, run {number} of {len(lungs.split)}",
+                partial(_learned, lungs, train, run),
+            )
+            for train in assignment.training_sets for number, run in enumerate(lungs.split, 1)
+        )  # fmt: skip
 
-    def run(self, assignment: Assignment) -> TaskResult:
-        start = time.perf_counter()
+    def result(self, assignment: Assignment, products: Mapping[Key, Product]) -> TaskResult:
         lungs = _lungs(assignment)
-        if isinstance(lungs, str):
-            return TaskResult(self.name, self.title, refusal=lungs)
-        recipe = recipe_of(assignment)
-        trained = {name: _trained(lungs, name, recipe) for name in assignment.training_sets}
+        trained = {
+            name: [products[_unit_key(lungs, name, run)].arrays for run in lungs.split]
+            for name in assignment.training_sets
+        }
         return TaskResult(
-            self.name, self.title, _settings(lungs, recipe), _questions(lungs, trained),
+            self.name, self.title, _settings(lungs, recipe_of(assignment)), _questions(lungs, trained),
             overlays=tuple(shown for name, runs in trained.items() for shown in _overlays(lungs, name, runs[0])),
-            notes=_notes(lungs, trained), seconds=time.perf_counter() - start,
+            notes=_notes(lungs, trained),
         )  # fmt: skip
 
 
@@ -150,44 +157,39 @@ def recipe_of(assignment: Assignment) -> Recipe:
     return Recipe(effort.segmenter, effort.segment_side, effort.segment_epochs)
 
 
-def _lungs(assignment: Assignment) -> _Lungs | str:
-    """What there is to segment, or why there is too little."""
+def _lungs(assignment: Assignment) -> _Lungs:
+    """What there is to segment. Raises InputError where it is too little."""
     images = tuple(image for image in assignment.gallery.images if image.masked)
     patients = len({image.patient for image in images})
     there = f"there are {len(images)} images with a lung mask (column mask of the manifest), of {patients} patients"
     least = max(assignment.least.segmented, 0 if has_folds(images) else assignment.effort.seeds)
     if patients < least:
-        return f"Segmentation needs masks of {least} patients or more: {there}."
+        raise InputError(f"Segmentation needs masks of {least} patients or more: {there}.")
     split = splits(images, assignment.effort.seeds, assignment.seed)
     if any(len(run.train) < LEAST_TRAINED or not len(run.test) for run in split):
-        return f"Segmentation needs {LEAST_TRAINED} or more images to learn from and others to test on: {there}."
+        raise InputError(
+            f"Segmentation needs {LEAST_TRAINED} or more images to learn from and others to test on: {there}."
+        )
     in_mm = all(image.spacing is not None for image in images)
     return _Lungs(assignment, images, split, has_folds(images), in_mm)
 
 
-def _trained(lungs: _Lungs, train: str, recipe: Recipe) -> list[Arrays]:
-    """What the networks of one training set found, a run each: from what was kept, or trained now."""
-    assignment, found = lungs.assignment, []
-    names = assignment.gallery.sets
-    for number, run in enumerate(lungs.split, 1):
-        assignment.tell(f"segmentation: {train}, run {number} of {len(lungs.split)}")
-        unit = (
-            "segmentation", repr(recipe), train, f"seed {run.seed}", _digest(lungs, run),
-            "mm" if lungs.in_mm else "pixels", *MEASURES,
-        )  # fmt: skip
-        arrays = assignment.keep.find(*unit)
-        if arrays is None or not {"training", *map(_key, names)} <= set(arrays):
-            training, validation = lungs.plates(train, run.train), lungs.plates(train, run.validation)
-            learned = learn_region(
-                training, validation if len(run.validation) else None, recipe, run.seed, assignment.tick
-            )
-            arrays = _tested(lungs, train, run, learned)
-            assignment.keep.keep(arrays, *unit)
-        found.append(arrays)
-    return found
+def _unit_key(lungs: _Lungs, train: str, run: Split) -> Key:
+    return (
+        "segmentation", repr(recipe_of(lungs.assignment)), train, run.seed, _digest(lungs, run),
+        "mm" if lungs.in_mm else "pixels", *MEASURES, *lungs.gallery.sets,
+    )  # fmt: skip
 
 
-def _tested(lungs: _Lungs, train: str, run: Split, learned: Segmented) -> Arrays:
+def _learned(lungs: _Lungs, train: str, run: Split, tick: Tick) -> Product:
+    """Train on one set, and test on every set."""
+    training, validation = lungs.plates(train, run.train, tick), lungs.plates(train, run.validation, tick)
+    recipe = recipe_of(lungs.assignment)
+    learned = learn_region(training, validation if len(run.validation) else None, recipe, run.seed, tick)
+    return Product(_tested(lungs, train, run, learned, tick))
+
+
+def _tested(lungs: _Lungs, train: str, run: Split, learned: Segmented, tick: Tick) -> Arrays:
     """Measures of every test image in every set, and the masks found of those that are shown."""
     names = lungs.gallery.sets
     images = [lungs.images[index] for index in run.test]
@@ -199,10 +201,10 @@ def _tested(lungs: _Lungs, train: str, run: Split, learned: Segmented) -> Arrays
         rows, masks = [], []
         shapes = [(len(truth), truth.shape[1]) for truth in truths]
         for image, truth, mask in zip(
-            images, truths, region_found(learned.network, lungs.stack(name)[run.test], shapes), strict=True
+            images, truths, region_found(learned.network, lungs.stack(name, tick)[run.test], shapes), strict=True
         ):
             rows.append(astuple(overlap(truth, mask, image.spacing if lungs.in_mm else None)))
-            lungs.assignment.tick()
+            tick()
             if name == train:
                 masks.append(mask)
         arrays[_key(name)] = np.array(rows, np.float64)

@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import time
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from numpy.typing import NDArray
-
+from medveil.experiments.progress import Progress
+from medveil.experiments.runner import run
+from medveil.experiments.unit import Key, Plan, Product, Result, Status, Unit, attempt
+from medveil.experiments.unit_store import UnitStore
 from medveil.metrics.inference import LEAST, LeastPatients
 from medveil.tasks.image_sets import Gallery
 from medveil.tasks.results import TaskResult
-
-Arrays = Mapping[str, NDArray[Any]]
-
-
-class Keep(Protocol):
-    """Where finished parts of a task are kept, so that an interrupted one goes on."""
-
-    def find(self, *unit: str) -> Arrays | None:
-        """A part that was finished, or None."""
-        ...
-
-    def keep(self, arrays: Arrays, *unit: str) -> None:
-        """Keep a finished part, whole or not at all. No value is of type object."""
-        ...
-
-
-class NoKeep:
-    """Keeps nothing."""
-
-    def find(self, *unit: str) -> Arrays | None:
-        return None
-
-    def keep(self, arrays: Arrays, *unit: str) -> None:
-        return None
 
 
 @dataclass(frozen=True)
@@ -72,9 +52,6 @@ class Assignment:
         margin: of non-inferiority, in AUC and Dice.
         least: patients that figures rest on.
         learned: names of the sets that networks learn from, the original first; all of them where empty.
-        keep: where finished parts go.
-        tell: called with a few words when a part begins.
-        tick: called now and then.
     """
 
     gallery: Gallery
@@ -83,9 +60,6 @@ class Assignment:
     margin: float = 0.02
     least: LeastPatients = LEAST
     learned: tuple[str, ...] = ()
-    keep: Keep = field(default_factory=NoKeep)
-    tell: Callable[[str], None] = lambda _: None
-    tick: Callable[[], None] = lambda: None
 
     @property
     def training_sets(self) -> tuple[str, ...]:
@@ -109,10 +83,57 @@ class Task(Protocol):
     measures: str
     cost: str
 
-    def parts(self, assignment: Assignment) -> int:
-        """How many trainings, or other long parts, `run` has: for the remaining time."""
+    def units(self, assignment: Assignment) -> tuple[Unit, ...]:
+        """What is to be done: trainings, measurements. A key names all that a product depends on, but for the pixels.
+
+        Raises:
+            MedveilError: these images don't allow the task; the message says why.
+        """
         ...
 
-    def run(self, assignment: Assignment) -> TaskResult:
-        """Do it. A task that these images don't allow returns a result that says why."""
+    def result(self, assignment: Assignment, products: Mapping[Key, Product]) -> TaskResult:
+        """What the products of all units say. Raises MedveilError where they don't allow an answer."""
         ...
+
+
+@dataclass(frozen=True)
+class PlannedTask:
+    """A task with its units; none, and a reason, where it cannot be done."""
+
+    task: Task
+    assignment: Assignment
+    units: tuple[Unit, ...] = ()
+    status: Status = Status.DONE
+    reason: str = ""
+
+    @classmethod
+    def of(cls, task: Task, assignment: Assignment) -> PlannedTask:
+        """Ask a task for its units."""
+        units, status, reason = attempt(lambda: task.units(assignment))
+        return cls(task, assignment, units or (), status, reason)
+
+    def result(self, results: Mapping[Key, Result]) -> TaskResult:
+        """What the task says of the results of its units. One that was refused or failed is the whole task's end."""
+        start = time.perf_counter()
+        own = [results[unit.key] for unit in self.units]
+        status, reason = self.status, self.reason
+        for each in own:
+            if status is not Status.FAILED and each.status is not Status.DONE:
+                status, reason = each.status, each.reason
+        found = None
+        if status is Status.DONE:
+            products = {unit.key: each.product for unit, each in zip(self.units, own, strict=True)}
+            found, status, reason = attempt(lambda: self.task.result(self.assignment, products))
+        seconds = sum(each.seconds for each in own) + time.perf_counter() - start
+        empty = TaskResult(self.task.name, self.task.title, refusal=reason, status=status)
+        return replace(found or empty, seconds=seconds)
+
+
+def do_task(
+    task: Task, assignment: Assignment, store: UnitStore | None = None, executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> TaskResult:  # fmt: skip
+    """Do one task alone. Store, executor, progress and what is raised: see `medveil.experiments.runner.run`."""
+    planned = PlannedTask.of(task, assignment)
+    plan = Plan(store.settings if store is not None else {}, planned.units)
+    return planned.result(run(plan, store, executor, progress))
