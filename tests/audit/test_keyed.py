@@ -10,7 +10,7 @@ from PIL import Image as Picture
 from tests.audit.scenes import WORKING
 from tests.pictures import picture
 
-from medveil.audit.targets.keyed import gather, owner_ring
+from medveil.audit.targets.keyed import keyed_target
 from medveil.audit.targets.target import Limits
 from medveil.errors import NoFittingKeyError, UsageError
 from medveil.images import read
@@ -33,10 +33,7 @@ def data(scene, tmp_path):
 def match(scene, auditor):
     def match(originals, manifest=None, limits=_ALL, **changed):
         release = Release(changed.pop("release", scene / "release"))
-        ring = owner_ring(release, auditor)
-        return gather(
-            release, ring, originals, manifest, skip=(), limits=limits, working=WORKING, seed=0, **changed
-        )  # fmt: skip
+        return keyed_target(release, auditor, originals, manifest, limits=limits, working=WORKING, seed=0, **changed)
 
     return match
 
@@ -47,21 +44,21 @@ def pixels(subject):
 
 def test_packages_find_their_originals_and_patients(scene, match):
     found = match(scene / "data", scene / "data" / "manifest.csv")
-    assert len(found.holdings) == 12
+    assert len(found.subjects) == 12
     assert found.counts["packages"] == 12
     assert found.patients_known
     assert found.window == Window()
     with (scene / "data" / "manifest.csv").open() as file:
         rows = {read(scene / "data" / row["image"]).pixels.tobytes(): row for row in csv.DictReader(file)}
     people, strata = {}, {}
-    for holding in found.holdings:
-        row = rows[pixels(holding.subject)]
-        assert people.setdefault(holding.subject.patient, row["patient_id"]) == row["patient_id"]
-        assert strata.setdefault(holding.subject.stratum, row["source"]) == row["source"]
+    for subject in found.subjects:
+        row = rows[pixels(subject)]
+        assert people.setdefault(subject.patient, row["patient_id"]) == row["patient_id"]
+        assert strata.setdefault(subject.stratum, row["source"]) == row["source"]
     assert len(set(people.values())) == len(people) == 6
     assert len(strata) == 2
     assert [subject.patient in people for subject in found.outside] == [False, False]
-    assert len({subject.number for subject in [h.subject for h in found.holdings] + list(found.outside)}) == 14
+    assert len({subject.number for subject in found.every}) == 14
 
 
 def test_renamed_and_moved_originals_are_found_by_their_content(data, match):
@@ -69,7 +66,7 @@ def test_renamed_and_moved_originals_are_found_by_their_content(data, match):
         (data / "elsewhere").mkdir(exist_ok=True)
         path.rename(data / "elsewhere" / f"{number}.bin")
     found = match(data)
-    assert len(found.holdings) == 12
+    assert len(found.subjects) == 12
     assert found.counts["matched_by_path_only"] == 0
 
 
@@ -79,14 +76,14 @@ def test_changed_originals_are_found_by_their_path_and_told(data, match):
     picture.load()
     picture.save(path, compress_level=1)
     found = match(data / "shared")
-    assert len(found.holdings) == 12
+    assert len(found.subjects) == 12
     assert found.counts["matched_by_path_only"] == 1
 
 
 def test_a_file_of_that_name_and_another_size_is_not_the_original(data, match):
     Picture.fromarray(picture(3, 100, 64)).save(data / "shared" / "p0-0.png")
     found = match(data / "shared")
-    assert len(found.holdings) == 11
+    assert len(found.subjects) == 11
     assert found.counts["originals_of_another_size"] == 1
 
 
@@ -94,7 +91,7 @@ def test_a_changed_original_is_compared_to_the_pixel(data, match):
     """One that was cut a little since falls into the same size class, and would end the audit at its end."""
     Picture.fromarray(picture(3, 63, 61)).save(data / "shared" / "p0-0.png")
     found = match(data / "shared")
-    assert len(found.holdings) == 11
+    assert len(found.subjects) == 11
     assert found.counts["originals_of_another_size"] == 1
 
 
@@ -102,7 +99,7 @@ def test_missing_originals_are_counted(data, match):
     for path in list((data / "shared").iterdir())[:5]:
         path.unlink()
     found = match(data)
-    assert len(found.holdings) == 7
+    assert len(found.subjects) == 7
     assert found.counts["packages_without_original"] == 5
 
 
@@ -122,7 +119,7 @@ def test_without_a_manifest_every_content_is_a_patient(data, match):
     shutil.copy(data / "others" / "p6-0.png", data / "others" / "copy.png")
     found = match(data)
     assert not found.patients_known
-    assert len({holding.subject.patient for holding in found.holdings}) == 12
+    assert len({subject.patient for subject in found.subjects}) == 12
     assert len(found.outside) == 2
     assert found.counts["files_not_images"] == 1
 
@@ -131,7 +128,7 @@ def test_a_manifest_may_lie_elsewhere(data, match, tmp_path):
     (data / "manifest.csv").rename(tmp_path / "moved.csv")
     found = match(data, tmp_path / "moved.csv")
     assert found.counts["packages_unlisted_in_manifest"] == 0
-    assert len({holding.subject.patient for holding in found.holdings}) == 6
+    assert len({subject.patient for subject in found.subjects}) == 6
 
 
 def test_no_original_at_all_is_an_error_that_names_nothing(tmp_path, match):
@@ -143,8 +140,8 @@ def test_no_original_at_all_is_an_error_that_names_nothing(tmp_path, match):
 
 def test_limits_keep_whole_patients(scene, match):
     found = match(scene / "data", scene / "data" / "manifest.csv", Limits(5, 100))
-    assert len(found.holdings) == 4
-    assert len({holding.subject.patient for holding in found.holdings}) == 2
+    assert len(found.subjects) == 4
+    assert len({subject.patient for subject in found.subjects}) == 2
 
 
 def test_the_digest_tells_images_and_patients_apart(scene, data, match):
@@ -159,7 +156,7 @@ def test_who_sees_no_identity_is_told_so(data, tmp_path, auditor):
     settings = ShareSettings(to=(reader.recipient,), jobs=1, protection="encrypted")
     share([data / "others"], tmp_path / "small", settings, owner=auditor)
     with pytest.raises(NoFittingKeyError, match="not whose they are"):
-        owner_ring(Release(tmp_path / "small"), reader)
+        keyed_target(Release(tmp_path / "small"), reader, data, None, limits=_ALL, working=WORKING, seed=0)
 
 
 def test_deep_images_have_a_window_of_their_own(tmp_path, auditor, match):
@@ -170,4 +167,4 @@ def test_deep_images_have_a_window_of_their_own(tmp_path, auditor, match):
     found = match(tmp_path / "deep", release=tmp_path / "small")
     assert 0 <= found.window.low < 500
     assert 3500 < found.window.high <= 4095
-    assert all(each.subject.picture.min() >= 0 and each.subject.picture.max() > 200 for each in found.holdings)
+    assert all(each.picture.min() >= 0 and each.picture.max() > 200 for each in found.subjects)
