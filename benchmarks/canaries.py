@@ -196,7 +196,7 @@ def _tiny_preset() -> Iterator[None]:
     from medveil.audit import control_plan, presets, report, running, schema
 
     def write_figures(audit: Any, folder: Path, **_: Any) -> None:
-        (folder / report.JSON).write_bytes(schema.canonical(schema.record_of(audit)))
+        (folder / report.JSON).write_bytes(schema.canonical(report.full_record(audit)))
         (folder / report.HTML).touch()
 
     quick = presets.find_preset("quick")

@@ -4,8 +4,8 @@ import pytest
 from tests.audit.scenes import shared_images
 from tests.code_memory import remembered_codes
 
-from medveil.audit.report import HTML, JSON
-from medveil.audit.schema import canonical, record_of
+from medveil.audit.report import HTML, JSON, full_record
+from medveil.audit.schema import canonical
 from medveil.keys.identity import generate
 from medveil.mechanisms.code_cache import CodeCache
 
@@ -44,7 +44,7 @@ def quick(shelf, monkeypatch):
     def write(audit, folder, *, pictures=True):
         for name in (HTML, JSON):
             (folder / name).touch(mode=0o600)
-            (folder / name).write_bytes(canonical(record_of(audit)))
+            (folder / name).write_bytes(canonical(full_record(audit)))
 
     monkeypatch.setattr("medveil.audit.targets.keyed.CodeCache", lambda: shelf)
     monkeypatch.setattr("medveil.audit.running.write_report", write)

@@ -2,8 +2,10 @@ import math
 from dataclasses import replace
 
 import pytest
+from tests.audit.invented import audit
 
 from medveil.audit.decision import conclude, control_result
+from medveil.audit.findings import because
 from medveil.audit.results import AttackResult, ControlResult, Measured, Verdict
 from medveil.experiments.unit import Status
 
@@ -27,6 +29,11 @@ _WON = _attack("likelihood-ratio", Verdict.BROKEN)
 _LOST = _attack("unet", Verdict.INCONCLUSIVE)
 _CAUGHT = control_result("matched-decoys", "matched decoys", True, [_WON, _LOST])
 _QUIET = control_result("random-codes", "random codes", False, [_LOST])
+
+
+def _told(attacks: list[AttackResult], controls: list[ControlResult], left_out: tuple[str, ...] = ()) -> list[str]:
+    settings = {"left_out": left_out}
+    return because(audit(attacks=tuple(attacks), controls=tuple(controls), settings=settings, data={}))
 
 
 def test_a_positive_control_has_to_be_broken_by_somebody() -> None:
@@ -59,7 +66,7 @@ def test_a_negative_control_must_not_be_broken() -> None:
 )
 def test_the_worst_attack_decides(verdicts: tuple[Verdict | None, ...], expected: Verdict) -> None:
     attacks = [_attack(f"attack-{number}", verdict) for number, verdict in enumerate(verdicts)]
-    assert conclude(attacks, [_CAUGHT, _QUIET])[0] is expected
+    assert conclude(attacks, [_CAUGHT, _QUIET]) is expected
 
 
 def _missed() -> ControlResult:
@@ -68,8 +75,9 @@ def _missed() -> ControlResult:
 
 @pytest.mark.parametrize("verdict", [Verdict.NO_EVIDENCE, Verdict.INCONCLUSIVE, Verdict.BROKEN])
 def test_a_missed_control_makes_it_too_weak(verdict: Verdict) -> None:
-    conclusion, told = conclude([_attack("unet", verdict)], [_CAUGHT, _missed(), _QUIET])
-    assert conclusion is Verdict.TOO_WEAK
+    found = [_attack("unet", verdict)], [_CAUGHT, _missed(), _QUIET]
+    assert conclude(*found) is Verdict.TOO_WEAK
+    told = _told(*found)
     place = int(verdict is Verdict.BROKEN)  # what was found is told first
     assert "two-time-pad" in told[place]
     assert "Nearest came UNET with +0.20 dB" in told[place]
@@ -77,22 +85,22 @@ def test_a_missed_control_makes_it_too_weak(verdict: Verdict) -> None:
 
 
 def test_a_hole_is_told_even_where_a_control_failed() -> None:
-    _, told = conclude([_WON], [_missed()])
+    told = _told([_WON], [_missed()])
     assert any("LIKELIHOOD-RATIO (likelihood-ratio) breaks the release: +2.50 dB" in text for text in told)
 
 
 def test_finding_what_is_not_there_makes_it_too_weak() -> None:
-    conclusion, told = conclude([_WON], [_CAUGHT, control_result("random-codes", "random codes", False, [_WON])])
-    assert conclusion is Verdict.TOO_WEAK
-    assert "Random codes (random-codes) leaks nothing, and yet likelihood-ratio found" in told[1]
+    found = [_WON], [_CAUGHT, control_result("random-codes", "random codes", False, [_WON])]
+    assert conclude(*found) is Verdict.TOO_WEAK
+    assert "Random codes (random-codes) leaks nothing, and yet likelihood-ratio found" in _told(*found)[1]
 
 
 @pytest.mark.parametrize("controls", [(), (_QUIET,), (control_result("revealed-1", "", True, [_LOST], must=False),)])
 def test_who_never_found_anything_has_ruled_out_nothing(controls: tuple[ControlResult, ...]) -> None:
-    conclusion, told = conclude([_attack("unet", Verdict.NO_EVIDENCE)], controls)
-    assert conclusion is Verdict.TOO_WEAK
-    assert "No control that leaks was broken" in told[0]
-    assert conclude([_WON], controls)[0] is Verdict.BROKEN
+    attacks = [_attack("unet", Verdict.NO_EVIDENCE)]
+    assert conclude(attacks, controls) is Verdict.TOO_WEAK
+    assert "No control that leaks was broken" in _told(attacks, list(controls))[0]
+    assert conclude([_WON], controls) is Verdict.BROKEN
 
 
 def test_the_sentences_have_the_numbers() -> None:
@@ -101,7 +109,7 @@ def test_the_sentences_have_the_numbers() -> None:
         _attack("vnet", Verdict.INCONCLUSIVE, visible=0.9, upper=0.77),
         _attack("gan", Verdict.NO_EVIDENCE),
     ]
-    told = " ".join(conclude(attacks, [_CAUGHT])[1])
+    told = " ".join(_told(attacks, [_CAUGHT]))
     assert "+2.40 to +2.60 dB, corrected p 0.0025, 30 patients" in told
     assert "up to +0.77 dB cannot be ruled out (margin 0.30 dB); +0.90 dB would have been seen" in told
     assert "Within the margins: 1 attack (picture, PSNR: at most +0.25 dB (margin 0.30 dB), +0.40 dB would" in told
@@ -110,10 +118,11 @@ def test_the_sentences_have_the_numbers() -> None:
 @pytest.mark.parametrize("verdict", [Verdict.NO_EVIDENCE, Verdict.INCONCLUSIVE])
 def test_who_chooses_the_attacks_does_not_choose_the_answer(verdict: Verdict) -> None:
     attacks = [_attack("likelihood-ratio", verdict)]
-    conclusion, told = conclude(attacks, [_CAUGHT, _QUIET], left_out=("side-channels", "unet"))
-    assert conclusion is Verdict.INCONCLUSIVE
+    left_out = ("side-channels", "unet")
+    assert conclude(attacks, [_CAUGHT, _QUIET], left_out) is Verdict.INCONCLUSIVE
+    told = _told(attacks, [_CAUGHT, _QUIET], left_out)
     assert "Not asked for, so that nothing can be ruled out: side-channels and unet." in told
-    assert conclude([_WON], [_CAUGHT], left_out=("unet",))[0] is Verdict.BROKEN
+    assert conclude([_WON], [_CAUGHT], left_out=("unet",)) is Verdict.BROKEN
 
 
 def test_a_failed_attack_is_not_one_that_makes_no_sense() -> None:
@@ -121,43 +130,41 @@ def test_a_failed_attack_is_not_one_that_makes_no_sense() -> None:
     failed = AttackResult(
         "unet", "UNET", "release", (), None, status=Status.FAILED, refusal="MemoryError: it needs more memory"
     )
-    assert conclude([quiet, _attack("seeds", None)], [_CAUGHT])[0] is Verdict.NO_EVIDENCE
-    conclusion, told = conclude([quiet, failed], [_CAUGHT])
-    assert conclusion is Verdict.INCONCLUSIVE
+    assert conclude([quiet, _attack("seeds", None)], [_CAUGHT]) is Verdict.NO_EVIDENCE
+    assert conclude([quiet, failed], [_CAUGHT]) is Verdict.INCONCLUSIVE
+    told = _told([quiet, failed], [_CAUGHT])
     assert "Failed while running, so that nothing can be ruled out: unet (MemoryError: it needs more memory)." in told
     assert not any("makes no sense" in line or "Could not be run" in line for line in told)
 
 
 def test_an_attack_that_did_not_run_on_all_images_rules_nothing_out() -> None:
     partial = replace(_attack("likelihood-ratio", Verdict.NO_EVIDENCE), extra={"rounds_refused": 1.0})
-    conclusion, told = conclude([partial], [_CAUGHT])
-    assert conclusion is Verdict.INCONCLUSIVE
+    assert conclude([partial], [_CAUGHT]) is Verdict.INCONCLUSIVE
+    told = _told([partial], [_CAUGHT])
     assert "Not run on all images, so that nothing can be ruled out: likelihood-ratio." in told
 
 
 def test_a_control_that_nobody_could_attack_is_not_called_missed_by_attacks() -> None:
-    told = conclude([_WON], [control_result("matched-decoys", "matched decoys", True, [_attack("unet", None)])])[1]
+    told = _told([_WON], [control_result("matched-decoys", "matched decoys", True, [_attack("unet", None)])])
     assert any("leaks, and no attack could be run on it: a leak" in line for line in told)
     assert not any("0 attacks" in line for line in told)
 
 
 def test_an_undecided_attack_without_bounds_says_so() -> None:
-    told = " ".join(conclude([_attack("vnet", Verdict.INCONCLUSIVE, math.inf, math.inf)], [_CAUGHT])[1])
+    told = " ".join(_told([_attack("vnet", Verdict.INCONCLUSIVE, math.inf, math.inf)], [_CAUGHT]))
     assert "nothing can be ruled out; no effect could have been seen with 30 patients" in told
     nothing = AttackResult("vnet", "V-Net", "release", (), Verdict.INCONCLUSIVE)
-    assert "nothing of what it gave could be measured" in " ".join(conclude([nothing], [_CAUGHT])[1])
+    assert "nothing of what it gave could be measured" in " ".join(_told([nothing], [_CAUGHT]))
 
 
 def test_what_was_not_looked_for_is_named() -> None:
     sensitivity = control_result("revealed-0.1", "", True, [_LOST], must=False)
-    told = conclude(
-        [
-            _attack("likelihood-ratio", Verdict.NO_EVIDENCE),
-            _attack("unet", Verdict.NO_EVIDENCE),
-            _attack("seeds", None),
-        ],
-        [_CAUGHT, sensitivity],
-    )[1]
+    attacks = [
+        _attack("likelihood-ratio", Verdict.NO_EVIDENCE),
+        _attack("unet", Verdict.NO_EVIDENCE),
+        _attack("seeds", None),
+    ]
+    told = _told(attacks, [_CAUGHT, sensitivity])
     assert "Could not be run on the release, so nothing is said of them: seeds (there is no code to see)." in told
     assert "Broke no control here, so that their silence says little: unet." in told
     assert "Controls that leak little and were not seen, as they need not be: revealed-0.1." in told

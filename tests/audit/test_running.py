@@ -12,6 +12,7 @@ from tests.audit.scenes import Blind, Knowing, Noise, use
 from tests.pictures import picture
 
 from medveil.attacks.applicability import Need
+from medveil.audit.findings import because
 from medveil.audit.keeping import check_out
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
@@ -95,7 +96,7 @@ def test_attacks_that_were_not_asked_for_are_named(run, monkeypatch):
     use(monkeypatch, [Noise("noise"), Blind("blind")])
     audit = run(attacks=("noise",))
     assert audit.settings["left_out"] == ["blind"]
-    assert "Not asked for, so that nothing can be ruled out: blind." in audit.beside
+    assert "Not asked for, so that nothing can be ruled out: blind." in because(audit)
 
 
 def test_packages_that_could_not_be_attacked_are_told(run, scene, tmp_path, monkeypatch):
@@ -105,7 +106,7 @@ def test_packages_that_could_not_be_attacked_are_told(run, scene, tmp_path, monk
     (data / "shared" / "p1-0.png").unlink()
     audit = run(originals=data, manifest=data / "manifest.csv")
     assert (audit.data["packages"], audit.data["packages_with_original"]) == (12, 10)
-    assert any("have another size now" in line and line.endswith(": 1 package.") for line in audit.beside)
+    assert any("have another size now" in line and line.endswith(": 1 package.") for line in because(audit))
     assert "Only 10 of 12 packages of images were compared with their originals." in answer(audit)
 
 
@@ -226,7 +227,7 @@ def test_a_refused_attack_is_told_and_programming_errors_are_not_hidden(run, tmp
     assert refused["large"].startswith("MemoryError")
     assert refused["bad"] == "IntegrityError: a broken code"
     assert {result.name for result in found.attacks if result.failed} == {"large", "bad"}
-    assert any(line.startswith("Failed while running") and "large" in line for line in found.beside)
+    assert any(line.startswith("Failed while running") and "large" in line for line in because(found))
     use(monkeypatch, [Knowing("wrong", fails=ZeroDivisionError())])
     with pytest.raises(ZeroDivisionError):
         run(out=tmp_path / "other")
@@ -237,4 +238,4 @@ def test_without_a_manifest_linkage_is_not_judged_and_the_report_says_so(run, mo
     audit = run(manifest=None)
     assert audit.data["patients"] == 12
     assert not any(measured.metric == "linkage_auc" for measured in audit.attacks[0].measured)
-    assert any("as a patient of its own" in line for line in audit.beside)
+    assert any("as a patient of its own" in line for line in because(audit))

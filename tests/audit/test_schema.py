@@ -79,7 +79,7 @@ def test_checker_can_fail():
 
 
 def test_an_audit_without_anything_is_a_report_too():
-    report = written(attacks=(), controls=(), fidelity=(), beside=())
+    report = written(attacks=(), controls=(), fidelity=())
     follows_contract(report)
     assert report["attacks"] == report["sensitivity"] == []
 

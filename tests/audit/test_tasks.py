@@ -12,6 +12,7 @@ from tests.audit.scenes import Noise, use
 from tests.audit.task_scenes import Brightness, labelled_images, use_tasks
 from tests.audit.test_running import without_seconds
 
+from medveil.audit.findings import because
 from medveil.audit.presets import find_preset
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
@@ -172,7 +173,7 @@ def test_without_an_attack_nothing_is_claimed(run, tmp_path, monkeypatch):
     assert audit.attacks == audit.controls == ()
     assert [tier.tier for tier in audit.fidelity] == ["diagnostic", "preview"]
     assert len(audit.checks) > 5
-    assert "nothing is said of what somebody without a key gets" in audit.beside[0]
+    assert "nothing is said of what somebody without a key gets" in because(audit)[0]
     assert "neither found a leak" not in answer(audit)
     assert repeat_command(audit.settings).endswith("--attacks none --tasks brightness")
     with pytest.raises(UsageError, match="not beside others"):

@@ -18,7 +18,8 @@ from tests.locks.releases import KEY, LEVELS, MANIFEST, ORIGINALS
 
 from medveil.audit import running
 from medveil.audit.presets import TaskBudget
-from medveil.audit.schema import canonical, record_of
+from medveil.audit.report import full_record
+from medveil.audit.schema import canonical
 from medveil.keys.identity import Identity
 from medveil.metrics.inference import LeastPatients
 from medveil.tasks.task import TaskEffort
@@ -75,7 +76,7 @@ def _audited(root: Path, level: str, **asked: Any) -> Any:
 
 def _write_record(audit: Any, folder: Path, *, pictures: bool) -> None:
     """The report without its page and its figures, which take longer than the audit."""
-    (folder / "report.json").write_bytes(canonical(record_of(audit)))
+    (folder / "report.json").write_bytes(canonical(full_record(audit)))
 
 
 def _lasting(value: Any, key: str = "") -> Any:

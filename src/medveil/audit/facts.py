@@ -14,7 +14,6 @@ from medveil.audit.presets import Preset
 from medveil.audit.protocol import Plan
 from medveil.audit.results import Sample
 from medveil.audit.targets.target import Target
-from medveil.audit.wording import plural
 
 _OF_JUDGING = ("purpose", "tasks", "least")  # no attack depends on them; tasks have settings of their own
 _OF_TASKS = ("tasks", "compare", "networks", "task effort")
@@ -76,39 +75,6 @@ def data_facts(target: Target, plans: Sequence[Plan], preset: Preset, samples: S
         "other_packages": partners_of(samples),
         "found": dict(sorted(target.counts.items())),
     }
-
-
-def cautions(target: Target) -> tuple[str, ...]:
-    """Sentences on what the data cannot show."""
-    told = []
-    if not target.patients_known:
-        told.append(
-            "No manifest said who is who: every image counts as a patient of its own. Linkage could not be tested, and "
-            "intervals are too narrow where patients have several images."
-        )
-    unlisted = target.counts.get("packages_unlisted_in_manifest", 0)
-    if unlisted:
-        told.append(f"{unlisted} packages are of images that the manifest does not list: each counts as a patient.")
-    lost = target.counts.get("packages_without_original", 0)
-    if lost:
-        told.append(f"{lost} packages were not attacked, since their originals are not among those that were given.")
-    closed = target.counts.get("packages_closed_to_key", 0)
-    if closed:
-        told.append(f"Not attacked, since this key does not say whose they are: {plural(closed, 'package')}.")
-    other = target.counts.get("originals_of_another_size", 0)
-    if other:
-        told.append(
-            "Not attacked, since their originals have another size now, and so have changed since they were shared: "
-            f"{plural(other, 'package')}."
-        )
-    if target.counts.get("matched_by_path_only"):
-        told.append("Some originals were found by their path alone: their files have changed since they were shared.")
-    if target.counts.get("mixed_depths"):
-        told.append(
-            "The release mixes images of 8 bits with deeper ones. Working pictures have one range for all, in which "
-            "those of 8 bits are dark: figures of pictures say less of them."
-        )
-    return tuple(told)
 
 
 def _several(patients: Sequence[int]) -> int:

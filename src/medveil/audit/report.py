@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medveil.audit import published_values, wording
+from medveil.audit.findings import because
 from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit, Verdict
 from medveil.audit.schema import canonical, record_of
@@ -45,7 +46,7 @@ def write_report(audit: Audit, folder: Path, *, pictures: bool = True) -> None:
         MissingDependencyError: jinja2 or matplotlib is not installed.
         MedveilError: the system refused to write.
     """
-    record = record_of(audit)
+    record = full_record(audit)
     drawings = _drawings(audit, pictures=pictures)
     html = html_of(audit, record, drawings, pictures=pictures)
     figures = folder / FIGURES
@@ -65,12 +66,17 @@ def write_report(audit: Audit, folder: Path, *, pictures: bool = True) -> None:
     _write(folder / JSON, canonical(record))
 
 
+def full_record(audit: Audit) -> dict[str, Any]:
+    """What report.json holds: codes and numbers, and beside them the sentences that say what led to the conclusion."""
+    return {**record_of(audit), "because": because(audit)}
+
+
 def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing], *, pictures: bool) -> str:
     """The report as one self-contained page: no script, and nothing that is loaded from anywhere.
 
     Args:
         audit: what was found.
-        record: the same as `record_of` gives it; every number of the tables comes from here.
+        record: the same as `full_record` gives it; every number of the tables comes from here.
         drawings: the figures.
         pictures: whether there are pictures of patients among them, or may be.
     """

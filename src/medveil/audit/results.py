@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -217,6 +217,11 @@ class FormCheck:
     of_copy: bool = False
 
 
+def failed_checks(checks: Iterable[FormCheck]) -> list[FormCheck]:
+    """Those that break a release; what tells of this copy of the folder alone does not."""
+    return [check for check in checks if not (check.ok or check.of_copy)]
+
+
 @dataclass(frozen=True)
 class Audit:
     """Everything that a report says.
@@ -229,7 +234,6 @@ class Audit:
         attacks, controls: judged.
         tasks: what they found, with what figures need beside.
         conclusion: of the whole.
-        beside: why the conclusion is what it is, a sentence a line.
         seconds: of the whole audit.
         checks: of the form of the release.
     """
@@ -242,6 +246,5 @@ class Audit:
     controls: tuple[ControlResult, ...]
     tasks: tuple[TaskResult, ...]
     conclusion: Verdict
-    beside: tuple[str, ...]
     seconds: float
     checks: tuple[FormCheck, ...] = ()

@@ -14,8 +14,8 @@ from typing import Any
 from medveil.attacks.attack import Attack
 from medveil.attacks.registry import attack_names
 from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, of_control
-from medveil.audit.decision import conclude, control_result
-from medveil.audit.facts import cautions, data_facts, settings_of, told_settings
+from medveil.audit.decision import conclude, control_result, unattacked
+from medveil.audit.facts import data_facts, settings_of, told_settings
 from medveil.audit.fidelity import tier_fidelity
 from medveil.audit.keeping import Keeper, check_out, finish, keeping, report_folder
 from medveil.audit.pooling import merged, without_partners
@@ -23,7 +23,7 @@ from medveil.audit.presets import Preset, find_preset
 from medveil.audit.progress import Progress, Report
 from medveil.audit.protocol import Plan, Round, plan_rounds, target_round
 from medveil.audit.report import write_report
-from medveil.audit.request import asked_attacks, unattacked
+from medveil.audit.request import asked_attacks
 from medveil.audit.results import AttackResult, Audit, ControlResult, Sample, TierFidelity
 from medveil.audit.scoring import run_attack
 from medveil.audit.targets.keyed import keyed_target
@@ -205,10 +205,10 @@ def _audit(
         _judged(control, judgement([each for each in on_controls if each.mechanism == control.name], control.name))
         for control in controls
     )
-    conclusion, beside = conclude(against, judged, settings["left_out"], checks) if attacks else unattacked(checks)
+    conclusion = conclude(against, judged, settings["left_out"], checks) if attacks else unattacked(checks)
     return Audit(
         target.facts, settings, {**data_facts(target, course.plans, preset, on_release), **sets}, tiers, against,
-        judged, tasks, conclusion, (*beside, *cautions(target)), time.perf_counter() - start, checks,
+        judged, tasks, conclusion, time.perf_counter() - start, checks,
     )  # fmt: skip
 
 

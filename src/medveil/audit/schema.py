@@ -15,7 +15,16 @@ from typing import Any
 
 import numpy as np
 
-from medveil.audit.results import METRICS, AttackResult, Audit, ControlResult, Measured, TierFidelity, Verdict
+from medveil.audit.results import (
+    METRICS,
+    AttackResult,
+    Audit,
+    ControlResult,
+    Measured,
+    TierFidelity,
+    Verdict,
+    failed_checks,
+)
 from medveil.audit.task_schema import task_record
 
 SCHEMA = 1
@@ -23,7 +32,7 @@ SIGNIFICANT_DIGITS = 6
 POOLING = "all pixels of all opened images of the tier, as working pictures, in one histogram"
 
 _SEVERITY = {Verdict.BROKEN: 3, Verdict.TOO_WEAK: 2, Verdict.INCONCLUSIVE: 1, Verdict.NO_EVIDENCE: 0}
-_OWN_KEYS = ("schema", "release", "settings", "data", "attacks", "controls", "conclusion", "because")
+_OWN_KEYS = ("schema", "release", "settings", "data", "attacks", "controls", "conclusion")
 _CURVE = "revealed-"
 _MUST_BREAK = 10.0
 
@@ -45,7 +54,6 @@ def record_of(audit: Audit) -> dict[str, Any]:
         "tasks": [task_record(task) for task in audit.tasks],
         "conclusion": audit.conclusion.value,
         "broken_by": list(broken_by(audit)),
-        "because": list(audit.beside),
         "seconds": audit.seconds,
     }
     plain = _plain(record)
@@ -78,7 +86,7 @@ def ranked(results: Iterable[AttackResult]) -> list[AttackResult]:
 def broken_by(audit: Audit) -> tuple[str, ...]:
     """What broke the release, strongest first, whatever the controls say and the conclusion is; then failed checks."""
     broken = (result.name for result in ranked(audit.attacks) if result.verdict is Verdict.BROKEN)
-    return (*broken, *(check.name for check in audit.checks if not (check.ok or check.of_copy)))
+    return (*broken, *(check.name for check in failed_checks(audit.checks)))
 
 
 def sensitivity(controls: Iterable[ControlResult]) -> list[dict[str, Any]]:

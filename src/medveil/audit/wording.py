@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medveil.audit.request import NO_ATTACK, was_attacked
-from medveil.audit.results import AttackResult, Audit, Measured, Verdict
+from medveil.audit.results import AttackResult, Audit, Measured, Verdict, failed_checks
 from medveil.audit.schema import broken_by, expected_of, leading, ranked
 
 NOT_MEASURED = "not measured"
@@ -174,7 +174,7 @@ def answer(audit: Audit) -> str:
 
 def _form(audit: Audit) -> list[str]:
     """A sentence where the form of the release fails a check."""
-    failed = [check.name for check in audit.checks if not (check.ok or check.of_copy)]
+    failed = [check.name for check in failed_checks(audit.checks)]
     return [f"Checks of the form that it fails: {listed(failed)}."] if failed else []
 
 
