@@ -21,8 +21,9 @@ import medveil
 from benchmarks.benchmark import Measured
 from benchmarks.provenance import machine
 from benchmarks.shared_images import radiographs, shared_folder
-from medveil.audit.report import JSON
+from medveil.audit.report import write_report
 from medveil.audit.running import audit_release
+from medveil.audit.schema import JSON
 from medveil.keys.identity import Identity, generate
 from medveil.keys.openers import Opener, load_opener
 
@@ -61,7 +62,8 @@ def _audited(
         out = report or Path(place) / "report"
         audit_release(
             release, identity=opener, originals=originals, out=out, manifest=originals / "manifest.csv", preset=preset,
-            attacks=attacks, resume=True, seed=SEED, threads=threads, pictures=False, progress=Said(),
+            attacks=attacks, resume=True, seed=SEED, threads=threads,
+            write=partial(write_report, pictures=False), progress=Said(),
         )  # fmt: skip
         results = figures(json.loads((out / JSON).read_text(encoding="utf-8")))
     if results["release"]["protection"] != level:
@@ -97,7 +99,7 @@ def audit_repeat(
                 start, out = time.perf_counter(), place / f"report{number}"
                 audit_release(
                     release, identity=owner, originals=images, out=out, manifest=manifest, preset=preset,
-                    attacks=attacks, seed=SEED, threads=threads, pictures=True, progress=Said(),
+                    attacks=attacks, seed=SEED, threads=threads, write=write_report, progress=Said(),
                 )  # fmt: skip
                 runs.append((json.loads((out / JSON).read_text(encoding="utf-8")), time.perf_counter() - start))
         reports = [without_seconds(report) for report, _ in runs]

@@ -192,12 +192,13 @@ _TINY = "tiny"
 @contextlib.contextmanager
 def _tiny_preset() -> Iterator[None]:
     """Audits smaller than any that users can choose: few images and controls, no drawings, no guessing of keys."""
+    from benchmarks import audits
     from medveil.attacks.keys import refused_keys
-    from medveil.audit import control_plan, presets, report, running, schema
+    from medveil.audit import control_plan, presets, report, schema
 
     def write_figures(audit: Any, folder: Path, **_: Any) -> None:
-        (folder / report.JSON).write_bytes(schema.canonical(report.full_record(audit)))
-        (folder / report.HTML).touch()
+        (folder / schema.JSON).write_bytes(schema.canonical(report.full_record(audit)))
+        (folder / schema.HTML).touch()
 
     quick = presets.find_preset("quick")
     effort = replace(quick.effort, working=48, steps=2, batch=2, width=2, seed_bits=4, targets=2)
@@ -213,7 +214,7 @@ def _tiny_preset() -> Iterator[None]:
     with (
         mock.patch.object(presets, "_PRESETS", (tiny,)),
         mock.patch.object(control_plan, "all_controls", few),
-        mock.patch.object(running, "write_report", write_figures),
+        mock.patch.object(audits, "write_report", write_figures),
         mock.patch.object(refused_keys, "release_kinds", return_value=()),
     ):
         yield

@@ -4,8 +4,6 @@ import pytest
 from tests.audit.scenes import shared_images
 from tests.code_memory import remembered_codes
 
-from medveil.audit.report import HTML, JSON, full_record
-from medveil.audit.schema import canonical
 from medveil.keys.identity import generate
 from medveil.mechanisms.code_cache import CodeCache
 
@@ -39,13 +37,6 @@ def shelf():
 
 @pytest.fixture
 def quick(shelf, monkeypatch):
-    """Audits that take codes from the shelf, and write a report without its drawings."""
-
-    def write(audit, folder, *, pictures=True):
-        for name in (HTML, JSON):
-            (folder / name).touch(mode=0o600)
-            (folder / name).write_bytes(canonical(full_record(audit)))
-
+    """Audits that take codes from the shelf."""
     monkeypatch.setattr("medveil.audit.targets.keyed.CodeCache", lambda: shelf)
-    monkeypatch.setattr("medveil.audit.running.write_report", write)
     monkeypatch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer

@@ -47,7 +47,7 @@ def test_progress_estimates_the_rest_from_what_is_done():
         told.end(since)
     assert "left" not in said[-1][2]
     told.begin("large")
-    assert said[-1] == (3, 5, "large (about 2 minutes left)")
+    assert said[-1] == (3, 5, "large (about 2 min left)")
     told.end(None)
     told.begin("last")
-    assert said[-1] == (4, 5, "last (about 1 minute left)")
+    assert said[-1] == (4, 5, "last (about 1 min left)")

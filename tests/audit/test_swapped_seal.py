@@ -64,7 +64,6 @@ def verdicts(tmp_path, auditor, monkeypatch):
         tiny = preset(effort=spent, control_effort=spent, own_images=16, control_own=2, control_tested=2)
         monkeypatch.setattr(presets, "_PRESETS", (tiny,))
         monkeypatch.setattr("medveil.audit.control_plan.all_controls", lambda **_: ())
-        monkeypatch.setattr("medveil.audit.running.write_report", lambda audit, folder, **_: None)
         monkeypatch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer
         for mistake in mistakes:
             mistake(monkeypatch)

@@ -68,7 +68,8 @@ def test_what_is_asked_for_arrives(asked, shared_desk):
     assert done.code == 0, done.err
     assert str(asked["manifest"]) == "m.csv"
     assert (asked["preset"], asked["attacks"], asked["seed"]) == ("standard", ("unet", "vnet"), 7)
-    assert (asked["resume"], asked["force"], asked["pictures"], asked["threads"]) == (True, True, False, 2)
+    assert (asked["resume"], asked["force"], asked["threads"]) == (True, True, 2)
+    assert asked["write"].keywords == {"pictures": False}
     assert asked["owner"].fingerprint
     assert "pictures of patients" not in done.err
 

@@ -66,15 +66,14 @@ def _audited(root: Path, level: str, **asked: Any) -> Any:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "audit"
         patch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer
-        patch.setattr(running, "write_report", _write_record)
         running.audit_release(
             root / level, identity=Identity.load(root / KEY), originals=root / ORIGINALS, manifest=root / MANIFEST,
-            out=out, preset=_PRESET, seed=3, threads=1, **asked,
+            out=out, preset=_PRESET, seed=3, threads=1, write=_write_record, **asked,
         )  # fmt: skip
         return _lasting(json.loads((out / "report.json").read_bytes()))
 
 
-def _write_record(audit: Any, folder: Path, *, pictures: bool) -> None:
+def _write_record(audit: Any, folder: Path) -> None:
     """The report without its page and its figures, which take longer than the audit."""
     (folder / "report.json").write_bytes(canonical(full_record(audit)))
 

@@ -18,7 +18,6 @@ from medveil.attacks.keys.refused_keys import refused_keys
 from medveil.audit.collisions import Coincidence, Group, equal_levels, shown_cells
 from medveil.audit.results import FormCheck
 from medveil.audit.uniformity import Evenness
-from medveil.audit.wording import listed, plural
 from medveil.codecs.code import Bucket, Codec, Composition
 from medveil.errors import IntegrityError
 from medveil.keys.openers import Opener
@@ -122,7 +121,7 @@ def _fresh(forms: Sequence[_Form], manifest: Manifest) -> FormCheck:
     }
     told = [f"{count} of {total} {name}" for name, (count, total) in kinds.items()]
     sound = all(not count for count, _ in kinds.values())
-    return FormCheck("nothing-repeats", "Nothing repeats between packages", f"Not unique: {listed(told)}.", sound)
+    return FormCheck("nothing-repeats", "Nothing repeats between packages", f"Not unique: {_listed(told)}.", sound)
 
 
 def _repeated(values: Iterable[bytes]) -> tuple[int, int]:
@@ -199,7 +198,7 @@ def _folder(release: Release, forms: Sequence[_Form]) -> list[FormCheck]:
     wrong = sum(form.header.package != package for form, package in zip(forms, ids, strict=True))
     order = FormCheck(
         "order-and-names", "Order and names follow the random ids",
-        f"{plural(len(ids), 'package')}, {'in' if ids == sorted(ids) else 'not in'} the order of their ids; "
+        f"{_plural(len(ids), 'package')}, {'in' if ids == sorted(ids) else 'not in'} the order of their ids; "
         f"{wrong} under another name.", ids == sorted(ids) and not wrong,
     )  # fmt: skip
     named = {RECORD, SIGNATURE, *(entry.path for entry in manifest.packages), *state.files()}
@@ -210,11 +209,11 @@ def _folder(release: Release, forms: Sequence[_Form]) -> list[FormCheck]:
     foreign = sum(name not in left for name in beside)
     added = FormCheck(
         "no-other-files", "No file in the folder that the release does not name",
-        f"{plural(len(files), 'file')}; {foreign} that nothing names, {len(beside) - foreign} left by an interrupted "
+        f"{_plural(len(files), 'file')}; {foreign} that nothing names, {len(beside) - foreign} left by an interrupted "
         "change.", not beside, of_copy=True,
     )  # fmt: skip
     times = len({path.lstat().st_mtime_ns for path in files})
-    told = f"{plural(len(files), 'file')}, {plural(times, 'distinct time')}"
+    told = f"{_plural(len(files), 'file')}, {_plural(times, 'distinct time')}"
     if times > 1:
         told += "; a copy that was made without keeping the times looks so too"
     return [order, added, FormCheck("file-times", "All files have one time", f"{told}.", times <= 1, of_copy=True)]
@@ -232,7 +231,7 @@ def _lengths(forms: Sequence[_Form], shapes: _Shapes) -> list[FormCheck]:
             not _allowed(section, bucket, length, shapes) for bucket, every in classes.items() for length in every
         )
         different, members = max((len(set(every)), len(every)) for every in classes.values())
-        told = f"{plural(different, 'distinct length')} among {plural(members, 'package')} of one size class"
+        told = f"{_plural(different, 'distinct length')} among {_plural(members, 'package')} of one size class"
         if different > 1:
             told += ": lengths tell packages apart"
         told += f"; {off} of no length that padding gives." if not _in_the_clear(section, shapes.manifest) else "."
@@ -262,6 +261,14 @@ def _refused(release: Release, identity: Opener) -> list[FormCheck]:
         FormCheck(name, _first(what), f"{_first(found)}.", not found.startswith("OPENED"))
         for name, (what, found) in zip(_KEYS, rows, strict=True)
     ]
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:-1]) + f" and {words[-1]}"
 
 
 def _first(text: str) -> str:

@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.audit.report import FIGURES, HTML, JSON, OWN_FIGURE
 from medveil.audit.results import Example, Pairs, Sample
-from medveil.audit.schema import is_record
+from medveil.audit.schema import FIGURES, HTML, JSON, OWN_FIGURE, is_record
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.experiments.unit import Status
 from medveil.experiments.unit_store import UnitStore
@@ -112,7 +111,7 @@ def _is_audit(folder: Path) -> bool:
     """Whether a folder holds the files of an audit, and nothing else."""
     entries = {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
     figures = entries.pop(FIGURES, None)
-    if set(entries) != {HTML, JSON} or not all(_is_plain(path) for path in entries.values()):
+    if not {JSON} <= set(entries) <= {HTML, JSON} or not all(_is_plain(path) for path in entries.values()):
         return False
     if figures is not None:
         if figures.is_symlink() or not figures.is_dir():

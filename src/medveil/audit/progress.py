@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from medveil.audit.wording import duration
-
 Report = Callable[[int, int, str], None]
 _FIRST = 3  # parts of work after which the rest is estimated
 
@@ -56,4 +54,6 @@ class Progress:
         left = sum(self._weights[self._done :])
         if parts < _FIRST or not weight or not left:
             return ""
-        return f" (about {duration(self._spent / weight * left)} left)"
+        seconds = self._spent / weight * left
+        minutes = round(seconds / 60)
+        return f" (about {f'{minutes} min' if minutes else f'{max(round(seconds), 1)} s'} left)"

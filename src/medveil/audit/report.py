@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from medveil.audit import published_values, wording
 from medveil.audit.findings import because
 from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit, Verdict
-from medveil.audit.schema import canonical, record_of
+from medveil.audit.schema import FIGURES, HTML, JSON, OWN_FIGURE, canonical, record_of
 from medveil.audit.task_tables import task_sections
 from medveil.audit.task_words import image_sentences, loss_table
 from medveil.errors import MedveilError, MissingDependencyError
@@ -22,12 +21,8 @@ from medveil.files.atomic import make_folder, remove_all, write_bytes
 if TYPE_CHECKING:
     from medveil.audit.figures import Drawing
 
-HTML, JSON, FIGURES = "report.html", "report.json", "figures"
 _TEMPLATE = "report.html.j2"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
-OWN_FIGURE = re.compile(
-    r"(advantage|linkage|matrix|sensitivity|fidelity-.+|strip-.+|worst-.+|loss|roc-.+|texture|contours-.+)\.(svg|png)"
-)
 _LIKE_PUBLISHED = ("matched-decoys", "reference-decoys")
 
 

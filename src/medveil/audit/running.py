@@ -22,9 +22,9 @@ from medveil.audit.pooling import merged, without_partners
 from medveil.audit.presets import Preset, find_preset
 from medveil.audit.progress import Progress, Report
 from medveil.audit.protocol import Plan, Round, plan_rounds, target_round
-from medveil.audit.report import write_report
 from medveil.audit.request import asked_attacks
 from medveil.audit.results import AttackResult, Audit, ControlResult, Sample, TierFidelity
+from medveil.audit.schema import write_record
 from medveil.audit.scoring import run_attack
 from medveil.audit.targets.keyed import keyed_target
 from medveil.audit.targets.target import Limits, ReadTarget, Target
@@ -37,19 +37,22 @@ from medveil.mechanisms.controls import Control
 from medveil.releases.release import Release
 from medveil.releases.staging import staging_of
 
+Writer = Callable[[Audit, Path], None]
+"""Writes what an audit found into its folder, which is there and empty."""
+
 # Weights of the parts of an audit for its remaining time; what they are in seconds is measured.
 _NETWORK, _PUBLISHING, _QUICK = 10.0, 4.0, 1.0
 
 
 def audit_release(
     folder: str | Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None = None,
-    preset: str | Preset = "quick", attacks: Sequence[str] = (), resume: bool = False,
-    force: bool = False, seed: int = 0, owner: Recipient | None = None, threads: int = 0, pictures: bool = True,
-    tasks: Sequence[str] = (), compare: Sequence[str] = (), networks: Sequence[str] = (),
+    preset: str | Preset = "quick", attacks: Sequence[str] = (), resume: bool = False, force: bool = False,
+    seed: int = 0, owner: Recipient | None = None, threads: int = 0, tasks: Sequence[str] = (),
+    compare: Sequence[str] = (), networks: Sequence[str] = (), write: Writer = write_record,
     progress: Report | None = None,
 ) -> Audit:  # fmt: skip
-    """Attack a release as somebody without a key would, do tasks on opened images, and write the report into the
-    folder `out` (0700).
+    """Attack a release as somebody without a key would, do tasks on opened images, and write what was found into
+    the folder `out` (0700).
 
     Neither the release nor the originals are written to. What is finished is kept in `<out>.partial` until all is.
 
@@ -66,10 +69,10 @@ def audit_release(
         seed: of everything that is drawn. With the same seed and number of threads all but the seconds is the same.
         owner: as of `Release`.
         threads: processor threads; 0 for one a core.
-        pictures: whether the report may show pictures of patients.
         tasks: names; empty for no task.
         compare: further codecs for tasks, see `reference_codecs.recodings`.
         networks: other networks for tasks, see `task_work.with_networks`.
+        write: what is written of it: report.json alone, or what `medveil.report.write_report` makes.
         progress: called as (done, total, text).
 
     Raises:
@@ -82,16 +85,16 @@ def audit_release(
     return audit_target(
         lambda **how: keyed_target(Release(folder, owner=owner), identity, originals, manifest, **how),
         beside={"release": Path(folder), "originals": originals}, out=out, preset=preset, attacks=attacks,
-        resume=resume, force=force, seed=seed, threads=threads, pictures=pictures, tasks=tasks, compare=compare,
-        networks=networks, progress=progress,
+        resume=resume, force=force, seed=seed, threads=threads, tasks=tasks, compare=compare, networks=networks,
+        write=write, progress=progress,
     )  # fmt: skip
 
 
 def audit_target(
     read: ReadTarget, *, beside: Mapping[str, Path], out: Path, preset: str | Preset = "quick",
-    attacks: Sequence[str] = (), resume: bool = False, force: bool = False, seed: int = 0,
-    threads: int = 0, pictures: bool = True, tasks: Sequence[str] = (), compare: Sequence[str] = (),
-    networks: Sequence[str] = (), progress: Report | None = None,
+    attacks: Sequence[str] = (), resume: bool = False, force: bool = False, seed: int = 0, threads: int = 0,
+    tasks: Sequence[str] = (), compare: Sequence[str] = (), networks: Sequence[str] = (),
+    write: Writer = write_record, progress: Report | None = None,
 ) -> Audit:  # fmt: skip
     """The same for a release of any kind.
 
@@ -116,7 +119,7 @@ def audit_target(
         with keeping(out, settings, resume=resume, force=force) as keeper:
             audit = _audit(Course(target, plans, spent, seed), chosen, work, keeper, told, shown, start)
             told.begin("writing the report")
-            write_report(audit, report_folder(keeper), pictures=pictures)
+            write(audit, report_folder(keeper))
             finish(keeper, out)
     return audit
 

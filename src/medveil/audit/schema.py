@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +28,14 @@ from medveil.audit.results import (
     failed_checks,
 )
 from medveil.audit.task_schema import task_record
+from medveil.files.atomic import write_bytes
 
 SCHEMA = 1
+HTML, JSON, FIGURES = "report.html", "report.json", "figures"
+"""What the folder of an audit holds; the page and the figures only where a report was asked for."""
+OWN_FIGURE = re.compile(
+    r"(advantage|linkage|matrix|sensitivity|fidelity-.+|strip-.+|worst-.+|loss|roc-.+|texture|contours-.+)\.(svg|png)"
+)
 SIGNIFICANT_DIGITS = 6
 POOLING = "all pixels of all opened images of the tier, as working pictures, in one histogram"
 
@@ -70,6 +78,11 @@ def is_record(value: Any) -> bool:
 def canonical(record: Mapping[str, Any]) -> bytes:
     """The bytes of report.json."""
     return (json.dumps(_plain(record), sort_keys=True, indent=1, allow_nan=False) + "\n").encode("ascii")
+
+
+def write_record(audit: Audit, folder: Path) -> None:
+    """Write report.json alone, for its user alone: codes and numbers, without the report's sentences."""
+    write_bytes(folder / JSON, canonical(record_of(audit)), mode=0o600, overwrite=True)
 
 
 def leading(result: AttackResult) -> Measured | None:

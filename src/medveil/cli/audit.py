@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -84,6 +85,7 @@ def audit(
         need_packages()
         from medveil.audit.gate import check_asked, passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
+        from medveil.audit.report import write_report
         from medveil.audit.running import audit_release
         from medveil.audit.schema import record_of
         from medveil.audit.task_words import failed_names
@@ -106,8 +108,8 @@ def audit(
             return
         found = audit_release(
             release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset, attacks=names,
-            resume=resume, force=force, seed=seed, owner=founder, threads=jobs, pictures=pictures,
-            tasks=work, compare=others, networks=built, progress=Stages(run),
+            resume=resume, force=force, seed=seed, owner=founder, threads=jobs, tasks=work, compare=others,
+            networks=built, write=partial(write_report, pictures=pictures), progress=Stages(run),
         )  # fmt: skip
         passed = passed_thresholds(thresholds, record_of(found)) if thresholds is not None else ()
         _print(run, found, passed, pictures=pictures)
