@@ -21,11 +21,11 @@ import medveil
 from benchmarks.benchmark import Measured
 from benchmarks.provenance import machine
 from benchmarks.shared_images import radiographs, shared_folder
-from medveil.audit.report import write_report
 from medveil.audit.running import audit_release
 from medveil.audit.schema import JSON
 from medveil.keys.identity import Identity, generate
 from medveil.keys.openers import Opener, load_opener
+from medveil.report.page import write_report
 
 THREADS = 1  # two audits side by side are faster on two cores than one after the other with two threads
 SEED = 0

@@ -194,10 +194,11 @@ def _tiny_preset() -> Iterator[None]:
     """Audits smaller than any that users can choose: few images and controls, no drawings, no guessing of keys."""
     from benchmarks import audits
     from medveil.attacks.keys import refused_keys
-    from medveil.audit import control_plan, presets, report, schema
+    from medveil.audit import control_plan, presets, schema
+    from medveil.report import page
 
     def write_figures(audit: Any, folder: Path, **_: Any) -> None:
-        (folder / schema.JSON).write_bytes(schema.canonical(report.full_record(audit)))
+        (folder / schema.JSON).write_bytes(schema.canonical(page.full_record(audit)))
         (folder / schema.HTML).touch()
 
     quick = presets.find_preset("quick")

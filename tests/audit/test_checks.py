@@ -18,11 +18,9 @@ from tests.pictures import picture
 from medveil.audit.checks import form_checks
 from medveil.audit.collisions import Group, equal_levels, shown_cells
 from medveil.audit.decision import conclude
-from medveil.audit.findings import because
 from medveil.audit.results import FormCheck, Verdict
 from medveil.audit.schema import broken_by, record_of
 from medveil.audit.uniformity import Evenness, chance_of
-from medveil.audit.wording import answer
 from medveil.keys.tiers import KeyRing, Tier
 from medveil.protection.encrypting import TAG_BYTES
 from medveil.protection.keystream import Keystream
@@ -31,6 +29,8 @@ from medveil.releases import packing
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
+from medveil.report.findings import because
+from medveil.report.sentences import answer
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import pytest
 from tests.audit.invented import audit
 
 from medveil.audit.decision import conclude, control_result
-from medveil.audit.findings import because
 from medveil.audit.results import AttackResult, ControlResult, Measured, Verdict
 from medveil.experiments.unit import Status
+from medveil.report.findings import because
 
 _ADVANTAGE = {Verdict.BROKEN: 2.5, Verdict.NO_EVIDENCE: 0.01, Verdict.INCONCLUSIVE: 0.2}
 

@@ -12,14 +12,14 @@ from tests.audit.scenes import Blind, Knowing, Noise, use
 from tests.pictures import picture
 
 from medveil.attacks.applicability import Need
-from medveil.audit.findings import because
 from medveil.audit.keeping import check_out
-from medveil.audit.report import write_report
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
-from medveil.audit.wording import answer
 from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
 from medveil.keys.identity import generate
+from medveil.report.findings import because
+from medveil.report.page import write_report
+from medveil.report.sentences import answer
 
 
 @pytest.fixture

@@ -12,15 +12,15 @@ from tests.audit.scenes import Noise, use
 from tests.audit.task_scenes import Brightness, labelled_images, use_tasks
 from tests.audit.test_running import without_seconds
 
-from medveil.audit.findings import because
 from medveil.audit.presets import find_preset
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
 from medveil.audit.task_work import asked_work, with_networks
-from medveil.audit.wording import answer, repeat_command
 from medveil.errors import MedveilError, NotKeptError, UsageError
 from medveil.experiments.unit import Status
 from medveil.experiments.unit_store import UnitStore
+from medveil.report.findings import because
+from medveil.report.sentences import answer, repeat_command
 from medveil.tasks.image_sets import ORIGINAL
 
 

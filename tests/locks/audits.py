@@ -18,10 +18,10 @@ from tests.locks.releases import KEY, LEVELS, MANIFEST, ORIGINALS
 
 from medveil.audit import running
 from medveil.audit.presets import TaskBudget
-from medveil.audit.report import full_record
 from medveil.audit.schema import canonical
 from medveil.keys.identity import Identity
 from medveil.metrics.inference import LeastPatients
+from medveil.report.page import full_record
 from medveil.tasks.task import TaskEffort
 
 FAST = ("code-decoder", "linkage-code", "wrong-key")

@@ -72,7 +72,7 @@ def audit_release(
         tasks: names; empty for no task.
         compare: further codecs for tasks, see `reference_codecs.recodings`.
         networks: other networks for tasks, see `task_work.with_networks`.
-        write: what is written of it: report.json alone, or what `medveil.report.write_report` makes.
+        write: what is written of it: report.json alone, or what `medveil.report.page.write_report` makes.
         progress: called as (done, total, text).
 
     Raises:

@@ -85,11 +85,11 @@ def audit(
         need_packages()
         from medveil.audit.gate import check_asked, passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
-        from medveil.audit.report import write_report
         from medveil.audit.running import audit_release
         from medveil.audit.schema import record_of
-        from medveil.audit.task_words import failed_names
         from medveil.cli.owner import opener_of, recipient_of
+        from medveil.report.page import write_report
+        from medveil.report.task_sentences import failed_names
 
         find_preset(preset)
         names, work, others, built = (_names(text) for text in (attacks, tasks, compare, networks))
@@ -157,8 +157,8 @@ class Stages:
 def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
     from medveil.audit.request import was_attacked
     from medveil.audit.schema import broken_by, leading, ranked
-    from medveil.audit.task_words import failed_names, task_lines, task_results
-    from medveil.audit.wording import VERDICT_WORDS, headline, measured_sentence
+    from medveil.report.sentences import VERDICT_WORDS, headline, measured_sentence
+    from medveil.report.task_sentences import failed_names, task_lines, task_results
 
     if pictures:
         run.warn("the report holds pictures of patients: keep it as you keep the images")

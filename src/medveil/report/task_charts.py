@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medveil.audit.figures import INK, Drawing, drawing_style, finished
-from medveil.audit.task_words import metric_name
 from medveil.metrics.inference import Compared, Standing
+from medveil.report.charts import INK, Drawing, drawing_style, finished
+from medveil.report.task_sentences import metric_name
 from medveil.tasks.image_sets import ORIGINAL
 from medveil.tasks.results import FeatureAgreement, Question, TaskResult
 

@@ -10,9 +10,9 @@ from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit
 from medveil.audit.schema import leading, ranked
 from medveil.audit.task_schema import excellent_share, strict_share
-from medveil.audit.wording import METRIC_NAMES, NOT_MEASURED, VERDICT_WORDS, amount, plural
 from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
+from medveil.report.sentences import METRIC_NAMES, NOT_MEASURED, VERDICT_WORDS, amount, plural
 from medveil.tasks.image_sets import ORIGINAL
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 from medveil.tasks.results import Estimate, FeatureAgreement, Question, TaskResult

@@ -11,18 +11,25 @@ import pytest
 from PIL import Image
 from tests.audit.invented import HOSTILE, audit, small
 from tests.audit.task_scenes import LOSSES, classification, matrix, overlay, radiomics, segmentation, tasked
-from tests.audit.test_report import Page
+from tests.report.test_page import Page
 
 from medveil.audit.keeping import check_out
-from medveil.audit.report import OWN_FIGURE, write_report
 from medveil.audit.results import Verdict
 from medveil.audit.schema import canonical, record_of
-from medveil.audit.task_figures import losses, roc_curves, task_charts, texture
 from medveil.audit.task_schema import excellent_share, task_record
-from medveil.audit.task_strips import contours, task_strips
-from medveil.audit.task_words import image_sentences, loss_table, number, question_sentence, task_lines, task_results
 from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
+from medveil.report.page import OWN_FIGURE, write_report
+from medveil.report.task_charts import losses, roc_curves, task_charts, texture
+from medveil.report.task_sentences import (
+    image_sentences,
+    loss_table,
+    number,
+    question_sentence,
+    task_lines,
+    task_results,
+)
+from medveil.report.task_strips import contours, task_strips
 from medveil.tasks.results import FeatureAgreement, Question, TaskResult
 
 FAILED = TaskResult("odd", "An odd task", refusal="ValueError", status=Status.FAILED)

@@ -9,7 +9,8 @@ import pytest
 from tests.audit.invented import attack, attacks, audit, control, measured
 
 from medveil.audit.results import FormCheck, Verdict
-from medveil.audit.wording import (
+from medveil.experiments.unit import Status
+from medveil.report.sentences import (
     amount,
     answer,
     chance,
@@ -24,7 +25,6 @@ from medveil.audit.wording import (
     question,
     repeat_command,
 )
-from medveil.experiments.unit import Status
 
 
 @pytest.mark.parametrize(

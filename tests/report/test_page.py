@@ -10,9 +10,9 @@ from html.parser import HTMLParser
 import pytest
 from tests.audit.invented import HOSTILE, attack, attacks, audit, fidelity, measured, small
 
-from medveil.audit.report import write_report
 from medveil.audit.results import Verdict
-from medveil.audit.wording import amount, answer, interval
+from medveil.report.page import write_report
+from medveil.report.sentences import amount, answer, interval
 
 _VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -138,18 +138,18 @@ def test_for_its_user_alone(folder):
 
 
 def test_json_is_written_last_and_taken_away_first(tmp_path, monkeypatch):
-    from medveil.audit import report
+    from medveil.report import page
 
     order = []
     target = tmp_path / "r"
-    write = report.write_bytes
+    write = page.write_bytes
 
     def watched(path, data, **options):
         order.append(path.name)
         assert not (target / "report.json").exists()
         write(path, data, **options)
 
-    monkeypatch.setattr(report, "write_bytes", watched)
+    monkeypatch.setattr(page, "write_bytes", watched)
     for _ in range(2):
         write_report(small(), target)
         assert order[-2:] == ["report.html", "report.json"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from medveil.audit.figures import Drawing, drawing_style, finished
+from medveil.report.charts import Drawing, drawing_style, finished
 from medveil.tasks.results import Overlay, TaskResult
 
 if TYPE_CHECKING:

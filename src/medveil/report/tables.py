@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medveil.audit.task_words import metric_name, number, percent, span, standing_words
+from medveil.report.task_sentences import metric_name, number, percent, span, standing_words
 from medveil.tasks.image_sets import ORIGINAL
 
 _GROUPS = ("poor", "fair", "good", "excellent", "undefined")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from medveil.audit.request import was_attacked
 from medveil.audit.results import AttackResult, Audit, ControlResult, FormCheck, Measured, Verdict, failed_checks
-from medveil.audit.wording import METRIC_NAMES, amount, interval, listed, plural
+from medveil.report.sentences import METRIC_NAMES, amount, interval, listed, plural
 
 _UNATTACKED = "No attack was asked for: nothing is said of what somebody without a key gets from this release."
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medveil.audit.figures import Drawing, drawing_style, finished
 from medveil.audit.results import AttackResult, Audit, TierFidelity
 from medveil.audit.schema import ranked
 from medveil.mechanisms.observation import Picture
+from medveil.report.charts import Drawing, drawing_style, finished
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

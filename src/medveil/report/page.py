@@ -8,18 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medveil.audit import published_values, wording
-from medveil.audit.findings import because
 from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit, Verdict
 from medveil.audit.schema import FIGURES, HTML, JSON, OWN_FIGURE, canonical, record_of
-from medveil.audit.task_tables import task_sections
-from medveil.audit.task_words import image_sentences, loss_table
 from medveil.errors import MedveilError, MissingDependencyError
 from medveil.files.atomic import make_folder, remove_all, write_bytes
+from medveil.report import published_values, sentences
+from medveil.report.findings import because
+from medveil.report.tables import task_sections
+from medveil.report.task_sentences import image_sentences, loss_table
 
 if TYPE_CHECKING:
-    from medveil.audit.figures import Drawing
+    from medveil.report.charts import Drawing
 
 _TEMPLATE = "report.html.j2"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
@@ -99,10 +99,10 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
 
 def _drawings(audit: Audit, *, pictures: bool) -> tuple[Drawing, ...]:
     try:
-        from medveil.audit.figures import charts
-        from medveil.audit.image_strips import strips
-        from medveil.audit.task_figures import task_charts
-        from medveil.audit.task_strips import task_strips
+        from medveil.report.charts import charts
+        from medveil.report.image_strips import strips
+        from medveil.report.task_charts import task_charts
+        from medveil.report.task_strips import task_strips
 
         results = audit.tasks
         drawn = charts(audit) + task_charts(results)
@@ -124,18 +124,18 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "amount": lambda value, metric, signed=False: wording.amount(metric, value, signed=signed),
-        "interval": lambda ends, metric: wording.interval(metric, ends),
-        "chance": wording.chance,
-        "metric": lambda name: wording.METRIC_NAMES.get(name, name),
-        "verdict": lambda word: wording.VERDICT_WORDS[Verdict(word)],
-        "duration": wording.duration,
+        "amount": lambda value, metric, signed=False: sentences.amount(metric, value, signed=signed),
+        "interval": lambda ends, metric: sentences.interval(metric, ends),
+        "chance": sentences.chance,
+        "metric": lambda name: sentences.METRIC_NAMES.get(name, name),
+        "verdict": lambda word: sentences.VERDICT_WORDS[Verdict(word)],
+        "duration": sentences.duration,
         "svg": lambda drawing: _data_uri("image/svg+xml", drawing.svg),
         "png": lambda drawing: _data_uri("image/png", drawing.png),
         "flat": _flat,
     }
     environment.globals |= {
-        name: getattr(wording, name)
+        name: getattr(sentences, name)
         for name in ("question", "answer", "measured_risk", "grounds", "not_shown", "repeat_command")
     }
     return environment
@@ -176,8 +176,8 @@ def _fidelity_rows(audit: Audit) -> list[dict[str, str]]:
     rows = []
     for tier in audit.fidelity:
         cells = {
-            row.metric: f"{wording.amount(row.metric, row.mean)} ± {wording.amount(row.metric, row.sd)} "
-            f"({wording.amount(row.metric, row.ci[0])} to {wording.amount(row.metric, row.ci[1])})"
+            row.metric: f"{sentences.amount(row.metric, row.mean)} ± {sentences.amount(row.metric, row.sd)} "
+            f"({sentences.amount(row.metric, row.ci[0])} to {sentences.amount(row.metric, row.ci[1])})"
             for row in tier.rows
         }
         images = max((row.images for row in tier.rows), default=0)

@@ -11,9 +11,9 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 from tests.audit.invented import attack, attacks, audit, controls, curve, examples, face, fidelity, measured, pairs
 
-from medveil.audit.figures import advantages, charts, joint_histogram, linkage_curves, matrix, roc, sensitivity_curve
-from medveil.audit.image_strips import attack_strip, difference_maps, psnr_between, strips
 from medveil.audit.results import Pairs
+from medveil.report.charts import advantages, charts, joint_histogram, linkage_curves, matrix, roc, sensitivity_curve
+from medveil.report.image_strips import attack_strip, difference_maps, psnr_between, strips
 
 
 def test_every_chart_is_there():
