@@ -30,9 +30,10 @@ from medveil.audit.running import fixed_threads
 from medveil.codecs.primis.codec import PrimisCodec, shipped_weights
 from medveil.codecs.registry import get_codec
 from medveil.mechanisms.controls import SPARSITY, Setup, reference_decoys, working_image
-from medveil.mechanisms.levels import Beside, Encrypted, Obfuscated, Sealed
+from medveil.mechanisms.levels import Protection
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.public_codec import PublicCodec
+from medveil.protection.levels import Encrypted, Level, Obfuscated, Sealed
 from medveil.protection.sealing import public_bytes
 
 QUALITIES = (36, 40, 44)
@@ -61,20 +62,23 @@ def points(
     setup: Setup, qualities: Sequence[int], sparsities: Sequence[int]
 ) -> Iterator[tuple[str, str, str, Mechanism]]:
     """(series, budget, name of the row, mechanism) of each point of the plot."""
-    shelf, beside, image = setup.shelf, Beside(), working_image
+
+    def protected(space: PublicCodec, level: Level) -> Protection:
+        return Protection(space, setup.shelf, image_of=working_image, level=level)
+
     for quality in qualities:
         one = f"quality {quality}"
-        yield "sealed, lapped", one, f"sealed-q{quality}", Sealed(
-            lapped(quality, setup, fixed=True), shelf, beside, image)  # fmt: skip
-        yield "encrypted, lapped", one, f"encrypted-q{quality}", Encrypted(
-            lapped(quality, setup, fixed=False), shelf, beside, image)  # fmt: skip
+        yield "sealed, lapped", one, f"sealed-q{quality}", protected(
+            lapped(quality, setup, fixed=True), Sealed())  # fmt: skip
+        yield "encrypted, lapped", one, f"encrypted-q{quality}", protected(
+            lapped(quality, setup, fixed=False), Encrypted())  # fmt: skip
     for sparsity in sparsities:
         one, free = f"S = {sparsity}", primis(sparsity, setup, fixed=False)
-        yield "sealed, primis", one, f"sealed-s{sparsity}", Sealed(
-            primis(sparsity, setup, fixed=True), shelf, beside, image)  # fmt: skip
-        yield "obfuscated, S_n = S_x", one, f"obfuscated-s{sparsity}", Obfuscated(free, shelf, beside, image)
-        yield "obfuscated, all empty cells", one, f"obfuscated-all-s{sparsity}", Obfuscated(
-            free, shelf, beside, image, _ALL)  # fmt: skip
+        yield "sealed, primis", one, f"sealed-s{sparsity}", protected(
+            primis(sparsity, setup, fixed=True), Sealed())  # fmt: skip
+        yield "obfuscated, S_n = S_x", one, f"obfuscated-s{sparsity}", protected(free, Obfuscated())
+        yield "obfuscated, all empty cells", one, f"obfuscated-all-s{sparsity}", protected(
+            free, Obfuscated(_ALL))  # fmt: skip
     yield "published decoys", f"S = {SPARSITY}", "reference-decoys", reference_decoys().make(setup)
 
 
@@ -83,9 +87,10 @@ def public_bits(trial: Round) -> float:
     mechanism, space = trial.knowledge.mechanism, trial.knowledge.mechanism.space
     assert space is not None
     seen = [target.case.published.observation for target in trial.tested]
-    if isinstance(mechanism, Sealed):
+    level = getattr(mechanism, "level", None)
+    if isinstance(level, Sealed):
         return float(np.mean([8 * sum(map(public_bytes, space.compositions(each.bucket))) for each in seen]))
-    if isinstance(mechanism, Encrypted):
+    if isinstance(level, Encrypted):
         return float(np.mean([8 * len(each.stream) for each in seen]))
     return float(np.mean([public_code_bits(each) for each in seen]))
 

@@ -20,11 +20,12 @@ from medveil.mechanisms.controls import (
     primis_space,
     working_image,
 )
-from medveil.mechanisms.levels import Beside, Encrypted, Sealed
+from medveil.mechanisms.levels import Protection
 from medveil.mechanisms.observation import Observation, Subject
 from medveil.mechanisms.weak_codes import RevealedCells
 from medveil.mechanisms.working_pictures import picture_image
-from medveil.protection.rendering import stranger_pixels
+from medveil.protection.levels import Encrypted, Sealed
+from medveil.protection.rendering import sealed_pixels
 from medveil.protection.sealing import PublicCode, PublicMap
 
 S = 64
@@ -51,11 +52,11 @@ def test_an_unprotected_code_shows_the_picture() -> None:
 
 
 def test_of_a_sealed_code_it_is_what_rendering_shows() -> None:
-    mechanism = Sealed(primis_space(S, fixed=True), SHELF, Beside(), working_image)
+    mechanism = Protection(primis_space(S, fixed=True), SHELF, image_of=working_image, level=Sealed())
     seen = mechanism.publish(SOMEBODY, KEY).observation
     maps = tuple(PublicMap(each.cells, each.positions, each.values < 0) for each in seen.maps)
     space = mechanism.space
-    rendered = stranger_pixels(PublicCode(maps, seen.stream), space.codec, space.profile, seen.bucket)
+    rendered = sealed_pixels(PublicCode(maps, seen.stream), space.coding, seen.bucket)
     found = stranger_picture(seen, mechanism)
     assert np.array_equal(found, space.working_picture(rendered, seen.bucket))
     assert abs(likeness(found, SOMEBODY.picture)) < 0.3
@@ -68,7 +69,7 @@ def test_cells_that_were_told_are_decoded_alone() -> None:
 
 
 def test_encrypted_bytes_are_grey_values() -> None:
-    mechanism = Encrypted(primis_space(S, fixed=False), SHELF, Beside(), working_image)
+    mechanism = Protection(primis_space(S, fixed=False), SHELF, image_of=working_image, level=Encrypted())
     seen = mechanism.publish(SOMEBODY, KEY).observation
     found = stranger_picture(seen, mechanism, 16)
     assert found.shape == (16, 16)

@@ -12,12 +12,13 @@ from medveil.codecs.code import Bucket
 from medveil.codecs.registry import get_codec
 from medveil.mechanisms import levels
 from medveil.mechanisms.code_cache import CodeCache
-from medveil.mechanisms.levels import Encrypted, Obfuscated, Sealed
+from medveil.mechanisms.levels import Protection
 from medveil.mechanisms.observation import Observation
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.weak_codes import IdentityPermutation, UnmaskedLevels, Unprotected
 from medveil.mechanisms.working_pictures import picture_image
-from medveil.protection.sealing import seal_with
+from medveil.protection.keystream import Keystream
+from medveil.protection.levels import Encrypted, Obfuscated, Sealed
 
 OWN = 8
 
@@ -35,10 +36,8 @@ PEOPLE = _people()
 MEAN = np.mean([subject.picture for subject in PEOPLE[:OWN]], axis=0)
 
 
-class Nothing:
+class Nothing(Keystream):
     """A stream that moves and masks nothing."""
-
-    word_bits = 64
 
     def bytes(self, count):
         return bytes(count)
@@ -50,11 +49,14 @@ class Nothing:
         return np.arange(cells)
 
 
+class _Off(Sealed):
+    streams = Nothing
+
+
 class AllOff(IdentityPermutation):
     """A seal without permutation and masks."""
 
-    def seal(self, code, shape, key):
-        return seal_with(code, shape, lambda label: Nothing())
+    level = _Off()
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +113,7 @@ def test_without_permutation_and_masks_the_whole_code_is_read(shelf, name):
 @BOTH_CODECS
 @pytest.mark.parametrize("level", [Sealed, Encrypted, Obfuscated])
 def test_what_is_protected_leaves_the_mean_picture(shelf, name, level):
-    guesses, _, _ = gains(level(space(name, fixed=level is Sealed), shelf))
+    guesses, _, _ = gains(Protection(space(name, fixed=level is Sealed), shelf, level=level()))
     for guess in guesses:
         assert np.allclose(guess.picture, MEAN, atol=1e-3)
         assert not any(each.any() for each in guess.support or ())
@@ -125,15 +127,15 @@ def test_what_is_protected_leaves_the_mean_picture(shelf, name, level):
 @pytest.mark.parametrize(("level", "preview"), [(Encrypted, False), (Encrypted, True), (Obfuscated, False)])
 def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt, monkeypatch):
     monkeypatch.setattr(levels, "encrypt", encrypt)
-    _, _, shares = gains(level(space("lapped", fixed=False, preview=preview), shelf))
+    _, _, shares = gains(Protection(space("lapped", fixed=False, preview=preview), shelf, level=level()))
     assert max(shares) < 0.1
 
 
 @BOTH_CODECS
-@pytest.mark.parametrize("level", [UnmaskedLevels, Encrypted, Obfuscated])
+@pytest.mark.parametrize("level", [UnmaskedLevels.level, Encrypted(), Obfuscated()])
 def test_no_bytes_break_it(shelf, name, level):
-    preview = name == "lapped" and level is not Obfuscated
-    attacker, seen = learned(level(space(name, fixed=level is UnmaskedLevels, preview=preview), shelf))
+    preview = name == "lapped" and level.tiered
+    attacker, seen = learned(Protection(space(name, fixed=level.fixed, preview=preview), shelf, level=level))
     observation, generator = seen[0].published.observation, np.random.default_rng(5)
     whole = observation.stream
     streams = [generator.bytes(count) for count in (*range(0, 40, 3), 200, len(whole), 2 * len(whole))]
@@ -153,7 +155,8 @@ def test_no_bytes_break_it(shelf, name, level):
 def test_it_needs_a_codec_and_bytes(shelf):
     show = Toy(lambda subject, generator: Observation(Bucket(64, 64), stream=b"x"))
     assert unmet_need(PlainStream.requires, knowledge(show, cases(show, PEOPLE))) is Need.CODE
-    every = ((Unprotected(space("lapped"), shelf), Need.STREAM), (Sealed(space("lapped"), shelf), None))
+    sealed = Protection(space("lapped"), shelf, level=Sealed())
+    every = ((Unprotected(space("lapped"), shelf), Need.STREAM), (sealed, None))
     for mechanism, missing in every:
         published = cases(mechanism, PEOPLE[:3])
         assert unmet_need(PlainStream.requires, knowledge(mechanism, published, seen=published)) is missing

@@ -15,11 +15,12 @@ from medveil.codecs.code import Bucket
 from medveil.codecs.registry import get_codec
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.controls import primis_space
-from medveil.mechanisms.levels import Obfuscated, Sealed
+from medveil.mechanisms.levels import Protection
 from medveil.mechanisms.observation import Case, Observation, Shown
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.weak_codes import SeededDecoys
 from medveil.protection.keystream import commit
+from medveil.protection.levels import Obfuscated, Sealed
 
 BITS = 14
 PEOPLE = subjects(5)
@@ -54,7 +55,7 @@ def test_the_seed_is_found_and_nearly_all_true_entries_with_it(seeded):
 
 def test_no_seed_is_found_in_decoys_of_a_good_generator(seeded, shelf):
     mechanism, _, _ = seeded
-    own = cases(Obfuscated(mechanism.space, shelf, decoys=16), PEOPLE)
+    own = cases(Protection(mechanism.space, shelf, level=Obfuscated(16)), PEOPLE)
     table = DecoyTable.fit(own[:7], mechanism.space.vector_length)
     for case in own[7:]:
         assert find_seed(probes_of(table, 0, case.published.observation.maps[0]), BITS) is None
@@ -110,18 +111,25 @@ def lapped():
     return PublicCodec(codec, codec.profile(quality_centidb=3400, sparsity=None, deep=0), fixed=True, working=SIDE)
 
 
-class WeakKeys(Sealed):
+class SealedUnder(Sealed):
+    """Every section is sealed with one key."""
+
+    def __init__(self, key):
+        object.__setattr__(self, "weak", key)
+
+    def protect(self, codes, coding, bucket, key, stream=None):
+        return super().protect(codes, coding, bucket, lambda section: self.weak, stream)
+
+
+class WeakKeys(Protection):
     """Every section is sealed with the number of the image as its key."""
 
     def observation(self, subject, key, lengths, maps, stream):
         seen = super().observation(subject, key, lengths, maps, stream)
         return Observation(seen.bucket, seen.maps, seen.stream, seen.lengths, seen.place, (commit(self.weak(subject)),))
 
-    def seal(self, code, shape, key):
-        return super().seal(code, shape, self.current)
-
     def publish(self, subject, key):
-        self.current = self.weak(subject)
+        self.level = SealedUnder(self.weak(subject))
         return super().publish(subject, key)
 
     @staticmethod
@@ -131,9 +139,9 @@ class WeakKeys(Sealed):
 
 def test_keys_that_bad_software_would_use_open_packages(monkeypatch):
     monkeypatch.setattr("medveil.attacks.keys.seed_enumeration._LEAST_KEYS", 2000)
-    published = cases(WeakKeys(lapped(), CodeCache()), PEOPLE)
+    published = cases(WeakKeys(lapped(), CodeCache(), level=Sealed()), PEOPLE)
     attacker = SeedEnumeration().fit(
-        knowledge(WeakKeys(lapped(), CodeCache()), published[:4], seen=published[4:], targets=3)
+        knowledge(WeakKeys(lapped(), CodeCache(), level=Sealed()), published[:4], seen=published[4:], targets=3)
     )
     mean = np.mean([case.subject.picture for case in published[:4]], axis=0)
     for case in published[4:7]:
@@ -143,7 +151,7 @@ def test_keys_that_bad_software_would_use_open_packages(monkeypatch):
 
 def test_good_keys_leave_the_mean_picture(monkeypatch):
     monkeypatch.setattr("medveil.attacks.keys.seed_enumeration._LEAST_KEYS", 2000)
-    mechanism = Sealed(lapped(), CodeCache())
+    mechanism = Protection(lapped(), CodeCache(), level=Sealed())
     published = cases(mechanism, PEOPLE)
     attacker = SeedEnumeration().fit(knowledge(mechanism, published[:4], seen=published[4:], targets=3))
     mean = np.mean([case.subject.picture for case in published[:4]], axis=0)

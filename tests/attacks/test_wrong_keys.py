@@ -18,10 +18,11 @@ from medveil.codecs.registry import get_codec
 from medveil.keys.identity import generate
 from medveil.keys.tiers import KeyRing, Tier
 from medveil.mechanisms.code_cache import CodeCache
-from medveil.mechanisms.levels import Encrypted, Sealed
+from medveil.mechanisms.levels import Protection
 from medveil.mechanisms.observation import Observation, Published
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.weak_codes import TwoTimePad
+from medveil.protection.levels import Encrypted, Sealed
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings
@@ -59,9 +60,9 @@ def test_one_key_for_all_opens_everything():
             assert np.array_equal(np.flatnonzero(each), code_map.positions)
 
 
-@pytest.mark.parametrize("make", [lambda: Sealed(lapped(), CodeCache()), lambda: Encrypted(lapped(False), CodeCache())])
-def test_keys_of_their_own_leave_the_mean_picture(make):
-    attacker, seen = learned(make())
+@pytest.mark.parametrize("level", [Sealed(), Encrypted()])
+def test_keys_of_their_own_leave_the_mean_picture(level):
+    attacker, seen = learned(Protection(lapped(level.fixed), CodeCache(), level=level))
     mean = np.mean([subject.picture for subject in PEOPLE[:8]], axis=0)
     for case in seen:
         guess = attacker.predict(case.published.observation)
@@ -79,7 +80,7 @@ def test_it_is_the_same_every_time():
 def test_it_needs_keys_and_something_to_open():
     show = Toy(lambda subject, generator: Observation(Bucket(64, 64)))
     assert unmet_need(WrongKey.requires, knowledge(show, cases(show, PEOPLE))) is Need.CODE
-    mechanism = Sealed(lapped(), CodeCache())
+    mechanism = Protection(lapped(), CodeCache(), level=Sealed())
     own = cases(mechanism, PEOPLE[:2])
     assert unmet_need(WrongKey.requires, knowledge(mechanism, own)) is None
     keyless = [type(case)(case.subject, Published(case.published.observation, None)) for case in own]

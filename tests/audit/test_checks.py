@@ -47,10 +47,10 @@ def shared(tmp_path, auditor, monkeypatch, coded):
 
     encode = packing._encode
 
-    def once(image, bucket, plan, codec):
-        wanted = image.pixels.tobytes(), plan.profile, plan.protection, plan.tiers
+    def once(image, bucket, plan, coding):
+        wanted = image.pixels.tobytes(), plan.profile, plan.level, plan.tiers
         if wanted not in coded:
-            coded[wanted] = encode(image, bucket, plan, codec)
+            coded[wanted] = encode(image, bucket, plan, coding)
         return coded[wanted]
 
     monkeypatch.setattr(packing, "_encode", once)
@@ -108,7 +108,8 @@ def test_one_key_for_all_packages_is_found(shared, monkeypatch):
 
 
 def test_one_keystream_for_all_packages_is_found(shared, monkeypatch):
-    monkeypatch.setattr("medveil.protection.sealing.Keystream", lambda _, label: Keystream(bytes(32), label))
+    one = staticmethod(lambda key, label: Keystream(bytes(32), label))
+    monkeypatch.setattr("medveil.protection.levels.Sealed.streams", one)
     assert {"permutations-differ", "streams-differ"} == shared().failed()
 
 

@@ -15,7 +15,7 @@ from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
 from medveil.mechanisms import levels
 from medveil.protection.keystream import Keystream
-from medveil.protection.sealing import seal_with, unseal_with
+from medveil.protection.levels import Sealed
 
 
 class Sound(Keystream):
@@ -47,12 +47,26 @@ def no_seal(patch):
     patch.setattr(Keystream, "bytes", lambda self, count: bytes(count))
 
 
+class SoundSeal(Sealed):
+    """The level of whoever publishes with another build; what others sealed is opened as it was."""
+
+    def protect(self, *asked):
+        return _Soundly().protect(*asked)
+
+
+class _Soundly(Sealed):
+    streams = Sound
+
+
 def sound_simulation(patch):
     """What the attacker publishes is sealed as it should be."""
-    patch.setattr(levels, "seal", lambda code, shape, key: seal_with(code, shape, lambda label: Sound(key, label)))
-    patch.setattr(
-        levels, "unseal", lambda public, shape, key: unseal_with(public, shape, lambda label: Sound(key, label))
-    )
+
+    def mechanism_of(*asked, **settings):
+        found = levels.mechanism_of(*asked, **settings)
+        found.level = SoundSeal()
+        return found
+
+    patch.setattr("medveil.audit.targets.target.mechanism_of", mechanism_of)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from medveil.codecs.code import Bucket, Codec, Profile
 from medveil.images.image import FileKind, Image, Source
 from medveil.keys.identity import Identity
 from medveil.keys.tiers import EpochKeys, KeyRing, Tier
+from medveil.protection.levels import level_of
 from medveil.releases.origin import Origin
 from medveil.releases.package import Package
 from medveil.releases.packing import PackingPlan, pack_image
@@ -103,7 +104,7 @@ def read_images(kind: FileKind) -> list[Image]:
 def plan(protection: str, profile: Profile = PROFILE, *, keep_file: bool = True) -> PackingPlan:
     """How packages are packed here, with all tiers where the protection has them."""
     tiers = (Tier.DIAGNOSTIC,) if protection == "obfuscated" else tuple(Tier)
-    return PackingPlan(RELEASE, 0, protection, profile, tiers, (64, 128), 0, keep_file, key("tags"), RING)
+    return PackingPlan(RELEASE, 0, level_of(protection), profile, tiers, (64, 128), keep_file, key("tags"), RING)
 
 
 @cache

@@ -13,6 +13,7 @@ from tests.fuzz.target import Bound, Target
 
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, MapShape, Profile, SparseCode
+from medveil.codecs.coding import Coding
 from medveil.codecs.lapped import dc_plane
 from medveil.codecs.lapped.side_information import Side
 from medveil.codecs.lapped.tables import FREE_THRESHOLDS
@@ -25,7 +26,6 @@ from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.protection import ambiguation, sealing, support
 from medveil.protection.keystream import Keystream
-from medveil.releases.unpacking import max_cells
 
 _SMALL = Bucket(64, 64)
 _KEY, _OTHER = cast.key("section"), cast.key("other section")
@@ -60,7 +60,7 @@ def _codes() -> list[SparseCode]:
 
 def _entropy(data: bytes, bound: Bound) -> None:
     bound.pixels = 64 * 64
-    code = entropy.unpack(data, max_cells(_SMALL, cast.lapped()))
+    code = entropy.unpack(data, Coding(cast.lapped(), cast.PROFILE).max_cells(_SMALL))
     packed = entropy.pack(code)
     again = entropy.unpack(packed)
     if again.side != code.side or len(again.maps) != len(code.maps) or not packed.rstrip(b"\0") <= packed:
@@ -178,7 +178,7 @@ def _obfuscated_seeds() -> list[bytes]:
 def _obfuscated(data: bytes, bound: Bound) -> None:
     public, secret = split(data, 2)
     bound.pixels = 64 * 64
-    shown = ambiguation.AmbiguatedCode.from_bytes(_bytes(public), max_cells(_SMALL, cast.lapped()))
+    shown = ambiguation.AmbiguatedCode.from_bytes(_bytes(public), Coding(cast.lapped(), cast.PROFILE).max_cells(_SMALL))
     _pixels(ambiguation.purify(shown, _bytes(secret)), cast.PROFILE, _SMALL, None)
 
 
@@ -228,8 +228,8 @@ def _lapped(data: bytes, bound: Bound) -> None:
     code, base, height, width = split(data, 4)
     bucket = cast.bucket_of(_integer(height, 0, 1 << 20), _integer(width, 0, 1 << 20))
     bound.pixels = bucket.height * bucket.width
-    known = None if base is None else _from_record(base, max_cells(bucket, cast.lapped()))
-    _pixels(_from_record(code, max_cells(bucket, cast.lapped())), cast.PROFILE, bucket, known)
+    known = None if base is None else _from_record(base, Coding(cast.lapped(), cast.PROFILE).max_cells(bucket))
+    _pixels(_from_record(code, Coding(cast.lapped(), cast.PROFILE).max_cells(bucket)), cast.PROFILE, bucket, known)
 
 
 def _side(data: bytes, bound: Bound) -> None:

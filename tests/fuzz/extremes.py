@@ -21,6 +21,7 @@ from tests.fuzz.target import MIB, Bound
 from medveil import images
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
+from medveil.codecs.coding import Coding
 from medveil.codecs.padding_mask import find_padding, read_padding, write_padding
 from medveil.codecs.residual import coder, exact, jpegls
 from medveil.codecs.varints import varint
@@ -30,7 +31,7 @@ from medveil.images import FileKind, record
 from medveil.images.dicom.elements import Element, encode
 from medveil.protection import ambiguation, sealing
 from medveil.releases.origin import unpack_identity
-from medveil.releases.unpacking import MAX_FILE, MAX_RECORD, max_cells
+from medveil.releases.unpacking import MAX_FILE, MAX_RECORD
 
 SIDE = 3072
 _EXACT_SIDE = 1024
@@ -136,7 +137,7 @@ def _records() -> list[Extreme]:
 
 def _codes() -> list[Extreme]:
     codec, bucket, area = cast.lapped(), Bucket.of(SIDE, SIDE), SIDE * SIDE
-    limit, small = max_cells(bucket, codec), cast.picture(_EXACT_SIDE, _EXACT_SIDE, 8)
+    limit, small = Coding(codec, cast.PROFILE).max_cells(bucket), cast.picture(_EXACT_SIDE, _EXACT_SIDE, 8)
     composition = codec.composition(cast.PROFILE, bucket)
 
     def honest(shape: Any = None) -> SparseCode:

@@ -16,6 +16,7 @@ from tests.fuzz.target import Bound, Target
 
 from medveil import images
 from medveil.codecs.code import Bucket
+from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError, MedveilError
 from medveil.files import canonical
 from medveil.images import formats
@@ -23,6 +24,7 @@ from medveil.images.image import FileKind, Image
 from medveil.keys.tiers import EpochKeys, KeyRing, Section, Tier
 from medveil.protection import padding
 from medveil.protection.encrypting import TAG_BYTES, encrypt
+from medveil.protection.levels import level_of
 from medveil.releases import unpacking
 from medveil.releases.package import Package, PackageHeader, parse_header
 from medveil.releases.packing import entry_of
@@ -60,7 +62,7 @@ def _package(data: bytes, bound: Bound, protection: str) -> None:
     if Section.ATTACHMENT in package.sections:
         unpacking.open_identity(package, ring)
         return
-    opened = unpacking.unpack_image(package, ring, profile, protection, cast.lapped())
+    opened = unpacking.PackageReader(package, level_of(protection), Coding(cast.lapped(), profile)).image(ring)
     _check(opened.image)
     cast.write_again(opened.image)
 
@@ -148,7 +150,8 @@ def _learned(data: bytes, bound: Bound) -> None:
 
     codec, profile = _primis()
     bound.pixels = 64 * 64
-    pixels = codec.decode(entropy.unpack(data, unpacking.max_cells(Bucket(64, 64), codec)), profile, Bucket(64, 64))
+    coding, bucket = Coding(codec, profile), Bucket(64, 64)
+    pixels = coding.decode(entropy.unpack(data, coding.max_cells(bucket)), bucket)
     if pixels.ndim != 2 or Bucket.of(*pixels.shape) != Bucket(64, 64):
         raise AssertionError("pixels of another shape than any image")
 

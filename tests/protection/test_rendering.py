@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from medveil.codecs.code import Bucket, CodeMap, Composition, MapShape, Profile, SparseCode
+from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError
 from medveil.images.image import Image
 from medveil.protection.ambiguation import ambiguate
 from medveil.protection.keystream import fresh_key
-from medveil.protection.rendering import ambiguated_as_code, public_as_code, stranger_pixels
+from medveil.protection.rendering import ambiguated_pixels, public_as_code, sealed_pixels
 from medveil.protection.sealing import PublicCode, seal
 
 BUCKET = Bucket(64, 64)
@@ -23,12 +24,14 @@ class RowsCodec:
     def composition(self, profile: Profile, bucket: Bucket) -> Composition:
         return Composition((MapShape(bucket.height * bucket.width, 300),), 400)
 
-    def encode(self, image: Image, profile: Profile, composition: Composition | None) -> SparseCode:
+    def encode(
+        self, image: Image, profile: Profile, composition: Composition | None, base: SparseCode | None = None
+    ) -> SparseCode:
         flat = image.pixels.ravel().astype(np.int32)
         positions = np.flatnonzero(flat)[:300]
         return SparseCode((CodeMap(len(flat), positions, flat[positions]),), bytes([image.bits_stored]))
 
-    def decode(self, code: SparseCode, profile: Profile, bucket: Bucket) -> np.ndarray:
+    def decode(self, code: SparseCode, profile: Profile, bucket: Bucket, base: SparseCode | None = None) -> np.ndarray:
         assert code.side in (b"\x08", b"\x0c")
         flat = np.zeros(bucket.height * bucket.width, np.int32)
         flat[code.maps[0].positions] = code.maps[0].levels
@@ -70,7 +73,7 @@ def seal_nothing() -> bytes:
 
 @pytest.mark.parametrize("deep", [0, 1])
 def test_what_a_stranger_sees_of_a_sealed_code_is_spread_over_the_picture(public: PublicCode, deep: int) -> None:
-    pixels = stranger_pixels(public, RowsCodec(), Profile("rows", 0, deep=deep), BUCKET)
+    pixels = sealed_pixels(public, Coding(RowsCodec(), Profile("rows", 0, deep=deep)), BUCKET)
     assert pixels.shape == (64, 64)
     assert np.count_nonzero(pixels) == 300
     assert np.count_nonzero(pixels[32:]) > 100
@@ -80,8 +83,7 @@ def test_what_a_stranger_sees_of_an_obfuscated_code_has_true_entries_and_decoys(
     code = SparseCode((CodeMap(64 * 64, np.arange(100), np.full(100, 5, np.int32)),), b"\x08")
     ambiguated, _ = ambiguate(code, 64, 3)
     assert ambiguated.code.side == b""
-    assert ambiguated_as_code(ambiguated, b"s").side == b"s"
-    pixels = stranger_pixels(ambiguated, RowsCodec(), PROFILE, BUCKET)
+    pixels = ambiguated_pixels(ambiguated, Coding(RowsCodec(), PROFILE), BUCKET)
     assert np.all(pixels.ravel()[:100] == 5)
     assert np.count_nonzero(pixels) > 100
 

@@ -16,6 +16,7 @@ from tests.releases import forgery
 
 from medveil.codecs import entropy, registry
 from medveil.codecs.code import Bucket, Profile
+from medveil.codecs.coding import Coding
 from medveil.codecs.preview import preview_codec, preview_profile
 from medveil.codecs.varints import varint
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, UnsupportedInputError, UsageError
@@ -27,6 +28,7 @@ from medveil.keys.tiers import EpochKeys, KeyRing, Section, Tier
 from medveil.keys.wrapping import wrap
 from medveil.protection import padding
 from medveil.protection.encrypting import TAG_BYTES, encrypt
+from medveil.protection.levels import Sealed, level_of
 from medveil.releases import manifest as manifests
 from medveil.releases import packing, unpacking
 from medveil.releases import state as states
@@ -71,7 +73,12 @@ def opened(code, bucket, *, image=_PNG, origin=_ORIGIN, protection="encrypted"):
     else:
         package = package_of({Section.SUPPORT: padding.to_steps(b"\x00"), **inner}, bucket, ring)
         package.sections[Section.CODE] = code
-    return unpacking.unpack_image(package, ring, PROFILE, protection, registry.get_codec("lapped"))
+    return image_of(package, ring, protection)
+
+
+def image_of(package, ring, protection):
+    coding = Coding(registry.get_codec("lapped"), PROFILE)
+    return unpacking.PackageReader(package, level_of(protection), coding).image(ring)
 
 
 def honest():
@@ -93,7 +100,7 @@ def test_every_honest_code_is_below_the_limit_of_cells(size):
     image = Image(pixels, 8, Source(FileKind.PNG, b"", b""))
     code = registry.get_codec("lapped").encode(image, PROFILE, None)
     cells = sum(entry.cells for entry in code.maps)
-    limit = unpacking.max_cells(Bucket.of(*pixels.shape), registry.get_codec("lapped"))
+    limit = Coding(registry.get_codec("lapped"), PROFILE).max_cells(Bucket.of(*pixels.shape))
     assert cells <= limit
     assert entropy.unpack(entropy.pack(code), limit).side == code.side
 
@@ -154,7 +161,7 @@ def test_a_file_that_would_not_open_is_not_packed(monkeypatch):
     monkeypatch.setattr(packing, "MAX_FILE", 900)
     ring = KeyRing.whole({0: EpochKeys.fresh()})
     plan = packing.PackingPlan(
-        bytes(16), 0, "sealed", PROFILE, (Tier.DIAGNOSTIC,), (64, 128), 0, False, bytes(32), ring
+        bytes(16), 0, Sealed(), PROFILE, (Tier.DIAGNOSTIC,), (64, 128), False, bytes(32), ring
     )  # fmt: skip
     origin = Origin("x", bytes(32))
     package = packing.pack_attachment(bytes(900), origin, plan)
@@ -363,11 +370,10 @@ def test_paths_digests_and_depths_out_of_range_are_refused():
 def test_packages_without_what_an_image_needs_are_refused():
     ring = KeyRing.whole({0: EpochKeys.fresh()})
     image = padding.to_grid(_PNG, 64, TAG_BYTES)
-    codec = registry.get_codec("lapped")
     for plain in ({}, {Section.IMAGE: image}, {Section.CODE: padding.to_steps(honest())}):
         package = package_of(plain, Bucket.of(80, 96), ring)
         with pytest.raises(IntegrityError):
-            unpacking.unpack_image(package, ring, PROFILE, "encrypted", codec)
+            image_of(package, ring, "encrypted")
     package = package_of({Section.IMAGE: image}, Bucket(64, 64), ring)
     entry = packing.entry_of(package, ring)
     unpacking.check_commitments(package, entry, ring)
@@ -384,14 +390,13 @@ def test_an_exact_section_is_coded_beside_what_every_machine_decodes_alike():
     profile, bucket = preview_profile(PROFILE), Bucket.of(80, 96)
     preview = preview_codec().encode(image, profile, None)
     shown = preview_codec().decode(preview, profile, bucket)
-    assert unpacking.exact_base(pixels, preview, PROFILE, bucket, registry.get_codec("lapped")) is pixels
-    assert np.array_equal(unpacking.exact_base(pixels, preview, PROFILE, bucket, Floating()), shown)
-    assert not unpacking.exact_base(pixels, None, PROFILE, bucket, Floating()).any()
+    assert Coding(registry.get_codec("lapped"), PROFILE).exact_base(pixels, preview, bucket) is pixels
+    assert np.array_equal(Coding(Floating(), PROFILE).exact_base(pixels, preview, bucket), shown)
+    assert not Coding(Floating(), PROFILE).exact_base(pixels, None, bucket).any()
 
 
 def test_an_obfuscated_package_has_no_preview_and_needs_the_key_of_its_support():
     ring = KeyRing.whole({0: EpochKeys.fresh()})
-    codec = registry.get_codec("lapped")
     plain = {Section.SUPPORT: padding.to_steps(b"\0"), Section.IMAGE: padding.to_grid(_PNG, 64, TAG_BYTES)}
     for section in (Section.PREVIEW, Section.CODE):
         package = package_of({section: honest(), **plain}, Bucket.of(80, 96), ring)
@@ -399,4 +404,4 @@ def test_an_obfuscated_package_has_no_preview_and_needs_the_key_of_its_support()
         some = {(package.header.package, each): bytes(32) for each in (section, Section.IMAGE)}
         for each in (ring, ring.lowered(Tier.PREVIEW), KeyRing(Tier.DIAGNOSTIC, False, sections=some)):
             with pytest.raises(IntegrityError):
-                unpacking.unpack_image(package, each, PROFILE, "obfuscated", codec)
+                image_of(package, each, "obfuscated")

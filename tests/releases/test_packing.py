@@ -125,13 +125,13 @@ def test_what_does_not_open_as_it_was_is_a_failed_input(tmp_path, three, asked, 
 
 
 def test_sealed_codes_are_those_that_were_put_in(tmp_path, three, people, monkeypatch):
-    real, other = sealing.seal, []
+    real, other = sealing.seal_with, []
 
-    def seal(code, composition, key):
+    def seal(code, composition, streams):
         other.append(code)
-        return real(other[0], composition, key)  # of the first image, for the second too
+        return real(other[0], composition, streams)  # of the first image, for the second too
 
-    monkeypatch.setattr(sealing, "seal", seal)
+    monkeypatch.setattr(sealing, "seal_with", seal)
     result = share([three / "1.png", three / "3.png"], tmp_path / "r", ShareSettings(jobs=1), owner=people["owner"])
     assert (result.done, len(result.failed)) == (1, 1)
 

@@ -247,8 +247,8 @@ def test_a_staged_package_that_a_recipient_made_is_thrown_away(
     origin, _ = open_identity(Package.from_bytes(path.read_bytes()), ring)
     manifest = state.manifest
     plan = PackingPlan(
-        manifest.release, manifest.epoch, manifest.protection, manifest.profile, manifest.tiers, manifest.grids,
-        manifest.decoys, False, bytes(32), ring, bytes(32),
+        manifest.release, manifest.epoch, manifest.level, manifest.profile, manifest.tiers, manifest.grids,
+        False, bytes(32), ring, bytes(32),
     )  # fmt: skip
     forged = pack_attachment(b"a forged finding", origin, plan)
     place = path.parents[1] / entry_of(forged, ring).path.removeprefix("packages/")

@@ -14,6 +14,7 @@ from medveil.attacks.reconstruction.image_extent import Size, likely_size, round
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Observation, Shown
 from medveil.mechanisms.public_codec import PublicCodec
+from medveil.protection.rendering import stand_in_magnitudes
 
 _CHANNEL_BANDS = 16
 _RANK_BANDS = 8
@@ -59,20 +60,16 @@ def own_size(mechanism: Mechanism, case: Case) -> Size | None:
 def magnified(observation: Observation) -> tuple[Shown, ...]:
     """The maps with values to decode. Where only signs are shown, the stream's bytes stand in for magnitudes.
 
-    Source of the rule: `medveil.protection.rendering.public_as_code`.
+    See `medveil.protection.rendering.stand_in_magnitudes`.
     """
     signs_only = all(np.all(np.abs(shown.values) == 1) for shown in observation.maps)
     if not signs_only or not observation.stream:
         return observation.maps
-    masked = np.frombuffer(observation.stream, np.uint8).astype(np.int32) | 256
-    magnitudes = 1 + np.log2(masked & -masked).astype(np.int32)
-    found, drawn = [], 0
-    for shown in observation.maps:
-        count = len(shown.positions)
-        own = magnitudes[(drawn + np.arange(count)) % len(magnitudes)]
-        found.append(replace(shown, values=(shown.values * own).astype(np.int32)))
-        drawn += count
-    return tuple(found)
+    magnitudes = stand_in_magnitudes(observation.stream, [len(shown.positions) for shown in observation.maps])
+    return tuple(
+        replace(shown, values=(shown.values * own).astype(np.int32))
+        for shown, own in zip(observation.maps, magnitudes, strict=True)
+    )
 
 
 def published_again(knowledge: Knowledge, cases: Sequence[Case], purpose: str) -> list[Case]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,18 @@ from medveil.attacks.keys.refused_keys import refused_keys
 from medveil.audit.collisions import Coincidence, Group, equal_levels, shown_cells
 from medveil.audit.results import FormCheck
 from medveil.audit.uniformity import Evenness
-from medveil.codecs.code import Bucket, Codec, Composition
+from medveil.codecs.code import Bucket
+from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError
 from medveil.keys.openers import Opener
 from medveil.keys.tiers import Section
 from medveil.protection.encrypting import TAG_BYTES
-from medveil.protection.sealing import PublicCode, public_bytes
+from medveil.protection.sealing import PublicCode
 from medveil.releases import state as states
 from medveil.releases.manifest import RECORD, SIGNATURE, Manifest, PackageEntry
-from medveil.releases.package import Package, PackageHeader, parse_header
+from medveil.releases.package import PackageHeader, parse_header
 from medveil.releases.package_io import load_package
 from medveil.releases.release import Release
-from medveil.releases.unpacking import composition_of
 
 _SAMPLED = 500  # packages whose bytes are all looked at
 _PAIRED_BYTES = 8 << 20  # of sealed codes that are compared in pairs
@@ -51,23 +51,6 @@ class _Form:
     beginnings: tuple[bytes, ...]
 
 
-@dataclass
-class _Shapes:
-    """Compositions of sealed codes, computed once a size class."""
-
-    manifest: Manifest
-    codec: Codec
-    known: dict[tuple[Section, Bucket], Composition] = field(default_factory=dict)
-
-    def of(self, section: Section, bucket: Bucket) -> Composition | None:
-        """None for a section that is no sealed code."""
-        if section not in _CODES or self.manifest.protection != "sealed":
-            return None
-        if (section, bucket) not in self.known:
-            self.known[section, bucket] = composition_of(section, self.manifest.profile, bucket, self.codec)
-        return self.known[section, bucket]
-
-
 def form_checks(release: Release, identity: Opener) -> tuple[FormCheck, ...]:
     """All checks on a release.
 
@@ -80,13 +63,13 @@ def form_checks(release: Release, identity: Opener) -> tuple[FormCheck, ...]:
         NoFittingKeyError: the identity opens nothing.
     """
     manifest = release.manifest
-    shapes = _Shapes(manifest, release.codec(release.access_of(identity).ring))
+    coding = Coding(release.codec(release.access_of(identity).ring), manifest.profile)
     forms = [_form(release.folder, entry) for entry in manifest.packages]
     return (
         _fresh(forms, manifest),
-        *_bytes_and_pairs(release, forms, shapes),
+        *_bytes_and_pairs(release, forms, coding),
         *_folder(release, forms),
-        *_lengths(forms, shapes),
+        *_lengths(forms, manifest, coding),
         *_refused(release, identity),
     )
 
@@ -111,7 +94,7 @@ def _fresh(forms: Sequence[_Form], manifest: Manifest) -> FormCheck:
         block
         for form in forms
         for (section, _), block in zip(form.header.sections, form.beginnings, strict=True)
-        if len(block) == _BLOCK and not _in_the_clear(section, manifest)
+        if len(block) == _BLOCK and not manifest.level.clear(section)
     ]
     kinds = {
         "package ids": _repeated(form.header.package for form in forms),
@@ -130,14 +113,9 @@ def _repeated(values: Iterable[bytes]) -> tuple[int, int]:
     return sum(count for count in counts.values() if count > 1), counts.total()
 
 
-def _in_the_clear(section: Section, manifest: Manifest) -> bool:
-    """The ambiguated code is public by design."""
-    return section is Section.CODE and manifest.protection == "obfuscated"
-
-
-def _bytes_and_pairs(release: Release, forms: Sequence[_Form], shapes: _Shapes) -> list[FormCheck]:
+def _bytes_and_pairs(release: Release, forms: Sequence[_Form], coding: Coding) -> list[FormCheck]:
     """Uniform bytes of each kind of section, ids and salts; and sealed codes in pairs."""
-    manifest = release.manifest
+    manifest, level = release.manifest, release.manifest.level
     kinds: dict[str, Evenness] = defaultdict(Evenness)
     groups: dict[tuple[Section, Bucket], Group] = defaultdict(Group)
     for form in forms:
@@ -147,26 +125,23 @@ def _bytes_and_pairs(release: Release, forms: Sequence[_Form], shapes: _Shapes) 
     for index in _evenly(len(forms), _SAMPLED):
         package = load_package(release.folder, manifest.packages[index], manifest)
         for section, data in package.sections.items():
-            composition = shapes.of(section, package.header.bucket)
-            if _in_the_clear(section, manifest):
+            if level.clear(section):
                 continue
-            if composition is None:
+            bucket = package.header.bucket
+            if section not in level.shown:
                 kinds[f"{section.value} sections"].take(data)
-            elif len(data) == public_bytes(composition) and compared < _PAIRED_BYTES:
+                continue
+            fits = len(data) == level.length(section, coding, bucket) and compared < _PAIRED_BYTES
+            if fits and isinstance(code := level.read(section, data, coding, bucket), PublicCode):
                 compared += len(data)
-                code = _public(package, section, composition)
                 kinds[f"{section.value} sections, signs and levels"].take(_masked(code))
-                groups[section, package.header.bucket].take(code)
+                groups[section, bucket].take(code)
     found = [_even(name, kind) for name, kind in kinds.items()]
     return found + (_pairs(list(groups.values())) if groups else [])
 
 
 def _evenly(count: int, most: int) -> list[int]:
     return sorted({int(index) for index in np.linspace(0, count - 1, min(count, most))}) if count else []
-
-
-def _public(package: Package, section: Section, composition: Composition) -> PublicCode:
-    return PublicCode.from_bytes(package.sections[section], composition)
 
 
 def _masked(code: PublicCode) -> bytes:
@@ -219,7 +194,7 @@ def _folder(release: Release, forms: Sequence[_Form]) -> list[FormCheck]:
     return [order, added, FormCheck("file-times", "All files have one time", f"{told}.", times <= 1, of_copy=True)]
 
 
-def _lengths(forms: Sequence[_Form], shapes: _Shapes) -> list[FormCheck]:
+def _lengths(forms: Sequence[_Form], manifest: Manifest, coding: Coding) -> list[FormCheck]:
     """Lengths are those of the padding; how many there are in a size class tells packages apart, and is told."""
     lengths: dict[Section, dict[Bucket, list[int]]] = defaultdict(lambda: defaultdict(list))
     for form in forms:
@@ -228,24 +203,23 @@ def _lengths(forms: Sequence[_Form], shapes: _Shapes) -> list[FormCheck]:
     checks = []
     for section, classes in lengths.items():
         off = sum(
-            not _allowed(section, bucket, length, shapes) for bucket, every in classes.items() for length in every
+            not _allowed(section, bucket, length, manifest, coding)
+            for bucket, every in classes.items()
+            for length in every
         )
         different, members = max((len(set(every)), len(every)) for every in classes.values())
         told = f"{_plural(different, 'distinct length')} among {_plural(members, 'package')} of one size class"
         if different > 1:
             told += ": lengths tell packages apart"
-        told += f"; {off} of no length that padding gives." if not _in_the_clear(section, shapes.manifest) else "."
+        told += f"; {off} of no length that padding gives." if not manifest.level.clear(section) else "."
         checks.append(FormCheck(f"lengths-{section.value}", f"Lengths: {section.value} section", _first(told), not off))
     return checks
 
 
-def _allowed(section: Section, bucket: Bucket, length: int, shapes: _Shapes) -> bool:
-    if _in_the_clear(section, shapes.manifest):
-        return True
-    composition = shapes.of(section, bucket)
-    if composition is not None:
-        return length == public_bytes(composition)
-    grids = {Section.IMAGE: shapes.manifest.grids[0], Section.IDENTITY: shapes.manifest.grids[1]}
+def _allowed(section: Section, bucket: Bucket, length: int, manifest: Manifest, coding: Coding) -> bool:
+    if section in manifest.level.shown:
+        return manifest.level.clear(section) or length == manifest.level.length(section, coding, bucket)
+    grids = {Section.IMAGE: manifest.grids[0], Section.IDENTITY: manifest.grids[1]}
     if section in grids:
         return length > 0 and length % max(grids[section], 1) == 0
     step = _LEAST_STEP

@@ -183,7 +183,7 @@ def rotate(
             progress=run.progress,
         )  # fmt: skip
         tell_pin(run, done.standing.pin_note)
-        if done.protection == "obfuscated":
+        if done.shown:
             run.warn("The public part of an obfuscated release stays as it was, and gives away what it gave away.")
         run.say("Copies of the release that were made before open with the old keys as before.")
         over = f", {done.ended} taken out since their day is over" if done.ended else ""

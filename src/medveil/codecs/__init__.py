@@ -9,7 +9,8 @@ decoded picture lacks of the original.
 Import:
 - `code` (`SparseCode`, `CodeMap`, `Composition`, `Bucket`, `Profile`, `Codec`): the nouns of this room.
 - `registry`: `get_codec(name or folder of weights)`, `codec_of_profile(...)`, `available()`.
-- `entropy`, `preview`: codes to bytes and back. `interpretable`: where in a picture the cells of a code are.
+- `coding.Coding`: a codec at the profile of a release, and of its previews.
+- `entropy`: codes to bytes and back. `interpretable`: where in a picture the cells of a code are.
 
 By codec:
 - `lapped/`: the transform codec, which needs no weights. `primis/`: the learned one.

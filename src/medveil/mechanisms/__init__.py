@@ -6,8 +6,8 @@ Data. A `Mechanism` publishes a `Subject` (an image that is coded already) under
 Import:
 - `mechanism`: `Mechanism`.
 - `observation`: `Observation`, `Case`, `Published`, `Subject`.
-- `levels.mechanism_of`: the protection levels of a release as mechanisms.
-- `controls.all_controls()`: mechanisms of which it is known how they come out. `weak_codes`, `weak_lengths` and
+- `levels.mechanism_of`: the protection level of a release as a mechanism; the level is that of `protection.levels`.
+- `controls.all_controls()`: mechanisms of which it is known how they come out. `weak_codes` and
   `instance_encodings` are what they are made of.
 - `public_codec`: `PublicCodec`, what everybody knows of a codec, as codes and pictures, without any key.
 - `working_pictures`: pictures at one size and in one range. `code_cache`: codes that were computed once.

@@ -11,7 +11,6 @@ from medveil.codecs.code import Bucket, SparseCode
 from medveil.experiments.cache import ByteCache
 from medveil.images.image import Image
 from medveil.mechanisms.public_codec import PublicCodec, parted
-from medveil.releases.unpacking import exact_base
 
 _SHELF_BYTES = 1 << 30
 _BYTES_AN_ENTRY = 12  # a position of 8 bytes and a level of 4
@@ -54,5 +53,5 @@ def _exact_bytes(space: PublicCodec, image: Image, code: SparseCode) -> int:
 
     bucket = Bucket.of(*image.pixels.shape)
     preview = parted(code)[0] if space.preview else None
-    base = exact_base(space.pixels(code, bucket), preview, space.profile, bucket, space.codec)
+    base = space.coding.exact_base(space.pixels(code, bucket), preview, bucket)
     return len(encode_exact(image.pixels, base, image.bits_stored))

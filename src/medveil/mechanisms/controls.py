@@ -10,11 +10,12 @@ from medveil.images.image import Image
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.expected_breaks import expected_breakers
 from medveil.mechanisms.instance_encodings import LinearEncoding, WeightedMixing
-from medveil.mechanisms.levels import Beside, Obfuscated
+from medveil.mechanisms.levels import Protection
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Picture, Subject
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.weak_codes import (
+    ContentWeight,
     IdentityPermutation,
     RandomCodes,
     ReferenceDecoys,
@@ -22,10 +23,11 @@ from medveil.mechanisms.weak_codes import (
     SeededDecoys,
     TwoTimePad,
     UnmaskedLevels,
+    UnpaddedLengths,
     Unprotected,
 )
-from medveil.mechanisms.weak_lengths import ContentWeight, UnpaddedLengths
 from medveil.mechanisms.working_pictures import picture_image
+from medveil.protection.levels import Obfuscated
 
 SPARSITY = 16
 """S of the controls of codec primis."""
@@ -123,9 +125,12 @@ def matched_decoys(ratio: int | None = 1) -> Control:
         f"decoys with the values of true entries, {words}",
         True,
         ratio == 1,
-        lambda setup: _named(
-            Obfuscated(primis_space(setup.working, fixed=False), setup.shelf, Beside(), working_image, decoys),
-            "matched-decoys",
+        lambda setup: Protection(
+            primis_space(setup.working, fixed=False),
+            setup.shelf,
+            image_of=working_image,
+            level=Obfuscated(decoys),
+            name="matched-decoys",
         ),
         "matched-decoys",
     )
@@ -199,11 +204,6 @@ def control_named(name: str, *, seed_bits: int = 32) -> Control:
     if name not in found:
         raise UsageError(f"there is no control of that name; there are {', '.join(found)}")
     return found[name]
-
-
-def _named(mechanism: Obfuscated, name: str) -> Obfuscated:
-    mechanism.name = name
-    return mechanism
 
 
 def _unprotected(setup: Setup) -> Mechanism:

@@ -1,39 +1,39 @@
 """The protection levels of a release as mechanisms: what a stranger gets of an image, and what a key opens.
 
-Images are published through the same functions as `medveil.releases.packing` uses, under section keys and a stream of
+Images are published by the level objects that `medveil.releases.packing` uses, under section keys and a stream of
 decoys that are derived from one key of 32 bytes; so a simulated package can be drawn again, and is otherwise like a
 real one: composition, section lengths, commitments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 import numpy as np
 
-from medveil.codecs import entropy
-from medveil.codecs.code import Bucket, Codec, CodeMap, Composition, SparseCode
+from medveil.codecs.code import Bucket, Codec, CodeMap, SparseCode
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.images import records
 from medveil.images.image import Image
 from medveil.keys.tiers import KeyRing, Section, Tier
 from medveil.mechanisms.code_cache import CodeCache
-from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Observation, Published, Shown, Subject
 from medveil.mechanisms.public_codec import PublicCodec, joined, parted
 from medveil.mechanisms.working_pictures import Window
 from medveil.protection import padding
-from medveil.protection.ambiguation import AmbiguatedCode, ambiguate, purify
+from medveil.protection.ambiguation import AmbiguatedCode
 from medveil.protection.encrypting import TAG_BYTES, decrypt, encrypt
 from medveil.protection.keystream import Keystream, Stream, commit, derive
-from medveil.protection.sealing import PublicCode, PublicMap, public_bytes, seal, unseal
+from medveil.protection.levels import Level, Public
+from medveil.protection.sealing import PublicCode, PublicMap, public_bytes
 from medveil.releases.manifest import Manifest, PackageEntry
 from medveil.releases.package import Package
 from medveil.releases.settings import RASTER_STEPS
-from medveil.releases.unpacking import max_cells, open_codes
+from medveil.releases.unpacking import PackageReader
 
 
 @dataclass(frozen=True)
@@ -57,26 +57,66 @@ def original(subject: Subject) -> Image:
 
 
 class Protection:
-    """What the protection levels have in common.
+    """Publishing codes in packages, by a protection level; controls are other levels, or publish in other ways.
 
     Args:
-        space: the codec; with codes of fixed composition for `Sealed`, else of free length.
+        space: the codec; with codes of fixed composition for a level that needs them, else of free length.
         shelf: where codes are kept.
         beside: what else is in a package.
         image_of: what is published of a subject; the original image unless a control says otherwise.
+        level: how codes are protected; a control has its own.
+        name: as in reports; that of the level by default.
     """
 
+    level: Level
     name: str
-    in_place = False
+    in_place: bool = False
 
     def __init__(
         self, space: PublicCodec, shelf: CodeCache, beside: Beside = Beside(),
-        image_of: Callable[[Subject], Image] = original,
+        image_of: Callable[[Subject], Image] = original, *, level: Level | None = None, name: str = "",
     ) -> None:  # fmt: skip
         self.space: PublicCodec = space
         self.shelf = shelf
         self.beside = beside
         self.image_of = image_of
+        if level is not None:
+            self.level, self.name, self.in_place = level, name or level.name, level.in_place
+
+    def publish(self, subject: Subject, key: bytes) -> Published:
+        """See `Mechanism`."""
+        code = self.code_of(subject)
+        protected = self.level.protect(
+            dict(self.codes(code)), self.space.coding, self.bucket_of(subject), partial(section_key, key),
+            self.decoy_stream(key),
+        )  # fmt: skip
+        hidden = {
+            section: encrypt(plain, section_key(key, section), associated(section))
+            for section, plain in protected.plain.items()
+        }
+        lengths = {Section(section): _length(public) for section, public in protected.public.items()}
+        lengths |= {Section(section): len(data) for section, data in hidden.items()}
+        maps, masked = _seen(protected.public.values())
+        seen = self.observation(subject, key, lengths, maps, masked + b"".join(hidden.values()))
+        return Published(seen, code, key)
+
+    def open(self, observation: Observation, key: bytes) -> SparseCode | None:
+        """The code under this key. Another key than the one of publication gives garbage, or is refused."""
+        held = _held(observation, key, self)
+        sections = (Section.PREVIEW, Section.CODE) if self.space.preview else (Section.CODE,)
+        codes = [self.level.open(each, held, self.space.coding, observation.bucket) for each in sections]
+        return codes[0] if len(codes) == 1 else joined(codes[0], codes[1])
+
+    def view(self, package: Package) -> tuple[tuple[Shown, ...], bytes]:
+        """Maps and stream, as everybody sees them in a package."""
+        level, bucket = self.level, package.header.bucket
+        data = {each: package.sections[Section(each)] for each in level.sections(preview=self.space.preview)}
+        maps, masked = _seen([level.read(e, data[e], self.space.coding, bucket) for e in data if e in level.shown])
+        return maps, masked + b"".join(data[each] for each in data if each not in level.shown)
+
+    def decoy_stream(self, key: bytes) -> Stream:
+        """Where the decoys of a publication under this key are drawn from."""
+        return Keystream(derive(key, b"medveil/audit/decoys"), "ambiguation")
 
     def code_of(self, subject: Subject) -> SparseCode:
         """The true code of what is published of a subject."""
@@ -121,146 +161,52 @@ class Protection:
         return found
 
 
-class Released(Mechanism, Protocol):
-    """A mechanism that packages of a release are published by."""
+@dataclass(frozen=True)
+class _Held:
+    """The code sections of an observation, for who holds its key; see `medveil.protection.levels.Sections`."""
 
-    @property
-    def space(self) -> PublicCodec: ...
+    publics: Mapping[str, Public]
+    hidden: Mapping[str, bytes]
+    level: Level
+    secret: bytes = field(repr=False)
 
-    def view(self, package: Package) -> tuple[tuple[Shown, ...], bytes]:
-        """Maps and stream, as everybody sees them in a package."""
-        ...
+    def public(self, section: str) -> Public:
+        return self.publics[section]
 
+    def plain(self, section: str) -> bytes:
+        return self.level.unpadded(decrypt(self.hidden[section], self.key(section), associated(section)))
 
-class Sealed(Protection):
-    """Level `sealed`: see `medveil.protection.sealing`."""
-
-    name = "sealed"
-
-    def publish(self, subject: Subject, key: bytes) -> Published:
-        code, bucket = self.code_of(subject), self.bucket_of(subject)
-        publics, lengths = [], {}
-        for (section, part), shape in zip(self.codes(code), self.shapes(code, bucket), strict=True):
-            publics.append(self.seal(part, shape, section_key(key, section)))
-            lengths[section] = public_bytes(shape)
-        maps, stream = _seen(publics)
-        return Published(self.observation(subject, key, lengths, maps, stream), code, key)
-
-    def open(self, observation: Observation, key: bytes) -> SparseCode | None:
-        """The code under this key. Another key than the one of publication gives garbage, or is refused."""
-        maps, stream, codes = observation.maps, observation.stream, []
-        for section, shape in zip(self._sections(), self.shapes_of(observation), strict=True):
-            count, size = len(shape.maps), shape.level_bytes
-            public = PublicCode(tuple(_public(each) for each in maps[:count]), stream[:size])
-            codes.append(self.unseal(public, shape, section_key(key, section)))
-            maps, stream = maps[count:], stream[size:]
-        return codes[0] if len(codes) == 1 else joined(codes[0], codes[1])
-
-    def view(self, package: Package) -> tuple[tuple[Shown, ...], bytes]:
-        shapes = self.space.compositions(package.header.bucket)
-        pairs = zip(self._sections(), shapes, strict=True)
-        return _seen([PublicCode.from_bytes(package.sections[section], shape) for section, shape in pairs])
-
-    def shapes(self, code: SparseCode, bucket: Bucket) -> tuple[Composition, ...]:
-        """Composition of each section that a code of this bucket is sealed in: independent of the code."""
-        return self.space.compositions(bucket)
-
-    def shapes_of(self, observation: Observation) -> tuple[Composition, ...]:
-        """The same, from what is seen."""
-        return self.space.compositions(observation.bucket)
-
-    def seal(self, code: SparseCode, shape: Composition, key: bytes) -> PublicCode:
-        """One sealed section."""
-        return seal(code, shape, key)
-
-    def unseal(self, public: PublicCode, shape: Composition, key: bytes) -> SparseCode:
-        """The inverse of `seal`."""
-        return unseal(public, shape, key)
-
-    def _sections(self) -> tuple[Section, ...]:
-        return (Section.PREVIEW, Section.CODE) if self.space.preview else (Section.CODE,)
+    def key(self, section: str) -> bytes:
+        return section_key(self.secret, section)
 
 
-class Encrypted(Protection):
-    """Level `encrypted`: codes of free length, padded in steps of 3 per cent, under an AEAD."""
-
-    name = "encrypted"
-
-    def publish(self, subject: Subject, key: bytes) -> Published:
-        code = self.code_of(subject)
-        sealed = {
-            section: encrypt(self.padded(entropy.pack(part)), section_key(key, section), associated(section))
-            for section, part in self.codes(code)
-        }
-        lengths = {section: len(data) for section, data in sealed.items()}
-        return Published(self.observation(subject, key, lengths, (), b"".join(sealed.values())), code, key)
-
-    def open(self, observation: Observation, key: bytes) -> SparseCode | None:
-        sections = (Section.PREVIEW, Section.CODE) if self.space.preview else (Section.CODE,)
-        stream, codes = observation.stream, []
-        for section, size in zip(sections, observation.lengths, strict=False):
-            plain = decrypt(stream[:size], section_key(key, section), associated(section))
-            codes.append(entropy.unpack(self.unpadded(plain), max_cells(observation.bucket, self.space.codec)))
-            stream = stream[size:]
-        return codes[0] if len(codes) == 1 else joined(codes[0], codes[1])
-
-    def view(self, package: Package) -> tuple[tuple[Shown, ...], bytes]:
-        sections = (Section.PREVIEW, Section.CODE) if self.space.preview else (Section.CODE,)
-        return (), b"".join(package.sections[section] for section in sections)
-
-    def padded(self, packed: bytes) -> bytes:
-        """A packed code as it is encrypted."""
-        return padding.to_steps(packed)
-
-    def unpadded(self, plain: bytes) -> bytes:
-        """The inverse of `padded`."""
-        return padding.remove(plain)
-
-
-class Obfuscated(Protection):
-    """Level `obfuscated`: true entries among decoys, see `medveil.protection.ambiguation`.
-
-    Args:
-        decoys: S_n, as of `ambiguate`.
-    """
-
-    name = "obfuscated"
-    in_place = True
-
-    def __init__(
-        self, space: PublicCodec, shelf: CodeCache, beside: Beside = Beside(),
-        image_of: Callable[[Subject], Image] = original, decoys: int = 0,
-    ) -> None:  # fmt: skip
-        super().__init__(space, shelf, beside, image_of)
-        self.decoys = decoys
-
-    def publish(self, subject: Subject, key: bytes) -> Published:
-        code = self.code_of(subject)
-        public, secret = ambiguate(code, self.space.vector_length, self.decoys, self.decoy_stream(key))
-        plain = padding.to_steps(secret)
-        stream = encrypt(plain, section_key(key, Section.SUPPORT), associated(Section.SUPPORT))
-        lengths = {Section.CODE: len(public.to_bytes()), Section.SUPPORT: len(stream)}
-        return Published(self.observation(subject, key, lengths, shown(public.code), stream), code, key)
-
-    def open(self, observation: Observation, key: bytes) -> SparseCode | None:
-        plain = decrypt(observation.stream, section_key(key, Section.SUPPORT), associated(Section.SUPPORT))
-        maps = tuple(CodeMap(each.cells, each.positions, each.values) for each in observation.maps)
-        return purify(AmbiguatedCode(SparseCode(maps, b"")), padding.remove(plain))
-
-    def view(self, package: Package) -> tuple[tuple[Shown, ...], bytes]:
-        limit = max_cells(package.header.bucket, self.space.codec)
-        public = AmbiguatedCode.from_bytes(package.sections[Section.CODE], limit)
-        return shown(public.code), package.sections[Section.SUPPORT]
-
-    def decoy_stream(self, key: bytes) -> Stream:
-        """Where the decoys of a publication under this key are drawn from."""
-        return Keystream(derive(key, b"medveil/audit/decoys"), "ambiguation")
+def _held(observation: Observation, key: bytes, mechanism: Protection) -> _Held:
+    """The sections that an observation is made of, again."""
+    level, space = mechanism.level, mechanism.space
+    names = level.sections(preview=space.preview)
+    publics: dict[str, Public] = {}
+    hidden: dict[str, bytes] = {}
+    maps, stream = iter(observation.maps), observation.stream
+    shapes = iter(space.compositions(observation.bucket) if level.fixed else ())
+    for section, length in zip(names, observation.lengths, strict=False):
+        shape = next(shapes, None)
+        if section not in level.shown:
+            hidden[section], stream = stream[:length], stream[length:]
+        elif shape is None:
+            levels = tuple(CodeMap(each.cells, each.positions, each.values) for each in maps)
+            publics[section] = AmbiguatedCode(SparseCode(levels, b""))
+        else:
+            own = islice(maps, len(shape.maps))
+            signs = tuple(PublicMap(each.cells, each.positions, each.values < 0) for each in own)
+            publics[section] = PublicCode(signs, stream[: shape.level_bytes])
+            stream = stream[shape.level_bytes :]
+    return _Held(publics, hidden, level, key)
 
 
 def mechanism_of(
     manifest: Manifest, codec: Codec, *, window: Window, working: int, shelf: CodeCache | None = None,
     file_bytes: Callable[[Subject], int] | None = None,
-) -> Released:  # fmt: skip
+) -> Protection:  # fmt: skip
     """How the images of a release are published.
 
     Args:
@@ -270,18 +216,16 @@ def mechanism_of(
         shelf: where codes are kept; a new one by default.
         file_bytes: lengths of the original files, for a release that keeps them.
     """
+    level = manifest.level
     space = PublicCodec(
-        codec, manifest.profile, fixed=manifest.protection == "sealed", preview=Tier.PREVIEW in manifest.tiers,
-        window=window, working=working,
+        codec, manifest.profile, fixed=level.fixed, preview=Tier.PREVIEW in manifest.tiers, window=window,
+        working=working,
     )  # fmt: skip
-    shelf = shelf or CodeCache()
     beside = Beside(manifest.grids, Tier.EXACT in manifest.tiers, file_bytes)
-    if manifest.protection == "obfuscated":
-        return Obfuscated(space, shelf, beside, decoys=manifest.decoys)
-    return (Sealed if manifest.protection == "sealed" else Encrypted)(space, shelf, beside)
+    return Protection(space, shelf or CodeCache(), beside, level=level)
 
 
-def observe(package: Package, entry: PackageEntry, place: float, mechanism: Released) -> Observation:
+def observe(package: Package, entry: PackageEntry, place: float, mechanism: Protection) -> Observation:
     """What everybody sees of a package of a release that `mechanism` published.
 
     Args:
@@ -298,27 +242,27 @@ def observe(package: Package, entry: PackageEntry, place: float, mechanism: Rele
     return Observation(package.header.bucket, maps, stream, lengths, place, entry.commitments)
 
 
-def code_of(package: Package, ring: KeyRing, mechanism: Released) -> SparseCode:
+def code_of(package: Package, ring: KeyRing, mechanism: Protection) -> SparseCode:
     """The true code of a package of a release, in the form of `PublicCodec.code`.
 
     Raises:
         IntegrityError: the ring doesn't open it.
     """
     space = mechanism.space
-    opened = open_codes(package, ring, space.profile, mechanism.name, space.codec)
+    opened = PackageReader(package, mechanism.level, space.coding).codes(ring)
     if opened.main is None or (space.preview and opened.preview is None):
         raise IntegrityError("these keys do not open the code of a package")
     return opened.main if opened.preview is None else joined(opened.preview, opened.main)
 
 
-def section_key(key: bytes, section: Section) -> bytes:
+def section_key(key: bytes, section: str) -> bytes:
     """Key of one section of a simulated package."""
-    return derive(key, b"medveil/audit/section/" + section.value.encode())
+    return derive(key, b"medveil/audit/section/" + section.encode())
 
 
-def associated(section: Section) -> bytes:
+def associated(section: str) -> bytes:
     """Associated data of an encrypted section of a simulated package, which has no header to bind."""
-    return b"medveil/audit/" + section.value.encode()
+    return b"medveil/audit/" + section.encode()
 
 
 def padded_bytes(size: int) -> int:
@@ -331,14 +275,19 @@ def shown(code: SparseCode) -> tuple[Shown, ...]:
     return tuple(Shown(each.cells, each.positions, each.levels) for each in code.maps)
 
 
-def _seen(publics: Sequence[PublicCode]) -> tuple[tuple[Shown, ...], bytes]:
-    maps = tuple(
-        Shown(each.cells, each.positions, np.where(each.signs, -1, 1).astype(np.int32))
-        for public in publics
-        for each in public.maps
-    )
-    return maps, b"".join(public.levels for public in publics)
+def _length(public: Public) -> int:
+    return public_bytes(public.composition) if isinstance(public, PublicCode) else len(public.to_bytes())
 
 
-def _public(each: Shown) -> PublicMap:
-    return PublicMap(each.cells, each.positions, each.values < 0)
+def _seen(publics: Iterable[Public]) -> tuple[tuple[Shown, ...], bytes]:
+    """The maps of public codes, signs as -1 and 1, and their masked levels."""
+    maps: list[Shown] = []
+    masked = []
+    for public in publics:
+        if isinstance(public, PublicCode):
+            signs = [np.where(each.signs, -1, 1).astype(np.int32) for each in public.maps]
+            maps += [Shown(each.cells, each.positions, own) for each, own in zip(public.maps, signs, strict=True)]
+            masked.append(public.levels)
+        else:
+            maps += shown(public.code)
+    return tuple(maps), b"".join(masked)

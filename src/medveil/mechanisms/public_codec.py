@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket, Codec, CodeMap, Composition, Profile, SparseCode
+from medveil.codecs.coding import Coding
 from medveil.codecs.interpretable import ArrangedLapped, arranged
 from medveil.codecs.varints import read_varint, varint
 from medveil.errors import IntegrityError
-from medveil.images.image import FileKind, Image, Source
+from medveil.images.image import Image
 from medveil.mechanisms.observation import Picture, Shown
 from medveil.mechanisms.working_pictures import Window, working_picture
+from medveil.protection.rendering import texture
 
 Planes = NDArray[np.float32]
 """(C, rows, columns): a value for each channel and location of a bucket's code grid."""
@@ -60,6 +62,7 @@ class PublicCodec:
     ) -> None:  # fmt: skip
         self.codec = arranged(codec)
         self.profile = profile
+        self.coding = Coding(self.codec, profile)
         self.fixed = fixed
         self.preview = preview
         self.window = window or Window()
@@ -249,11 +252,11 @@ class PublicCodec:
     @lru_cache(maxsize=256)  # noqa: B019 - a space lives as long as its audit
     def _stand_in(self, size: tuple[int, int]) -> bytes:
         """Side bytes of a texture of this size."""
-        return self.code(_texture(*size, self.profile)).side
+        return self.code(texture(*size, self.profile)).side
 
     @lru_cache(maxsize=256)  # noqa: B019
     def _cells(self, size: tuple[int, int]) -> int:
-        return sum(each.cells for each in self.code(_texture(*size, self.profile)).maps)
+        return sum(each.cells for each in self.code(texture(*size, self.profile)).maps)
 
 
 def _without_dc(coefficients: Planes) -> Planes:
@@ -303,12 +306,3 @@ def _calmness(pixels: NDArray[np.generic]) -> float:
     small = whole.reshape(height // _REDUCTION, _REDUCTION, width // _REDUCTION, _REDUCTION).mean((1, 3))
     gradients = float(np.abs(np.diff(small, axis=0)).mean() + np.abs(np.diff(small, axis=1)).mean())
     return -gradients / max(float(small.std()), 1e-6)
-
-
-def _texture(height: int, width: int, profile: Profile) -> Image:
-    """Middle grey with a fixed grain of about 4 % of the range: enough for a codec to choose a usual step."""
-    bits, dtype = (12, np.uint16) if profile.deep else (8, np.uint8)
-    rows, columns = np.mgrid[:height, :width]
-    grain = ((rows * 73_856_093) ^ (columns * 19_349_663)) % 31 - 15
-    pixels = (1 << (bits - 1)) + (grain << (bits - 8))
-    return Image(np.ascontiguousarray(pixels.astype(dtype)), bits, Source(FileKind.PNG, b""))

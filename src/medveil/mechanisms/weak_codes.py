@@ -1,4 +1,4 @@
-"""Controls that publish codes badly: decoys that give themselves away, keys used twice, masks left out, cells told."""
+"""Controls that publish codes badly: decoys and lengths that tell, keys used twice, masks left out, cells told."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs import entropy
-from medveil.codecs.code import CodeMap, Composition, SparseCode
+from medveil.codecs.code import Bucket, CodeMap, Composition, MapShape, SparseCode
+from medveil.codecs.coding import Coding
 from medveil.images.image import Image
 from medveil.keys.tiers import Section
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.levels import (
     Beside,
-    Obfuscated,
     Protection,
-    Sealed,
     associated,
     original,
     padded_bytes,
@@ -28,7 +27,8 @@ from medveil.mechanisms.public_codec import PublicCodec
 from medveil.protection import padding
 from medveil.protection.encrypting import decrypt, encrypt
 from medveil.protection.keystream import Keystream, Stream, bounded, derive
-from medveil.protection.sealing import PublicCode, public_bytes, seal_with, unseal_with
+from medveil.protection.levels import Encrypted, Obfuscated, Sealed
+from medveil.protection.sealing import public_bytes
 
 _GAMMA = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio
 
@@ -159,7 +159,7 @@ def seeded_words(seeds: NDArray[np.uint64], count: int, first: int = 0) -> NDArr
     return mixed
 
 
-class SeededDecoys(Obfuscated):
+class SeededDecoys(Protection):
     """`obfuscated`, with decoys drawn from a stream that a short seed expands to.
 
     Stands for: noise from a numerics library that was seeded with 32 bits (torch.manual_seed, numpy.random.seed), as in
@@ -170,13 +170,11 @@ class SeededDecoys(Obfuscated):
         bits: length of the seed, 1 to 64.
     """
 
-    name = "seeded-decoys"
-
     def __init__(
         self, space: PublicCodec, shelf: CodeCache, image_of: Callable[[Subject], Image] = original, decoys: int = 0,
         bits: int = 32,
     ) -> None:  # fmt: skip
-        super().__init__(space, shelf, Beside(), image_of, decoys)
+        super().__init__(space, shelf, Beside(), image_of, level=Obfuscated(decoys), name="seeded-decoys")
         self.bits = bits
 
     def seed_of(self, key: bytes) -> int:
@@ -187,7 +185,7 @@ class SeededDecoys(Obfuscated):
         return SeededStream(self.seed_of(key))
 
 
-class TwoTimePad(Sealed):
+class TwoTimePad(Protection):
     """`sealed`, with one key for all packages.
 
     Stands for: a keystream used twice, the classic mistake with stream ciphers, and for one permutation of pixels or
@@ -198,12 +196,10 @@ class TwoTimePad(Sealed):
         secret: 32 bytes, from which the one key is derived.
     """
 
-    name = "two-time-pad"
-
     def __init__(
         self, space: PublicCodec, shelf: CodeCache, secret: bytes, image_of: Callable[[Subject], Image] = original
     ) -> None:
-        super().__init__(space, shelf, Beside(), image_of)
+        super().__init__(space, shelf, Beside(), image_of, level=Sealed(), name="two-time-pad")
         self._key = derive(secret, b"medveil/audit/two-time-pad")
 
     def publish(self, subject: Subject, key: bytes) -> Published:
@@ -229,23 +225,6 @@ class Unprotected(Protection):
         return None
 
 
-class IdentityPermutation(Sealed):
-    """`sealed`, with masked signs and levels, but every entry in its own cell.
-
-    Stands for: a seal whose permutation is left out, or is the identity by mistake; and for selective encryption, which
-    masks the values of coefficients and leaves their places. No deviation: `sealing.seal_with` with another stream.
-    """
-
-    name = "identity-permutation"
-    in_place = True
-
-    def seal(self, code: SparseCode, shape: Composition, key: bytes) -> PublicCode:
-        return seal_with(code, shape, lambda label: _InPlace(key, label))
-
-    def unseal(self, public: PublicCode, shape: Composition, key: bytes) -> SparseCode:
-        return unseal_with(public, shape, lambda label: _InPlace(key, label))
-
-
 class _InPlace(Keystream):
     """A keystream whose permutations move nothing."""
 
@@ -253,20 +232,21 @@ class _InPlace(Keystream):
         return np.arange(cells)
 
 
-class UnmaskedLevels(Sealed):
-    """`sealed`, with permuted places and masked signs, but the level stream in the clear.
+class _SealedInPlace(Sealed):
+    in_place = True
+    streams = _InPlace
 
-    Stands for: a seal of which one mask is left out, or is all zeros by mistake; and for formats that encrypt
-    coefficients and leave their headers. No deviation: `sealing.seal_with` with another stream.
+
+class IdentityPermutation(Protection):
+    """`sealed`, with masked signs and levels, but every entry in its own cell.
+
+    Stands for: a seal whose permutation is left out, or is the identity by mistake; and for selective encryption, which
+    masks the values of coefficients and leaves their places. No deviation: level `Sealed` with another stream.
     """
 
-    name = "unmasked-levels"
-
-    def seal(self, code: SparseCode, shape: Composition, key: bytes) -> PublicCode:
-        return seal_with(code, shape, lambda label: _LevelsInTheClear(key, label))
-
-    def unseal(self, public: PublicCode, shape: Composition, key: bytes) -> SparseCode:
-        return unseal_with(public, shape, lambda label: _LevelsInTheClear(key, label))
+    name = "identity-permutation"
+    level = _SealedInPlace()
+    in_place = True
 
 
 class _LevelsInTheClear(Keystream):
@@ -280,7 +260,61 @@ class _LevelsInTheClear(Keystream):
         return bytes(count) if self._clear else super().bytes(count)
 
 
-class RevealedCells(Sealed):
+class _SealedPlaces(Sealed):
+    streams = _LevelsInTheClear
+
+
+class UnmaskedLevels(Protection):
+    """`sealed`, with permuted places and masked signs, but the level stream in the clear.
+
+    Stands for: a seal of which one mask is left out, or is all zeros by mistake; and for formats that encrypt
+    coefficients and leave their headers. No deviation: level `Sealed` with another stream.
+    """
+
+    name = "unmasked-levels"
+    level = _SealedPlaces()
+
+
+class _SealedByContent(Sealed):
+    def shape(self, section: str, code: SparseCode, coding: Coding, bucket: Bucket) -> Composition:
+        maps = tuple(MapShape(each.cells, len(each.positions)) for each in code.maps)
+        return Composition(maps, super().shape(section, code, coding, bucket).level_bytes)
+
+
+class ContentWeight(Protection):
+    """`sealed`, but with as many entries as the image needs, instead of a number that its size alone decides.
+
+    Stands for: sparse codes of a quality instead of a sparsity, as every rate-controlled codec makes them, protected by
+    a permutation and masks. Cells and entries of all maps, and so the length, depend on the image; places, signs and
+    levels are as well hidden as before. Deviation: the level stream keeps its fixed length, so that the number of
+    entries is the only leak. Needs codes of fixed composition, whose levels fit that stream, at a step so coarse that
+    the places of a code are not used up: at the step of the shipped weights nearly every image fills all of them.
+    """
+
+    name = "content-weight"
+    level = _SealedByContent()
+
+
+class _EncryptedAsLong(Encrypted):
+    def padded(self, packed: bytes) -> bytes:
+        return packed
+
+    def unpadded(self, plain: bytes) -> bytes:
+        return plain
+
+
+class UnpaddedLengths(Protection):
+    """`encrypted`, but with sections as long as their content.
+
+    Stands for: compress, then encrypt, as most archives and transports do. The length of a compressed image tells of
+    its content. Deviation: none but that the codec is ours.
+    """
+
+    name = "unpadded-lengths"
+    level = _EncryptedAsLong()
+
+
+class RevealedCells(Protection):
     """`sealed`, where the attacker is told some of the true entries: cell, sign and level.
 
     Stands for: no scheme, but a leak of known size. How small a share still lets an attack show something is how
@@ -293,9 +327,8 @@ class RevealedCells(Sealed):
     def __init__(
         self, space: PublicCodec, shelf: CodeCache, share: float, image_of: Callable[[Subject], Image] = original
     ) -> None:
-        super().__init__(space, shelf, Beside(), image_of)
+        super().__init__(space, shelf, Beside(), image_of, level=Sealed(), name=f"revealed-{100 * share:g}")
         self.share = share
-        self.name = f"revealed-{100 * share:g}"
 
     def publish(self, subject: Subject, key: bytes) -> Published:
         sealed = super().publish(subject, key)

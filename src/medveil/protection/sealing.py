@@ -59,9 +59,18 @@ class PublicCode:
     maps: tuple[PublicMap, ...]
     levels: bytes
 
-    def to_bytes(self, composition: Composition) -> bytes:
-        """Exactly `public_bytes(composition)` bytes: the supports, the sign bits of all maps packed, the levels."""
-        check_public(self, composition)
+    @property
+    def composition(self) -> Composition:
+        """The composition that it has."""
+        return Composition(tuple(MapShape(each.cells, len(each.positions)) for each in self.maps), len(self.levels))
+
+    def to_bytes(self, composition: Composition | None = None) -> bytes:
+        """Exactly `public_bytes(composition)` bytes: the supports, the sign bits of all maps packed, the levels.
+
+        Raises:
+            IntegrityError: it has another composition than the one that is given.
+        """
+        check_public(self, composition or self.composition)
         supports = encode_supports([(public.positions, public.cells) for public in self.maps])
         signs = np.concatenate([np.empty(0, bool), *(public.signs for public in self.maps)])
         return supports + np.packbits(signs).tobytes() + self.levels

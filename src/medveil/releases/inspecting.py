@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket
+from medveil.codecs.coding import Coding
 from medveil.errors import UsageError
 from medveil.files.atomic import write_bytes
 from medveil.keys.recipients import Recipient, Wrap
@@ -18,7 +19,6 @@ from medveil.releases.manifest import PackageEntry
 from medveil.releases.package import Package
 from medveil.releases.package_io import find_entry, load_package
 from medveil.releases.release import Release
-from medveil.releases.unpacking import max_cells
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,8 @@ def stranger_view(package: Package, release: Release) -> NDArray[np.uint8]:
     data, bucket = package.sections.get(Section.CODE, b""), package.header.bucket
     if not data or bucket == Bucket(0, 0):
         raise UsageError("this package is an attachment; only images have a picture")
-    if release.manifest.protection == "encrypted":
-        return _bytes_as_picture(data, bucket)
-    pixels = _decoded_by_a_stranger(data, bucket, release)
-    low, high = float(pixels.min()), float(pixels.max())
-    return np.asarray((pixels.astype(np.float64) - low) * (255.0 / max(high - low, 1.0)), dtype=np.uint8)
+    manifest = release.manifest
+    return manifest.level.public_view(data, Coding(release.codec(), manifest.profile), bucket)
 
 
 def write_render(folder: Path, package: str | None, target: Path, *, force: bool = False) -> None:
@@ -140,22 +137,3 @@ def _first_image(folder: Path, release: Release) -> PackageEntry:
         if load_package(folder, entry, release.manifest).header.bucket != Bucket(0, 0):
             return entry
     raise UsageError("the release holds attachments only")
-
-
-def _decoded_by_a_stranger(data: bytes, bucket: Bucket, release: Release) -> NDArray[np.generic]:
-    from medveil.protection import ambiguation, rendering, sealing
-
-    codec, profile = release.codec(), release.manifest.profile
-    public: sealing.PublicCode | ambiguation.AmbiguatedCode
-    if release.manifest.protection == "obfuscated":
-        public = ambiguation.AmbiguatedCode.from_bytes(data, max_cells(bucket, codec))
-    else:
-        public = sealing.PublicCode.from_bytes(data, codec.composition(profile, bucket))
-    return rendering.stranger_pixels(public, codec, profile, bucket)
-
-
-def _bytes_as_picture(data: bytes, bucket: Bucket) -> NDArray[np.uint8]:
-    picture = np.zeros(bucket.height * bucket.width, dtype=np.uint8)
-    shown = np.frombuffer(data[: picture.size], dtype=np.uint8)
-    picture[: shown.size] = shown
-    return picture.reshape(bucket.height, bucket.width)

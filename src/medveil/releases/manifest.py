@@ -14,11 +14,11 @@ from medveil.errors import FormatVersionError, IntegrityError, UsageError
 from medveil.files import canonical
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
+from medveil.protection.levels import LEVELS, Level, level_of
 from medveil.releases.package import FORMAT, SUITE
 
 RECORD, SIGNATURE = "manifest.cbor", "manifest.sig"
 CONTEXT = b"medveil/v1/manifest"
-PROTECTIONS = ("sealed", "encrypted", "obfuscated")
 MAX_MANIFEST = 1 << 27  # bytes; room for half a million packages
 _BYTES_AN_ITEM = 12  # a manifest has fewer data items than one in so many bytes
 _MAX_SPARSITY = 256  # channels of a code vector
@@ -138,6 +138,11 @@ class Manifest:
         return record
 
     @property
+    def level(self) -> Level:
+        """Its protection level."""
+        return level_of(self.protection, self.decoys)
+
+    @property
     def owner_fingerprint(self) -> str:
         """The founder's fingerprint, as `medveil keygen` showed it to her."""
         return Recipient("", self.owner).fingerprint
@@ -200,7 +205,7 @@ def _manifest_of(value: dict[str, Any]) -> Manifest:
     digests += [*value["weights"], *(file.sha256 for file in shared), value["owner"]]
     if not all(type(d) is bytes and len(d) == 32 for d in digests):
         raise ValueError("digests")
-    if not _DAY.fullmatch(value["created"]) or value["protection"] not in PROTECTIONS:
+    if not _DAY.fullmatch(value["created"]) or value["protection"] not in LEVELS:
         raise ValueError("texts")
     tiers = tuple(Tier(name) for name in value["tiers"])
     if tiers != tuple(tier for tier in Tier if tier in tiers) or Tier.DIAGNOSTIC not in tiers:

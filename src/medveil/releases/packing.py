@@ -9,15 +9,18 @@ import hashlib
 import secrets
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
+from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError, MedveilError, UnsupportedInputError
 from medveil.files import canonical
 from medveil.images.image import Image
 from medveil.keys.tiers import SALT_BYTES, KeyRing, Section, Tier
+from medveil.protection.levels import Level, coding_of
 from medveil.releases.access import Access, recipients
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.origin import Origin, pack_identity
@@ -28,8 +31,6 @@ from medveil.releases.unpacking import (
     Decode,
     Opened,
     PackageReader,
-    composition_of,
-    exact_base,
     file_of,
 )
 
@@ -40,11 +41,10 @@ class PackingPlan:
 
     Attributes:
         release, epoch: the release that the package belongs to.
-        protection: sealed, encrypted or obfuscated.
+        level: protection level of the release.
         profile: coding settings of the release.
         tiers: which tiers its images have.
         grids: padding steps (image, identity) in bytes.
-        decoys: decoys a code vector or map, obfuscated only.
         keep_file: whether the very file travels too.
         tag_key: key of the tags that stand for original UIDs in pixel records.
         ring: full keys of the epoch.
@@ -54,11 +54,10 @@ class PackingPlan:
 
     release: bytes
     epoch: int
-    protection: str
+    level: Level
     profile: Profile
     tiers: tuple[Tier, ...]
     grids: tuple[int, int]
-    decoys: int
     keep_file: bool
     tag_key: bytes = field(repr=False)
     ring: KeyRing = field(repr=False)
@@ -117,30 +116,26 @@ def pack_image(
         IntegrityError: what was sealed does not open to what was put in.
     """
     bucket = Bucket.of(image.pixels.shape[0], image.pixels.shape[1])
-    codes = _encode(image, bucket, plan, codec)
+    coding = Coding(codec, plan.profile)
+    codes = _encode(image, bucket, plan, coding)
     records = _records(image, origin, plan, file)
     with ThreadPoolExecutor(1) as pool:
-        decoding = pool.submit(codec.decode, codes.main, plan.profile, bucket, codes.preview)
+        decoding = pool.submit(coding.decode, codes.main, bucket, codes.preview)
         if Tier.EXACT in plan.tiers:
             from medveil.codecs.residual.exact import encode_exact
 
-            base = exact_base(decoding.result(), codes.preview, plan.profile, bucket, codec)
+            base = coding.exact_base(decoding.result(), codes.preview, bucket)
             records[Section.EXACT] = encode_exact(image.pixels, base, image.bits_stored)
-        package = _assemble(codes, records, bucket, plan, codec)
-        _Trial(image, origin, records, codes, decoding, plan).check(package, codec)
+        package = _assemble(codes, records, bucket, plan, coding)
+        _Trial(image, origin, records, codes, decoding, plan).check(package, coding)
         return package, fidelity(image, decoding.result())
 
 
-def _encode(image: Image, bucket: Bucket, plan: PackingPlan, codec: Codec) -> _Codes:
-    sealed = plan.protection == "sealed"
+def _encode(image: Image, bucket: Bucket, plan: PackingPlan, coding: Coding) -> _Codes:
     preview = None
     if Tier.PREVIEW in plan.tiers:
-        from medveil.codecs.preview import preview_codec, preview_profile
-
-        profile, coder = preview_profile(plan.profile), preview_codec()
-        preview = coder.encode(image, profile, coder.composition(profile, bucket) if sealed else None)
-    composition = codec.composition(plan.profile, bucket) if sealed else None
-    return _Codes(codec.encode(image, plan.profile, composition, preview), preview)
+        preview = coding.preview.encode(image, plan.level.composition(coding.preview, bucket))
+    return _Codes(coding.encode(image, plan.level.composition(coding, bucket), preview), preview)
 
 
 def _records(image: Image, origin: Origin, plan: PackingPlan, file: bytes) -> dict[Section, bytes]:
@@ -173,7 +168,7 @@ class _Trial:
     decoding: Future[NDArray[np.generic]]
     plan: PackingPlan
 
-    def check(self, package: Package, codec: Codec) -> None:
+    def check(self, package: Package, coding: Coding) -> None:
         """Open the package's bytes as recipients of every tier, with and without identity, and compare.
 
         Raises:
@@ -181,9 +176,7 @@ class _Trial:
         """
         plan = self.plan
         package = Package.from_bytes(package.to_bytes())
-        reader = PackageReader(
-            package, plan.profile, plan.protection, codec, self._decode(codec, package.header.bucket)
-        )
+        reader = PackageReader(package, plan.level, coding, self._decode(coding, package.header.bucket))
         entry = entry_of(package, plan.ring)
         for access in recipients(plan.ring, plan.release, plan.epoch, plan.tiers):
             try:
@@ -194,16 +187,15 @@ class _Trial:
             except (MedveilError, ArithmeticError, ValueError, TypeError, LookupError) as error:
                 raise unopened(access.ring, error) from None
 
-    def _decode(self, codec: Codec, bucket: Bucket) -> Decode:
+    def _decode(self, coding: Coding, bucket: Bucket) -> Decode:
         """Pixels of a code from a package, which must be the one that was put in; the diagnostic one is decoded."""
-        from medveil.codecs.preview import preview_codec, preview_profile
 
         def decode(section: Section, code: SparseCode, base: SparseCode | None) -> NDArray[np.generic]:
             preview = section is Section.PREVIEW
             if not (same_code(code, self.codes.preview) if preview else same_code(code, self.codes.main)):
                 raise IntegrityError("its code is another")
             if preview:
-                return preview_codec().decode(code, preview_profile(self.plan.profile), bucket)
+                return coding_of(section, coding).decode(code, bucket)
             if not same_code(base, self.codes.preview):
                 raise IntegrityError("its preview code is another")
             return self.decoding.result()
@@ -293,7 +285,7 @@ def pack_attachment(data: bytes, origin: Origin, plan: PackingPlan) -> Package:
 def _check_attachment(package: Package, data: bytes, origin: Origin, plan: PackingPlan) -> None:
     """Raise IntegrityError unless who sees identity opens the very content, and nobody else anything."""
     package = Package.from_bytes(package.to_bytes())
-    reader, entry = PackageReader(package, plan.profile, plan.protection, None), entry_of(package, plan.ring)
+    reader, entry = PackageReader(package, plan.level, None), entry_of(package, plan.ring)
     for access in recipients(plan.ring, plan.release, plan.epoch, plan.tiers):
         try:
             opened = reader.open(entry, access.ring)
@@ -309,23 +301,32 @@ def _check_attachment(package: Package, data: bytes, origin: Origin, plan: Packi
 
 
 def _assemble(
-    codes: _Codes | None, records: dict[Section, bytes], bucket: Bucket, plan: PackingPlan, codec: Codec | None
+    codes: _Codes | None, records: dict[Section, bytes], bucket: Bucket, plan: PackingPlan, coding: Coding | None
 ) -> Package:
     from medveil.protection.encrypting import TAG_BYTES, encrypt
 
     identity = (secrets.token_bytes(16), secrets.token_bytes(SALT_BYTES))
     bare = PackageHeader(plan.release, plan.epoch, *identity, bucket, ())
-    sealed: dict[Section, bytes] = {}
+    ready: dict[Section, bytes] = {}
     plain = {section: _padded(section, record, plan.grids) for section, record in records.items()}
-    if codes is not None and codec is not None:
-        _protect(codes, bare, plan, codec, sealed, plain)
-    lengths = {s: len(data) for s, data in sealed.items()} | {s: len(d) + TAG_BYTES for s, d in plain.items()}
+    if codes is not None and coding is not None:
+        named: dict[str, SparseCode] = {} if codes.preview is None else {Section.PREVIEW: codes.preview}
+        named[Section.CODE] = codes.main
+        keys = partial(_section_key, plan.ring, bare)
+        protected = plan.level.protect(named, coding, bucket, keys)
+        ready = {Section(name): public.to_bytes() for name, public in protected.public.items()}
+        plain |= {Section(name): data for name, data in protected.plain.items()}
+    lengths = {s: len(data) for s, data in ready.items()} | {s: len(d) + TAG_BYTES for s, d in plain.items()}
     header = PackageHeader(
         plan.release, plan.epoch, *identity, bucket, tuple((s, lengths[s]) for s in Section if s in lengths)
     )
     for section, data in plain.items():
-        sealed[section] = encrypt(data, plan.ring.key(header.place(section)), header.associated_data(section))
-    return Package(header, sealed)
+        ready[section] = encrypt(data, plan.ring.key(header.place(section)), header.associated_data(section))
+    return Package(header, ready)
+
+
+def _section_key(ring: KeyRing, header: PackageHeader, section: str) -> bytes:
+    return ring.key(header.place(Section(section)))
 
 
 def _padded(section: Section, record: bytes, grids: tuple[int, int]) -> bytes:
@@ -337,29 +338,6 @@ def _padded(section: Section, record: bytes, grids: tuple[int, int]) -> bytes:
     if section is Section.IDENTITY:
         return padding.to_grid(record, grids[1], TAG_BYTES)
     return padding.to_steps(record)
-
-
-def _protect(
-    codes: _Codes, header: PackageHeader, plan: PackingPlan, codec: Codec,
-    sealed: dict[Section, bytes], plain: dict[Section, bytes],
-) -> None:  # fmt: skip
-    """Put the codes among the sections that are ready, or those that are still to be encrypted."""
-    from medveil.codecs import entropy
-    from medveil.protection import ambiguation, padding, sealing
-
-    if plan.protection == "obfuscated":
-        public, support = ambiguation.ambiguate(codes.main, codec.vector_length, plan.decoys)
-        sealed[Section.CODE], plain[Section.SUPPORT] = public.to_bytes(), padding.to_steps(support)
-        return
-    for section, code in ((Section.PREVIEW, codes.preview), (Section.CODE, codes.main)):
-        if code is None:
-            continue
-        if plan.protection == "sealed":
-            composition = composition_of(section, plan.profile, header.bucket, codec)
-            key = plan.ring.key(header.place(section))
-            sealed[section] = sealing.seal(code, composition, key).to_bytes(composition)
-        else:
-            plain[section] = padding.to_steps(entropy.pack(code))
 
 
 def entry_of(package: Package, ring: KeyRing) -> PackageEntry:

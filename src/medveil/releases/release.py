@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medveil.codecs.code import Codec
+from medveil.codecs.coding import Coding
 from medveil.images.image import Image
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
@@ -148,5 +149,5 @@ def open_package(folder: Path, manifest: Manifest, entry: PackageEntry, ring: Ke
     """One package of a release whose manifest was checked; None where the ring does not open it."""
     if ring.packages is not None and entry.package not in ring.packages:
         return None
-    reader = PackageReader(load_package(folder, entry, manifest), manifest.profile, manifest.protection, codec)
+    reader = PackageReader(load_package(folder, entry, manifest), manifest.level, Coding(codec, manifest.profile))
     return reader.open(entry, ring)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.codecs.code import Codec
+from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError, MedveilError
 from medveil.files.atomic import make_folder, write_bytes
 from medveil.keys.identity import Identity
@@ -31,7 +31,7 @@ from medveil.releases.package_io import load_package
 from medveil.releases.packing import entry_of, same_code, unopened
 from medveil.releases.pins import check_and_pin
 from medveil.releases.staging import staging_of
-from medveil.releases.unpacking import PackageReader, check_commitments, composition_of, sees_identity
+from medveil.releases.unpacking import PackageReader, check_commitments, sees_identity
 from medveil.releases.weights import codec_of
 from medveil.releases.workers import PARALLEL_FROM, end_with_parent, worker_pool
 
@@ -47,7 +47,7 @@ class Rotated:
         grants: number of grants that were made anew.
         epoch: the release's key epoch.
         bytes: length of the whole release on disk.
-        protection: of the release; with `obfuscated` the public part stays as it was, and so does what it gives away.
+        shown: whether the codes themselves stay for everybody to see, with what they give away: level `obfuscated`.
         standing: what the release is now, and who may open it.
         ended: number of grants that were taken out since their day is over.
     """
@@ -56,7 +56,7 @@ class Rotated:
     grants: int
     epoch: int
     bytes: int
-    protection: str
+    shown: bool
     standing: Standing
     ended: int = 0
 
@@ -124,7 +124,7 @@ def rotate(
         check_and_pin(after.ledger)
         staged_files.clear(staging)
     now = standing_of(after, book)
-    return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.protection, now, ended)
+    return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.level.clear(Section.CODE), now, ended)
 
 
 def _check_room(folder: Path, staging: Path) -> None:
@@ -189,11 +189,12 @@ def reseal(package: Package, work: _Work) -> Package:
     header = PackageHeader(
         old.release, work.epoch, secrets.token_bytes(16), secrets.token_bytes(SALT_BYTES), old.bucket, old.sections
     )
+    level = work.manifest.level
     sections: dict[Section, bytes] = {}
     for section, data in package.sections.items():
         key, new_key = work.old.key(old.place(section)), work.new.key(header.place(section))
-        if section in (Section.PREVIEW, Section.CODE) and work.manifest.protection != "encrypted":
-            sections[section] = _reseal_code(data, section, old, key, new_key, work)
+        if section in level.shown:
+            sections[section] = level.reseal(section, data, _coding(work), old.bucket, key, new_key)
         else:
             plain = decrypt(data, key, old.associated_data(section))
             sections[section] = encrypt(plain, new_key, header.associated_data(section))
@@ -205,9 +206,8 @@ def _check_resealed(old: Package, new: Package, entry: PackageEntry, work: _Work
 
     The sections' contents are compared. Pictures are made of them alone, and were compared when the image was shared.
     """
-    manifest, codec = work.manifest, _codec(work) if old.header.bucket.height else None
-    before = PackageReader(old, manifest.profile, manifest.protection, codec)
-    after = PackageReader(new, manifest.profile, manifest.protection, codec)
+    manifest, coding = work.manifest, _coding(work) if old.header.bucket.height else None
+    before, after = (PackageReader(each, manifest.level, coding) for each in (old, new))
     for access in recipients(work.new, manifest.release, work.epoch, manifest.tiers):
         ring, tier, sees = access.ring, access.ring.tier, access.ring.sees_identity
         lowered = {epoch: keys.lowered(tier, identity=sees) for epoch, keys in work.old.epochs.items()}
@@ -222,28 +222,15 @@ def _check_resealed(old: Package, new: Package, entry: PackageEntry, work: _Work
             raise unopened(ring, error) from None
 
 
-def _reseal_code(
-    data: bytes, section: Section, header: PackageHeader, key: bytes, new_key: bytes, work: _Work
-) -> bytes:  # fmt: skip
-    """A sealed code anew; an obfuscated one as it is: other decoys would show by intersection which are true."""
-    from medveil.protection import sealing
-
-    if work.manifest.protection == "obfuscated":
-        return data
-    composition = composition_of(section, work.manifest.profile, header.bucket, _codec(work))
-    public = sealing.PublicCode.from_bytes(data, composition)
-    return sealing.reseal(public, composition, key, new_key).to_bytes(composition)
+_codings: dict[tuple[Path, bytes], Coding] = {}
 
 
-_codecs: dict[tuple[Path, bytes], Codec] = {}
-
-
-def _codec(work: _Work) -> Codec:
+def _coding(work: _Work) -> Coding:
     place = (work.folder, work.manifest.release)
-    if place not in _codecs:
-        _codecs.clear()
-        _codecs[place] = codec_of(work.folder, work.manifest, work.old)
-    return _codecs[place]
+    if place not in _codings:
+        _codings.clear()
+        _codings[place] = Coding(codec_of(work.folder, work.manifest, work.old), work.manifest.profile)
+    return _codings[place]
 
 
 def _reshare(work: _Work) -> tuple[SharedFile, ...]:

@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from medveil.codecs.code import Codec, Profile
@@ -16,8 +15,9 @@ from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import Tier
 from medveil.keys.wrapping import wrap
+from medveil.protection.levels import LEVELS, level_of
+from medveil.registry import unknown
 from medveil.releases.ledger import MAX_OWNERS
-from medveil.releases.manifest import PROTECTIONS
 from medveil.releases.origin import Origin, common_part, pack_identity
 from medveil.releases.owner_records import GrantNote, OwnerBook
 
@@ -84,12 +84,9 @@ class ShareSettings:
 
     def check(self) -> None:
         """Raises UsageError where the request contradicts itself."""
-        if self.protection not in PROTECTIONS:
-            near = get_close_matches(self.protection, PROTECTIONS, n=1)
-            raise UsageError(
-                f"unknown protection {self.protection!r}; there are {', '.join(PROTECTIONS)}",
-                hint=f"did you mean {near[0]}?" if near else "",
-            )
+        if self.protection not in LEVELS:
+            raise unknown("protection", self.protection, LEVELS)
+        level = level_of(self.protection)
         receiving = {recipient.text for recipient in self.to}
         if any(recipient.text not in receiving for recipient in self.identity):
             raise UsageError(
@@ -101,9 +98,9 @@ class ShareSettings:
             )
         if len(self.also_owners) >= MAX_OWNERS:
             raise UsageError(f"{len(self.also_owners)} further owners; {MAX_OWNERS - 1} at most can be named")
-        if self.protection == "obfuscated" and self.release_tiers != (Tier.DIAGNOSTIC,):
+        if not level.tiered and self.release_tiers != (Tier.DIAGNOSTIC,):
             raise UsageError(
-                "protection obfuscated has one tier, since its public part shows the code to everybody",
+                f"protection {self.protection} has one tier, since its public part shows the code to everybody",
                 hint="leave out =TIER, --tiers and --keep-file, or share with --protection sealed",
             )
         if self.quality is not None and self.sparsity is not None:
@@ -111,7 +108,7 @@ class ShareSettings:
         if self.quality is not None and not QUALITY_RANGE_DB[0] <= self.quality <= QUALITY_RANGE_DB[1]:
             low, high = QUALITY_RANGE_DB
             raise UsageError(f"--quality {self.quality:g} dB; {low:g} to {high:g} dB are possible")
-        if self.decoys and self.protection != "obfuscated":
+        if self.decoys and level.decoys is None:
             raise UsageError(f"--decoys has a meaning with --protection obfuscated only, not {self.protection}")
         if self.jobs < 0:
             raise UsageError(f"--jobs {self.jobs}; 1 or more are possible, 0 means one a core")

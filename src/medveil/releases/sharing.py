@@ -232,8 +232,8 @@ def _pack(
 ) -> None:  # fmt: skip
     manifest = book.manifest
     plan = PackingPlan(
-        manifest.release, manifest.epoch, manifest.protection, manifest.profile, manifest.tiers, manifest.grids,
-        manifest.decoys, bool(book.settings.get("keep_file")), book.tag_key, book.ring,
+        manifest.release, manifest.epoch, manifest.level, manifest.profile, manifest.tiers, manifest.grids,
+        bool(book.settings.get("keep_file")), book.tag_key, book.ring,
         book.stamp_key, bool(book.settings.get("pseudonyms")),
     )  # fmt: skip
     weights = weights_of(release, manifest, book.ring) if release is not None else None

@@ -15,7 +15,8 @@ from typing import TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.code import Bucket, Codec, Composition, Profile, SparseCode
+from medveil.codecs.code import Bucket, Profile, SparseCode
+from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.files.names import safe_relative
@@ -23,6 +24,7 @@ from medveil.images.dicom.records import Instance
 from medveil.images.image import FileKind, Image
 from medveil.images.record import MAX_RECORD_BYTES
 from medveil.keys.tiers import KeyRing, Section, Tier
+from medveil.protection.levels import Level, Public, coding_of
 from medveil.releases.manifest import PackageEntry
 from medveil.releases.origin import Origin, unpack_identity
 from medveil.releases.package import Package
@@ -30,7 +32,6 @@ from medveil.releases.package import Package
 MAX_RECORD = MAX_RECORD_BYTES + (1 << 16)  # of an image's attributes, and what stands beside them
 _MAX_ITEMS = 16  # data items of a section's record: three fields in a list
 MAX_FILE = 128 << 20  # bytes of a file that travels as it is
-_MAX_MAPS = 8  # of one cell a pixel
 _T = TypeVar("_T")
 Decode = Callable[[Section, SparseCode, SparseCode | None], NDArray[np.generic]]
 
@@ -129,20 +130,6 @@ def open_identity(package: Package, ring: KeyRing) -> tuple[Origin, bytes]:
     return unpack_identity(packed, ring.dictionary, f"{section.value} section", limit)
 
 
-def open_codes(package: Package, ring: KeyRing, profile: Profile, protection: str, codec: Codec) -> OpenedCodes:
-    """Open every section but identity that the ring opens."""
-    return PackageReader(package, profile, protection, codec).codes(ring)
-
-
-def unpack_image(package: Package, ring: KeyRing, profile: Profile, protection: str, codec: Codec) -> OpenedImage:
-    """Open and decode one image at the best tier that the ring opens; identity comes along where the ring sees it.
-
-    Raises:
-        IntegrityError: the package holds no such image.
-    """
-    return PackageReader(package, profile, protection, codec).image(ring)
-
-
 class PackageReader:
     """What a package holds for the keys that it is asked with.
 
@@ -151,16 +138,14 @@ class PackageReader:
 
     Args:
         package: the package.
-        profile, protection: those of its release.
-        codec: the codec of the profile; an attachment needs none.
+        level: protection level of its release.
+        coding: codec and profile of its release; an attachment needs none.
         decode: pixels of the preview or code section, for who knows them of that code; else the codec decodes.
     """
 
-    def __init__(
-        self, package: Package, profile: Profile, protection: str, codec: Codec | None, decode: Decode | None = None
-    ) -> None:
+    def __init__(self, package: Package, level: Level, coding: Coding | None, decode: Decode | None = None) -> None:
         self.package = package
-        self._profile, self._protection, self._given = profile, protection, codec
+        self._level, self._given = level, coding
         self._decode = decode or self._decoded
         self._known: dict[Hashable, object] = {}
 
@@ -192,11 +177,15 @@ class PackageReader:
         """Length of the sections that a lossy picture is decoded from, whatever else the package holds."""
         if tier is Tier.PREVIEW:
             return len(self.package.sections[Section.PREVIEW])
-        needed = (Section.CODE, Section.SUPPORT, *([Section.PREVIEW] if self._codec.successive else []))
+        needed = (Section.CODE, Section.SUPPORT, *([Section.PREVIEW] if self._coding.codec.successive else []))
         return sum(len(self.package.sections.get(section, b"")) for section in needed)
 
     def image(self, ring: KeyRing) -> OpenedImage:
-        """As `unpack_image`."""
+        """The image at the best tier that the ring opens; identity comes along where the ring sees it.
+
+        Raises:
+            IntegrityError: the package holds no such image.
+        """
         from medveil.images import restore
 
         opened, bucket = self.codes(ring), self.package.header.bucket
@@ -215,7 +204,7 @@ class PackageReader:
         return self._once((section, key, ring.dictionary), lambda: open_identity(self.package, ring))
 
     def codes(self, ring: KeyRing) -> OpenedCodes:
-        """As `open_codes`."""
+        """Every section but identity that the ring opens."""
         codes: dict[Section, SparseCode] = {}
         records: dict[Section, bytes] = {}
         for section in self.package.sections:
@@ -226,40 +215,25 @@ class PackageReader:
             if section in (Section.PREVIEW, Section.CODE):
                 codes[section] = self._code(section, ring)
             else:
-                records[section] = self._plain(section, ring)
+                records[section] = self.plain(section, ring)
         return OpenedCodes(codes.get(Section.CODE), codes.get(Section.PREVIEW), records)
 
     @property
-    def _codec(self) -> Codec:
+    def _coding(self) -> Coding:
         if self._given is None:
             raise IntegrityError("an attachment holds a code")
         return self._given
 
     def _code(self, section: Section, ring: KeyRing) -> SparseCode:
-        from medveil.codecs import entropy
-        from medveil.codecs.preview import preview_codec
-        from medveil.protection import ambiguation, sealing
+        key = ring.find(self.package.header.place(Section(self._level.locked_by(section))))
+        held, bucket = _Held(self, ring), self.package.header.bucket
+        return self._once(("code", section, key), lambda: self._level.open(section, held, self._coding, bucket))
 
-        data, bucket = self.package.sections[section], self.package.header.bucket
-        if self._protection == "sealed":
-            key = ring.key(self.package.header.place(section))
-            composition = composition_of(section, self._profile, bucket, self._codec)
+    def public(self, section: Section) -> Public:
+        """The public code of a section."""
+        return self._level.read(section, self.package.sections[section], self._coding, self.package.header.bucket)
 
-            def unsealed() -> SparseCode:
-                return sealing.unseal(sealing.PublicCode.from_bytes(data, composition), composition, key)
-
-            return self._once((section, key), unsealed)
-        limit = max_cells(bucket, preview_codec() if section is Section.PREVIEW else self._codec)
-        if self._protection == "encrypted":
-            plain = self._plain(section, ring)
-            return self._once(("code", section, id(plain)), lambda: entropy.unpack(plain, limit))
-        if section is Section.PREVIEW:
-            raise IntegrityError("a package of an obfuscated release has a preview")
-        support = self._plain(Section.SUPPORT, ring)
-        public = ambiguation.AmbiguatedCode.from_bytes
-        return self._once(("code", id(support)), lambda: ambiguation.purify(public(data, limit), support))
-
-    def _plain(self, section: Section, ring: KeyRing) -> bytes:
+    def plain(self, section: Section, ring: KeyRing) -> bytes:
         """Content of an encrypted section, without its padding."""
         from medveil.protection import padding
 
@@ -282,10 +256,7 @@ class PackageReader:
         def exact() -> NDArray[np.generic]:
             from medveil.codecs.residual.exact import decode_exact
 
-            base = pixels
-            if not self._codec.reproducible:
-                bucket = self.package.header.bucket
-                base = exact_base(pixels, opened.preview, self._profile, bucket, self._codec)
+            base = self._coding.exact_base(pixels, opened.preview, self.package.header.bucket)
             return decode_exact(residual, base, bits_stored, pixels.dtype)
 
         return self._once(("exact", id(pixels), id(residual), bits_stored), exact), Tier.EXACT
@@ -294,18 +265,30 @@ class PackageReader:
         return self._once(("picture", id(code), id(base)), lambda: self._decode(section, code, base))
 
     def _decoded(self, section: Section, code: SparseCode, base: SparseCode | None) -> NDArray[np.generic]:
-        from medveil.codecs.preview import preview_codec, preview_profile
-
-        bucket = self.package.header.bucket
-        if section is Section.PREVIEW:
-            return preview_codec().decode(code, preview_profile(self._profile), bucket)
-        return self._codec.decode(code, self._profile, bucket, base)
+        return coding_of(section, self._coding).decode(code, self.package.header.bucket, base)
 
     def _once(self, name: Hashable, make: Callable[[], _T]) -> _T:
         """What `make` gives, made once under this name. Names that hold an id() are of values that are kept here."""
         if name not in self._known:
             self._known[name] = make()
         return cast(_T, self._known[name])
+
+
+@dataclass(frozen=True)
+class _Held:
+    """The code sections of a package, for who holds a ring; see `medveil.protection.levels.Sections`."""
+
+    reader: PackageReader
+    ring: KeyRing
+
+    def public(self, section: str) -> Public:
+        return self.reader.public(Section(section))
+
+    def plain(self, section: str) -> bytes:
+        return self.reader.plain(Section(section), self.ring)
+
+    def key(self, section: str) -> bytes:
+        return self.ring.key(self.reader.package.header.place(Section(section)))
 
 
 @dataclass(frozen=True)
@@ -370,22 +353,6 @@ def _with_suffix(name: PurePosixPath, suffix: str) -> PurePosixPath:
     return name.with_suffix(suffix) if changed else name
 
 
-def exact_base(
-    pixels: NDArray[np.generic], preview: SparseCode | None, profile: Profile, bucket: Bucket, codec: Codec
-) -> NDArray[np.generic]:
-    """The picture that an exact section is coded beside: the same on every machine.
-
-    That is the diagnostic one, of a codec whose decoder is reproducible; else the preview, or nothing.
-    """
-    if codec.reproducible:
-        return pixels
-    if preview is None:
-        return np.zeros_like(pixels)
-    from medveil.codecs.preview import preview_codec, preview_profile
-
-    return preview_codec().decode(preview, preview_profile(profile), bucket)
-
-
 def image_record(record: bytes) -> tuple[FileKind, int, bytes]:
     """Kind of file, depth and pixel record: the three fields of an image section. Raises IntegrityError for others."""
     try:
@@ -396,23 +363,6 @@ def image_record(record: bytes) -> tuple[FileKind, int, bytes]:
         return FileKind(kind_name), bits_stored, pixel_record
     except (TypeError, ValueError):
         raise IntegrityError("the image section of a package does not have its three fields") from None
-
-
-def max_cells(bucket: Bucket, codec: Codec) -> int:
-    """More cells than a codec's maps of this bucket have together; what states more is refused unread.
-
-    All maps of `lapped` have one cell a pixel together, and some beyond the edges; each of `primis` has that many.
-    """
-    return (_MAX_MAPS if codec.vector_length else 1) * (bucket.height + Bucket.STEP) * (bucket.width + Bucket.STEP)
-
-
-def composition_of(section: Section, profile: Profile, bucket: Bucket, codec: Codec) -> Composition:
-    """Public shape of the sealed preview or code section of every package of this bucket."""
-    if section is Section.PREVIEW:
-        from medveil.codecs.preview import preview_codec, preview_profile
-
-        return preview_codec().composition(preview_profile(profile), bucket)
-    return codec.composition(profile, bucket)
 
 
 def decrypted(package: Package, section: Section, ring: KeyRing) -> bytes:

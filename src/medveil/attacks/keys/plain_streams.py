@@ -25,7 +25,6 @@ from medveil.mechanisms.public_codec import PublicCodec, joined
 from medveil.protection import padding
 from medveil.protection.ambiguation import AmbiguatedCode, purify
 from medveil.protection.encrypting import TAG_BYTES
-from medveil.releases.unpacking import max_cells
 
 _LEARNING = 24  # own codes that pictures of side bytes are corrected by
 _SIGNS = 8  # times a code is drawn with random signs instead of its own
@@ -37,7 +36,7 @@ def readings(space: PublicCodec, observation: Observation) -> list[SparseCode]:
     """The whole codes that the bytes beside the code say in the clear, likeliest first; empty where they say none."""
     if space.fixed:
         return list(_each([lambda: _whole(space, observation)]))
-    limit = max_cells(observation.bucket, space.codec)
+    limit = space.coding.max_cells(observation.bucket)
     ways = list(zip(*map(_plains, _parts(space, observation)), strict=True))
     tries = [_unpacker(way, limit) for way in ways]
     if observation.maps:
