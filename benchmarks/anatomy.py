@@ -10,11 +10,11 @@ from medveil.keys.tiers import KeyRing, Section
 from medveil.protection import padding
 from medveil.protection.encrypting import TAG_BYTES, decrypt
 from medveil.protection.support import coded_bytes
-from medveil.releases import state as states
 from medveil.releases.granting import read_book
-from medveil.releases.manifest import Manifest
-from medveil.releases.package import Package
-from medveil.releases.package_io import load_package
+from medveil.releases.packages.package import Package
+from medveil.releases.packages.package_io import load_package
+from medveil.releases.records import state as states
+from medveil.releases.records.manifest import Manifest
 
 
 def anatomy(folder: Path, owner: Path) -> dict[str, int]:

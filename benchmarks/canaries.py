@@ -166,7 +166,7 @@ def _audit(name: str, work: Path) -> Any:
     figures are taken. The controls and fidelity are the same with every key; but the order of the packages, which is
     that of their random numbers, decides which images are drawn, so here these numbers count up.
     """
-    from medveil.releases import packing
+    from medveil.releases.packages import packing
 
     count = itertools.count(1)
     numbers = SimpleNamespace(token_bytes=lambda size: next(count).to_bytes(size, "big"))

@@ -22,8 +22,8 @@ from medveil.keys.identity import Identity
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
+from medveil.releases.packages.unpacking import Attachment, Opened, file_of
 from medveil.releases.release import Release
-from medveil.releases.unpacking import Attachment, Opened, file_of
 
 VECTORS = Path(__file__).resolve().parent / "vectors"
 RELEASES, KEYS = VECTORS / "releases", VECTORS / "keys"

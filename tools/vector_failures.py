@@ -11,7 +11,7 @@ from tests.vector_releases import RELEASES
 
 from medveil.files import canonical
 from medveil.keys.tiers import Section
-from medveil.releases.package import Package, parse_header
+from medveil.releases.packages.package import Package, parse_header
 
 _EVERY_FILE = ("sealed", "rotated-added", "deputy")  # where every file is damaged, one after the other
 _EVERY_RECORD = ("sealed", "encrypted", "obfuscated")  # where every section and every field is

@@ -25,7 +25,7 @@ from medveil.keys.tiers import KeyRing, Tier
 from medveil.protection.encrypting import TAG_BYTES
 from medveil.protection.keystream import Keystream
 from medveil.protection.sealing import PublicCode, PublicMap
-from medveil.releases import packing
+from medveil.releases.packages import packing
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
@@ -133,7 +133,7 @@ def _drawing(monkeypatch, names, salts):
         turn = next(number)
         return (salts if turn % 2 else names)(turn // 2)[:length]
 
-    monkeypatch.setattr("medveil.releases.packing.secrets", SimpleNamespace(token_bytes=drawn))
+    monkeypatch.setattr("medveil.releases.packages.packing.secrets", SimpleNamespace(token_bytes=drawn))
 
 
 def test_a_salt_that_is_the_patients_is_found(shared, monkeypatch):

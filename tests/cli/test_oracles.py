@@ -33,8 +33,8 @@ from medveil.keys.openers import Opener, load_opener
 from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import EpochKeys, Section, Tier
 from medveil.keys.wrapping import wrap
-from medveil.releases import state as states
-from medveil.releases.package import Package
+from medveil.releases.packages.package import Package
+from medveil.releases.records import state as states
 
 _BLOCK = 16
 _PADDED = 352  # length of a grant's content in a CMS file, and of its ciphertext at the end of the file

@@ -28,16 +28,22 @@ CHANGES = 600
 PARSERS = (
     "files/canonical.py",
     "files/names.py",
-    *(f"images/{name}.py" for name in ("codestreams", "colour_form", "jpeg", "kinds", "nifti", "png", "record")),
-    *(f"images/{name}.py" for name in ("tiff", "tiff_directory")),
+    *(
+        f"images/{name}.py"
+        for name in ("compressed_headers", "colour_form", "jpeg", "formats", "nifti", "png", "record")
+    ),
+    *(f"images/{name}.py" for name in ("record", "tiff", "tiff_directory")),
     *(f"images/dicom/{name}.py" for name in ("attributes", "compressed", "elements", "parser", "pixels", "reader")),
     *(f"images/dicom/{name}.py" for name in ("records", "transfer_syntax")),
     *(f"keys/{name}.py" for name in ("agefile", "bech32", "certificates", "grants", "hybrid", "identity", "keyfiles")),
     *(f"keys/{name}.py" for name in ("openers", "passphrases", "recipients", "sshkeys")),
-    *(f"releases/{name}.py" for name in ("book", "identity", "ledger", "manifest", "package", "state", "unpacking")),
-    *(f"codecs/{name}.py" for name in ("dc_plane", "entropy", "exact", "jpegls", "lapped", "modelfiles")),
-    *(f"codecs/{name}.py" for name in ("padding_mask", "ranking", "residual", "residual_stream", "side")),
-    *(f"codecs/{name}.py" for name in ("significance", "symbols", "varints", "zones")),
+    *(f"releases/packages/{name}.py" for name in ("origin", "package", "unpacking")),
+    *(f"releases/records/{name}.py" for name in ("ledger", "manifest", "owner_records", "state")),
+    *(f"codecs/{name}.py" for name in ("entropy", "padding_mask", "symbols", "varints")),
+    *(f"codecs/lapped/{name}.py" for name in ("cell_ranking", "codec", "dc_plane", "scan_order", "side_information")),
+    "codecs/lapped/significance.py",
+    *(f"codecs/residual/{name}.py" for name in ("coder", "exact", "jpegls", "stream")),
+    "codecs/primis/weights_file.py",
     *(f"protection/{name}.py" for name in ("ambiguation", "encrypting", "enumerative", "padding", "sealing")),
     "protection/support.py",
 )

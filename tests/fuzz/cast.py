@@ -15,9 +15,9 @@ from medveil.images.image import FileKind, Image, Source
 from medveil.keys.identity import Identity
 from medveil.keys.tiers import EpochKeys, KeyRing, Tier
 from medveil.protection.levels import level_of
-from medveil.releases.origin import Origin
-from medveil.releases.package import Package
-from medveil.releases.packing import PackingPlan, pack_image
+from medveil.releases.packages.origin import Origin
+from medveil.releases.packages.package import Package
+from medveil.releases.packages.packing import PackingPlan, pack_image
 
 RELEASE = bytes(range(16))
 UID_KEY = b"u" * 32
@@ -123,7 +123,7 @@ def contents(package: Package) -> dict[str, bytes]:
     """What is in the encrypted sections of a package, without padding; the others as they are."""
     from medveil.errors import IntegrityError
     from medveil.protection import padding
-    from medveil.releases.unpacking import decrypted
+    from medveil.releases.packages.unpacking import decrypted
 
     found = {}
     for section, data in package.sections.items():

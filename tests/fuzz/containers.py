@@ -18,14 +18,14 @@ from medveil.keys.grants import Grant
 from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import EpochKeys, KeyRing, Section, SectionPlace, Tier, make_link
 from medveil.protection import padding
-from medveil.releases import ledger, manifest
-from medveil.releases import origin as origins
 from medveil.releases.access import _access
-from medveil.releases.ledger import Action, GrantFile, LedgerEntry
-from medveil.releases.manifest import Manifest, PackageEntry, SharedFile
-from medveil.releases.owner_records import GrantNote, Notes
-from medveil.releases.package import Package
-from medveil.releases.packing import entry_of
+from medveil.releases.packages import origin as origins
+from medveil.releases.packages.package import Package
+from medveil.releases.packages.packing import entry_of
+from medveil.releases.records import ledger, manifest
+from medveil.releases.records.ledger import Action, GrantFile, LedgerEntry
+from medveil.releases.records.manifest import Manifest, PackageEntry, SharedFile
+from medveil.releases.records.owner_records import GrantNote, Notes
 
 _DICTIONARY = b"names and dates that many originals share " * 8
 
@@ -173,7 +173,7 @@ def _header_seeds() -> list[bytes]:
 
 def _header(data: bytes, bound: Bound) -> None:
     """A package of sections of zeros under a header of any fields; some bytes too many or too few behind it."""
-    from medveil.releases import package as packages
+    from medveil.releases.packages import package as packages
 
     record, version, more = split(data, 3)
     if type(version) is not int or type(more) is not int or not (0 <= version < 256 and -64 <= more <= 64):
@@ -189,7 +189,7 @@ def _header(data: bytes, bound: Bound) -> None:
 
 def _package(data: bytes, bound: Bound) -> None:
     """A package as it is, and one whose sections are as long as its header says."""
-    from medveil.releases import package as packages
+    from medveil.releases.packages import package as packages
 
     header, start = packages.parse_header(data)
     lengths = [length for _, length in header.sections]

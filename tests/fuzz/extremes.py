@@ -30,8 +30,8 @@ from medveil.files import canonical
 from medveil.images import FileKind, record
 from medveil.images.dicom.elements import Element, encode
 from medveil.protection import ambiguation, sealing
-from medveil.releases.origin import unpack_identity
-from medveil.releases.unpacking import MAX_FILE, MAX_RECORD
+from medveil.releases.packages.origin import unpack_identity
+from medveil.releases.packages.unpacking import MAX_FILE, MAX_RECORD
 
 SIDE = 3072
 _EXACT_SIDE = 1024

@@ -25,9 +25,9 @@ from medveil.keys.tiers import EpochKeys, KeyRing, Section, Tier
 from medveil.protection import padding
 from medveil.protection.encrypting import TAG_BYTES, encrypt
 from medveil.protection.levels import level_of
-from medveil.releases import unpacking
-from medveil.releases.package import Package, PackageHeader, parse_header
-from medveil.releases.packing import entry_of
+from medveil.releases.packages import unpacking
+from medveil.releases.packages.package import Package, PackageHeader, parse_header
+from medveil.releases.packages.packing import entry_of
 
 _FEWER, _FOREIGN = 2, 3  # in place of a depth: an entry with fewer commitments than sections, another owner's keys
 _OTHER_RING = KeyRing.whole({0: EpochKeys(Tier.EXACT, cast.key("others"), cast.key("others"))})

@@ -21,7 +21,7 @@ from medveil.keys.identity import Identity, generate
 from medveil.keys.tiers import KeyRing, Tier
 from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
 from medveil.releases.listing import list_originals
-from medveil.releases.owner_records import today
+from medveil.releases.records.owner_records import today
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings

@@ -7,9 +7,9 @@ from pathlib import Path
 from medveil.keys.openers import Opener
 from medveil.keys.tiers import KeyRing, Section
 from medveil.protection.encrypting import commit
-from medveil.releases import state as states
 from medveil.releases.access import find_access
-from medveil.releases.package_io import load_package
+from medveil.releases.packages.package_io import load_package
+from medveil.releases.records import state as states
 
 
 def ring_of(folder: Path, opener: Opener) -> KeyRing:

@@ -16,11 +16,11 @@ from medveil.keys.identity import Identity
 from medveil.keys.openers import load_opener
 from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import EpochKeys, KeyRing, Tier
-from medveil.releases import state as states
 from medveil.releases.access import find_access, read_shared, write_shared
 from medveil.releases.granting import Request, grant
-from medveil.releases.ledger import weakest
 from medveil.releases.opening import open_release
+from medveil.releases.records import state as states
+from medveil.releases.records.ledger import weakest
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 

@@ -14,8 +14,8 @@ from tests.releases.crash_scenes import Cast, Tally, fill, interrupt, kill, kill
 from tests.releases.crashing import Disk, put_tree, tree_of, watched
 
 from medveil.errors import IntegrityError, TargetExistsError
-from medveil.releases import ledger as ledgers
-from medveil.releases import state as states
+from medveil.releases.records import ledger as ledgers
+from medveil.releases.records import state as states
 from medveil.releases.verifying import verify
 
 COMMANDS = ("share", "add", "grant", "revoke", "rotate")
@@ -119,7 +119,7 @@ def test_another_command_after_one_that_was_killed(stage, disks, killed):
 def test_what_is_promised_rests_on_what_was_flushed(stage, monkeypatch):
     """Without any flushing the losses are found: the test can fail."""
     cast, scenes = stage
-    for module in ("medveil.files.atomic.flush_folders", "medveil.releases.commit.flush_folders"):
+    for module in ("medveil.files.atomic.flush_folders", "medveil.releases.writing.commit.flush_folders"):
         monkeypatch.setattr(module, lambda folders: None)
     tally = Tally()
     images = recorded(cast, scenes["rotate"]).images

@@ -17,17 +17,17 @@ from medveil.errors import IntegrityError, NoFittingKeyError, RefusedError, Targ
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier, follow_link
-from medveil.releases import staging
-from medveil.releases import state as states
 from medveil.releases.granting import Request, founder_of, grant, owned_state, read_book, revoke
-from medveil.releases.ledger import Action
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
+from medveil.releases.records import state as states
+from medveil.releases.records.ledger import Action
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify
+from medveil.releases.writing import staging
 
 PIXELS = {
     Tier.PREVIEW: {Section.PREVIEW, Section.IMAGE},
@@ -319,7 +319,7 @@ def test_who_names_a_founder_founds_nothing(tmp_path, people):
 @pytest.mark.parametrize("way", ["revoke", "rotate"])
 def test_grants_whose_day_is_over_are_not_made_anew(tiered, people, way, monkeypatch):
     grant(tiered, ask(people["mallory"], tier=Tier.PREVIEW, until="2999-12-31"), people["owner"])
-    monkeypatch.setattr("medveil.releases.owner_records.today", lambda: "3000-01-01")
+    monkeypatch.setattr("medveil.releases.records.owner_records.today", lambda: "3000-01-01")
     if way == "revoke":
         done = revoke(tiered, [people["ida"].recipient], people["owner"])
         assert (done.revoked, done.withdrawn) == (1, 2)

@@ -29,12 +29,12 @@ from medveil.keys.wrapping import wrap
 from medveil.protection import padding
 from medveil.protection.encrypting import TAG_BYTES, encrypt
 from medveil.protection.levels import Sealed, level_of
-from medveil.releases import manifest as manifests
-from medveil.releases import packing, unpacking
-from medveil.releases import state as states
-from medveil.releases.origin import Origin, pack_identity
-from medveil.releases.package import Package, PackageHeader, parse_header
-from medveil.releases.package_io import load_package
+from medveil.releases.packages import packing, unpacking
+from medveil.releases.packages.origin import Origin, pack_identity
+from medveil.releases.packages.package import Package, PackageHeader, parse_header
+from medveil.releases.packages.package_io import load_package
+from medveil.releases.records import manifest as manifests
+from medveil.releases.records import state as states
 from medveil.releases.sharing import share
 
 PROFILE = Profile("lapped", 4000)

@@ -17,11 +17,11 @@ from medveil.files import canonical
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Wrap
 from medveil.keys.tiers import Tier
-from medveil.releases import ledger as ledgers
-from medveil.releases import state as states
 from medveil.releases.granting import Request, grant, revoke
 from medveil.releases.inspecting import inspect
-from medveil.releases.ledger import Action, weakest
+from medveil.releases.records import ledger as ledgers
+from medveil.releases.records import state as states
+from medveil.releases.records.ledger import Action, weakest
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.verifying import verify

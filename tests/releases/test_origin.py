@@ -10,7 +10,7 @@ from tests.pictures import picture
 from medveil.keys.tiers import Section, Tier
 from medveil.releases.granting import Request, grant
 from medveil.releases.listing import list_originals
-from medveil.releases.origin import MAX_DICTIONARY, Origin, common_part, pack_identity, unpack_identity
+from medveil.releases.packages.origin import MAX_DICTIONARY, Origin, common_part, pack_identity, unpack_identity
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings, survey
 from medveil.releases.sharing import share

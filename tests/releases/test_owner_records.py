@@ -8,8 +8,8 @@ from medveil.files import canonical
 from medveil.keys.identity import Identity
 from medveil.keys.tiers import EpochKeys, Tier
 from medveil.keys.wrapping import wrap
-from medveil.releases.manifest import Manifest
-from medveil.releases.owner_records import DRAFT, GrantNote, Notes, OwnerBook
+from medveil.releases.records.manifest import Manifest
+from medveil.releases.records.owner_records import DRAFT, GrantNote, Notes, OwnerBook
 
 KEY = b"k" * 32
 GRANT = [b"g" * 16, ["age1" + "q" * 58, b""], "exact", True, [], "", False]

@@ -19,8 +19,9 @@ from medveil.images import record
 from medveil.images.image import FileKind
 from medveil.keys.tiers import Section, Tier
 from medveil.protection import sealing
-from medveil.releases import packing, rotating
+from medveil.releases import rotating
 from medveil.releases.opening import open_release
+from medveil.releases.packages import packing
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify

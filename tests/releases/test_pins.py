@@ -16,15 +16,17 @@ from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, Refu
 from medveil.files import canonical
 from medveil.files.atomic import write_bytes
 from medveil.keys.tiers import Tier
-from medveil.releases import commit, pins, verifying
-from medveil.releases import ledger as ledgers
+from medveil.releases import verifying
 from medveil.releases.granting import Request, grant, owned_state, revoke
 from medveil.releases.opening import open_release
-from medveil.releases.owner_records import today
+from medveil.releases.records import ledger as ledgers
+from medveil.releases.records import pins
+from medveil.releases.records.owner_records import today
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify
+from medveil.releases.writing import commit
 
 
 @pytest.fixture

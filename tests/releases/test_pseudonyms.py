@@ -16,7 +16,7 @@ from medveil.keys.identity import generate
 from medveil.keys.tiers import Tier
 from medveil.releases import sharing
 from medveil.releases.opening import open_release
-from medveil.releases.owner_records import OwnerBook
+from medveil.releases.records.owner_records import OwnerBook
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings

@@ -17,15 +17,15 @@ from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, Targ
 from medveil.files import atomic, canonical
 from medveil.keys.wrapping import wrap
 from medveil.releases import rotating, workers
-from medveil.releases import state as states
 from medveil.releases.granting import Request, grant
-from medveil.releases.package import Package, parse_header
-from medveil.releases.packing import PackingPlan, entry_of, pack_attachment
+from medveil.releases.packages.package import Package, parse_header
+from medveil.releases.packages.packing import PackingPlan, entry_of, pack_attachment
+from medveil.releases.packages.unpacking import open_identity
+from medveil.releases.records import state as states
 from medveil.releases.release import Release
 from medveil.releases.sharing import share
-from medveil.releases.staging import stamp_of
-from medveil.releases.unpacking import open_identity
 from medveil.releases.verifying import verify
+from medveil.releases.writing.staging import stamp_of
 
 
 class Killed(BaseException):

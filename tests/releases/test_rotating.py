@@ -13,13 +13,13 @@ from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError
 from medveil.keys.grants import open_grant
 from medveil.keys.tiers import Section, Tier
 from medveil.releases import rotating
-from medveil.releases import state as states
 from medveil.releases.access import read_shared
 from medveil.releases.granting import Request, grant, revoke
-from medveil.releases.ledger import Action
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
-from medveil.releases.package import Package
+from medveil.releases.packages.package import Package
+from medveil.releases.records import state as states
+from medveil.releases.records.ledger import Action
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings

@@ -14,7 +14,7 @@ from medveil.keys.tiers import Tier
 from medveil.releases import workers
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
-from medveil.releases.origin import Origin
+from medveil.releases.packages.origin import Origin
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share

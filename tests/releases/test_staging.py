@@ -21,15 +21,16 @@ from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.identity import generate
 from medveil.keys.tiers import EpochKeys
 from medveil.keys.wrapping import wrap
-from medveil.releases import commit, granting, rotating
-from medveil.releases import staging as staged_files
-from medveil.releases import state as states
+from medveil.releases import granting, rotating
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
+from medveil.releases.records import state as states
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify
+from medveil.releases.writing import commit
+from medveil.releases.writing import staging as staged_files
 
 KILLED_AT = """
 import os, sys

@@ -25,15 +25,15 @@ from medveil.keys.openers import load_opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier
 from medveil.releases import sharing, workers
-from medveil.releases import state as states
 from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
 from medveil.releases.opening import open_release
-from medveil.releases.package_io import load_package
+from medveil.releases.packages.package_io import load_package
+from medveil.releases.records import state as states
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
-from medveil.releases.staging import contents_of
+from medveil.releases.writing.staging import contents_of
 
 STUDY, SERIES, FRAME = "1.2.3.4", "1.2.3.4.5", "1.2.3.9"
 NAMES = ("one.dcm", "two.dcm", "three.dcm")

@@ -12,12 +12,12 @@ from tests.releases import forgery
 
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, NoFittingKeyError, UsageError
 from medveil.files import canonical
-from medveil.releases import state as states
-from medveil.releases.ledger import Action, LedgerEntry
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
-from medveil.releases.owner_records import today
-from medveil.releases.package import Package
+from medveil.releases.packages.package import Package
+from medveil.releases.records import state as states
+from medveil.releases.records.ledger import Action, LedgerEntry
+from medveil.releases.records.owner_records import today
 from medveil.releases.release import Release
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify

@@ -35,8 +35,8 @@ from medveil.files.atomic import (
     write_bytes,
 )
 from medveil.files.reading import read_regular
-from medveil.releases.staging import clear, held, refuse_inside_release, staging_of
-from medveil.releases.state import MARK
+from medveil.releases.records.state import MARK
+from medveil.releases.writing.staging import clear, held, refuse_inside_release, staging_of
 
 _SETTINGS, _UNITS, _REPORT, _FORMER = "settings.json", "units", "report", ".former"
 _STAGED = {MARK, _SETTINGS, _UNITS, _REPORT, _FORMER}

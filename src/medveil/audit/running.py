@@ -35,7 +35,7 @@ from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.mechanisms.controls import Control
 from medveil.releases.release import Release
-from medveil.releases.staging import staging_of
+from medveil.releases.writing.staging import staging_of
 
 Writer = Callable[[Audit, Path], None]
 """Writes what an audit found into its folder, which is there and empty."""

@@ -24,14 +24,14 @@ def forget(
     The next look is a first one: nothing is noticed of an older state or of another signer.
     """
     with session("forget", as_json=json, quiet=quiet) as run:
-        from medveil.releases import pins
+        from medveil.releases.records import pins
 
         done = pins.forget(_id_of(release))
         run.result(["forgotten" if done else "nothing was remembered of this release"], done=int(done))
 
 
 def _id_of(release: str) -> bytes:
-    from medveil.releases import state as states
+    from medveil.releases.records import state as states
 
     if re.fullmatch(r"[0-9a-f]{32}", release) and not Path(release).exists():
         return bytes.fromhex(release)

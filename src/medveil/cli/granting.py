@@ -22,7 +22,7 @@ from medveil.cli.options import (
 from medveil.cli.session import Session, session
 
 if TYPE_CHECKING:
-    from medveil.releases.owner_records import GrantNote, Standing
+    from medveil.releases.records.owner_records import GrantNote, Standing
 
 _GRANT_DIGITS = 12
 

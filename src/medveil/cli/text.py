@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Fidelity(Protocol):
-    """How near an opened image comes to its original; see `medveil.releases.packing.Fidelity`."""
+    """How near an opened image comes to its original; see `medveil.releases.packages.packing.Fidelity`."""
 
     @property
     def psnr(self) -> float: ...

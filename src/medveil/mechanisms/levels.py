@@ -1,7 +1,7 @@
 """The protection levels of a release as mechanisms: what a stranger gets of an image, and what a key opens.
 
-Images are published by the level objects that `medveil.releases.packing` uses, under section keys and a stream of
-decoys that are derived from one key of 32 bytes; so a simulated package can be drawn again, and is otherwise like a
+Images are published by the level objects that `medveil.releases.packages.packing` uses, under section keys and a stream
+of decoys that are derived from one key of 32 bytes; so a simulated package can be drawn again, and is otherwise like a
 real one: composition, section lengths, commitments.
 """
 
@@ -30,10 +30,10 @@ from medveil.protection.encrypting import TAG_BYTES, decrypt, encrypt
 from medveil.protection.keystream import Keystream, Stream, commit, derive
 from medveil.protection.levels import Level, Public
 from medveil.protection.sealing import PublicCode, PublicMap, public_bytes
-from medveil.releases.manifest import Manifest, PackageEntry
-from medveil.releases.package import Package
+from medveil.releases.packages.package import Package
+from medveil.releases.packages.unpacking import PackageReader
+from medveil.releases.records.manifest import Manifest, PackageEntry
 from medveil.releases.settings import RASTER_STEPS
-from medveil.releases.unpacking import PackageReader
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,19 @@
 """Packages, releases, manifests: what lies on disk, and the verbs share, open, grant, revoke, rotate and verify.
 
-Data, out. `sharing.share` lists the inputs, fixes the `settings` that hold for all, and has `packing` make a `Package`
-of each (image, code, protected code, sections) in worker processes (`workers`). It opens what it sealed, and compares.
-All grows in `staging`; `commit` makes it the release in one rename. Data, back. `verifying` checks signatures and
-digests, `access` finds what a key opens, `unpacking` makes an image of a package again, and `opening` writes it.
+Data, out. `sharing.share` lists the inputs, fixes the `settings` that hold for all, and has `packages/packing` make a
+`Package` of each (image, code, protected code, sections) in worker processes (`workers`). It opens what it sealed, and
+compares. All grows in `writing/staging`; `writing/commit` makes it the release in one rename. Data, back. `verifying`
+checks signatures and digests, `access` finds what a key opens, `packages/unpacking` makes an image of a package again,
+and `opening` writes it.
 
 Import:
 - `sharing.share`, `settings.ShareSettings`, `opening.open_release`, `release.Release`, `verifying.verify`.
 - `granting`: `grant`, `revoke`, `Request`, `standing_of`. `rotating.rotate`. `inspecting.inspect`.
   `listing.list_originals`. The most used of them are names of `medveil` itself.
 
-What is where: `manifest` and `ledger` are the signed records, `state` both of them together; `owner_records` is what
-only owners know; `pins` is what this machine has seen of a release before; `weights` is the codec's weights; `dataset`
-and `label_file` serve training from a release.
+What is where: in `records/`, `manifest` and `ledger` are what is signed, `state` both of them together, `owner_records`
+what only owners know, `pins` what this machine has seen of a release before; `weights` is the codec's weights;
+`dataset` and `label_file` serve training from a release.
 
 What holds:
 - A change of a release has happened when its last rename has, and not before; a killed run goes on where it stopped.

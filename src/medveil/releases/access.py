@@ -20,8 +20,8 @@ from medveil.keys.tiers import KEY_BYTES, EpochKeys, KeyRing, Tier, follow_link
 from medveil.keys.wrapping import opens_nothing
 from medveil.protection import padding
 from medveil.protection.encrypting import decrypt, encrypt
-from medveil.releases.ledger import GrantFile, Ledger
-from medveil.releases.manifest import Manifest, SharedFile
+from medveil.releases.records.ledger import GrantFile, Ledger
+from medveil.releases.records.manifest import Manifest, SharedFile
 
 _MAX_SHARED = 1 << 30
 _MAX_DICTIONARY = 1 << 16  # zlib uses the last 2^15 bytes of one

@@ -17,20 +17,20 @@ from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import EpochKeys, Section, Tier, make_link
 from medveil.keys.wrapping import wrap
-from medveil.releases import staging as staged_files
-from medveil.releases import state as states
 from medveil.releases.access import find_access, read_dictionary
-from medveil.releases.commit import Change, change, level_folders
-from medveil.releases.ledger import Action, GrantFile
-from medveil.releases.manifest import Manifest
-from medveil.releases.owner_records import GrantNote, Notes, OwnerBook, Standing, today
-from medveil.releases.package import PackageHeader
-from medveil.releases.package_io import find_entry, load_package
-from medveil.releases.pins import check_and_pin, check_can_follow, check_extension, is_pinned, note_of
+from medveil.releases.packages.package import PackageHeader
+from medveil.releases.packages.package_io import find_entry, load_package
+from medveil.releases.records import state as states
+from medveil.releases.records.ledger import Action, GrantFile
+from medveil.releases.records.manifest import Manifest
+from medveil.releases.records.owner_records import GrantNote, Notes, OwnerBook, Standing, today
+from medveil.releases.records.pins import check_and_pin, check_can_follow, check_extension, is_pinned, note_of
+from medveil.releases.records.state import State
 from medveil.releases.settings import check_recipient
-from medveil.releases.staging import staging_of
-from medveil.releases.state import State
 from medveil.releases.verifying import check_signer
+from medveil.releases.writing import staging as staged_files
+from medveil.releases.writing.commit import Change, change, level_folders
+from medveil.releases.writing.staging import staging_of
 
 Headers = Mapping[bytes, PackageHeader]
 

@@ -15,13 +15,13 @@ from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.releases.access import Access
-from medveil.releases.manifest import Manifest, PackageEntry
-from medveil.releases.pins import note_of
+from medveil.releases.packages.unpacking import OpenedFile, file_of
+from medveil.releases.records.manifest import Manifest, PackageEntry
+from medveil.releases.records.pins import note_of
 from medveil.releases.release import Release, open_package
-from medveil.releases.staging import refuse_inside_release
-from medveil.releases.unpacking import OpenedFile, file_of
 from medveil.releases.weights import codec_of
 from medveil.releases.workers import PARALLEL_FROM, Failure, end_with_parent, worker_pool
+from medveil.releases.writing.staging import refuse_inside_release
 
 
 @dataclass

@@ -19,21 +19,21 @@ from medveil.files.atomic import make_folder, write_bytes
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import SALT_BYTES, EpochKeys, KeyRing, Section
-from medveil.releases import staging as staged_files
 from medveil.releases.access import dictionary_name, read_shared, recipients, weights_name, write_shared
-from medveil.releases.commit import Change, change, size_of
 from medveil.releases.granting import issue, load_headers, owned_state, read_book, refuse_unsafe, standing_of
-from medveil.releases.ledger import Action
-from medveil.releases.manifest import Manifest, PackageEntry, SharedFile
-from medveil.releases.owner_records import GrantNote, Notes, Standing
-from medveil.releases.package import Package, PackageHeader
-from medveil.releases.package_io import load_package
-from medveil.releases.packing import entry_of, same_code, unopened
-from medveil.releases.pins import check_and_pin
-from medveil.releases.staging import staging_of
-from medveil.releases.unpacking import PackageReader, check_commitments, sees_identity
+from medveil.releases.packages.package import Package, PackageHeader
+from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.packing import entry_of, same_code, unopened
+from medveil.releases.packages.unpacking import PackageReader, check_commitments, sees_identity
+from medveil.releases.records.ledger import Action
+from medveil.releases.records.manifest import Manifest, PackageEntry, SharedFile
+from medveil.releases.records.owner_records import GrantNote, Notes, Standing
+from medveil.releases.records.pins import check_and_pin
 from medveil.releases.weights import codec_of
 from medveil.releases.workers import PARALLEL_FROM, end_with_parent, worker_pool
+from medveil.releases.writing import staging as staged_files
+from medveil.releases.writing.commit import Change, change, size_of
+from medveil.releases.writing.staging import staging_of
 
 _ROOM = 1 << 20  # bytes beside the packages: manifest, ledger, grants
 

@@ -17,9 +17,9 @@ from medveil.keys.tiers import Tier
 from medveil.keys.wrapping import wrap
 from medveil.protection.levels import LEVELS, level_of
 from medveil.registry import unknown
-from medveil.releases.ledger import MAX_OWNERS
-from medveil.releases.origin import Origin, common_part, pack_identity
-from medveil.releases.owner_records import GrantNote, OwnerBook
+from medveil.releases.packages.origin import Origin, common_part, pack_identity
+from medveil.releases.records.ledger import MAX_OWNERS
+from medveil.releases.records.owner_records import GrantNote, OwnerBook
 
 DEFAULT_QUALITY_DB = 40.0
 QUALITY_RANGE_DB = (30.0, 50.0)

@@ -24,21 +24,21 @@ from medveil.images import Instance
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import KEY_BYTES, EpochKeys, Tier
-from medveil.releases import staging as staged_files
 from medveil.releases.access import dictionary_name, write_shared
-from medveil.releases.commit import Change, change, finish, found, level_times, size_of
 from medveil.releases.granting import issue, owned_state, read_book, refuse_unsafe, standing_of
-from medveil.releases.ledger import Action
-from medveil.releases.manifest import RECORD, Manifest
-from medveil.releases.owner_records import GrantNote, OwnerBook, Standing, today
-from medveil.releases.package_io import load_package
-from medveil.releases.packing import Fidelity, PackingPlan
-from medveil.releases.pins import check_and_pin, was_published
+from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.packing import Fidelity, PackingPlan
+from medveil.releases.records.ledger import Action
+from medveil.releases.records.manifest import RECORD, Manifest
+from medveil.releases.records.owner_records import GrantNote, OwnerBook, Standing, today
+from medveil.releases.records.pins import check_and_pin, was_published
+from medveil.releases.records.state import State
 from medveil.releases.settings import ShareSettings, Survey, check_recipient, choose_grids, choose_profile, survey
-from medveil.releases.staging import Instances, Origins, staging_of
-from medveil.releases.state import State
 from medveil.releases.weights import embed_weights, weights_of
 from medveil.releases.workers import REPEATS, Failure, Outcome, Task, run_tasks
+from medveil.releases.writing import staging as staged_files
+from medveil.releases.writing.commit import Change, change, finish, found, level_times, size_of
+from medveil.releases.writing.staging import Instances, Origins, staging_of
 
 Progress = Callable[[int, int, str], None]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from medveil.errors import IntegrityError
 from medveil.keys.recipients import Recipient
 from medveil.keys.signatures import signature_fits
-from medveil.releases import state as states
-from medveil.releases.ledger import NEXT, Ledger
-from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE
-from medveil.releases.package_io import load_package
-from medveil.releases.pins import Signer, check_and_pin, note_of
-from medveil.releases.state import State
+from medveil.releases.packages.package_io import load_package
+from medveil.releases.records import state as states
+from medveil.releases.records.ledger import NEXT, Ledger
+from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE
+from medveil.releases.records.pins import Signer, check_and_pin, note_of
+from medveil.releases.records.state import State
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from medveil.files.atomic import make_folder, write_bytes
 from medveil.files.reading import read_regular
 from medveil.keys.tiers import KeyRing
 from medveil.releases.access import read_shared, weights_name, write_shared
-from medveil.releases.manifest import Manifest, SharedFile
-from medveil.releases.owner_records import OwnerBook
+from medveil.releases.records.manifest import Manifest, SharedFile
+from medveil.releases.records.owner_records import OwnerBook
 from medveil.releases.settings import ShareSettings, codec_for
 
 _MAX_WEIGHTS = 1 << 30

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from medveil.errors import InputError, MedveilError, QualityError, UnreadableInputError, UnsupportedInputError
 from medveil.files.atomic import make_folder, write_bytes
-from medveil.releases.manifest import PackageEntry
-from medveil.releases.origin import Origin
-from medveil.releases.package import Package
-from medveil.releases.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image
+from medveil.releases.packages.origin import Origin
+from medveil.releases.packages.package import Package
+from medveil.releases.packages.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image
+from medveil.releases.packages.unpacking import MAX_FILE
+from medveil.releases.records.manifest import PackageEntry
 from medveil.releases.settings import ShareSettings, codec_for
-from medveil.releases.staging import stamp, stamp_of
-from medveil.releases.unpacking import MAX_FILE
+from medveil.releases.writing.staging import stamp, stamp_of
 
 PARALLEL_FROM = 4  # inputs; below that, starting processes costs more than it saves
 REPEATS = (

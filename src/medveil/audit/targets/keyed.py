@@ -24,7 +24,6 @@ from medveil.releases.manifest import PackageEntry
 from medveil.releases.origin import Origin
 from medveil.releases.package_io import load_package
 from medveil.releases.release import Release
-from medveil.releases.unpacking import open_identity, sees_identity
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,9 @@ from medveil.images.image import Image
 from medveil.keys.tiers import SALT_BYTES, KeyRing, Section, Tier
 from medveil.protection.levels import Level, coding_of
 from medveil.releases.access import Access, recipients
-from medveil.releases.manifest import PackageEntry
-from medveil.releases.origin import Origin, pack_identity
-from medveil.releases.package import Package, PackageHeader
-from medveil.releases.unpacking import (
+from medveil.releases.packages.origin import Origin, pack_identity
+from medveil.releases.packages.package import Package, PackageHeader
+from medveil.releases.packages.unpacking import (
     MAX_FILE,
     Attachment,
     Decode,
@@ -33,6 +32,7 @@ from medveil.releases.unpacking import (
     PackageReader,
     file_of,
 )
+from medveil.releases.records.manifest import PackageEntry
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from medveil.errors import IntegrityError, UsageError
 from medveil.files.reading import read_regular
-from medveil.releases.manifest import Manifest, PackageEntry
-from medveil.releases.package import Package
+from medveil.releases.packages.package import Package
+from medveil.releases.records.manifest import Manifest, PackageEntry
 
 
 def load_package(folder: Path, entry: PackageEntry, manifest: Manifest) -> Package:

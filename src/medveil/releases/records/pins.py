@@ -25,7 +25,7 @@ from pathlib import Path
 from medveil.errors import IntegrityError, MedveilError, RefusedError, UsageError
 from medveil.files import canonical
 from medveil.files.atomic import make_folder, remove_all, write_bytes
-from medveil.releases.ledger import Ledger
+from medveil.releases.records.ledger import Ledger
 
 _HEX_DIGITS = 64
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")

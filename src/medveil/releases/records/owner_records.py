@@ -27,9 +27,9 @@ from medveil.keys.tiers import KEY_BYTES, EpochKeys, KeyRing, Tier, hkdf
 from medveil.keys.wrapping import wrap
 from medveil.protection import padding
 from medveil.protection.encrypting import decrypt, encrypt
-from medveil.releases import manifest as manifests
-from medveil.releases.ledger import Ledger
-from medveil.releases.manifest import Manifest
+from medveil.releases.records import manifest as manifests
+from medveil.releases.records.ledger import Ledger
+from medveil.releases.records.manifest import Manifest
 
 DRAFT = "owner.age"
 _CONTEXT = b"medveil/v1/draft"

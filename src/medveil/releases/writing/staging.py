@@ -23,12 +23,12 @@ from medveil.files.atomic import empty_folder, flush_folders, make_folder, remov
 from medveil.files.reading import read_regular
 from medveil.keys.tiers import Section
 from medveil.protection import padding
-from medveil.releases.manifest import RECORD, PackageEntry
-from medveil.releases.owner_records import DRAFT, OwnerBook
-from medveil.releases.package import MAX_PACKAGE_BYTES, Package
-from medveil.releases.packing import entry_of
-from medveil.releases.state import MARK
-from medveil.releases.unpacking import decrypted, image_record, open_identity
+from medveil.releases.packages.package import MAX_PACKAGE_BYTES, Package
+from medveil.releases.packages.packing import entry_of
+from medveil.releases.packages.unpacking import decrypted, image_record, open_identity
+from medveil.releases.records.manifest import RECORD, PackageEntry
+from medveil.releases.records.owner_records import DRAFT, OwnerBook
+from medveil.releases.records.state import MARK
 
 STAMP = ".mac"
 _SUFFIX = ".partial"

@@ -22,13 +22,13 @@ from medveil.files.atomic import (
     write_bytes,
 )
 from medveil.keys.identity import Identity
-from medveil.releases import state as states
-from medveil.releases.ledger import NEXT, Action, GrantFile, LedgerEntry
-from medveil.releases.manifest import CONTEXT, RECORD, SIGNATURE, Manifest
-from medveil.releases.owner_records import DRAFT, Notes, OwnerBook, owners_of, today
-from medveil.releases.pins import check_and_pin, check_can_follow, is_pinned_state
-from medveil.releases.staging import check_whole, refused, remove_stamps, staging_of, sweep
-from medveil.releases.state import MARK, State
+from medveil.releases.records import state as states
+from medveil.releases.records.ledger import NEXT, Action, GrantFile, LedgerEntry
+from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE, Manifest
+from medveil.releases.records.owner_records import DRAFT, Notes, OwnerBook, owners_of, today
+from medveil.releases.records.pins import check_and_pin, check_can_follow, is_pinned_state
+from medveil.releases.records.state import MARK, State
+from medveil.releases.writing.staging import check_whole, refused, remove_stamps, staging_of, sweep
 
 
 @dataclass(frozen=True)

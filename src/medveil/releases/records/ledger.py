@@ -23,7 +23,7 @@ from medveil.keys.identity import Identity
 from medveil.keys.points import Curve, check_point
 from medveil.keys.recipients import Wrap
 from medveil.keys.signatures import signature_fits
-from medveil.releases.package import FORMAT
+from medveil.releases.packages.package import FORMAT
 
 FOLDER = "ledger"
 NEXT = ".next"

@@ -15,7 +15,7 @@ from medveil.files import canonical
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.protection.levels import LEVELS, Level, level_of
-from medveil.releases.package import FORMAT, SUITE
+from medveil.releases.packages.package import FORMAT, SUITE
 
 RECORD, SIGNATURE = "manifest.cbor", "manifest.sig"
 CONTEXT = b"medveil/v1/manifest"
