@@ -16,7 +16,7 @@ from tests.releases.looks import ring_of
 from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, TargetExistsError
 from medveil.files import atomic, canonical
 from medveil.keys.wrapping import wrap
-from medveil.releases import rotating, workers
+from medveil.releases import rotating
 from medveil.releases.granting import Request, grant
 from medveil.releases.packages.package import Package, parse_header
 from medveil.releases.packages.packing import PackingPlan, entry_of, pack_attachment
@@ -25,6 +25,7 @@ from medveil.releases.records import state as states
 from medveil.releases.release import Release
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify
+from medveil.releases.writing import inputs
 from medveil.releases.writing.staging import stamp_of
 
 
@@ -37,7 +38,7 @@ def killed_after(monkeypatch):
     """Let the n-th package write be the last."""
 
     def arm(count):
-        real, written = workers.write_bytes, []
+        real, written = inputs.write_bytes, []
 
         def write(path, data, **options):
             if path.suffix == ".mveil":
@@ -46,8 +47,8 @@ def killed_after(monkeypatch):
                 written.append(path)
             real(path, data, **options)
 
-        monkeypatch.setattr(workers, "write_bytes", write)
-        return lambda: monkeypatch.setattr(workers, "write_bytes", real)
+        monkeypatch.setattr(inputs, "write_bytes", write)
+        return lambda: monkeypatch.setattr(inputs, "write_bytes", real)
 
     return arm
 
@@ -152,11 +153,11 @@ def test_a_full_disk_is_one_clear_error(tmp_path, pictures, settings, people, mo
     def full(path, data, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(workers, "write_bytes", full)
+    monkeypatch.setattr(inputs, "write_bytes", full)
     with pytest.raises(MedveilError, match="No space left"):
         share([pictures], tmp_path / "release", settings, owner=people["owner"])
     assert not (tmp_path / "release").exists()
-    monkeypatch.setattr(workers, "write_bytes", atomic.write_bytes)
+    monkeypatch.setattr(inputs, "write_bytes", atomic.write_bytes)
     assert share([pictures], tmp_path / "release", settings, owner=people["owner"]).done == 3
 
 

@@ -11,7 +11,6 @@ from medveil.keys.grants import MAX_GRANT_BYTES, MAX_OTHER_BYTES
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
-from medveil.releases import workers
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.packages.origin import Origin
@@ -19,6 +18,7 @@ from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify
+from medveil.releases.writing import inputs
 
 
 def opened_files(folder):
@@ -208,7 +208,7 @@ def test_a_hostile_owner_writes_no_name_that_programs_act_upon(tmp_path, picture
     for path in attached:
         path.write_text(f"this is {path.name}")
     hostile = lambda relative, digest: Origin(names[relative], digest)  # noqa: E731
-    monkeypatch.setattr(workers, "Origin", hostile)
+    monkeypatch.setattr(inputs, "Origin", hostile)
     wanted = dataclasses.replace(settings, attach=tuple(attached), keep_file=True, protection="encrypted")
     assert share([pictures / "a/IM1.png"], tmp_path / "release", wanted, owner=people["owner"]).failed == []
     result = open_release(tmp_path / "release", tmp_path / "opened", identity=people["owner"])

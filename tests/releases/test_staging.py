@@ -271,13 +271,13 @@ def test_a_release_beside_its_originals_is_not_shared_again(tmp_path, pictures, 
 def test_a_file_that_changes_meanwhile_fails(tmp_path, pictures, settings, people, monkeypatch):
     from medveil.releases import sharing
 
-    real = sharing.run_tasks
+    real = sharing.done_by_workers
 
     def changed(*arguments):
         Picture.fromarray(picture(77)).save(pictures / "a/IM1.png")
         return real(*arguments)
 
-    monkeypatch.setattr(sharing, "run_tasks", changed)
+    monkeypatch.setattr(sharing, "done_by_workers", changed)
     result = share([pictures], tmp_path / "release", settings, owner=people["owner"])
     assert [failure.message for failure in result.failed] == ["it changed while it was being shared"]
     assert result.done == 2

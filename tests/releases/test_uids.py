@@ -24,7 +24,7 @@ from medveil.keys.identity import Identity
 from medveil.keys.openers import load_opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier
-from medveil.releases import sharing, workers
+from medveil.releases import sharing
 from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
 from medveil.releases.opening import open_release
 from medveil.releases.packages.package_io import load_package
@@ -257,14 +257,14 @@ def expected(tag_key, *content):
 @contextmanager
 def killed(monkeypatch, ready):
     """What shares here is killed when the packages of these inputs are ready, and no other."""
-    whole = sharing.run_tasks
+    whole = sharing.done_by_workers
 
-    def lost(tasks, *rest):
-        list(whole([task for task in tasks if task.relative in ready], *rest))
+    def lost(work, packer, given, jobs):
+        list(whole(work, packer, [each for each in given if each.relative in ready], jobs))
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(sharing, "run_tasks", lost)
+        patch.setattr(sharing, "done_by_workers", lost)
         with pytest.raises(Killed):
             yield
 
@@ -427,10 +427,10 @@ def test_equal_uids_mean_equal_data_sets(inputs, later):
     for number, (uid, content, compressed) in enumerate(inputs):
         path = Path(str(number))
         read[path] = _image(uid, content, RLELossless if compressed else ExplicitVRLittleEndian)
-        tasks.append(workers.Task(number, path, path.name, path.name.encode()))
+        tasks.append(inputs.Input(number, path, path.name, path.name.encode()))
     found = {path: images.instance(image) for path, image in read.items()}
     named = {}
-    for task, identity in zip(sharing.mark_repeats(tasks, found, {}, b"t" * 32), later, strict=False):
+    for task, identity in zip(inputs.mark_repeats(tasks, found, {}, b"t" * 32), later, strict=False):
         image = images.tagged(read[task.path], b"t" * 32, repeats=task.repeats)
         pixel_record, identity_record = images.records(image, b"t" * 32)
         for tier, uid_key, sees in product(Tier, (b"u" * 32, b"v" * 32), {False, identity}):

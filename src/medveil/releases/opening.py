@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from medveil.codecs.code import Codec
@@ -20,7 +21,7 @@ from medveil.releases.records.manifest import Manifest, PackageEntry
 from medveil.releases.records.pins import note_of
 from medveil.releases.release import Release, open_package
 from medveil.releases.weights import codec_of
-from medveil.releases.workers import PARALLEL_FROM, Failure, end_with_parent, worker_pool
+from medveil.releases.workers import Failure, done_by_workers
 from medveil.releases.writing.staging import refuse_inside_release
 
 
@@ -81,6 +82,10 @@ class _Source:
     manifest: Manifest
     access: Access
 
+    @cached_property
+    def codec(self) -> Codec:
+        return codec_of(self.folder, self.manifest, self.access.ring)
+
 
 def open_release(
     folder: Path, out: Path, *, identity: Opener, owner: Recipient | None = None, head: str = "",
@@ -127,7 +132,9 @@ def open_release(
     )
     source = _Source(release.folder, replace(release.manifest, packages=()), access)
     written = _Written()
-    for number, (entry, opened) in enumerate(_opened(source, release.manifest.packages, jobs), start=1):
+    entries = release.manifest.packages
+    done = zip(entries, done_by_workers(_open_one, source, entries, jobs), strict=True)
+    for number, (entry, opened) in enumerate(done, start=1):
         try:
             if isinstance(opened, MedveilError):
                 raise opened
@@ -145,54 +152,15 @@ def open_release(
     return result
 
 
-def _opened(
-    source: _Source, entries: tuple[PackageEntry, ...], jobs: int
-) -> Iterator[tuple[PackageEntry, OpenedFile | MedveilError | None]]:
-    workers = min(jobs or os.cpu_count() or 1, len(entries))
-    if workers <= 1 or len(entries) < PARALLEL_FROM:
-        yield from ((entry, _open_one(source, entry)) for entry in entries)
-        return
-    pool = worker_pool(workers, _begin_worker, os.getpid(), source)
-    try:
-        for start in range(0, len(entries), 16 * workers):  # bounded, so that opened images never pile up
-            batch = entries[start : start + 16 * workers]
-            yield from zip(batch, pool.map(_open_in_worker, batch), strict=True)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-_sources: list[_Source] = []  # of this worker: one, sent once, since its keys may be those of many packages
-
-
-def _begin_worker(parent: int, source: _Source) -> None:
-    end_with_parent(parent)
-    _sources[:] = [source]
-
-
-def _open_in_worker(entry: PackageEntry) -> OpenedFile | MedveilError | None:
-    return _open_one(_sources[0], entry)
-
-
 def _open_one(source: _Source, entry: PackageEntry) -> OpenedFile | MedveilError | None:
     """The file of one package, or the error that it gives; None where the grant does not open it."""
     try:
-        opened = open_package(source.folder, source.manifest, entry, source.access.ring, _codec(source))
+        opened = open_package(source.folder, source.manifest, entry, source.access.ring, source.codec)
         return file_of(opened, source.manifest.profile, source.access.uid_key) if opened is not None else None
     except MedveilError as error:
         return error
     except (MemoryError, ArithmeticError, ValueError, TypeError, LookupError, RecursionError) as error:
         return IntegrityError(f"a package makes no sense ({type(error).__name__})")
-
-
-_codecs: dict[tuple[Path, bytes], Codec] = {}
-
-
-def _codec(source: _Source) -> Codec:
-    place = (source.folder, source.manifest.release)
-    if place not in _codecs:
-        _codecs.clear()
-        _codecs[place] = codec_of(source.folder, source.manifest, source.access.ring)
-    return _codecs[place]
 
 
 def _write(file: OpenedFile | None, out: Path, written: _Written, result: OpenResult, *, force: bool) -> None:

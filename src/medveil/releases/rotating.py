@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from medveil.codecs.coding import Coding
@@ -30,7 +31,7 @@ from medveil.releases.records.manifest import Manifest, PackageEntry, SharedFile
 from medveil.releases.records.owner_records import GrantNote, Notes, Standing
 from medveil.releases.records.pins import check_and_pin
 from medveil.releases.weights import codec_of
-from medveil.releases.workers import PARALLEL_FROM, end_with_parent, worker_pool
+from medveil.releases.workers import done_by_workers
 from medveil.releases.writing import staging as staged_files
 from medveil.releases.writing.commit import Change, change, size_of
 from medveil.releases.writing.staging import staging_of
@@ -76,6 +77,10 @@ class _Work:
     epoch: int
     old: KeyRing = field(repr=False)
     new: KeyRing = field(repr=False)
+
+    @cached_property
+    def coding(self) -> Coding:
+        return Coding(codec_of(self.folder, self.manifest, self.old), self.manifest.profile)
 
 
 def rotate(
@@ -142,26 +147,13 @@ def _reseal_all(
     """New id by old id, and the new entries."""
     ids: dict[bytes, bytes] = {}
     entries: list[PackageEntry] = []
-    for number, (old, new) in enumerate(_resealed(work, packages, jobs), start=1):
+    done = zip(packages, done_by_workers(_reseal_one, work, packages, jobs), strict=True)
+    for number, (old, new) in enumerate(done, start=1):
         ids[old.package] = new.package
         entries.append(new)
         if progress is not None:
             progress(number, len(packages), f"#{number}")
     return ids, entries
-
-
-def _resealed(
-    work: _Work, packages: tuple[PackageEntry, ...], jobs: int
-) -> Iterator[tuple[PackageEntry, PackageEntry]]:  # fmt: skip
-    workers = min(jobs or os.cpu_count() or 1, len(packages))
-    if workers <= 1 or len(packages) < PARALLEL_FROM:
-        yield from ((entry, _reseal_one(work, entry)) for entry in packages)
-        return
-    pool = worker_pool(workers, end_with_parent, os.getpid())
-    try:
-        yield from zip(packages, pool.map(_reseal_one, [work] * len(packages), packages, chunksize=4), strict=True)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _reseal_one(work: _Work, entry: PackageEntry) -> PackageEntry:
@@ -194,7 +186,7 @@ def reseal(package: Package, work: _Work) -> Package:
     for section, data in package.sections.items():
         key, new_key = work.old.key(old.place(section)), work.new.key(header.place(section))
         if section in level.shown:
-            sections[section] = level.reseal(section, data, _coding(work), old.bucket, key, new_key)
+            sections[section] = level.reseal(section, data, work.coding, old.bucket, key, new_key)
         else:
             plain = decrypt(data, key, old.associated_data(section))
             sections[section] = encrypt(plain, new_key, header.associated_data(section))
@@ -206,7 +198,7 @@ def _check_resealed(old: Package, new: Package, entry: PackageEntry, work: _Work
 
     The sections' contents are compared. Pictures are made of them alone, and were compared when the image was shared.
     """
-    manifest, coding = work.manifest, _coding(work) if old.header.bucket.height else None
+    manifest, coding = work.manifest, work.coding if old.header.bucket.height else None
     before, after = (PackageReader(each, manifest.level, coding) for each in (old, new))
     for access in recipients(work.new, manifest.release, work.epoch, manifest.tiers):
         ring, tier, sees = access.ring, access.ring.tier, access.ring.sees_identity
@@ -220,17 +212,6 @@ def _check_resealed(old: Package, new: Package, entry: PackageEntry, work: _Work
                 raise IntegrityError("its content is another")
         except (MedveilError, ArithmeticError, ValueError, TypeError, LookupError) as error:
             raise unopened(ring, error) from None
-
-
-_codings: dict[tuple[Path, bytes], Coding] = {}
-
-
-def _coding(work: _Work) -> Coding:
-    place = (work.folder, work.manifest.release)
-    if place not in _codings:
-        _codings.clear()
-        _codings[place] = Coding(codec_of(work.folder, work.manifest, work.old), work.manifest.profile)
-    return _codings[place]
 
 
 def _reshare(work: _Work) -> tuple[SharedFile, ...]:

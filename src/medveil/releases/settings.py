@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,10 +117,6 @@ class ShareSettings:
         """The tiers that the images of a new release have, best first."""
         wanted = {Tier.DIAGNOSTIC, *self.tiers, *self.at.values(), *([Tier.EXACT] if self.keep_file else [])}
         return tuple(tier for tier in Tier if tier in wanted)
-
-    @property
-    def workers(self) -> int:
-        return self.jobs or os.cpu_count() or 1
 
     @property
     def has_limits(self) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import hashlib
 import math
 import os
 import secrets
@@ -18,8 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import IntegrityError, MedveilError, TargetExistsError, UnreadableInputError, UsageError
-from medveil.files.walk import Found, find_files
+from medveil.errors import IntegrityError, MedveilError, TargetExistsError, UsageError
 from medveil.images import Instance
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
@@ -35,9 +33,10 @@ from medveil.releases.records.pins import check_and_pin, was_published
 from medveil.releases.records.state import State
 from medveil.releases.settings import ShareSettings, Survey, check_recipient, choose_grids, choose_profile, survey
 from medveil.releases.weights import embed_weights, weights_of
-from medveil.releases.workers import REPEATS, Failure, Outcome, Task, run_tasks
+from medveil.releases.workers import Failure, done_by_workers
 from medveil.releases.writing import staging as staged_files
 from medveil.releases.writing.commit import Change, change, finish, found, level_times, size_of
+from medveil.releases.writing.inputs import REPEATS, Input, Packed, Packer, list_inputs, mark_repeats, pack_input
 from medveil.releases.writing.staging import Instances, Origins, staging_of
 
 Progress = Callable[[int, int, str], None]
@@ -106,8 +105,11 @@ def share(
     out = Path(os.path.realpath(out))  # one release has one lock, by whatever name it is reached
     staged_files.refuse_inside_release(out)
     result = ShareResult()
-    tasks = _tasks(inputs, out, settings, result)
-    with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging_of(out)):
+    staging = staging_of(out)
+    lists = out.parent.glob(f"{glob.escape(out.name)}.failed*.csv")
+    own = [out, staging, staged_files.lock_of(staging), *lists]
+    tasks, result.failed, result.skipped = list_inputs(inputs, list(settings.attach), own)
+    with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging):
         existing = None
         if _is_there(out, owner, dry_run=settings.dry_run):
             existing = owned_state(
@@ -126,7 +128,7 @@ def share(
 
 
 def _make(
-    tasks: list[Task], out: Path, settings: ShareSettings, owner: Identity, result: ShareResult,
+    tasks: list[Input], out: Path, settings: ShareSettings, owner: Identity, result: ShareResult,
     progress: Progress | None,
 ) -> None:  # fmt: skip
     """A new release, or the rest of one that was begun."""
@@ -183,7 +185,7 @@ def _found(out: Path, book: OwnerBook, staged: Origins, settings: ShareSettings,
 
 
 def _extend(
-    tasks: list[Task], out: Path, existing: State, settings: ShareSettings, owner: Identity, result: ShareResult,
+    tasks: list[Input], out: Path, existing: State, settings: ShareSettings, owner: Identity, result: ShareResult,
     progress: Progress | None,
 ) -> None:  # fmt: skip
     """Add to a release, or see that there is nothing to do."""
@@ -227,7 +229,7 @@ def _extend(
 
 
 def _pack(
-    todo: list[Task], book: OwnerBook, settings: ShareSettings, staging: Path,
+    todo: list[Input], book: OwnerBook, settings: ShareSettings, staging: Path,
     release: Path | None, staged: Origins, result: ShareResult, progress: Progress | None,
 ) -> None:  # fmt: skip
     manifest = book.manifest
@@ -237,37 +239,11 @@ def _pack(
         book.stamp_key, bool(book.settings.get("pseudonyms")),
     )  # fmt: skip
     weights = weights_of(release, manifest, book.ring) if release is not None else None
-    for outcome in run_tasks(todo, plan, settings, staging, weights, progress):
-        _record(outcome, staged, result)
-
-
-def _tasks(inputs: list[Path], out: Path, settings: ShareSettings, result: ShareResult) -> list[Task]:
-    staging = staging_of(out)
-    lists = out.parent.glob(f"{glob.escape(out.name)}.failed*.csv")
-    own = [out, staging, staged_files.lock_of(staging), *lists]
-    images, attachments = find_files(inputs, skip=own), find_files(list(settings.attach), skip=own)
-    if not images.files:
-        raise UsageError("nothing to share: the inputs hold no files", hint="name image files, or folders of them")
-    marked = [(file, False) for file in images.files] + [(file, True) for file in attachments.files]
-    result.skipped = images.skipped + attachments.skipped
-    tasks = []
-    for number, (file, attached) in enumerate(marked, start=1):
-        failure, digest = _digest(file)
-        if failure is not None:
-            result.failed.append(Failure(number, str(file.path), type(failure).__name__, failure.message))
-            continue
-        tasks.append(Task(number, file.path, file.relative.as_posix(), digest, attached))
-    return tasks
-
-
-def _digest(file: Found) -> tuple[MedveilError | None, bytes]:
-    if file.problem:
-        return UnreadableInputError(file.problem), b""
-    try:
-        with file.path.open("rb") as content:
-            return None, hashlib.file_digest(content, "sha256").digest()
-    except OSError as error:
-        return UnreadableInputError(f"it cannot be read: {error.strerror or type(error).__name__}"), b""
+    packer = Packer(plan, staging, settings.codec, weights, settings.min_quality, settings.max_rmse)
+    for count, packed in enumerate(done_by_workers(pack_input, packer, todo, settings.jobs), start=1):
+        if progress is not None:
+            progress(count, len(todo), f"#{packed.input.number}")
+        _record(packed, staged, result)
 
 
 def _refuse_foreign(out: Path) -> None:
@@ -286,37 +262,12 @@ def _is_there(out: Path, owner: Identity, *, dry_run: bool) -> bool:
     return (out.exists() and any(out.iterdir())) or (not dry_run and finish(out, owner))
 
 
-def _survey(tasks: list[Task]) -> Survey:
+def _survey(tasks: list[Input]) -> Survey:
     return survey([(task.path, task.relative) for task in tasks if not task.attached])
 
 
-def mark_repeats(
-    tasks: list[Task], found: Mapping[Path, Instance], there: Instances, tag_key: bytes
-) -> list[Task]:  # fmt: skip
-    """The tasks, those marked whose SOP Instance UID is also that of an earlier object of other content.
-
-    Earlier are the objects that are there, and then the tasks before it. Which of the workers ends first does not
-    matter, nor where a run was killed: a package that is there says which object has the UID's own tag.
-
-    Args:
-        tasks: what is to be packed, in the order of the inputs.
-        found: the DICOM objects that their files hold.
-        there: the objects in packages that are there.
-        tag_key: see `PackingPlan`.
-    """
-    first, marked = dict(there), []
-    for task in tasks:
-        instance = None if task.attached else found.get(task.path)
-        repeats = False
-        if instance is not None and instance.uid:
-            content, sha256 = first.setdefault(instance.tag(tag_key), (instance.content, task.sha256))
-            repeats = instance.content != content and task.sha256 != sha256
-        marked.append(replace(task, repeats=repeats))
-    return marked
-
-
 def _begin(
-    staging: Path, settings: ShareSettings, tasks: list[Task], owner: Identity
+    staging: Path, settings: ShareSettings, tasks: list[Input], owner: Identity
 ) -> tuple[OwnerBook, Mapping[Path, Instance]]:
     """The book of a new release (settings, keys, and who will be granted what), and the DICOM objects of the inputs."""
     notes = _first_grants(settings, owner)
@@ -365,23 +316,24 @@ def _known(out: Path, existing: Manifest, book: OwnerBook) -> tuple[Origins, Ins
     return known, instances
 
 
-def _record(outcome: Outcome, staged: Origins, result: ShareResult) -> None:
-    if outcome.failure is not None:
-        result.failed.append(outcome.failure)
+def _record(packed: Packed, staged: Origins, result: ShareResult) -> None:
+    if packed.failure is not None:
+        result.failed.append(packed.failure)
         return
-    if outcome.entry is not None:
-        staged[outcome.task.identity] = outcome.entry
+    number = packed.input.number
+    if packed.entry is not None:
+        staged[packed.input.identity] = packed.entry
         result.done += 1
-    result.warnings.extend(f"#{outcome.task.number}: {text}" for text in outcome.warnings)
-    if outcome.fidelity is not None:
-        result.fidelity[outcome.task.number] = outcome.fidelity
-        result.pixels += outcome.fidelity.pixels
-        if outcome.low:
-            result.low.append((outcome.task.number, outcome.fidelity.psnr))
+    result.warnings.extend(f"#{number}: {text}" for text in packed.warnings)
+    if packed.fidelity is not None:
+        result.fidelity[number] = packed.fidelity
+        result.pixels += packed.fidelity.pixels
+        if packed.low:
+            result.low.append((number, packed.fidelity.psnr))
 
 
 def _examine(
-    tasks: list[Task], result: ShareResult, progress: Progress | None, there: Instances, tag_key: bytes
+    tasks: list[Input], result: ShareResult, progress: Progress | None, there: Instances, tag_key: bytes
 ) -> None:  # fmt: skip
     """Read every image and write nothing."""
     from medveil import images
