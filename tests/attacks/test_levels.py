@@ -18,7 +18,7 @@ from medveil.mechanisms.observation import Shown, Subject
 from medveil.mechanisms.working_pictures import Window
 from medveil.protection.keystream import commit
 from medveil.releases.access import find_access
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import load_package
 from medveil.releases.records import state as states
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share

@@ -15,7 +15,7 @@ from medveil.audit.results import Example, Pairs, Sample
 from medveil.audit.schema import canonical, record_of
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.experiments.unit import Status
-from medveil.releases.state import MARK
+from medveil.releases.records.state import MARK
 
 
 def test_a_sample_comes_back_as_it_was():

@@ -20,11 +20,11 @@ from medveil.keys.tiers import EpochKeys, KeyRing, Section, SectionPlace, Tier, 
 from medveil.protection import padding
 from medveil.releases.access import _access
 from medveil.releases.packages import origin as origins
-from medveil.releases.packages.package import Package
+from medveil.releases.packages.package import Package, PackageEntry
 from medveil.releases.packages.packing import entry_of
 from medveil.releases.records import ledger, manifest
 from medveil.releases.records.ledger import Action, GrantFile, LedgerEntry
-from medveil.releases.records.manifest import Manifest, PackageEntry, SharedFile
+from medveil.releases.records.manifest import Manifest, SharedFile
 from medveil.releases.records.owner_records import GrantNote, Notes
 
 _DICTIONARY = b"names and dates that many originals share " * 8

@@ -18,9 +18,10 @@ from medveil.files import canonical
 from medveil.files.names import FreeNames, safe_relative
 from medveil.keys.identity import check_targets
 from medveil.keys.tiers import Tier
+from medveil.releases.packages.package import PackageEntry
 from medveil.releases.records import ledger, state
 from medveil.releases.records.ledger import Action, GrantFile, LedgerEntry
-from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE, Manifest, PackageEntry, parse
+from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE, Manifest, parse
 from medveil.releases.records.owner_records import GrantNote, Notes, OwnerBook, owners_of
 
 _NEXT = ledger.NEXT

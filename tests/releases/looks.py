@@ -8,7 +8,7 @@ from medveil.keys.openers import Opener
 from medveil.keys.tiers import KeyRing, Section
 from medveil.protection.encrypting import commit
 from medveil.releases.access import find_access
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import load_package
 from medveil.releases.records import state as states
 
 

@@ -31,8 +31,7 @@ from medveil.protection.encrypting import TAG_BYTES, encrypt
 from medveil.protection.levels import Sealed, level_of
 from medveil.releases.packages import packing, unpacking
 from medveil.releases.packages.origin import Origin, pack_identity
-from medveil.releases.packages.package import Package, PackageHeader, parse_header
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import Package, PackageHeader, load_package, parse_header
 from medveil.releases.records import manifest as manifests
 from medveil.releases.records import state as states
 from medveil.releases.sharing import share

@@ -14,7 +14,7 @@ from medveil import images
 from medveil.keys.tiers import Section, Tier
 from medveil.metrics.image_quality import psnr
 from medveil.releases.opening import open_release
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import load_package
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share

@@ -27,7 +27,7 @@ from medveil.keys.tiers import Section, Tier
 from medveil.releases import sharing
 from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
 from medveil.releases.opening import open_release
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import load_package
 from medveil.releases.records import state as states
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate

@@ -25,10 +25,9 @@ from medveil.keys.openers import Opener
 from medveil.keys.tiers import Section
 from medveil.protection.encrypting import TAG_BYTES
 from medveil.protection.sealing import PublicCode
-from medveil.releases.packages.package import PackageHeader, parse_header
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import PackageEntry, PackageHeader, load_package, parse_header
 from medveil.releases.records import state as states
-from medveil.releases.records.manifest import RECORD, SIGNATURE, Manifest, PackageEntry
+from medveil.releases.records.manifest import RECORD, SIGNATURE, Manifest
 from medveil.releases.release import Release
 
 _SAMPLED = 500  # packages whose bytes are all looked at

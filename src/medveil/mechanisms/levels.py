@@ -30,9 +30,9 @@ from medveil.protection.encrypting import TAG_BYTES, decrypt, encrypt
 from medveil.protection.keystream import Keystream, Stream, commit, derive
 from medveil.protection.levels import Level, Public
 from medveil.protection.sealing import PublicCode, PublicMap, public_bytes
-from medveil.releases.packages.package import Package
+from medveil.releases.packages.package import Package, PackageEntry
 from medveil.releases.packages.unpacking import PackageReader
-from medveil.releases.records.manifest import Manifest, PackageEntry
+from medveil.releases.records.manifest import Manifest
 from medveil.releases.settings import RASTER_STEPS
 
 

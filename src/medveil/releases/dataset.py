@@ -16,9 +16,9 @@ from medveil.keys.openers import Opener, load_opener
 from medveil.keys.tiers import KeyRing, Section, Tier
 from medveil.releases.label_file import PATIENT_COLUMN, Named, matched, read_rows
 from medveil.releases.packages import unpacking
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import PackageEntry, load_package
 from medveil.releases.records import state as states
-from medveil.releases.records.manifest import Manifest, PackageEntry
+from medveil.releases.records.manifest import Manifest
 from medveil.releases.release import Release, open_package
 from medveil.releases.weights import codec_of
 

@@ -18,8 +18,7 @@ from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import EpochKeys, Section, Tier, make_link
 from medveil.keys.wrapping import wrap
 from medveil.releases.access import find_access, read_dictionary
-from medveil.releases.packages.package import PackageHeader
-from medveil.releases.packages.package_io import find_entry, load_package
+from medveil.releases.packages.package import PackageHeader, find_entry, load_package
 from medveil.releases.records import state as states
 from medveil.releases.records.ledger import Action, GrantFile
 from medveil.releases.records.manifest import Manifest

@@ -14,10 +14,8 @@ from medveil.errors import UsageError
 from medveil.files.atomic import write_bytes
 from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import Section
-from medveil.releases.packages.package import Package
-from medveil.releases.packages.package_io import find_entry, load_package
+from medveil.releases.packages.package import Package, PackageEntry, find_entry, load_package
 from medveil.releases.records.ledger import weakest
-from medveil.releases.records.manifest import PackageEntry
 from medveil.releases.release import Release
 
 

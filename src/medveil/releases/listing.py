@@ -8,7 +8,7 @@ from pathlib import Path
 from medveil.errors import NoFittingKeyError
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import load_package
 from medveil.releases.packages.unpacking import open_identity, sees_identity
 from medveil.releases.release import Release
 

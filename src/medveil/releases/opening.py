@@ -16,8 +16,9 @@ from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.releases.access import Access
+from medveil.releases.packages.package import PackageEntry
 from medveil.releases.packages.unpacking import OpenedFile, file_of
-from medveil.releases.records.manifest import Manifest, PackageEntry
+from medveil.releases.records.manifest import Manifest
 from medveil.releases.records.pins import note_of
 from medveil.releases.release import Release, open_package
 from medveil.releases.weights import codec_of

@@ -13,10 +13,10 @@ from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import KeyRing, Tier
 from medveil.releases.access import Access, find_access
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import PackageEntry, load_package
 from medveil.releases.packages.unpacking import Opened, PackageReader
 from medveil.releases.records.ledger import Ledger
-from medveil.releases.records.manifest import Manifest, PackageEntry
+from medveil.releases.records.manifest import Manifest
 from medveil.releases.verifying import VerifyResult, check_signer, load_checked, verify
 from medveil.releases.weights import codec_of
 

@@ -22,12 +22,11 @@ from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import SALT_BYTES, EpochKeys, KeyRing, Section
 from medveil.releases.access import dictionary_name, read_shared, recipients, weights_name, write_shared
 from medveil.releases.granting import issue, load_headers, owned_state, read_book, refuse_unsafe, standing_of
-from medveil.releases.packages.package import Package, PackageHeader
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import Package, PackageEntry, PackageHeader, load_package
 from medveil.releases.packages.packing import entry_of, same_code, unopened
 from medveil.releases.packages.unpacking import PackageReader, check_commitments, sees_identity
 from medveil.releases.records.ledger import Action
-from medveil.releases.records.manifest import Manifest, PackageEntry, SharedFile
+from medveil.releases.records.manifest import Manifest, SharedFile
 from medveil.releases.records.owner_records import GrantNote, Notes, Standing
 from medveil.releases.records.pins import check_and_pin
 from medveil.releases.weights import codec_of

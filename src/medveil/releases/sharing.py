@@ -24,7 +24,7 @@ from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import KEY_BYTES, EpochKeys, Tier
 from medveil.releases.access import dictionary_name, write_shared
 from medveil.releases.granting import issue, owned_state, read_book, refuse_unsafe, standing_of
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import load_package
 from medveil.releases.packages.packing import Fidelity, PackingPlan
 from medveil.releases.records.ledger import Action
 from medveil.releases.records.manifest import RECORD, Manifest

@@ -9,7 +9,7 @@ from pathlib import Path
 from medveil.errors import IntegrityError
 from medveil.keys.recipients import Recipient
 from medveil.keys.signatures import signature_fits
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import load_package
 from medveil.releases.records import state as states
 from medveil.releases.records.ledger import NEXT, Ledger
 from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE

@@ -11,8 +11,7 @@ from medveil.keys.identity import Identity
 from medveil.keys.openers import Opener
 from medveil.keys.tiers import EpochKeys, KeyRing, Section, SectionPlace, Tier, follow_link
 from medveil.protection.encrypting import commit
-from medveil.releases.packages.package import Package
-from medveil.releases.packages.package_io import load_package
+from medveil.releases.packages.package import Package, load_package
 from medveil.releases.packages.unpacking import decrypted
 from medveil.releases.records.manifest import Manifest
 from medveil.releases.release import Release

@@ -20,9 +20,9 @@ from medveil.keys.tiers import KeyRing, Section
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.levels import code_of, mechanism_of, observe
 from medveil.mechanisms.observation import Case, Published, Subject
-from medveil.releases.manifest import PackageEntry
-from medveil.releases.origin import Origin
-from medveil.releases.package_io import load_package
+from medveil.releases.packages.origin import Origin
+from medveil.releases.packages.package import PackageEntry, load_package
+from medveil.releases.packages.unpacking import open_identity, sees_identity
 from medveil.releases.release import Release
 
 

@@ -1,4 +1,4 @@
-"""Package: one image on disk. A public header, then the sealed sections one after the other.
+"""Package: one image on disk, its name, and reading it. A public header, then the sealed sections one after the other.
 
     magic "MVEIL\\x00" | format (1 byte) | header length (2 bytes, big endian) | header (canonical CBOR) | sections
 
@@ -9,19 +9,46 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from medveil.codecs.code import Bucket
-from medveil.errors import FormatVersionError, IntegrityError
+from medveil.errors import FormatVersionError, IntegrityError, UsageError
 from medveil.files import canonical
+from medveil.files.reading import read_regular
 from medveil.images.bounds import MAX_PIXELS, MAX_SIDE
 from medveil.keys.tiers import SALT_BYTES, Section, SectionPlace
+
+if TYPE_CHECKING:
+    from medveil.releases.records.manifest import Manifest
 
 FORMAT = 1
 SUITE = 1  # ChaCha20 keystream, ChaCha20-Poly1305, HKDF-SHA256, Ed25519
 MAX_PACKAGE_BYTES = 1 << 32
 _MAGIC = b"MVEIL\x00"
 _MAX_HEADER = 4096
+
+
+@dataclass(frozen=True, order=True)
+class PackageEntry:
+    """What the manifest says of one package.
+
+    Attributes:
+        package: its id (16 bytes); entries are sorted by it.
+        length: bytes of the file.
+        sha256: digest of the file.
+        commitments: HKDF(section key, "commit") of each section, in file order.
+    """
+
+    package: bytes
+    length: int
+    sha256: bytes
+    commitments: tuple[bytes, ...]
+
+    @property
+    def path(self) -> str:
+        """Path inside the release, with forward slashes."""
+        return f"packages/{self.package.hex()[:2]}/{self.package.hex()}.mveil"
 
 
 @dataclass(frozen=True)
@@ -93,6 +120,40 @@ class Package:
         if start != len(data):
             raise IntegrityError(f"a package is {len(data)} bytes long where its header says {start}")
         return cls(header, sections)
+
+
+def load_package(folder: Path, entry: PackageEntry, manifest: Manifest) -> Package:
+    """The package of one manifest entry.
+
+    Raises:
+        IntegrityError: missing, of another length or digest, or swapped in from another release or entry.
+    """
+    name = f"package {entry.package.hex()}"
+    path = folder / entry.path
+    try:
+        data = read_regular(path, limit=entry.length, what=name)
+    except FileNotFoundError:
+        raise IntegrityError(f"{name} is missing") from None
+    if len(data) != entry.length:
+        raise IntegrityError(f"{name} was changed: it is {len(data)} bytes long where the manifest says {entry.length}")
+    if hashlib.sha256(data).digest() != entry.sha256:
+        raise IntegrityError(f"{name} was changed: its digest is not the signed one")
+    package = Package.from_bytes(data)
+    header = package.header
+    if (header.package, header.release) != (entry.package, manifest.release) or header.epoch > manifest.epoch:
+        raise IntegrityError(f"{name} belongs to another release or entry")
+    return package
+
+
+def find_entry(manifest: Manifest, package: str) -> PackageEntry:
+    """The entry whose id begins with these hexadecimal digits. Raises UsageError for none or several."""
+    fitting = [entry for entry in manifest.packages if entry.package.hex().startswith(package.lower())]
+    if len(fitting) != 1 or not package:
+        raise UsageError(
+            f"{len(fitting)} packages have an id that begins so; exactly one is wanted",
+            hint="medveil list shows the ids to the owner; the file names under packages/ are the ids",
+        )
+    return fitting[0]
 
 
 def parse_header(data: bytes) -> tuple[PackageHeader, int]:

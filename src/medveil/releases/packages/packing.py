@@ -23,7 +23,7 @@ from medveil.keys.tiers import SALT_BYTES, KeyRing, Section, Tier
 from medveil.protection.levels import Level, coding_of
 from medveil.releases.access import Access, recipients
 from medveil.releases.packages.origin import Origin, pack_identity
-from medveil.releases.packages.package import Package, PackageHeader
+from medveil.releases.packages.package import Package, PackageEntry, PackageHeader
 from medveil.releases.packages.unpacking import (
     MAX_FILE,
     Attachment,
@@ -32,7 +32,6 @@ from medveil.releases.packages.unpacking import (
     PackageReader,
     file_of,
 )
-from medveil.releases.records.manifest import PackageEntry
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,7 @@ from medveil.images.record import MAX_RECORD_BYTES
 from medveil.keys.tiers import KeyRing, Section, Tier
 from medveil.protection.levels import Level, Public, coding_of
 from medveil.releases.packages.origin import Origin, unpack_identity
-from medveil.releases.packages.package import Package
-from medveil.releases.records.manifest import PackageEntry
+from medveil.releases.packages.package import Package, PackageEntry
 
 MAX_RECORD = MAX_RECORD_BYTES + (1 << 16)  # of an image's attributes, and what stands beside them
 _MAX_ITEMS = 16  # data items of a section's record: three fields in a list

@@ -15,7 +15,7 @@ from medveil.files import canonical
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.protection.levels import LEVELS, Level, level_of
-from medveil.releases.packages.package import FORMAT, SUITE
+from medveil.releases.packages.package import FORMAT, SUITE, PackageEntry
 
 RECORD, SIGNATURE = "manifest.cbor", "manifest.sig"
 CONTEXT = b"medveil/v1/manifest"
@@ -30,28 +30,6 @@ _FIELDS = frozenset({
     "format", "suite", "release", "epoch", "sequence", "owner", "hybrid", "protection", "profile", "tiers",
     "grids", "created", "decoys", "weights", "shared", "links", "packages",
 })  # fmt: skip
-
-
-@dataclass(frozen=True, order=True)
-class PackageEntry:
-    """What the manifest says of one package.
-
-    Attributes:
-        package: its id (16 bytes); entries are sorted by it.
-        length: bytes of the file.
-        sha256: digest of the file.
-        commitments: HKDF(section key, "commit") of each section, in file order.
-    """
-
-    package: bytes
-    length: int
-    sha256: bytes
-    commitments: tuple[bytes, ...]
-
-    @property
-    def path(self) -> str:
-        """Path inside the release, with forward slashes."""
-        return f"packages/{self.package.hex()[:2]}/{self.package.hex()}.mveil"
 
 
 @dataclass(frozen=True, order=True)

@@ -18,10 +18,11 @@ from medveil.files.atomic import flush_folders, make_folder, move_all, move_excl
 from medveil.files.reading import read_regular
 from medveil.keys.identity import Identity
 from medveil.keys.signatures import signature_fits
+from medveil.releases.packages.package import PackageEntry
 from medveil.releases.records import ledger as ledgers
 from medveil.releases.records import manifest as manifests
 from medveil.releases.records.ledger import NEXT, Ledger, LedgerEntry
-from medveil.releases.records.manifest import CONTEXT, MAX_MANIFEST, RECORD, SIGNATURE, Manifest, PackageEntry
+from medveil.releases.records.manifest import CONTEXT, MAX_MANIFEST, RECORD, SIGNATURE, Manifest
 
 _MAX_SIGNATURE = 64
 MARK = "medveil.staging"  # an empty file: the mark of a staging folder, for a moment also in a release made of it

@@ -19,10 +19,9 @@ from medveil.files.atomic import make_folder, write_bytes
 from medveil.files.walk import Found, find_files
 from medveil.images import Instance
 from medveil.releases.packages.origin import Origin
-from medveil.releases.packages.package import Package
+from medveil.releases.packages.package import Package, PackageEntry
 from medveil.releases.packages.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image
 from medveil.releases.packages.unpacking import MAX_FILE
-from medveil.releases.records.manifest import PackageEntry
 from medveil.releases.settings import codec_for
 from medveil.releases.workers import Failure
 from medveil.releases.writing.staging import Instances, stamp, stamp_of

@@ -23,10 +23,10 @@ from medveil.files.atomic import empty_folder, flush_folders, make_folder, remov
 from medveil.files.reading import read_regular
 from medveil.keys.tiers import Section
 from medveil.protection import padding
-from medveil.releases.packages.package import MAX_PACKAGE_BYTES, Package
+from medveil.releases.packages.package import MAX_PACKAGE_BYTES, Package, PackageEntry
 from medveil.releases.packages.packing import entry_of
 from medveil.releases.packages.unpacking import decrypted, image_record, open_identity
-from medveil.releases.records.manifest import RECORD, PackageEntry
+from medveil.releases.records.manifest import RECORD
 from medveil.releases.records.owner_records import DRAFT, OwnerBook
 from medveil.releases.records.state import MARK
 
