@@ -10,7 +10,7 @@ from medveil.keys.tiers import KeyRing, Section
 from medveil.protection import padding
 from medveil.protection.encrypting import TAG_BYTES, decrypt
 from medveil.protection.support import coded_bytes
-from medveil.releases.granting import read_book
+from medveil.releases.deputies import read_book
 from medveil.releases.packages.package import Package, load_package
 from medveil.releases.records import state as states
 from medveil.releases.records.manifest import Manifest

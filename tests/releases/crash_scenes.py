@@ -19,7 +19,8 @@ from medveil.codecs.lapped.codec import LappedCodec
 from medveil.errors import MedveilError, NoFittingKeyError
 from medveil.keys.identity import Identity, generate
 from medveil.keys.tiers import KeyRing, Tier
-from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
+from medveil.releases.deputies import owned_state, read_book
+from medveil.releases.granting import Request, grant, revoke
 from medveil.releases.listing import list_originals
 from medveil.releases.records.owner_records import today
 from medveil.releases.release import Release

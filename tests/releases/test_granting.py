@@ -17,7 +17,8 @@ from medveil.errors import IntegrityError, NoFittingKeyError, RefusedError, Targ
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier, follow_link
-from medveil.releases.granting import Request, founder_of, grant, owned_state, read_book, revoke
+from medveil.releases.deputies import founder_of, owned_state, read_book
+from medveil.releases.granting import Request, grant, revoke
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.records import state as states

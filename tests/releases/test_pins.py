@@ -17,7 +17,8 @@ from medveil.files import canonical
 from medveil.files.atomic import write_bytes
 from medveil.keys.tiers import Tier
 from medveil.releases import verifying
-from medveil.releases.granting import Request, grant, owned_state, revoke
+from medveil.releases.deputies import owned_state
+from medveil.releases.granting import Request, grant, revoke
 from medveil.releases.opening import open_release
 from medveil.releases.records import ledger as ledgers
 from medveil.releases.records import pins

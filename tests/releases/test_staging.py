@@ -21,7 +21,7 @@ from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.identity import generate
 from medveil.keys.tiers import EpochKeys
 from medveil.keys.wrapping import wrap
-from medveil.releases import granting, rotating
+from medveil.releases import deputies, granting, rotating
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.records import state as states
@@ -408,8 +408,8 @@ def test_an_entry_of_the_ledger_is_never_replaced(release, people):
         with pytest.raises(TargetExistsError, match="another command"):
             granting.grant(release, granting.Request((second,), {}), people["owner"])
     assert verify(release).leftovers == 0
-    state = granting.owned_state(release, people["owner"], repair=False)
-    granted = [note.recipient for note in granting.read_book(release, state, people["owner"]).grants]
+    state = deputies.owned_state(release, people["owner"], repair=False)
+    granted = [note.recipient for note in deputies.read_book(release, state, people["owner"]).grants]
     assert first in granted
     assert second not in granted
 

@@ -25,7 +25,8 @@ from medveil.keys.openers import load_opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier
 from medveil.releases import sharing
-from medveil.releases.granting import Request, grant, owned_state, read_book, revoke
+from medveil.releases.deputies import owned_state, read_book
+from medveil.releases.granting import Request, grant, revoke
 from medveil.releases.opening import open_release
 from medveil.releases.packages.package import load_package
 from medveil.releases.records import state as states

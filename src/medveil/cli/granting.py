@@ -99,7 +99,7 @@ def grants(
     """
     with session("grants", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import identity_of, recipient_of, tell_deputy
-        from medveil.releases.granting import owned_state, read_book
+        from medveil.releases.deputies import owned_state, read_book
 
         owner = identity_of(run, key)
         tell_deputy(run, release, owner)

@@ -70,7 +70,7 @@ def identity_for_trial(run: Session, key: Path | None) -> Identity:
 
 def tell_deputy(run: Session, release: Path, identity: Identity) -> None:
     """Say who founded a release, where this identity is a deputy of hers."""
-    from medveil.releases.granting import founder_of
+    from medveil.releases.deputies import founder_of
 
     founder = founder_of(release, identity)
     if founder:

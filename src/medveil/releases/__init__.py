@@ -8,8 +8,8 @@ and `opening` writes it.
 
 Import:
 - `sharing.share`, `settings.ShareSettings`, `opening.open_release`, `release.Release`, `verifying.verify`.
-- `granting`: `grant`, `revoke`, `Request`, `standing_of`. `rotating.rotate`. `inspecting.inspect`.
-  `listing.list_originals`. The most used of them are names of `medveil` itself.
+- `granting`: `grant`, `revoke`, `Request`. `deputies.owned_state`: who may change a release. `rotating.rotate`.
+  `inspecting.inspect`. `listing.list_originals`. The most used of them are names of `medveil` itself.
 
 What is where: in `records/`, `manifest` and `ledger` are what is signed, `state` both of them together, `owner_records`
 what only owners know, `pins` what this machine has seen of a release before; `weights` is the codec's weights;

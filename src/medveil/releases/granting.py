@@ -10,25 +10,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from medveil.errors import KeyFileError, MedveilError, NoFittingKeyError, RefusedError, UsageError
-from medveil.files.atomic import make_folder, move_all, write_bytes
+from medveil.errors import UsageError
+from medveil.files.atomic import make_folder, write_bytes
 from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import EpochKeys, Section, Tier, make_link
-from medveil.keys.wrapping import wrap
-from medveil.releases.access import find_access, read_dictionary
+from medveil.releases.deputies import owned_state, read_book, standing_of
 from medveil.releases.packages.package import PackageHeader, find_entry, load_package
-from medveil.releases.records import state as states
 from medveil.releases.records.ledger import Action, GrantFile
 from medveil.releases.records.manifest import Manifest
 from medveil.releases.records.owner_records import GrantNote, Notes, OwnerBook, Standing, today
-from medveil.releases.records.pins import check_and_pin, check_can_follow, check_extension, is_pinned, note_of
+from medveil.releases.records.pins import check_and_pin
 from medveil.releases.records.state import State
 from medveil.releases.settings import check_recipient
-from medveil.releases.verifying import check_signer
 from medveil.releases.writing import staging as staged_files
-from medveil.releases.writing.commit import Change, change, level_folders
+from medveil.releases.writing.commit import Change, change
 from medveil.releases.writing.staging import staging_of
 
 Headers = Mapping[bytes, PackageHeader]
@@ -92,101 +89,6 @@ class Granted:
         return self.standing.head
 
 
-def owned_state(
-    folder: Path, owner: Identity, *, founder: Recipient | None = None, head: str = "", first_look: bool = False,
-    extends: bool = True, repair: bool = True,
-) -> State:  # fmt: skip
-    """State of a release that this identity owns; what a killed run left behind is put in order unless it is a look.
-
-    Anybody can found a release and call somebody else a deputy of it, whose own release it then replaces. So somebody
-    has to vouch for the founder before a deputy goes on: the deputy, who names her or a head, or the pin. And anybody
-    who holds the storage can show an older state: what is to be extended has to be pinned, or vouched for by a head.
-
-    Args:
-        folder: the release.
-        owner: the founder or a deputy.
-        founder: the founder that a deputy expects.
-        head: sha256 of a ledger entry that the release must contain, in hexadecimal digits, or empty.
-        first_look: take the state that is shown for the newest.
-        extends: the release is about to be changed.
-        repair: off for a mere look. A state of which nothing says that it is the newest is left alone in any case.
-
-    Raises:
-        NoFittingKeyError: it belongs to somebody else.
-        RefusedError: a deputy, and nobody vouches for the founder; or see `pins.check_extension`.
-        MedveilError: see `pins.check_can_follow`.
-        IntegrityError, FormatVersionError, UsageError: as `states.load` and `check_and_pin`.
-    """
-    state = states.load(folder)
-    if owner.recipient.verify_key not in state.ledger.owners:
-        raise NoFittingKeyError(
-            f"the release there belongs to another owner than key {owner.fingerprint}", hint="name the owner with -i"
-        )
-    if founder is None and owner.recipient.verify_key == state.ledger.owners[0]:
-        founder = owner.recipient
-    signer = check_signer(state.ledger, founder, head=head, pin=False)
-    if not signer.vouched:
-        raise RefusedError(
-            f"the release was founded by {state.manifest.owner_fingerprint}, for whom nobody vouches here; "
-            f"key {owner.fingerprint} is a deputy",
-            hint="compare that fingerprint with the founder's, and name her .pub file with --owner",
-        )
-    if extends:
-        check_extension(state.ledger, head=head, first_look=first_look)
-        if repair:
-            check_can_follow(state.ledger.head.release)
-    if not repair or not (head or first_look or is_pinned(state.ledger)):
-        return state
-    states.make_durable(folder)
-    check_signer(state.ledger, founder, head=head, pin=True)
-    staging = staging_of(folder)  # packages that an interrupted --add had moved already count there
-    moved = [entry.path for entry in state.pending if (folder / entry.path).is_file()]
-    move_all([(folder / path, staging / path) for path in moved])
-    staged_files.sweep_changes(staging)
-    state = states.settle(folder, state)
-    level_folders(folder, state.manifest.created)
-    return state
-
-
-def read_book(folder: Path, state: State, owner: Identity) -> OwnerBook:
-    """The owners' book of a release, of whose founder `owned_state` made sure.
-
-    Raises:
-        NoFittingKeyError: this identity is no owner.
-    """
-    access = find_access(folder, state.ledger, state.manifest, owner, vouched=True)
-    if not access.owner_key:
-        raise NoFittingKeyError(f"key {owner.fingerprint} does not own this release", hint="name the owner with -i")
-    book = OwnerBook.read(state.ledger, state.manifest, access.owner_key)
-    return replace(book, dictionary=read_dictionary(folder, state.manifest, book.ring))
-
-
-def refuse_unsafe(notes: Iterable[GrantNote]) -> None:
-    """Raise RefusedError for a grant whose key is damaged, or such that everybody has the secret of it.
-
-    Releases of former versions may have one. Whatever is sealed with the release's keys is open to everybody then.
-    """
-    for note in notes:
-        try:
-            wrap(b"", note.recipient)
-        except KeyFileError as error:
-            raise RefusedError(
-                error.message,
-                hint=f"medveil revoke --to {note.recipient.fingerprint} takes it out, and medveil rotate then gives "
-                "what is there new keys; an unfinished share is dropped by deleting the .partial folder",
-            ) from None
-
-
-def founder_of(folder: Path, identity: Identity) -> str:
-    """Fingerprint of a release's founder where this identity is a deputy of hers; else empty."""
-    try:
-        ledger = states.load(folder).ledger
-    except (MedveilError, OSError):
-        return ""  # whoever goes on with it says so
-    is_deputy = identity.recipient.verify_key in ledger.owners[1:]
-    return Recipient("", ledger.owners[0]).fingerprint if is_deputy else ""
-
-
 def grant(
     folder: Path, request: Request, owner: Identity, *, founder: Recipient | None = None, head: str = "",
     first_look: bool = False,
@@ -221,12 +123,6 @@ def grant(
         after = change(folder, state, what, book.owner_key, owner)
         check_and_pin(after.ledger)
     return Granted(tuple(new), len(wanted) - len(new), after.manifest.epoch, len(gone), standing_of(after, book))
-
-
-def standing_of(state: State, book: OwnerBook) -> Standing:
-    """What a release is after a change that was made with this book."""
-    grants = OwnerBook.read(state.ledger, state.manifest, book.owner_key).grants
-    return replace(Standing.of(state.ledger, grants), pin_note=note_of(state.ledger))
 
 
 def revoke(

@@ -21,7 +21,8 @@ from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import SALT_BYTES, EpochKeys, KeyRing, Section
 from medveil.releases.access import dictionary_name, read_shared, recipients, weights_name, write_shared
-from medveil.releases.granting import issue, load_headers, owned_state, read_book, refuse_unsafe, standing_of
+from medveil.releases.deputies import owned_state, read_book, refuse_unsafe, standing_of
+from medveil.releases.granting import issue, load_headers
 from medveil.releases.packages.package import Package, PackageEntry, PackageHeader, load_package
 from medveil.releases.packages.packing import entry_of, same_code, unopened
 from medveil.releases.packages.unpacking import PackageReader, check_commitments, sees_identity
@@ -91,13 +92,13 @@ def rotate(
     Args:
         folder: the release. Free space of its whole length is needed meanwhile.
         owner: an owner of it.
-        founder, head, first_look: see `granting.owned_state`.
+        founder, head, first_look: see `deputies.owned_state`.
         jobs: worker processes; 0 for one a core.
         progress: called as (done, total, text) after each package.
 
     Raises:
         MedveilError: there is not enough free space.
-        NoFittingKeyError, RefusedError, IntegrityError: as `granting.owned_state`; a damaged package stops it, and
+        NoFittingKeyError, RefusedError, IntegrityError: as `deputies.owned_state`; a damaged package stops it, and
             nothing was changed.
     """
     folder = Path(os.path.realpath(folder))  # one release has one lock, by whatever name it is reached

@@ -23,7 +23,8 @@ from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import KEY_BYTES, EpochKeys, Tier
 from medveil.releases.access import dictionary_name, write_shared
-from medveil.releases.granting import issue, owned_state, read_book, refuse_unsafe, standing_of
+from medveil.releases.deputies import owned_state, read_book, refuse_unsafe, standing_of
+from medveil.releases.granting import issue
 from medveil.releases.packages.package import load_package
 from medveil.releases.packages.packing import Fidelity, PackingPlan
 from medveil.releases.records.ledger import Action
@@ -88,7 +89,7 @@ def share(
         out: the release folder to make, to continue, or with `settings.add` to extend.
         settings: protection, recipients, quality; see `ShareSettings`.
         owner: who signs, and who may always open everything.
-        founder: who founded the release that is there, where it is somebody else; see `granting.owned_state`.
+        founder: who founded the release that is there, where it is somebody else; see `deputies.owned_state`.
         head, first_look: why the release that `settings.add` extends may be taken for the newest; see there too.
         progress: called as (done, total, text) after each input.
 
@@ -96,8 +97,8 @@ def share(
         UsageError: nothing found, or settings that contradict each other.
         TargetExistsError: `out` holds something else, other images, was made with other settings, or is being written.
         NoFittingKeyError: `out` belongs to another owner.
-        RefusedError: `settings.add`, and nothing says that `out` is the newest state; or see `granting.owned_state`
-            and `granting.refuse_unsafe`.
+        RefusedError: `settings.add`, and nothing says that `out` is the newest state; or see `deputies.owned_state`
+            and `deputies.refuse_unsafe`.
         IntegrityError: `out` is damaged.
     """
     settings.check()
