@@ -1,4 +1,11 @@
-"""The one error hierarchy. Every error carries the exit code that the command line ends with."""
+"""The one error hierarchy, and the exit codes of the command line: every error carries the one that it ends with.
+
+Beside them: 0, all is done; 3, some inputs failed and the others are done; 130, interrupted (`cli.session`).
+
+A message says what was wrong, with which value, and what is allowed; the hint says what to do next. Never in either: a
+patient's value, a path or a name of an input, a secret. A wrong key, a damaged file and a foreign file are three
+errors, except where a secret key worked on unsigned bytes: there it is one.
+"""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tests.cli.shell import run
 
-from medveil.cli.demonstration import demonstrate
+from medveil.cli.demo import demonstrate
 from medveil.cli.session import Session
 
 _RELEASES = ["png-sealed", "dicom-sealed", "png-encrypted"]

@@ -171,7 +171,7 @@ def test_open_at_a_lower_tier(desk: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [
-        (["grant", "release", "-i", "owner.key", "--to", "mallory.pub=best"], 2, "unknown tier"),
+        (["grant", "release", "-i", "owner.key", "--to", "mallory.pub=best"], 2, "no tier of that name"),
         (["grant", "release", "-i", "owner.key", "--to", "mallory.pub", "--only", "zz"], 2, "packages have an id"),
         (["grant", "release", "-i", "owner.key", "--to", "mallory.pub", "--until", "soon"], 2, "--until"),
         (["grant", "release", "-i", "owner.key", "--to", "ida.pub=preview"], 2, "smaller"),

@@ -7,15 +7,14 @@ into its exit code. `owner` and `passphrase` find the keys that a command works 
 
 Import: nothing outside this room imports from it. `main.run` is the program `medveil`.
 
-Where a command is: `share`, `verify`, `inspect`, `keygen`, `ledger`, `forget`, `audit`, `attacks`, `tasks`, `info` and
-`demo` in the module of that name; `open` in `open`, `list` in `list`, `train` in `train`; `grant`, `grants`,
-`revoke` and `rotate` in `granting`. `demonstration` is what the demo does.
+A command is in the module of its name. `standing` says where a release stands after a change, `text` sizes and
+fidelity in words; `demo_picture` draws what the demo shows.
 
 What holds:
 - `medveil --help` answers within 0.4 s: what is heavy is imported inside the command that needs it.
 - An input is `#n` in every message. Paths and names stand only in the list of `failed_inputs`, for the user alone.
 - What comes from a release or a path goes through `printable.shown` before it is printed to a terminal.
-- Error messages and hints come from `medveil.errors`; an error that nobody expected is told by its class only.
+- Messages, hints and exit codes come from `medveil.errors`; an error that nobody expected is told by its class only.
 
 To add a command: a module with a function that typer reads, its line in `main`, its section in docs/reference.md
 (tests/test_readme.py compares every option) and its name in tests/test_house.py.

@@ -8,34 +8,17 @@ import itertools
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from medveil.cli.session import Session
 from medveil.errors import MedveilError
 
+if TYPE_CHECKING:
+    from medveil.releases.workers import Failure
+
 _HEADER = ("input", "path", "error", "message")
 _SHOWN = 20
 _HEADER_ROOM = 256
-
-
-class Failure(Protocol):
-    """One input that failed.
-
-    Attributes:
-        number: its place among the inputs, from 1.
-        path: where it is; shown only where the user asked for it.
-        error_class: name of the error's class.
-        message: what was wrong, without names or values of the input.
-    """
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def path(self) -> object: ...
-    @property
-    def error_class(self) -> str: ...
-    @property
-    def message(self) -> str: ...
 
 
 def failures_file(out: Path) -> Path:

@@ -12,13 +12,16 @@ from medveil.cli import (
     audit,
     demo,
     forget,
-    granting,
+    grant,
+    grants,
     info,
     inspect,
     keygen,
     ledger,
     list,
     open,
+    revoke,
+    rotate,
     share,
     tasks,
     train,
@@ -63,10 +66,10 @@ app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("list")(list.list_)
 app.command("open")(open.open_)
-app.command("grant", cls=GreedyCommand)(granting.grant)
-app.command("grants")(granting.grants)
-app.command("revoke")(granting.revoke)
-app.command("rotate")(granting.rotate)
+app.command("grant", cls=GreedyCommand)(grant.grant)
+app.command("grants")(grants.grants)
+app.command("revoke")(revoke.revoke)
+app.command("rotate")(rotate.rotate)
 app.command("ledger")(ledger.ledger)
 app.command("forget")(forget.forget)
 app.command("audit")(audit.audit)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.granting import tell_pin
 from medveil.cli.options import DryRun, Force, Head, Jobs, Json, Key, Owner, Quiet, ReleaseFolder, ShowPaths
 from medveil.cli.session import SOME_FAILED, Session, session
+from medveil.cli.standing import tell_pin
 from medveil.errors import FormatVersionError, IntegrityError
 
 if TYPE_CHECKING:

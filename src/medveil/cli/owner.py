@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,11 +130,9 @@ def _path_and_tier(value: str) -> tuple[Path, str | None]:
 def tier_named(name: str) -> Tier:
     """The tier of this name. Raises UsageError for another word."""
     from medveil.keys.tiers import Tier
+    from medveil.registry import unknown
 
     tiers = [known.value for known in Tier]
     if name not in tiers:
-        near = get_close_matches(name.lower(), tiers, n=1)
-        raise UsageError(
-            f"unknown tier {name!r}; there are {', '.join(tiers)}", hint=f"did you mean {near[0]}?" if near else ""
-        )
+        raise unknown("tier", name.lower(), tiers)
     return Tier(name)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.granting import standing_lines, standing_record, tell_pin
 from medveil.cli.options import (
     AllowCertificates,
     AllowClassical,
@@ -23,6 +22,7 @@ from medveil.cli.options import (
     ShowPaths,
 )
 from medveil.cli.session import SOME_FAILED, Session, session
+from medveil.cli.standing import standing_lines, standing_record, tell_pin
 
 if TYPE_CHECKING:
     from medveil.releases.settings import ShareSettings

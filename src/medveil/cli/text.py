@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-
-class Fidelity(Protocol):
-    """How near an opened image comes to its original; see `medveil.releases.packages.packing.Fidelity`."""
-
-    @property
-    def psnr(self) -> float: ...
-    @property
-    def rmse(self) -> float: ...
-    @property
-    def rmse_modality(self) -> float: ...
-    @property
-    def bits_stored(self) -> int: ...
+if TYPE_CHECKING:
+    from medveil.releases.packages.packing import Fidelity
 
 
 def bytes_text(size: int) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from medveil.cli.granting import tell_pin
 from medveil.cli.options import Head, Json, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import session
+from medveil.cli.standing import tell_pin
 
 
 def verify(

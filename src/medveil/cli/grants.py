@@ -1,0 +1,25 @@
+"""`medveil grants`: who may open what."""
+
+from __future__ import annotations
+
+from medveil.cli.options import Founder, Json, Key, Quiet, ReleaseFolder
+from medveil.cli.session import session
+from medveil.cli.standing import grant_line, grant_record
+
+
+def grants(
+    release: ReleaseFolder, key: Key = None, founder: Founder = None, json: Json = False, quiet: Quiet = False
+) -> None:
+    """Show who may open what.
+
+    Only an owner can.
+    """
+    with session("grants", as_json=json, quiet=quiet) as run:
+        from medveil.cli.owner import identity_of, recipient_of, tell_deputy
+        from medveil.releases.deputies import owned_state, read_book
+
+        owner = identity_of(run, key)
+        tell_deputy(run, release, owner)
+        state = owned_state(release, owner, founder=recipient_of(founder), extends=False, repair=False)
+        notes = read_book(release, state, owner).grants
+        run.result([grant_line(note) for note in notes], done=len(notes), grants=[grant_record(note) for note in notes])

@@ -1,0 +1,53 @@
+"""`medveil rotate`: new keys for the packages that are there."""
+
+from __future__ import annotations
+
+from medveil.cli.options import FirstLook, Founder, Head, Jobs, Json, Key, Quiet, ReleaseFolder
+from medveil.cli.session import session
+from medveil.cli.standing import standing_lines, standing_record, tell_pin
+
+
+def rotate(
+    release: ReleaseFolder,
+    key: Key = None,
+    founder: Founder = None,
+    head: Head = "",
+    first_look: FirstLook = False,
+    jobs: Jobs = 0,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Give the packages that are there new keys, without coding an image again.
+
+    Everybody who may open the release gets a new grant, unless the day that it was meant to end is over.
+    Needs free space of the release's length meanwhile.
+    """
+    with session("rotate", as_json=json, quiet=quiet) as run:
+        from medveil.cli.owner import identity_of, recipient_of, tell_deputy
+        from medveil.cli.text import bytes_text, plural
+        from medveil.releases.rotating import rotate as rotate_release
+
+        owner = identity_of(run, key)
+        tell_deputy(run, release, owner)
+        done = rotate_release(
+            release, owner, founder=recipient_of(founder), head=head, first_look=first_look, jobs=jobs,
+            progress=run.progress,
+        )  # fmt: skip
+        tell_pin(run, done.standing.pin_note)
+        if done.shown:
+            run.warn("The public part of an obfuscated release stays as it was, and gives away what it gave away.")
+        run.say("Copies of the release that were made before open with the old keys as before.")
+        over = f", {done.ended} taken out since their day is over" if done.ended else ""
+        run.result(
+            [
+                f"new keys for {plural(done.packages, 'package')}, epoch {done.epoch}; "
+                f"{plural(done.grants, 'grant')} made anew{over}; release: {bytes_text(done.bytes)}",
+                *standing_lines(done.standing),
+            ],
+            done=done.packages,
+            size=done.bytes,
+            grants=done.grants,
+            ended=done.ended,
+            epoch=done.epoch,
+            **standing_record(done.standing),
+        )

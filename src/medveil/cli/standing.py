@@ -1,0 +1,59 @@
+"""Where a release stands after a change, and who may open it: in words, and for --json."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from medveil.cli.session import Session
+
+if TYPE_CHECKING:
+    from medveil.releases.records.owner_records import GrantNote, Standing
+
+_GRANT_DIGITS = 12
+
+
+def standing_lines(standing: Standing) -> list[str]:
+    """Where a release stands, and who may open it: one line each."""
+    if not standing.head:
+        return []
+    entry = f"entry {standing.entry} of {standing.day}, head {standing.head}"
+    return [entry, "may open it from now on:", *(f"  {grant_line(note)}" for note in standing.open_to)]
+
+
+def standing_record(standing: Standing) -> dict[str, Any]:
+    """The same for --json."""
+    people = [grant_record(note) for note in standing.open_to]
+    known = {"entry": standing.entry, "day": standing.day, "head": standing.head, "open_to": people}
+    return known | {"pin_note": standing.pin_note}
+
+
+def tell_pin(run: Session, note: str) -> None:
+    """Say what this machine could not remember of a release."""
+    if note:
+        run.warn(f"warning: {note}")
+
+
+def grant_line(note: GrantNote) -> str:
+    grant = note.grant_id.hex()[:_GRANT_DIGITS]
+    parts = [note.recipient.fingerprint, grant, f"{note.recipient.wrap.value:15}", f"{note.tier.value:11}"]
+    parts.append("with names   " if note.sees_identity else "without names")
+    if note.is_owner:
+        parts.append("owner")
+    if note.only:
+        parts.append(f"{len(note.only)} packages only")
+    if note.until:
+        parts.append(f"until {note.until}{' (over)' if note.has_ended() else ''}")
+    return "  ".join(parts)
+
+
+def grant_record(note: GrantNote) -> dict[str, object]:
+    return {
+        "fingerprint": note.recipient.fingerprint,
+        "wrap": note.recipient.wrap.value,
+        "tier": note.tier.value,
+        "identity": note.sees_identity,
+        "owner": note.is_owner,
+        "packages": [package.hex() for package in note.only],
+        "until": note.until,
+        "grant": note.grant_id.hex(),
+    }
