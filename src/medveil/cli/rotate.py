@@ -25,6 +25,7 @@ def rotate(
     with session("rotate", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import identity_of, recipient_of, tell_deputy
         from medveil.cli.text import bytes_text, plural
+        from medveil.protection.levels import CODE, level_of
         from medveil.releases.rotating import rotate as rotate_release
 
         owner = identity_of(run, key)
@@ -34,7 +35,7 @@ def rotate(
             progress=run.progress,
         )  # fmt: skip
         tell_pin(run, done.standing.pin_note)
-        if done.shown:
+        if level_of(done.protection).clear(CODE):
             run.warn("The public part of an obfuscated release stays as it was, and gives away what it gave away.")
         run.say("Copies of the release that were made before open with the old keys as before.")
         over = f", {done.ended} taken out since their day is over" if done.ended else ""

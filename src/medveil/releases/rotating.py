@@ -48,7 +48,7 @@ class Rotated:
         grants: number of grants that were made anew.
         epoch: the release's key epoch.
         bytes: length of the whole release on disk.
-        shown: whether the codes themselves stay for everybody to see, with what they give away: level `obfuscated`.
+        protection: of the release; with `obfuscated` the public part stays as it was, and so does what it gives away.
         standing: what the release is now, and who may open it.
         ended: number of grants that were taken out since their day is over.
     """
@@ -57,7 +57,7 @@ class Rotated:
     grants: int
     epoch: int
     bytes: int
-    shown: bool
+    protection: str
     standing: Standing
     ended: int = 0
 
@@ -129,7 +129,7 @@ def rotate(
         check_and_pin(after.ledger)
         staged_files.clear(staging)
     now = standing_of(after, book)
-    return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.level.clear(Section.CODE), now, ended)
+    return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.protection, now, ended)
 
 
 def _check_room(folder: Path, staging: Path) -> None:
