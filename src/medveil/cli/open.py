@@ -48,16 +48,9 @@ def open_(
             _look(run, release, identity, recipient_of(owner), head)
             return
         result = open_release(
-            release,
-            out,
-            identity=identity,
-            owner=recipient_of(owner),
-            head=head,
-            tier=wanted,
-            force=force,
-            jobs=jobs,
+            release, out, identity=identity, owner=recipient_of(owner), head=head, tier=wanted, force=force, jobs=jobs,
             progress=run.progress,
-        )
+        )  # fmt: skip
         _tell_signer(run, result.signer, known=result.signer_known)
         tell_pin(run, result.pin_note)
         if result.warning:
@@ -81,18 +74,10 @@ def open_(
         failed = report_failures(run, out, result.failed, show_paths=show_paths)
         run.result(
             [f"opened {plural(result.done, 'file')}{_tiers(result.tiers)}; {len(failed)} failed"],
-            done=result.done,
-            failed=failed,
-            size=result.bytes,
-            withheld=result.withheld,
-            renamed=result.renamed,
-            tiers={tier.value: count for tier, count in result.tiers.items()},
-            until=result.until,
-            signer_known=result.signer_known,
-            signer=result.signer,
-            warning=result.warning,
-            pin_note=result.pin_note,
-        )
+            done=result.done, failed=failed, size=result.bytes, withheld=result.withheld, renamed=result.renamed,
+            tiers={tier.value: count for tier, count in result.tiers.items()}, until=result.until,
+            signer_known=result.signer_known, signer=result.signer, warning=result.warning, pin_note=result.pin_note,
+        )  # fmt: skip
         if failed:
             newer = FormatVersionError.exit_code if result.newer else SOME_FAILED
             raise typer.Exit(IntegrityError.exit_code if result.damaged else newer)

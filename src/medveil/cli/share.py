@@ -131,24 +131,11 @@ def share(
             identity=recipients_of(identity),
             also_owners=recipients_of(also_owner),
             tiers=tuple(tier_named(name) for name in tiers.split(",") if name),
-            keep_file=keep_file,
-            allow_classical=allow_classical,
-            allow_certificates=allow_certificates,
-            protection=protection,
-            codec=codec,
-            quality=quality,
-            sparsity=sparsity,
-            decoys=decoys,
-            min_quality=min_quality,
-            max_rmse=max_rmse,
-            attach=tuple(attach or ()),
-            add=add,
-            embed=embed,
-            publish_weights=publish_weights,
-            jobs=jobs,
-            dry_run=dry_run,
-            pseudonyms=pseudonyms,
-        )
+            keep_file=keep_file, allow_classical=allow_classical, allow_certificates=allow_certificates,
+            protection=protection, codec=codec, quality=quality, sparsity=sparsity, decoys=decoys,
+            min_quality=min_quality, max_rmse=max_rmse, attach=tuple(attach or ()), add=add, embed=embed,
+            publish_weights=publish_weights, jobs=jobs, dry_run=dry_run, pseudonyms=pseudonyms,
+        )  # fmt: skip
         settings.check()  # before a key is made for a request that makes no sense
         refuse_secret_keys(settings.attach)
         owner = identity_for_trial(run, key) if dry_run else identity_of(run, key, create=True)
@@ -194,17 +181,9 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
             lines.append(f"release: {bytes_text(result.bytes)}, {rate:.3f} bits a pixel, everything in it counted")
     lines += [*fidelity_lines(list(result.fidelity.values())), *standing_lines(result.standing)]
     run.result(
-        lines,
-        done=result.done,
-        failed=failed,
-        size=result.bytes,
-        unchanged=result.unchanged,
-        pixels=result.pixels,
-        mean_psnr=result.mean_psnr,
-        low=[{"input": number, "psnr": psnr} for number, psnr in result.low],
-        warnings=list(result.warnings),
-        dry_run=dry_run,
-        **standing_record(result.standing),
-    )
+        lines, done=result.done, failed=failed, size=result.bytes, unchanged=result.unchanged, pixels=result.pixels,
+        mean_psnr=result.mean_psnr, low=[{"input": number, "psnr": psnr} for number, psnr in result.low],
+        warnings=list(result.warnings), dry_run=dry_run, **standing_record(result.standing),
+    )  # fmt: skip
     if result.failed:
         raise typer.Exit(SOME_FAILED)

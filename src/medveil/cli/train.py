@@ -56,16 +56,9 @@ def train(
 
         result = train_codec(
             [found.path for found in find_files(images).files],
-            out,
-            codec=codec,
-            sparsity=sparsity,
-            manifest=manifest,
-            resume=resume,
-            steps=steps,
-            seed=seed,
-            device=device,
-            progress=report,
-        )
+            out, codec=codec, sparsity=sparsity, manifest=manifest, resume=resume, steps=steps, seed=seed,
+            device=device, progress=report,
+        )  # fmt: skip
         split = "by patient" if result.patients_known else "by image: no manifest says whose they are"
         counts = f"{result.training_images} images to train on, {result.validation_images} to validate"
         run.result(
@@ -75,13 +68,7 @@ def train(
                 f"{counts}, split {split}",
                 f"weights: sha256 {result.digest}",
             ],
-            done=result.training_images,
-            size=result.model.stat().st_size,
-            weights=result.digest,
-            psnr=result.psnr,
-            psnr_untrained=result.psnr_untrained,
-            steps=result.steps,
-            reason=result.reason,
-            validation_images=result.validation_images,
-            split_by_patient=result.patients_known,
-        )
+            done=result.training_images, size=result.model.stat().st_size, weights=result.digest, psnr=result.psnr,
+            psnr_untrained=result.psnr_untrained, steps=result.steps, reason=result.reason,
+            validation_images=result.validation_images, split_by_patient=result.patients_known,
+        )  # fmt: skip

@@ -8,11 +8,7 @@ from medveil.cli.standing import tell_pin
 
 
 def verify(
-    release: ReleaseFolder,
-    owner: Owner = None,
-    head: Head = "",
-    json: Json = False,
-    quiet: Quiet = False,
+    release: ReleaseFolder, owner: Owner = None, head: Head = "", json: Json = False, quiet: Quiet = False
 ) -> None:
     """Check every byte of a release, without a key."""
     with session("verify", as_json=json, quiet=quiet) as run:
@@ -28,13 +24,7 @@ def verify(
             )
         run.result(
             [f"{result.words}: {plural(result.packages, 'package')}, founded by key {result.owner}"],
-            done=result.packages,
-            size=result.bytes,
-            words=result.words,
-            owner=result.owner,
-            signer_known=result.signer_known,
-            sequence=result.sequence,
-            head=result.head,
-            leftovers=result.leftovers,
+            done=result.packages, size=result.bytes, words=result.words, owner=result.owner,
+            signer_known=result.signer_known, sequence=result.sequence, head=result.head, leftovers=result.leftovers,
             pin_note=result.pin_note,
-        )
+        )  # fmt: skip
