@@ -18,8 +18,8 @@ from tests.pictures import picture
 from medveil.audit.checks import form_checks
 from medveil.audit.collisions import Group, equal_levels, shown_cells
 from medveil.audit.decision import conclude
+from medveil.audit.record import broken_by, record_of
 from medveil.audit.results import FormCheck, Verdict
-from medveil.audit.schema import broken_by, record_of
 from medveil.audit.uniformity import Evenness, chance_of
 from medveil.keys.tiers import KeyRing, Tier
 from medveil.protection.encrypting import TAG_BYTES

@@ -8,8 +8,8 @@ from tests.audit.task_scenes import classification, radiomics, tasked
 
 from medveil.audit import gate as gates
 from medveil.audit.gate import check_asked, read_gate
+from medveil.audit.record import record_of
 from medveil.audit.results import Verdict
-from medveil.audit.schema import record_of
 from medveil.errors import UsageError
 from medveil.tasks.results import TaskResult
 

@@ -11,8 +11,8 @@ import pytest
 from tests.audit.invented import audit
 
 from medveil.audit.keeping import bytes_of, check_out, finish, keeping, report_folder, sample_of
+from medveil.audit.record import canonical, record_of
 from medveil.audit.results import Example, Pairs, Sample
-from medveil.audit.schema import canonical, record_of
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.experiments.unit import Status
 from medveil.releases.records.state import MARK

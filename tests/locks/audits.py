@@ -18,7 +18,7 @@ from tests.locks.releases import KEY, LEVELS, MANIFEST, ORIGINALS
 
 from medveil.audit import running
 from medveil.audit.presets import TaskBudget
-from medveil.audit.schema import canonical
+from medveil.audit.record import canonical
 from medveil.keys.identity import Identity
 from medveil.metrics.inference import LeastPatients
 from medveil.report.page import full_record

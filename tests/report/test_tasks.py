@@ -14,9 +14,8 @@ from tests.audit.task_scenes import LOSSES, classification, matrix, overlay, rad
 from tests.report.test_page import Page
 
 from medveil.audit.keeping import check_out
+from medveil.audit.record import canonical, excellent_share, record_of, task_record
 from medveil.audit.results import Verdict
-from medveil.audit.schema import canonical, record_of
-from medveil.audit.task_schema import excellent_share, task_record
 from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
 from medveil.report.page import OWN_FIGURE, write_report

@@ -5,7 +5,7 @@ them, and what may be spent (`presets`). `protocol` plans rounds: who learns fro
 runs one attack on one round; `control_plan` does the same on mechanisms whose answer is known. `pooling` pools the
 rounds, and `verdicts` judges them by patient. `checks` looks at the form of the release, `fidelity` at what recipients
 open, and `task_work` and `task_running` do the tasks. `decision` makes one answer of the verdicts and controls;
-`schema` writes it as report.json. `keeping` keeps each finished part, so that an interrupted audit goes on. What is
+`record` writes it as report.json. `keeping` keeps each finished part, so that an interrupted audit goes on. What is
 written beside report.json is up to the caller, who hands in a writer: the room `report` has one.
 
 Import:
@@ -21,6 +21,6 @@ What holds:
 - Results are codes and numbers, without a name and without a path. The room `report` makes sentences and pictures.
 
 To add an attack or a task: its own room. A check of the form: a function in `checks`. A number that trades time for
-power: `presets`. What the report is to say: first into `results` and `schema`, then
+power: `presets`. What the report is to say: first into `results` and `record`, then
 into the room `report`.
 """

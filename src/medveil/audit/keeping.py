@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.audit.record import FIGURES, HTML, JSON, OWN_FIGURE, is_record
 from medveil.audit.results import Example, Pairs, Sample
-from medveil.audit.schema import FIGURES, HTML, JSON, OWN_FIGURE, is_record
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.experiments.unit import Status
 from medveil.experiments.unit_store import UnitStore

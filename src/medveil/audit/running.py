@@ -22,9 +22,9 @@ from medveil.audit.pooling import merged, without_partners
 from medveil.audit.presets import Preset, find_preset
 from medveil.audit.progress import Progress, Report
 from medveil.audit.protocol import Plan, Round, plan_rounds, target_round
+from medveil.audit.record import write_record
 from medveil.audit.request import asked_attacks
 from medveil.audit.results import AttackResult, Audit, ControlResult, Sample, TierFidelity
-from medveil.audit.schema import write_record
 from medveil.audit.scoring import run_attack
 from medveil.audit.targets.keyed import keyed_target
 from medveil.audit.targets.target import Limits, ReadTarget, Target

@@ -85,8 +85,8 @@ def audit(
         need_packages()
         from medveil.audit.gate import check_asked, passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
+        from medveil.audit.record import record_of
         from medveil.audit.running import audit_release
-        from medveil.audit.schema import record_of
         from medveil.cli.owner import opener_of, recipient_of
         from medveil.report.page import write_report
         from medveil.report.task_sentences import failed_names
@@ -155,8 +155,8 @@ class Stages:
 
 
 def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
+    from medveil.audit.record import broken_by, leading, ranked
     from medveil.audit.request import was_attacked
-    from medveil.audit.schema import broken_by, leading, ranked
     from medveil.report.sentences import VERDICT_WORDS, headline, measured_sentence
     from medveil.report.task_sentences import failed_names, task_lines, task_results
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.audit.record import expected_of, ranked, sensitivity
 from medveil.audit.results import METRICS, AttackResult, Audit, ControlResult, Measured, Pairs, TierFidelity, Verdict
-from medveil.audit.schema import expected_of, ranked, sensitivity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

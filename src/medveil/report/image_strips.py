@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from medveil.audit.record import ranked
 from medveil.audit.results import AttackResult, Audit, TierFidelity
-from medveil.audit.schema import ranked
 from medveil.mechanisms.observation import Picture
 from medveil.report.charts import Drawing, drawing_style, finished
 

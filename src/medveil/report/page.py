@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medveil.audit.record import FIGURES, HTML, JSON, OWN_FIGURE, canonical, record_of
 from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit, Verdict
-from medveil.audit.schema import FIGURES, HTML, JSON, OWN_FIGURE, canonical, record_of
 from medveil.errors import MedveilError, MissingDependencyError
 from medveil.files.atomic import make_folder, remove_all, write_bytes
 from medveil.report import published_values, sentences

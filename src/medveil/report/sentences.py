@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medveil.audit.record import broken_by, expected_of, leading, ranked
 from medveil.audit.request import NO_ATTACK, was_attacked
 from medveil.audit.results import AttackResult, Audit, Measured, Verdict, failed_checks
-from medveil.audit.schema import broken_by, expected_of, leading, ranked
 
 NOT_MEASURED = "not measured"
 

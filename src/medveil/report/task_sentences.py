@@ -6,10 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medveil.audit.record import excellent_share, leading, ranked, strict_share
 from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit
-from medveil.audit.schema import leading, ranked
-from medveil.audit.task_schema import excellent_share, strict_share
 from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
 from medveil.report.sentences import METRIC_NAMES, NOT_MEASURED, VERDICT_WORDS, amount, plural

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from tests.audit.invented import attack, attacks, audit, control, measured
 
+from medveil.audit.record import canonical, expected_of, leading, ranked, record_of, revealed_percent, sensitivity
 from medveil.audit.results import FormCheck, Verdict
-from medveil.audit.schema import canonical, expected_of, leading, ranked, record_of, revealed_percent, sensitivity
 from medveil.experiments.unit import Status
 
 _NUMBER = (int, float, type(None))

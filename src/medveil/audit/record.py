@@ -27,8 +27,11 @@ from medveil.audit.results import (
     Verdict,
     failed_checks,
 )
-from medveil.audit.task_schema import task_record
+from medveil.experiments.unit import Status
 from medveil.files.atomic import write_bytes
+from medveil.metrics.inference import Compared
+from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
+from medveil.tasks.results import Baseline, Estimate, FeatureAgreement, MatrixCell, Question, TaskResult
 
 SCHEMA = 1
 HTML, JSON, FIGURES = "report.html", "report.json", "figures"
@@ -36,6 +39,8 @@ HTML, JSON, FIGURES = "report.html", "report.json", "figures"
 OWN_FIGURE = re.compile(
     r"(advantage|linkage|matrix|sensitivity|fidelity-.+|strip-.+|worst-.+|loss|roc-.+|texture|contours-.+)\.(svg|png)"
 )
+EXCELLENT = "excellent"
+"""The group of features whose ICC is above 0.75 by the lower bound of its interval."""
 SIGNIFICANT_DIGITS = 6
 POOLING = "all pixels of all opened images of the tier, as working pictures, in one histogram"
 
@@ -150,6 +155,32 @@ def matrix_column(results: Iterable[AttackResult]) -> dict[str, str]:
     return {result.name: result.verdict.value if result.verdict else "refused" for result in results}
 
 
+def task_record(result: TaskResult) -> dict[str, Any]:
+    """A task as report.json holds it; numbers are rounded with the rest of the report."""
+    return {
+        "name": result.name,
+        "title": result.title,
+        "refused": result.refusal,
+        "failed": result.status is Status.FAILED,
+        "settings": dict(result.settings),
+        "seconds": result.seconds,
+        "notes": list(result.notes),
+        "questions": [_question(question) for question in result.questions],
+        "agreements": [_agreement(agreement) for agreement in result.agreements],
+    }
+
+
+def excellent_share(agreement: FeatureAgreement) -> float:
+    """Share of all features that agree excellently; those that cannot be judged do not."""
+    return agreement.groups.get(EXCELLENT, 0) / max(len(agreement.features), 1)
+
+
+def strict_share(agreement: FeatureAgreement) -> float | None:
+    """The same by agreement, ICC(2,1), which sees a shift that all images share; None where it was not measured."""
+    lower = agreement.figures.get("icc21_low")
+    return None if lower is None else float((lower > EXCELLENT_ABOVE).mean())
+
+
 def _strength(result: AttackResult) -> tuple[float, float]:
     lead = leading(result)
     severity = _SEVERITY[result.verdict] if result.verdict else -1
@@ -217,6 +248,59 @@ def _fidelity(tier: TierFidelity) -> dict[str, Any]:
         "r_squared": tier.r_squared,
         "pooling": POOLING,
         "pixels": int(tier.histogram.sum()),
+    }
+
+
+def _question(question: Question) -> dict[str, Any]:
+    return {
+        "name": question.name,
+        "title": question.title,
+        "classes": dict(question.classes),
+        "images": question.images,
+        "patients": question.patients,
+        "metric": question.metric,
+        "caution": question.caution,
+        "baselines": [_baseline(baseline) for baseline in question.baselines],
+        "matrix": [_matrix_cell(cell) for cell in question.cells],
+    }
+
+
+def _baseline(baseline: Baseline) -> dict[str, Any]:
+    return {"name": baseline.name, "title": baseline.title, **_estimate(baseline.value)}
+
+
+def _matrix_cell(cell: MatrixCell) -> dict[str, Any]:
+    return {
+        "train": cell.train,
+        "test": cell.test,
+        "values": {name: _estimate(estimate) for name, estimate in cell.values.items()},
+        "difference": _difference(cell.compared),
+    }
+
+
+def _estimate(estimate: Estimate) -> dict[str, Any]:
+    return {"mean": estimate.mean, "sd": estimate.sd, "ci": list(estimate.ci)}
+
+
+def _difference(compared: Compared | None) -> dict[str, Any] | None:
+    return None if compared is None else asdict(compared)
+
+
+def _agreement(agreement: FeatureAgreement) -> dict[str, Any]:
+    figures: Mapping[str, Any] = {"are": agreement.are, "icc": agreement.icc, "lower": agreement.lower}
+    figures = {**figures, **agreement.figures}
+    return {
+        "set": agreement.set_name,
+        "bins": agreement.bins,
+        "images": agreement.images,
+        "patients": agreement.patients,
+        "groups": dict(agreement.groups),
+        "excellent_share": excellent_share(agreement),
+        "excellent_share_icc21": strict_share(agreement),
+        "features": {
+            name: {figure: float(values[place]) for figure, values in figures.items()}
+            for place, name in enumerate(agreement.features)
+        },
     }
 
 
