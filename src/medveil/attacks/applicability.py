@@ -44,7 +44,7 @@ def unmet_need(requires: Iterable[Need], knowledge: Knowledge) -> Need | None:
 
 def _decodable(knowledge: Knowledge) -> bool:
     seen = knowledge.seen
-    if any(each.encoding is not None for each in seen):
+    if any(each.pixels is not None for each in seen):
         return True
     return knowledge.mechanism.space is not None and any(each.maps for each in seen)
 

@@ -95,8 +95,8 @@ def code_features(observation: Observation, space: PublicCodec | None) -> NDArra
     and columns, and a histogram. The length of the vector depends on how the mechanism publishes, never on the image.
     """
     parts = [_lengths(observation), _byte_histogram(observation.stream)]
-    if observation.encoding is not None:
-        parts.append(_encoding_features(observation.encoding))
+    if observation.pixels is not None:
+        parts.append(_encoding_features(observation.pixels))
     lengths = vector_lengths(space, observation) if space is not None else (0,) * len(observation.maps)
     for shown, vector_length in zip(observation.maps, lengths, strict=True):
         parts.append(_map_features(shown, vector_length))

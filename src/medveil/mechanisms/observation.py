@@ -41,6 +41,7 @@ class Observation:
         place: 0 … 1, where the package stands in the manifest.
         commitments: public commitments of the section keys, in file order; empty where a mechanism has none.
         encoding: (rows, columns) of a mechanism that encodes pixels and has no code maps.
+        picture: the released picture at working size, of a mechanism that publishes pictures and has no codes.
         others: further publications of the same image, where an attacker can have them.
         revealed: cells of the true code that the attacker is told (controls); empty otherwise.
     """
@@ -52,8 +53,14 @@ class Observation:
     place: float = 0.0
     commitments: tuple[bytes, ...] = ()
     encoding: NDArray[np.float32] | None = None
+    picture: Picture | None = None
     others: tuple[Observation, ...] = ()
     revealed: tuple[Shown, ...] = ()
+
+    @property
+    def pixels(self) -> NDArray[np.float32] | None:
+        """What there is instead of a code: a picture, or an encoding of one."""
+        return self.encoding if self.picture is None else self.picture
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,8 @@ class Preparation:
         return Inputs(placed, np.clip(features, -_CLIP, _CLIP).astype(np.float32))
 
     def _raw(self, observation: Observation, size: Size | None) -> Plane:
-        if observation.encoding is not None:
-            return blocks(observation.encoding)
+        if observation.pixels is not None:
+            return blocks(observation.pixels)
         space, maps = self._mechanism.space, observation.maps
         if space is None or not maps:
             return np.zeros((1, _EMPTY, _EMPTY), np.float32)

@@ -29,7 +29,7 @@ def stranger_picture(
     `medveil.protection.rendering`. The size that gives the smoothest picture is looked for only where entries are in
     their own cells; elsewhere no size is likelier than another and the largest is taken. An encoding of pixels is
     laid out as a picture, without its signs where that is much smoother (random signs hide little), and brought to a
-    common range, since its own has no meaning. Encrypted bytes are grey values.
+    common range, since its own has no meaning. Encrypted bytes are grey values. A released picture is what it is.
 
     Args:
         observation: what is seen.
@@ -42,6 +42,8 @@ def stranger_picture(
     """
     space = mechanism.space
     wanted = side or (space.working if space is not None else 128)
+    if observation.picture is not None:
+        return _resized(observation.picture, wanted)
     if observation.encoding is not None:
         return _resized(_in_range(_signed(_laid_out(observation.encoding))), wanted)
     if space is not None and (observation.maps or observation.revealed):

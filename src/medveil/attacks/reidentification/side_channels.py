@@ -36,7 +36,7 @@ def side_features(observation: Observation) -> NDArray[np.float64]:
     cells = np.array([shown.cells for shown in observation.maps], np.float64)
     entries = np.array([len(shown.positions) for shown in observation.maps], np.float64)
     firsts = np.array([int.from_bytes(each[:4], "big") / (1 << 32) for each in observation.commitments])
-    shape = observation.encoding.shape if observation.encoding is not None else (0, 0)
+    shape = observation.pixels.shape if observation.pixels is not None else (0, 0)
     counts = [len(observation.lengths), len(observation.maps), len(observation.others), len(observation.commitments)]
     return np.concatenate(
         [
