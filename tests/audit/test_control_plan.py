@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ class Named:
     name: str
     trains: bool = False
     goal: Goal = Goal.SUPPORT
+    requires: tuple = ()
     beats: tuple[str, ...] = field(default=())
 
 
@@ -78,7 +80,7 @@ def test_what_leaks_little_is_attacked_in_many_patients():
 
 
 def test_few_attacks_are_held_against_the_controls_that_they_must_break():
-    chosen = chosen_controls([Named("wrong-key")], preset())
+    chosen = chosen_controls([Named("wrong-key")], SimpleNamespace(space="a codec"), preset())
     assert [control.name for control in chosen] == ["two-time-pad", "random-codes", "shuffled-identities"]
 
 

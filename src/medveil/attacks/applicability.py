@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from medveil.attacks.attack import Knowledge
+from medveil.mechanisms.mechanism import Mechanism
 
 ENOUGH_OWN = 4
 """Images of her own from which an attacker can train something."""
@@ -40,6 +41,11 @@ ON_CODE_MAPS = (Need.CODE, Need.CODE_MAPS, Need.OWN_CODES)
 def unmet_need(requires: Iterable[Need], knowledge: Knowledge) -> Need | None:
     """The first of these that is not there; None where an attack that requires them fits."""
     return next((need for need in requires if not _MET[need][0](knowledge)), None)
+
+
+def can_fit(requires: Iterable[Need], mechanism: Mechanism) -> bool:
+    """Whether an attack that requires these can ever fit a mechanism: without a codec there is no code."""
+    return mechanism.space is not None or not {Need.CODE, Need.CODE_MAPS} & set(requires)
 
 
 def _decodable(knowledge: Knowledge) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from medveil.attacks.applicability import can_fit
 from medveil.attacks.attack import Attack, Goal
 from medveil.audit.presets import Preset
 from medveil.audit.protocol import Plan, Round, carry_out, plan_round, some_by_patient
@@ -19,6 +20,7 @@ from medveil.audit.targets.target import Target
 from medveil.experiments.sampling import generator_of, simulated_key
 from medveil.mechanisms.controls import Control, Setup, all_controls
 from medveil.mechanisms.expected_breaks import expected_breaks
+from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Subject
 
 MOST_OF_ONE = 3
@@ -67,10 +69,21 @@ def bench_of(target: Target, preset: Preset, seed: int, *, many: bool = False) -
     return Bench(plan, setup, preset, seed)
 
 
-def chosen_controls(attacks: Sequence[Attack], preset: Preset) -> tuple[Control, ...]:
-    """Controls that these attacks can be held against: those that one of them must break, and all negative ones."""
-    names = {attack.name for attack in attacks}
-    every = all_controls(seed_bits=preset.control_effort.seed_bits, release=True)
+def fitting(attacks: Sequence[Attack], mechanism: Mechanism) -> list[Attack]:
+    """Attacks that can fit a mechanism: others say nothing of it, and need no control."""
+    return [attack for attack in attacks if can_fit(attack.requires, mechanism)]
+
+
+def chosen_controls(attacks: Sequence[Attack], mechanism: Mechanism, preset: Preset) -> tuple[Control, ...]:
+    """Controls that these attacks can be held against: those that one of them must break, and all negative ones.
+
+    Args:
+        attacks: that were asked for.
+        mechanism: of the release; one without a codec has no controls on its own.
+        preset: how short the seed of a control is.
+    """
+    names = {attack.name for attack in fitting(attacks, mechanism)}
+    every = all_controls(seed_bits=preset.control_effort.seed_bits, release=mechanism.space is not None)
     return tuple(control for control in every if not control.positive or names & set(control.expected))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from medveil.audit.results import AttackResult, ControlResult, FormCheck, Verdict, failed_checks
+from medveil.audit.targets.target import Kind
 
 
 def control_result(
@@ -28,7 +29,7 @@ def control_result(
 
 def conclude(
     attacks: Sequence[AttackResult], controls: Sequence[ControlResult], left_out: Sequence[str] = (),
-    checks: Sequence[FormCheck] = (),
+    checks: Sequence[FormCheck] = (), kind: Kind = Kind.KEYED,
 ) -> Verdict:  # fmt: skip
     """The conclusion of an audit.
 
@@ -39,11 +40,14 @@ def conclude(
     fails a check; *no-evidence* if all that ran are; else *inconclusive*. Never *no-evidence* where an attack was left
     out, failed, or did not run in every round: whoever chooses the attacks would choose the answer.
 
+    An open release holds nothing back that could be broken: what it gives away is *measured*, unless *too-weak*.
+
     Args:
         attacks: on the release, those that refused too.
         controls: all that were run.
         left_out: names of attacks that were not asked for.
         checks: of the form of the release.
+        kind: of the release.
     """
     ran = [attack for attack in attacks if attack.verdict is not None]
     verdicts = {attack.verdict for attack in ran}
@@ -51,6 +55,8 @@ def conclude(
     proven = bool(ran) and any(control.positive and control.by for control in controls)
     if not all(control.ok for control in controls) or not (broken or proven):
         return Verdict.TOO_WEAK
+    if kind is Kind.OPEN:
+        return Verdict.MEASURED
     if broken:
         return Verdict.BROKEN
     incomplete = left_out or any(attack.failed or attack.partial for attack in attacks)

@@ -77,7 +77,7 @@ def forecast(
         own=min((len(plan.own) + len(plan.validation) for plan in plans), default=0),
         rounds=len(plans),
         attacks=tuple(attack.name for attack in chosen),
-        controls=tuple(control.name for control in chosen_controls(chosen, spent) if chosen),
+        controls=tuple(control.name for control in chosen_controls(chosen, target.mechanism, spent) if chosen),
         preset=spent.name,
         purpose=spent.purpose,
         tasks=tuple(work.forecast()),

@@ -44,7 +44,7 @@ EXCELLENT = "excellent"
 SIGNIFICANT_DIGITS = 6
 POOLING = "all pixels of all opened images of the tier, as working pictures, in one histogram"
 
-_SEVERITY = {Verdict.BROKEN: 3, Verdict.TOO_WEAK: 2, Verdict.INCONCLUSIVE: 1, Verdict.NO_EVIDENCE: 0}
+_SEVERITY = dict.fromkeys(Verdict, 0) | {Verdict.BROKEN: 3, Verdict.TOO_WEAK: 2, Verdict.INCONCLUSIVE: 1}
 _OWN_KEYS = ("schema", "release", "settings", "data", "attacks", "controls", "conclusion")
 _CURVE = "revealed-"
 _MUST_BREAK = 10.0

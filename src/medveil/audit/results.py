@@ -26,6 +26,7 @@ class Verdict(StrEnum):
     NO_EVIDENCE = "no-evidence"
     INCONCLUSIVE = "inconclusive"
     TOO_WEAK = "too-weak"
+    MEASURED = "measured"
 
 
 @dataclass(frozen=True)

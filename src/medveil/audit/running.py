@@ -13,7 +13,7 @@ from typing import Any
 
 from medveil.attacks.attack import Attack
 from medveil.attacks.registry import attack_names
-from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, of_control
+from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, fitting, of_control
 from medveil.audit.decision import conclude, control_result, unattacked
 from medveil.audit.facts import data_facts, settings_of, told_settings
 from medveil.audit.fidelity import tier_fidelity
@@ -183,8 +183,8 @@ def _audit(
     settings: Mapping[str, Any], start: float,
 ) -> Audit:  # fmt: skip
     target, preset, seed = course.target, course.preset, course.seed
-    controls = chosen_controls(attacks, preset) if attacks else ()
-    pairs = chosen_pairs(controls, attacks, thorough=preset.all_controls)
+    controls = chosen_controls(attacks, target.mechanism, preset) if attacks else ()
+    pairs = chosen_pairs(controls, fitting(attacks, target.mechanism), thorough=preset.all_controls)
     told.plan([*_weights(course, attacks, pairs), *(_NETWORK for _ in range(work.parts()))])
     on_release = _on_release(course, attacks, keeper, told)
     on_controls = _on_controls(course, pairs, keeper, told)
@@ -208,7 +208,9 @@ def _audit(
         _judged(control, judgement([each for each in on_controls if each.mechanism == control.name], control.name))
         for control in controls
     )
-    conclusion = conclude(against, judged, settings["left_out"], checks) if attacks else unattacked(checks)
+    conclusion = unattacked(checks)
+    if attacks:
+        conclusion = conclude(against, judged, settings["left_out"], checks, target.kind)
     return Audit(
         target.facts, settings, {**data_facts(target, course.plans, preset, on_release), **sets}, tiers, against,
         judged, tasks, conclusion, time.perf_counter() - start, checks,

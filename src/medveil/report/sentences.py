@@ -30,12 +30,14 @@ VERDICT_WORDS = {
     Verdict.NO_EVIDENCE: "no evidence",
     Verdict.INCONCLUSIVE: "inconclusive",
     Verdict.TOO_WEAK: "too weak to conclude",
+    Verdict.MEASURED: "measured",
 }
 HEADLINES = {
     Verdict.BROKEN: "Broken: an attacker without a key gets something out of this release.",
     Verdict.NO_EVIDENCE: "No evidence that an attacker without a key gets anything out of this release.",
     Verdict.INCONCLUSIVE: "Inconclusive: this audit neither found a leak nor could rule one out.",
     Verdict.TOO_WEAK: "Too weak to conclude: this audit did not pass its own controls.",
+    Verdict.MEASURED: "Measured: the released pictures are for everybody, and this is what they give away.",
 }
 UNATTACKED = "Not attacked: this audit says nothing of what somebody without a key gets out of this release."
 BROKEN_UNATTACKED = "Broken in its form, and not attacked: what else somebody without a key gets is not said."
@@ -46,6 +48,7 @@ _ADVICE = {
     Verdict.INCONCLUSIVE: "More images and patients, or a larger preset, would narrow it down.",
     Verdict.TOO_WEAK: "No attack that failed here is a reassurance; repeat the audit with more images or a larger "
     "preset.",
+    Verdict.MEASURED: "Weigh what was found against what the pictures are still good for.",
 }
 
 
