@@ -127,13 +127,12 @@ def test_who_chooses_the_attacks_does_not_choose_the_answer(verdict: Verdict) ->
 
 def test_a_failed_attack_is_not_one_that_makes_no_sense() -> None:
     quiet = _attack("likelihood-ratio", Verdict.NO_EVIDENCE)
-    failed = AttackResult(
-        "unet", "UNET", "release", (), None, status=Status.FAILED, refusal="MemoryError: it needs more memory"
-    )
+    failed = AttackResult("unet", "UNET", "release", (), None, status=Status.FAILED, refusal="ValueError")
     assert conclude([quiet, _attack("seeds", None)], [_CAUGHT]) is Verdict.NO_EVIDENCE
-    assert conclude([quiet, failed], [_CAUGHT]) is Verdict.INCONCLUSIVE
+    assert conclude([quiet, failed], [_CAUGHT]) is Verdict.TOO_WEAK
+    assert conclude([quiet], [_CAUGHT], whole=False) is Verdict.TOO_WEAK
     told = _told([quiet, failed], [_CAUGHT])
-    assert "Failed while running, so that nothing can be ruled out: unet (MemoryError: it needs more memory)." in told
+    assert "Failed while running, so that nothing can be ruled out: unet (ValueError)." in told
     assert not any("makes no sense" in line or "Could not be run" in line for line in told)
 
 

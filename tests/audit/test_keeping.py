@@ -1,61 +1,17 @@
-"""A sample is kept to the last bit, and in a form that runs no program."""
+"""The folder that an audit grows in: what it may replace, and what it leaves alone."""
 
 from __future__ import annotations
 
 import errno
 import os
-import pickle
 
-import numpy as np
 import pytest
 from tests.audit.invented import audit
 
-from medveil.audit.keeping import bytes_of, check_out, finish, keeping, report_folder, sample_of
+from medveil.audit.keeping import UNITS, check_out, finish, keeping, report_folder
 from medveil.audit.record import canonical, record_of
-from medveil.audit.results import Example, Pairs, Sample
 from medveil.errors import MedveilError, TargetExistsError, UsageError
-from medveil.experiments.unit import Status
 from medveil.releases.records.state import MARK
-
-
-def test_a_sample_comes_back_as_it_was():
-    generator = np.random.default_rng(0)
-    picture = generator.uniform(0, 255, (8, 8)).astype(np.float32)
-    numbers = np.arange(3)
-    pairs = Pairs(generator.random(4).astype(np.float32), np.array([True, False, True, False]), np.ones((4, 2), int))
-    table = generator.random((3, 2))
-    table[1] = np.nan
-    sample = Sample(
-        "unet", "sealed", numbers, numbers, {"psnr": table}, pairs, {"top_1": 1 / 3, "gallery": float("nan")},
-        (Example(2, picture, picture + 1, picture * 2),), seconds=1.25,
-    )  # fmt: skip
-    found = sample_of(bytes_of(sample))
-    np.testing.assert_array_equal(found.values["psnr"], table)
-    np.testing.assert_array_equal(found.pairs.score, pairs.score)
-    assert found.pairs.score.dtype == np.float32
-    assert found.pairs.same.tolist() == pairs.same.tolist()
-    assert found.extra["top_1"] == 1 / 3
-    assert np.isnan(found.extra["gallery"])
-    assert found.examples[0].number == 2
-    assert (found.examples[0].baseline == picture * 2).all()
-    assert (found.attack, found.mechanism, found.refusal, found.seconds) == ("unet", "sealed", "", 1.25)
-
-
-def test_a_refusal_comes_back_as_it_was():
-    none = np.zeros(0, np.int64)
-    found = sample_of(
-        bytes_of(Sample("unet", "sealed", none, none, status=Status.REFUSED, refusal="it makes no sense"))
-    )
-    assert (found.status, found.refusal) == (Status.REFUSED, "it makes no sense")
-    assert found.pairs is None
-    assert not found.values
-    assert not found.examples
-
-
-def test_pickles_are_refused():
-    with pytest.raises(ValueError, match=r"[Pp]ickle"):
-        sample_of(pickle.dumps({"plain": b""}))
-
 
 _SETTINGS = {"preset": "tiny", "seed": 0}
 
@@ -134,20 +90,20 @@ def test_the_former_audit_stays_until_there_is_another(tmp_path, asked, monkeypa
             raise KeyboardInterrupt
         replace(source, target)
 
-    with kept(tmp_path) as keeper:
-        (report_folder(keeper) / "report.html").write_text("new")
+    with kept(tmp_path) as folder:
+        (report_folder(folder) / "report.html").write_text("new")
         monkeypatch.setattr(os, "replace", killed)
         with pytest.raises(KeyboardInterrupt):
-            finish(keeper, former)
+            finish(folder, former)
     monkeypatch.undo()
     assert not former.exists()
     with pytest.raises(TargetExistsError, match="interrupted audit is there"), kept(tmp_path):
         pass
-    with kept(tmp_path, **asked) as keeper:
+    with kept(tmp_path, **asked) as folder:
         assert former.exists() is ("force" in asked)
-        assert (keeper.folder / ".former").exists() is ("resume" in asked)
-        (report_folder(keeper) / "report.html").write_text("newer")
-        finish(keeper, former)
+        assert (folder / ".former").exists() is ("resume" in asked)
+        (report_folder(folder) / "report.html").write_text("newer")
+        finish(folder, former)
     assert [path.name for path in former.iterdir()] == ["report.html"]
     assert [path.name for path in tmp_path.iterdir()] == ["audit"]
 
@@ -164,8 +120,9 @@ def test_what_the_system_refuses_is_said_of_the_audit_and_names_resume(tmp_path)
 
 
 def test_messages_of_the_staging_folder_speak_of_the_audit(tmp_path):
-    with kept(tmp_path) as keeper:
-        (keeper.folder / "units" / "one.npz").write_bytes(b"unit")
+    with kept(tmp_path) as folder:
+        (folder / UNITS).mkdir()
+        (folder / UNITS / "one.npz").write_bytes(b"unit")
         with pytest.raises(TargetExistsError, match="another command works on this audit"), kept(tmp_path):
             pass
     (tmp_path / "mine.partial").mkdir()

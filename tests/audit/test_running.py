@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image as Picture
@@ -15,7 +16,8 @@ from medveil.attacks.applicability import Need
 from medveil.audit.keeping import check_out
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
-from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
+from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, TargetExistsError, UsageError
+from medveil.experiments.unit import Status
 from medveil.keys.identity import generate
 from medveil.report.findings import because
 from medveil.report.page import write_report
@@ -216,21 +218,70 @@ def test_a_key_without_identity_is_not_enough(run, tmp_path, monkeypatch):
         run(identity=generate(tmp_path / "stranger.key"))
 
 
-def test_a_refused_attack_is_told_and_programming_errors_are_not_hidden(run, tmp_path, monkeypatch):
+def test_refused_attacks_are_told_and_after_a_failed_one_nothing_is_ruled_out(run, tmp_path, monkeypatch):
     use(monkeypatch, [
-        Noise("noise"), Knowing("unfit", requires=(Need.OWN_PATIENTS,)), Knowing("large", fails=MemoryError()),
+        Noise("noise"), Knowing("unfit", requires=(Need.OWN_PATIENTS,)), Knowing("wrong", fails=ValueError("p0-0")),
         Knowing("bad", fails=IntegrityError("a broken code")),
     ])  # fmt: skip
     found = run(manifest=None)
-    refused = {result.name: result.refusal for result in found.attacks if result.verdict is None}
-    assert refused["unfit"] == Need.OWN_PATIENTS.words
-    assert refused["large"].startswith("MemoryError")
-    assert refused["bad"] == "IntegrityError: a broken code"
-    assert {result.name for result in found.attacks if result.failed} == {"large", "bad"}
-    assert any(line.startswith("Failed while running") and "large" in line for line in because(found))
-    use(monkeypatch, [Knowing("wrong", fails=ZeroDivisionError())])
-    with pytest.raises(ZeroDivisionError):
-        run(out=tmp_path / "other")
+    ended = {result.name: (result.status, result.refusal) for result in found.attacks if result.verdict is None}
+    assert ended == {
+        "unfit": (Status.REFUSED, Need.OWN_PATIENTS.words),
+        "wrong": (Status.FAILED, "ValueError"),
+        "bad": (Status.REFUSED, "a broken code"),
+    }
+    assert found.conclusion is Verdict.TOO_WEAK
+    assert any(line.startswith("Failed while running") and "wrong (ValueError)" in line for line in because(found))
+    assert "p0-0" not in (tmp_path / "audit" / "report.json").read_text()
+
+
+def test_without_memory_an_audit_ends_and_goes_on_later(run, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise"), Knowing("large", fails=MemoryError())])
+    with pytest.raises(MedveilError, match="more memory than there is") as caught:
+        run()
+    assert "--resume" in caught.value.hint
+    again = Noise("noise")
+    use(monkeypatch, [again, Noise("large")])
+    run(resume=True)
+    assert len(again.learned) == 2  # of three
+
+
+@pytest.mark.parametrize("stop", [1, 3, 5])
+def test_killed_at_any_unit_it_goes_on_and_says_the_same(run, tmp_path, monkeypatch, stop):
+    use(monkeypatch, [Noise("noise")])
+    begun = []
+
+    def kill(done, total, text):
+        if total and text not in begun:
+            begun.append(text)
+            if len(begun) == stop:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=kill)
+    assert len(list(tmp_path.glob("audit.partial/units/*"))) == stop - 1
+    run(resume=True)
+    run(out=tmp_path / "whole")
+    assert without_seconds(tmp_path / "audit") == without_seconds(tmp_path / "whole")
+
+
+def test_an_executor_gives_the_same(run, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise"), Blind("blind")])
+    run(out=tmp_path / "one")
+    with ThreadPoolExecutor(2) as executor:
+        run(out=tmp_path / "two", executor=executor)
+    assert without_seconds(tmp_path / "one") == without_seconds(tmp_path / "two")
+
+
+def test_a_part_of_the_audit_that_fails_is_told_and_nothing_is_concluded(run, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError
+
+    use(monkeypatch, [Noise("noise")])
+    monkeypatch.setattr("medveil.audit.plan.tier_fidelity", broken)
+    found = run()
+    assert (found.fidelity, found.conclusion) == ((), Verdict.TOO_WEAK)
+    assert any("fidelity of tier diagnostic (ZeroDivisionError)" in line for line in because(found))
 
 
 def test_without_a_manifest_linkage_is_not_judged_and_the_report_says_so(run, monkeypatch):

@@ -13,9 +13,9 @@ from tests.audit.task_scenes import Brightness, labelled_images, use_tasks
 from tests.audit.test_running import without_seconds
 
 from medveil.audit.presets import find_preset
+from medveil.audit.request import request_of, with_networks
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
-from medveil.audit.task_work import asked_work, with_networks
 from medveil.errors import MedveilError, NotKeptError, UsageError
 from medveil.experiments.unit import Status
 from medveil.experiments.unit_store import UnitStore
@@ -234,7 +234,7 @@ def test_networks_are_chosen_by_name() -> None:
     with pytest.raises(UsageError, match="two networks"):
         with_networks(effort, ["resnet18", "resnet34"])
     with pytest.raises(UsageError, match="none was asked for"):
-        asked_work([], [], ["resnet18"], find_preset("quick"))
+        request_of("quick", 0, [], [], [], ["resnet18"])
 
 
 @pytest.mark.slow  # an interruption by default, above

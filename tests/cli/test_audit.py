@@ -9,9 +9,8 @@ import pytest
 from tests.audit.invented import audit, small
 from tests.cli.shell import run
 
-from medveil.audit import forecast as forecasting
 from medveil.audit import running
-from medveil.audit.forecast import Forecast
+from medveil.audit.plan import Forecast
 from medveil.audit.results import Verdict
 from medveil.cli import audit as command
 from medveil.errors import UsageError
@@ -133,8 +132,9 @@ def test_errors_name_no_paths(shared_desk, monkeypatch):
 
 
 def test_dry_run_in_words(asked, monkeypatch):
-    expected = Forecast(64, 60, 31, 80, 2, ("unet", "vnet"), ("unprotected",), "quick", "a first look")
-    monkeypatch.setattr(forecasting, "forecast", lambda folder, **named: expected)
+    expected = Forecast(64, 60, 31, 80, 2, ("unet", "vnet"), ("unprotected",), "quick", "a first look",
+                        {"attack": 4, "control": 1})  # fmt: skip
+    monkeypatch.setattr(running, "forecast_release", lambda folder, **named: expected)
     done = _audit("--dry-run")
     assert done.code == 0
     assert done.out.splitlines() == [
@@ -142,6 +142,7 @@ def test_dry_run_in_words(asked, monkeypatch):
         "the attacker would learn from 80 images of her own in each of 2 rounds",
         "attacks: unet, vnet",
         "controls: unprotected",
+        "units of the plan: 4 attack, 1 control",
         "preset quick: a first look",
         "nothing was written",
     ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 import pytest
@@ -62,3 +64,27 @@ def test_all_of_it_is_its_users_alone(store, tmp_path):
     folder = tmp_path / "deep" / "units"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert [path.stat().st_mode & 0o777 for path in folder.iterdir()] == [0o600]
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass(frozen=True)
+class Point:
+    place: np.ndarray
+    colour: Colour = Colour.RED
+    inside: tuple[Point, ...] = ()
+    about: dict[str, float] = field(default_factory=dict)
+
+
+def test_a_value_of_dataclasses_comes_back_as_it_was(store):
+    value = (Point(np.arange(3), inside=(Point(np.float32([0.5])),), about={"a": np.float64(1 / 3)}), None, "text")
+    store.keep(("a",), Result(Status.DONE, Product.of(value).as_kept()))
+    point, none, text = store.find(("a",)).product.value(Point, Colour)
+    assert (none, text) == (None, "text")
+    assert (point.colour, point.about) == (Colour.RED, {"a": 1 / 3})
+    np.testing.assert_array_equal(point.place, np.arange(3))
+    assert point.inside[0].place.dtype == np.float32
+    with pytest.raises(KeyError):
+        store.find(("a",)).product.value(Colour)

@@ -29,7 +29,7 @@ def control_result(
 
 def conclude(
     attacks: Sequence[AttackResult], controls: Sequence[ControlResult], left_out: Sequence[str] = (),
-    checks: Sequence[FormCheck] = (), kind: Kind = Kind.KEYED,
+    checks: Sequence[FormCheck] = (), kind: Kind = Kind.KEYED, *, whole: bool = True,
 ) -> Verdict:  # fmt: skip
     """The conclusion of an audit.
 
@@ -37,8 +37,9 @@ def conclude(
     was. What was found is told all the same: a failed control is no excuse for a hole. Also when nothing was broken
     and no control was either: an audit that has found nothing anywhere has not shown that it can find anything, and one
     in which no attack ran has looked for nothing. Else *broken* if any attack is, or if the form of the release
-    fails a check; *no-evidence* if all that ran are; else *inconclusive*. Never *no-evidence* where an attack was left
-    out, failed, or did not run in every round: whoever chooses the attacks would choose the answer.
+    fails a check. Else *too-weak* where anything failed: an attack, on the release or on a control, or a part of the
+    audit itself. Else *no-evidence* if all that ran are, and *inconclusive* if not. Never *no-evidence* where an attack
+    was left out or did not run in every round: whoever chooses the attacks would choose the answer.
 
     An open release holds nothing back that could be broken: what it gives away is *measured*, unless *too-weak*.
 
@@ -48,6 +49,7 @@ def conclude(
         left_out: names of attacks that were not asked for.
         checks: of the form of the release.
         kind: of the release.
+        whole: whether all parts of the audit beside attacks were done.
     """
     ran = [attack for attack in attacks if attack.verdict is not None]
     verdicts = {attack.verdict for attack in ran}
@@ -55,11 +57,14 @@ def conclude(
     proven = bool(ran) and any(control.positive and control.by for control in controls)
     if not all(control.ok for control in controls) or not (broken or proven):
         return Verdict.TOO_WEAK
+    if broken and kind is not Kind.OPEN:
+        return Verdict.BROKEN
+    every = [*attacks, *(attack for control in controls for attack in control.attacks)]
+    if not whole or any(attack.failed for attack in every):
+        return Verdict.TOO_WEAK
     if kind is Kind.OPEN:
         return Verdict.MEASURED
-    if broken:
-        return Verdict.BROKEN
-    incomplete = left_out or any(attack.failed or attack.partial for attack in attacks)
+    incomplete = left_out or any(attack.partial for attack in attacks)
     return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts or incomplete else Verdict.NO_EVIDENCE
 
 

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from medveil.audit.results import Example, FidelityRow, TierFidelity
 from medveil.audit.targets.target import ImageSet
+from medveil.experiments.unit import Product
 from medveil.images.image import Image
 from medveil.mechanisms.observation import Subject
 from medveil.metrics.histograms import PooledCorrelation, joint_histogram
 from medveil.metrics.image_quality import MS_SSIM_SIDE, ms_ssim, psnr, rmse, ssim
 from medveil.metrics.inference import bootstrap_means, interval
+from medveil.tasks.image_sets import ORIGINAL, Gallery
 
 PEAK = 255.0
 MOST_DB = 100.0  # of equal pictures
@@ -64,6 +66,21 @@ def tier_fidelity(
     rows = [_row(metric, values, patients, numbers, resamples, generator) for metric in METRICS]
     examples = tuple(example for *_, example in worst)
     return TierFidelity(tier.name, tuple(row for row in rows if row), histogram, pooled.r_squared, examples)
+
+
+def set_likeness(gallery: Gallery, name: str, numbers: Sequence[int], tick: Callable[[], None]) -> Product:
+    """How near the pictures of a set of the tasks come to the originals: `psnr` (dB, peak 255) and `ssim` of each.
+
+    SSIM is NaN for images with a side below 11 pixels.
+    """
+    decibels, likeness = [], []
+    for number in numbers:
+        original = gallery.picture(ORIGINAL, number).astype(np.float64)
+        opened = gallery.picture(name, number).astype(np.float64)
+        decibels.append(min(psnr(original, opened, PEAK), MOST_DB))
+        likeness.append(ssim(original, opened, PEAK) if min(original.shape) >= _SSIM_SIDE else float("nan"))
+        tick()
+    return Product({"psnr": np.array(decibels), "ssim": np.array(likeness)})
 
 
 def grey(pixels: NDArray[np.generic], image: Image) -> _Plane:

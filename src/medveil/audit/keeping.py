@@ -8,24 +8,15 @@ pictures of patients.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
-import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from medveil.audit.record import FIGURES, HTML, JSON, OWN_FIGURE, is_record
-from medveil.audit.results import Example, Pairs, Sample
 from medveil.errors import MedveilError, TargetExistsError, UsageError
-from medveil.experiments.unit import Status
-from medveil.experiments.unit_store import UnitStore
 from medveil.files.atomic import (
     empty_folder,
     flush_folders,
@@ -38,42 +29,14 @@ from medveil.files.reading import read_regular
 from medveil.releases.records.state import MARK
 from medveil.releases.writing.staging import clear, held, refuse_inside_release, staging_of
 
-_SETTINGS, _UNITS, _REPORT, _FORMER = "settings.json", "units", "report", ".former"
-_STAGED = {MARK, _SETTINGS, _UNITS, _REPORT, _FORMER}
+UNITS = "units"
+"""The folder of finished units."""
+_SETTINGS, _REPORT, _FORMER = "settings.json", "report", ".former"
+_STAGED = {MARK, _SETTINGS, UNITS, _REPORT, _FORMER}
 _TEMPORARY = ".tmp"
-_MAX_UNIT = 1 << 30
 _MAX_REPORT = 1 << 28
 _MAX_SETTINGS = 1 << 20
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
-
-
-class Keeper:
-    """The finished units of one audit.
-
-    Args:
-        folder: the held staging folder.
-        settings: what every unit depends on; a unit of other settings is never used.
-    """
-
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
-        self.folder = folder
-        self._name = hashlib.sha256(_canonical(settings)).hexdigest()
-        self.units = UnitStore(folder / _UNITS, settings)
-
-    def find(self, *unit: str) -> Sample | None:
-        """A unit that was finished, or None. A damaged one counts as not finished."""
-        try:
-            return sample_of(read_regular(self._path(unit), limit=_MAX_UNIT, what="unit"))
-        except (FileNotFoundError, MedveilError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError):
-            return None
-
-    def keep(self, sample: Sample, *unit: str) -> None:
-        """Keep a finished unit, whole or not at all."""
-        write_bytes(self._path(unit), bytes_of(sample), mode=_PRIVATE_FILE, overwrite=True)
-
-    def _path(self, unit: tuple[str, ...]) -> Path:
-        digest = hashlib.sha256(_canonical([self._name, *unit])).hexdigest()
-        return self.folder / _UNITS / f"{digest}.npz"
 
 
 def check_out(out: Path, beside: Mapping[str, Path], *, force: bool) -> Path:
@@ -129,8 +92,8 @@ def _is_plain(path: Path) -> bool:
 
 
 @contextmanager
-def keeping(out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> Iterator[Keeper]:
-    """Hold the folder that an audit grows in.
+def keeping(out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> Iterator[Path]:
+    """Hold the folder that an audit grows in; its units go into `UNITS` of it.
 
     Args:
         out: of `check_out`.
@@ -142,6 +105,7 @@ def keeping(out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool
         TargetExistsError: an interrupted audit is there and neither was asked for, or somebody else's folder, or one in
             which another command works.
         UsageError: it was begun with other settings, release, images or versions.
+        MedveilError: the system refused (disk full, no permission …), or there is too little memory.
     """
     partial = staging_of(out, "an audit")
     with held(partial, "audit"):
@@ -149,11 +113,16 @@ def keeping(out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool
         try:
             os.chmod(partial, _PRIVATE_FOLDER)
             _begin(partial, out, settings, resume=resume, force=force)
-            yield Keeper(partial, settings)
+            yield partial
         except OSError as error:
             raise MedveilError(
                 f"the audit could not read or write a file: {error.strerror or type(error).__name__}",
                 hint="see to space and permissions, and run the same command with --resume",
+            ) from None
+        except MemoryError:
+            raise MedveilError(
+                "the audit needs more memory than there is",
+                hint="free some, and run the same command with --resume; what was finished is kept",
             ) from None
 
 
@@ -185,8 +154,6 @@ def _begin(partial: Path, out: Path, settings: Mapping[str, Any], *, resume: boo
     if not resume:
         _restore_former(partial, out)
         clear(partial)
-    make_folder(partial / _UNITS)
-    os.chmod(partial / _UNITS, _PRIVATE_FOLDER)
     write_bytes(path, wanted, mode=_PRIVATE_FILE, overwrite=True)
 
 
@@ -207,9 +174,9 @@ def _different(begun: bytes, settings: Mapping[str, Any]) -> list[str]:
     return sorted(name for name in now if not isinstance(former, dict) or former.get(name) != now[name])
 
 
-def report_folder(keeper: Keeper) -> Path:
+def report_folder(partial: Path) -> Path:
     """Where the report is to be written: a new, empty folder."""
-    folder = keeper.folder / _REPORT
+    folder = partial / _REPORT
     if folder.exists():
         empty_folder(folder)
         remove_empty_folders(folder)
@@ -218,10 +185,10 @@ def report_folder(keeper: Keeper) -> Path:
     return folder
 
 
-def finish(keeper: Keeper, out: Path) -> None:
+def finish(partial: Path, out: Path) -> None:
     """Give the report its name by one renaming, and remove what it grew from. An audit that was there is replaced."""
-    report = keeper.folder / _REPORT
-    former = keeper.folder / _FORMER
+    report = partial / _REPORT
+    former = partial / _FORMER
     flush_tree(report)
     if out.exists():
         if former.exists():  # of an interrupted replacement that came to its end otherwise
@@ -229,41 +196,8 @@ def finish(keeper: Keeper, out: Path) -> None:
             remove_empty_folders(former)
         os.replace(out, former)
     os.replace(report, out)
-    flush_folders({out.parent, keeper.folder})
-    clear(keeper.folder)
-
-
-def bytes_of(sample: Sample) -> bytes:
-    """A sample as an npz file without pickles; what is no array is JSON in it."""
-    arrays: dict[str, NDArray[Any]] = {"subjects": sample.subjects, "patients": sample.patients}
-    arrays |= {f"value {name}": table for name, table in sample.values.items()}
-    if sample.pairs is not None:
-        pairs = sample.pairs
-        arrays |= {"pair score": pairs.score, "pair same": pairs.same, "pair patients": pairs.patients}
-    for number, example in enumerate(sample.examples):
-        arrays[f"example {number}"] = np.stack([example.original, example.attacker, example.baseline])
-    plain = {
-        "attack": sample.attack, "mechanism": sample.mechanism, "status": sample.status.value,
-        "refusal": sample.refusal, "seconds": sample.seconds, "extra": dict(sample.extra),
-        "examples": [example.number for example in sample.examples], "values": list(sample.values),
-    }  # fmt: skip
-    arrays["plain"] = np.frombuffer(json.dumps(plain).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
-
-
-def sample_of(data: bytes) -> Sample:
-    """The inverse of `bytes_of`. Raises ValueError, KeyError or BadZipFile for other bytes."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as file:
-        plain = json.loads(file["plain"].tobytes())
-        pairs = Pairs(file["pair score"], file["pair same"], file["pair patients"]) if "pair score" in file else None
-        return Sample(
-            plain["attack"], plain["mechanism"], file["subjects"], file["patients"],
-            {name: file[f"value {name}"] for name in plain["values"]}, pairs, plain["extra"],
-            tuple(Example(number, *file[f"example {index}"]) for index, number in enumerate(plain["examples"])),
-            Status(plain["status"]), plain["refusal"], plain["seconds"],
-        )  # fmt: skip
+    flush_folders({out.parent, partial})
+    clear(partial)
 
 
 def _canonical(value: Any) -> bytes:

@@ -15,9 +15,8 @@ from medveil.audit.linkage_pairs import linkage
 from medveil.audit.protocol import Attacked, Round
 from medveil.audit.results import Example, Sample
 from medveil.audit.support_scores import cell_figures
-from medveil.errors import MedveilError
+from medveil.errors import InputError
 from medveil.experiments.sampling import generator_of
-from medveil.experiments.unit import Status
 from medveil.mechanisms.observation import Case, Observation, Picture
 from medveil.metrics.image_quality import psnr, ssim
 
@@ -32,28 +31,20 @@ _EXAMPLES = 3
 def run_attack(attack: Attack, trial: Round, tick: Callable[[], None] = lambda: None) -> Sample:
     """Let an attack learn, guess every package of a round and the other one beside it, and score both.
 
-    What medveil refuses, and running out of memory, is a failure of the attack; errors of its program are raised.
-
     Args:
         attack: what is run.
         trial: on what.
         tick: called after each guess.
+
+    Raises:
+        InputError: the attack makes no sense here; the message says why.
     """
     start = time.perf_counter()
-    knowledge = trial.knowledge
-    try:
-        need = unmet_need(attack.requires, knowledge)
-        if need is None:
-            sample = _scored(attack.name, attack.fit(knowledge), trial, tick)
-            return replace(sample, seconds=time.perf_counter() - start)
-        status, refusal = Status.REFUSED, need.words
-    except MedveilError as error:
-        status, refusal = Status.FAILED, f"{type(error).__name__}: {error.message}"
-    except MemoryError:
-        status, refusal = Status.FAILED, "MemoryError: it needs more memory than there is"
-    none = np.zeros(0, np.int64)
-    seconds = time.perf_counter() - start
-    return Sample(attack.name, trial.mechanism, none, none, status=status, refusal=refusal, seconds=seconds)
+    need = unmet_need(attack.requires, trial.knowledge)
+    if need is not None:
+        raise InputError(need.words)
+    sample = _scored(attack.name, attack.fit(trial.knowledge), trial, tick)
+    return replace(sample, seconds=time.perf_counter() - start)
 
 
 def _scored(name: str, attacker: Attacker, trial: Round, tick: Callable[[], None]) -> Sample:

@@ -16,7 +16,7 @@ from medveil.cli.session import Session, session
 from medveil.errors import InputError, MissingDependencyError, ThresholdPassedError
 
 if TYPE_CHECKING:
-    from medveil.audit.forecast import Forecast
+    from medveil.audit.plan import Forecast
     from medveil.audit.results import Audit
 
 _PACKAGES = ("torch", "monai", "scipy", "sklearn", "matplotlib", "jinja2", "pydantic")
@@ -86,7 +86,7 @@ def audit(
         from medveil.audit.gate import check_asked, passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
         from medveil.audit.record import record_of
-        from medveil.audit.running import audit_release
+        from medveil.audit.running import audit_release, forecast_release
         from medveil.cli.owner import opener_of, recipient_of
         from medveil.report.page import write_report
         from medveil.report.task_sentences import failed_names
@@ -98,9 +98,7 @@ def audit(
             check_asked(thresholds, work)
         identity, founder = opener_of(run, key), recipient_of(owner)
         if dry_run:
-            from medveil.audit.forecast import forecast
-
-            expected = forecast(
+            expected = forecast_release(
                 release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset,
                 attacks=names, force=force, seed=seed, owner=founder, tasks=work, compare=others, networks=built,
             )  # fmt: skip
@@ -206,6 +204,7 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
         [
             *(attacked if expected.attacks else ["would attack nothing, and conclude nothing"]),
             *_task_forecast(expected),
+            f"units of the plan: {', '.join(f'{count} {kind}' for kind, count in expected.units.items())}",
             f"preset {expected.preset}: {expected.purpose}",
             "nothing was written",
         ],
@@ -217,6 +216,7 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
         rounds=expected.rounds,
         attacks=list(expected.attacks),
         controls=list(expected.controls),
+        units=dict(expected.units),
         preset=expected.preset,
         expected=expected.purpose,
         tasks=[dict(task) for task in expected.tasks],

@@ -7,7 +7,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from time import perf_counter
 from typing import Any, TypeVar
@@ -38,6 +38,23 @@ class Product:
     arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, value: Any) -> Product:
+        """A product of one value: dataclasses, enums, mappings, sequences, arrays and scalars in any nesting."""
+        arrays: dict[str, NDArray[Any]] = {}
+        return cls(arrays, {"value": _taken_apart(value, arrays)})
+
+    def value(self, *classes: type) -> Any:
+        """The value of a product that `of` made; sequences are tuples.
+
+        Args:
+            classes: all dataclasses and enums that may be in it.
+
+        Raises:
+            KeyError: there is another one in it.
+        """
+        return _put_together(self.values["value"], self.arrays, {each.__name__: each for each in classes})
+
     def as_kept(self) -> Product:
         """The same as it comes back from a store. Raises TypeError or ValueError for what cannot be kept."""
         arrays = {name: np.asarray(array) for name, array in self.arrays.items()}
@@ -45,6 +62,38 @@ class Product:
             if array.dtype.hasobject:
                 raise TypeError(f"the array {name} holds objects, which cannot be kept")
         return Product(arrays, json.loads(json.dumps(dict(self.values))))
+
+
+def _taken_apart(value: Any, arrays: dict[str, NDArray[Any]]) -> Any:
+    """A value as JSON knows it; its arrays are put into `arrays`."""
+    if isinstance(value, np.ndarray):
+        arrays[str(len(arrays))] = value
+        return {"array": str(len(arrays) - 1)}
+    if isinstance(value, Enum):
+        return {"enum": type(value).__name__, "of": value.value}
+    if is_dataclass(value):
+        members = {each.name: _taken_apart(getattr(value, each.name), arrays) for each in fields(value)}
+        return {"class": type(value).__name__, "of": members}
+    if isinstance(value, Mapping):
+        return {"map": {name: _taken_apart(each, arrays) for name, each in value.items()}}
+    if isinstance(value, list | tuple):
+        return [_taken_apart(each, arrays) for each in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _put_together(kept: Any, arrays: Mapping[str, NDArray[Any]], classes: Mapping[str, Any]) -> Any:
+    """The inverse of `_taken_apart`."""
+    if isinstance(kept, list):
+        return tuple(_put_together(each, arrays, classes) for each in kept)
+    if not isinstance(kept, dict):
+        return kept
+    if "array" in kept:
+        return arrays[kept["array"]]
+    if "enum" in kept:
+        return classes[kept["enum"]](kept["of"])
+    members = kept["of"] if "class" in kept else kept["map"]
+    found = {name: _put_together(each, arrays, classes) for name, each in members.items()}
+    return classes[kept["class"]](**found) if "class" in kept else found
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ def because(audit: Audit) -> list[str]:
         *map(_malformed, failed),
         *_weakness(ran, bool(broken or failed), controls),
         *map(_left_open, by_verdict[Verdict.INCONCLUSIVE]),
-        *_unfinished(attacks, audit.settings.get("left_out", ())),
+        *_unfinished(audit),
         *([_ruled_out(quiet)] if quiet else []),
         *_not_covered(attacks, ran, controls),
         *_cautions(audit),
@@ -124,12 +124,17 @@ def _ruled_out(quiet: Sequence[AttackResult]) -> str:
     return f"Within the margins: {plural(len(quiet), 'attack')} ({'; '.join(told)})."
 
 
-def _unfinished(attacks: Sequence[AttackResult], left_out: Sequence[str]) -> list[str]:
+def _unfinished(audit: Audit) -> list[str]:
     """What keeps an audit from saying that there is no evidence, whatever the attacks that ran found."""
-    told = []
+    told, attacks, left_out = [], audit.attacks, audit.settings.get("left_out", ())
     if left_out:
         told.append(f"Not asked for, so that nothing can be ruled out: {listed(list(left_out))}.")
     failed = [f"{attack.name} ({attack.refusal.rstrip('.')})" for attack in attacks if attack.failed]
+    failed += [
+        f"{attack.name} on {control.name} ({attack.refusal.rstrip('.')})"
+        for control in audit.controls for attack in control.attacks if attack.failed
+    ]  # fmt: skip
+    failed += [f"{part['unit']} ({part['reason'].rstrip('.')})" for part in audit.data.get("unfinished", ())]
     if failed:
         told.append(f"Failed while running, so that nothing can be ruled out: {'; '.join(failed)}.")
     partial = [attack.name for attack in attacks if attack.partial]

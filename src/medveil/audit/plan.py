@@ -1,0 +1,321 @@
+"""The plan of an audit: attacks in rounds and on controls, fidelity, checks of the form, and tasks, as units of a list.
+
+Nothing is written here and nothing runs: `medveil audit --dry-run` prints the forecast of a plan, and
+`medveil.audit.running` does it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medveil.attacks.attack import Attack
+from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, fitting, of_control
+from medveil.audit.facts import settings_of
+from medveil.audit.fidelity import set_likeness, tier_fidelity
+from medveil.audit.protocol import Plan as RoundPlan
+from medveil.audit.protocol import Round, plan_rounds, target_round
+from medveil.audit.request import Request
+from medveil.audit.results import Example, FidelityRow, FormCheck, Pairs, Sample, TierFidelity
+from medveil.audit.scoring import run_attack
+from medveil.audit.targets.target import ImageSet, Limits, ReadTarget, SetKind, Target
+from medveil.audit.task_sets import Tasking, tasking_of
+from medveil.experiments.cache import ByteCache
+from medveil.experiments.sampling import drawn_by_patient, generator_of, seed_of
+from medveil.experiments.unit import Key, Plan, Product, Result, Status, Tick, Unit
+from medveil.mechanisms.controls import Control
+from medveil.releases.writing.staging import staging_of
+from medveil.tasks.results import TaskResult
+from medveil.tasks.task import Assignment, PlannedTask
+
+Results = Mapping[Key, Result]
+_KEPT = (Sample, Pairs, Example, TierFidelity, FidelityRow, FormCheck, Status)
+_NETWORK, _PUBLISHING, _QUICK = 10.0, 4.0, 1.0
+"""Costs of units: one that trains a network, publishing the images of a round, and all others."""
+_CHECKS: Key = ("checks",)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What an audit would do.
+
+    Attributes:
+        packages: in the release.
+        tested, patients: images under attack, and of how many patients.
+        own: images that an attacker has of her own, in the round where she has fewest.
+        rounds: how many attackers are trained, each on other patients.
+        attacks, controls: names of what would be run.
+        preset, purpose: name, and what it is for and how long it takes.
+        units: how many of each kind there are.
+        tasks: for each its name, title, number of units, and why it cannot be done where that is known.
+        sets: name and words of each set of images that tasks see.
+        found: counts of the images for tasks.
+    """
+
+    packages: int
+    tested: int
+    patients: int
+    own: int
+    rounds: int
+    attacks: tuple[str, ...]
+    controls: tuple[str, ...]
+    preset: str
+    purpose: str
+    units: Mapping[str, int] = field(default_factory=dict)
+    tasks: tuple[Mapping[str, Any], ...] = ()
+    sets: tuple[tuple[str, str], ...] = ()
+    found: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AuditPlan:
+    """All that an audit does, and where in the results of its units each answer stands.
+
+    Attributes:
+        target: what is under test.
+        request: what was asked for.
+        rounds: on the release.
+        controls: with the attacks on each; those that no attack is run on have none.
+        tasking: the images as tasks see them; None without tasks.
+        tasks: with their units.
+        units: of all of them.
+    """
+
+    target: Target
+    request: Request
+    rounds: tuple[RoundPlan, ...]
+    controls: Mapping[Control, tuple[Attack, ...]]
+    tasking: Tasking | None
+    tasks: tuple[PlannedTask, ...]
+    units: Plan
+
+    def on_release(self, results: Results) -> list[dict[int, list[Sample]]]:
+        """For each attack its samples of all rounds, by repetition."""
+        found = []
+        for attack in self.request.attacks:
+            repeats: dict[int, list[Sample]] = {}
+            for each in self.rounds:
+                sample = _sample(each.name, attack, self.target.mechanism.name, results)
+                repeats.setdefault(each.repeat, []).append(sample)
+            found.append(repeats)
+        return found
+
+    def on_control(self, control: Control, results: Results) -> list[Sample]:
+        """Of each attack on a control what is judged."""
+        name = _round_of(control)
+        return [of_control(control, _sample(name, each, control.name, results)) for each in self.controls[control]]
+
+    def fidelity(self, results: Results) -> tuple[TierFidelity, ...]:
+        """Of each set of images that could be opened."""
+        found = [results[_fidelity_key(one)] for one in self.target.image_sets]
+        return tuple(each.product.value(*_KEPT) for each in found if each.status is Status.DONE)
+
+    def checks(self, results: Results) -> tuple[FormCheck, ...]:
+        """Of the form of the release."""
+        found = results[_CHECKS]
+        return found.product.value(*_KEPT) if found.status is Status.DONE else ()
+
+    def task_sets(self, results: Results) -> list[dict[str, Any]]:
+        """What each set of the tasks is, and how near its pictures come to the originals.
+
+        Returns:
+            one mapping a set: name, kind, title, and but for the originals psnr (dB, peak 255), ssim and images.
+        """
+        told = []
+        for one in self.tasking.sets if self.tasking is not None else ():
+            entry: dict[str, Any] = {"name": one.name, "kind": one.kind.value, "title": one.title}
+            if one.kind is not SetKind.ORIGINAL:
+                arrays = results[_likeness_key(one)].product.arrays
+                entry |= {name: _mean(values) for name, values in arrays.items()}
+                entry |= {"images": len(next(iter(arrays.values()), ()))}
+            told.append(entry)
+        return told
+
+    def task_results(self, results: Results) -> tuple[TaskResult, ...]:
+        """What each task found."""
+        return tuple(
+            task.result({unit.key: results[_task_key(task, unit)] for unit in task.units}) for task in self.tasks
+        )
+
+    def unfinished(self, results: Results) -> list[dict[str, str]]:
+        """Units that are the audit's own, and were refused or failed: nothing can be ruled out without them."""
+        own = [_CHECKS, *map(_fidelity_key, self.target.image_sets)]
+        return [
+            {"unit": unit.title, "status": results[unit.key].status.value, "reason": results[unit.key].reason}
+            for unit in self.units.units
+            if unit.key in own and results[unit.key].status is not Status.DONE
+        ]
+
+    def forecast(self) -> Forecast:
+        """What it would do, in numbers."""
+        preset = self.request.preset
+        tested = {subject.number: subject.patient for each in self.rounds for subject in each.tested}
+        return Forecast(
+            packages=int(self.target.facts["packages"]),
+            tested=len(tested),
+            patients=len(set(tested.values())),
+            own=min((len(each.own) + len(each.validation) for each in self.rounds), default=0),
+            rounds=len(self.rounds),
+            attacks=tuple(attack.name for attack in self.request.attacks),
+            controls=tuple(control.name for control in self.controls),
+            preset=preset.name,
+            purpose=preset.purpose,
+            units=self.units.counts(),
+            tasks=tuple(
+                {"name": each.task.name, "title": each.task.title, "parts": len(each.units), "refused": each.reason}
+                for each in self.tasks
+            ),
+            sets=tuple((one.name, one.title) for one in self.tasking.sets) if self.tasking is not None else (),
+            found=self.tasking.found if self.tasking is not None else {},
+        )
+
+
+def plan_audit(
+    read: ReadTarget, request: Request, out: Path, *, threads: int = 0, tick: Tick = lambda: None
+) -> AuditPlan:
+    """Read a release and its originals, and list what is to be done.
+
+    Args:
+        read: makes the target.
+        request: what was asked for.
+        out: the folder that the report goes to is passed over among the originals.
+        threads: processor threads that it will have.
+        tick: called now and then.
+
+    Raises:
+        As `medveil.audit.running.audit_release`, for everything that can be known without running an attack.
+    """
+    preset, seed, budget = request.preset, request.seed, request.budget
+    limits = Limits(
+        max(preset.tested_images, preset.fidelity_images) + preset.own_images, preset.own_images,
+        budget.images if budget is not None else 0,
+    )  # fmt: skip
+    target = read(
+        limits=limits, working=preset.effort.working, seed=seed, skip=(out, staging_of(out, "an audit")), tick=tick
+    )
+    rounds = plan_rounds(target.subjects, target.outside, preset, seed) if request.attacks else ()
+    controls = chosen_controls(request.attacks, target.mechanism, preset) if request.attacks else ()
+    pairs = chosen_pairs(controls, fitting(request.attacks, target.mechanism), thorough=preset.all_controls)
+    on_controls = {control: tuple(attack for each, attack in pairs if each is control) for control in controls}
+    settings = {**settings_of(target, preset, seed, request.attacks, threads), **request.task_settings()}
+    tasking: Tasking | None = None
+    tasks: tuple[PlannedTask, ...] = ()
+    if budget is not None:
+        tasking = tasking_of(target, request.compare, preset.least.of_class, tick)
+        settings["labels or masks"] = tasking.digest.hex()
+        assignment = Assignment(tasking.gallery, budget.effort, seed_of(seed, "tasks"), least=preset.least)
+        tasks = tuple(PlannedTask.of(task, assignment) for task in request.tasks)
+    units = (
+        *_attack_units(target, request, rounds, on_controls),
+        *_fidelity_units(target, request),
+        Unit(_CHECKS, "check", "checks of the form", lambda _: Product.of(target.form_checks()), _QUICK),
+        *_likeness_units(tasking, request),
+        *(
+            replace(unit, key=_task_key(task, unit), cost=_NETWORK * unit.cost)
+            for task in tasks for unit in task.units
+        ),
+    )  # fmt: skip
+    return AuditPlan(target, request, rounds, on_controls, tasking, tasks, Plan(settings, units))
+
+
+def _attack_units(
+    target: Target, request: Request, rounds: Sequence[RoundPlan], controls: Mapping[Control, Sequence[Attack]]
+) -> list[Unit]:
+    """Images are published where the first attack of a round needs them, and kept in memory until the next round."""
+    preset, published = request.preset, ByteCache[str, Round](0, lambda _: 1)
+
+    def on(name: str, kind: str, publish: Callable[[Tick], Round], attacks: Sequence[Attack], cost: float) -> None:
+        for place, attack in enumerate(attacks):
+            own = (_NETWORK if attack.trains else _QUICK) + (0.0 if place else _PUBLISHING)
+            make = partial(_attacked, name, attack, publish, published)
+            units.append(Unit(_attack_key(name, attack), kind, f"{name}: {attack.name}", make, cost * own))
+
+    units: list[Unit] = []
+    for each in rounds:
+        on(each.name, "attack", partial(target_round, target, each, preset.effort), request.attacks, 1.0)
+    lighter = preset.control_effort.steps / preset.effort.steps
+    benches = [bench_of(target, preset, request.seed, many=many) for many in (False, True)] if controls else []
+    for control, attacks in controls.items():
+        on(_round_of(control), "control", partial(control_round, benches[control.many], control), attacks, lighter)
+    return units
+
+
+def _attacked(
+    name: str, attack: Attack, publish: Callable[[Tick], Round], published: ByteCache[str, Round], tick: Tick
+) -> Product:
+    return Product.of(run_attack(attack, published.get(name, lambda: publish(tick)), tick))
+
+
+def _fidelity_units(target: Target, request: Request) -> list[Unit]:
+    preset, seed = request.preset, request.seed
+    patients = [subject.patient for subject in target.subjects]
+    drawn = drawn_by_patient(patients, preset.fidelity_images, generator_of(seed, "fidelity"))
+    subjects = [target.subjects[index] for index in drawn]
+
+    def make(one: ImageSet, tick: Tick) -> Product:
+        generator = generator_of(seed, "fidelity", one.name)
+        return Product.of(tier_fidelity(one, subjects, resamples=preset.resamples, generator=generator, tick=tick))
+
+    return [
+        Unit(_fidelity_key(one), "fidelity", f"fidelity of {one.kind} {one.name}", partial(make, one), _QUICK)
+        for one in target.image_sets
+    ]
+
+
+def _likeness_units(tasking: Tasking | None, request: Request) -> list[Unit]:
+    """How near the sets of the tasks come to the originals, on images drawn by patient."""
+    if tasking is None:
+        return []
+    patients = [image.patient for image in tasking.gallery.images]
+    generator = generator_of(request.seed, "task fidelity")
+    drawn = drawn_by_patient(patients, request.preset.fidelity_images, generator)
+    numbers = [tasking.gallery.images[index].number for index in drawn]
+    return [
+        Unit(
+            _likeness_key(one), "fidelity", f"tasks: how near {one.name} comes to the originals",
+            partial(set_likeness, tasking.gallery, one.name, numbers), _QUICK,
+        )
+        for one in tasking.sets if one.kind is not SetKind.ORIGINAL
+    ]  # fmt: skip
+
+
+def _sample(name: str, attack: Attack, mechanism: str, results: Results) -> Sample:
+    """What an attack found in a round, or why not."""
+    result = results[_attack_key(name, attack)]
+    if result.status is Status.DONE:
+        found: Sample = result.product.value(*_KEPT)
+        return found
+    none = np.zeros(0, np.int64)
+    return Sample(
+        attack.name, mechanism, none, none, status=result.status, refusal=result.reason, seconds=result.seconds
+    )
+
+
+def _round_of(control: Control) -> str:
+    return f"control {control.name}"
+
+
+def _attack_key(name: str, attack: Attack) -> Key:
+    return ("attack", name, attack.name)
+
+
+def _fidelity_key(one: ImageSet) -> Key:
+    return ("fidelity", one.name)
+
+
+def _likeness_key(one: ImageSet) -> Key:
+    return ("task fidelity", one.name)
+
+
+def _task_key(task: PlannedTask, unit: Unit) -> Key:
+    return ("task", task.task.name, *unit.key)
+
+
+def _mean(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
