@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.benchmark import Measured
-from benchmarks.parts import Parts
+from benchmarks.benchmark import Measured, Parts
 from benchmarks.shared_images import grey, shared_folder
 from medveil.audit.reference_codecs import recodings
 from medveil.audit.running import fixed_threads
