@@ -14,14 +14,14 @@ from tests.audit.scenes import effort, preset
 from tests.code_memory import remembered_codes
 
 from medveil.attacks.applicability import Need
-from medveil.attacks.registry import chosen_attacks
 from medveil.attacks.reidentification.linkage import LinkagePicture
-from medveil.audit.control_plan import chosen_controls
+from medveil.audit.plan import plan_audit
 from medveil.audit.pooling import merged
 from medveil.audit.presets import TaskBudget
-from medveil.audit.protocol import plan_rounds, target_round
+from medveil.audit.protocol import target_round
+from medveil.audit.request import request_of
 from medveil.audit.results import Status, Verdict
-from medveil.audit.running import audit_target, read_target
+from medveil.audit.running import audit_target
 from medveil.audit.scoring import run_attack
 from medveil.mechanisms.controls import control_named
 from medveil.metrics.inference import LeastPatients
@@ -97,11 +97,16 @@ def fine(clinic):
         return found, out
 
 
+def planned(clinic, name, cells):
+    """What an audit of such a release would do."""
+    return plan_audit(reader(clinic, name, cells), request_of(PRESET, 0, ATTACKS, (), (), ()), clinic / "audit")
+
+
 def linked(clinic, name, cells):
     """How well patients are told apart by the pictures of a release: an area under the curve."""
-    target = read_target(reader(clinic, name, cells), PRESET, 0, clinic / "audit", task_images=0, tick=lambda: None)
-    plans = plan_rounds(target.subjects, target.outside, PRESET, 0)
-    sample = merged([[run_attack(LinkagePicture(), target_round(target, plan, EFFORT)) for plan in plans]])
+    found = planned(clinic, name, cells)
+    rounds = [target_round(found.target, each, EFFORT) for each in found.rounds]
+    sample = merged([[run_attack(LinkagePicture(), each) for each in rounds]])
     return auc(sample.pairs.score, sample.pairs.same)
 
 
@@ -134,8 +139,7 @@ def test_what_needs_a_code_is_refused_with_its_reason(fine):
 
 
 def test_without_a_codec_there_are_no_controls_on_it(clinic):
-    target = read_target(reader(clinic, "fine", 32), PRESET, 0, clinic / "audit", task_images=0, tick=lambda: None)
-    controls = chosen_controls(chosen_attacks(ATTACKS), target.mechanism, PRESET)
+    controls = planned(clinic, "fine", 32).controls
     assert {"unprotected", "linear-encoding", "random-codes"} <= {each.name for each in controls}
     assert not any(each.release for each in controls)
     assert not any(set(each.expected) <= {"value-threshold", "wrong-key"} for each in controls if each.positive)

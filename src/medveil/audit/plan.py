@@ -156,7 +156,7 @@ class AuditPlan:
         preset = self.request.preset
         tested = {subject.number: subject.patient for each in self.rounds for subject in each.tested}
         return Forecast(
-            packages=int(self.target.facts["packages"]),
+            packages=int(self.target.facts.get("packages", len(self.target.subjects))),
             tested=len(tested),
             patients=len(set(tested.values())),
             own=min((len(each.own) + len(each.validation) for each in self.rounds), default=0),
