@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medveil.errors import InputError
-from medveil.experiments.cache import ByteCache
 from medveil.experiments.unit import Key, Product, Tick, Unit
 from medveil.metrics.inference import LEAST, non_inferiority, patient_draws, run_draws, training_chance, undecided
 from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
@@ -30,7 +29,6 @@ from medveil.tasks.task import Assignment
 _Numbers = NDArray[np.int64]
 _Floats = NDArray[np.float64]
 _Runs = Mapping[tuple[str, str], Sequence[RunOdds]]
-_Stacks = ByteCache[str, dict[str, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -78,13 +76,12 @@ class Classification:
         ready = _ready(assignment, self.only)
         if not ready:
             raise InputError(_refusal(assignment))
-        stacks: _Stacks = ByteCache(0, len)
         found = []
         for place, each in enumerate(ready, 1):
             for train in assignment.training_sets:
                 for number, run in enumerate(each.split, 1):
                     about = f"data set {place} of {len(ready)}: {train}, run {number} of {len(each.split)}"
-                    make = partial(_learned, each, train, run, assignment, stacks)
+                    make = partial(_learned, each, train, run, assignment)
                     found.append(Unit(_key(each, train, run, assignment), "task", f"classification: {about}", make))
         return tuple(found)
 
@@ -140,10 +137,10 @@ def _key(ready: _Ready, train: str, run: Split, assignment: Assignment) -> Key:
     return ("classification", recipe, group.name, *group.classes, train, run.seed, *assignment.gallery.sets)
 
 
-def _learned(ready: _Ready, train: str, run: Split, assignment: Assignment, stacks: _Stacks, tick: Tick) -> Product:
+def _learned(ready: _Ready, train: str, run: Split, assignment: Assignment, tick: Tick) -> Product:
     """Train on one set, and test on every set."""
     recipe, classes = recipe_of(assignment), len(ready.group.classes)
-    of_group = stacks.get(ready.group.name, dict)  # those of one data set at a time
+    of_group: dict[str, Tensor] = assignment.stacks.get(f"classification {ready.group.name}", dict)
 
     def stack(name: str) -> Tensor:
         if name not in of_group:

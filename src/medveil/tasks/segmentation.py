@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple, dataclass
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,7 @@ from medveil.tasks.segmenter_training import (
 from medveil.tasks.splitting import Split, has_folds, splits
 from medveil.tasks.task import Assignment
 
+_MASKS = "masks"
 LEAST_TRAINED = 4
 """Images that a network learns from, at least."""
 
@@ -64,12 +65,14 @@ class _Lungs:
     split: tuple[Split, ...]
     shared: bool
     in_mm: bool
-    _stacks: dict[str, Tensor] = field(default_factory=dict)
-    _goals: list[Tensor] = field(default_factory=list)
 
     @property
     def gallery(self) -> Gallery:
         return self.assignment.gallery
+
+    @property
+    def _stacks(self) -> dict[str, Tensor]:
+        return self.assignment.stacks.get("segmentation", dict)
 
     def stack(self, name: str, tick: Tick) -> Tensor:
         """(n, 1, side, side) pictures of a set."""
@@ -83,7 +86,7 @@ class _Lungs:
 
     def goals(self) -> Tensor:
         """(n, 1, side, side) masks. Raises UsageError where one is not of the size of its image."""
-        if not self._goals:
+        if _MASKS not in self._stacks:
             parts = []
             for image in self.images:
                 mask, shape = self.gallery.mask(image.number), self.gallery.picture(ORIGINAL, image.number).shape
@@ -94,8 +97,8 @@ class _Lungs:
                         hint="a mask has the rows and columns of its image; correct it or leave the column mask empty",
                     )
                 parts.append(goal_of(mask, self.assignment.effort.segment_side))
-            self._goals.append(torch.cat(parts))
-        return self._goals[0]
+            self._stacks[_MASKS] = torch.cat(parts)
+        return self._stacks[_MASKS]
 
     def plates(self, name: str, part: NDArray[np.int64], tick: Tick) -> Plates:
         return self.stack(name, tick)[part], self.goals()[part]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
+from medveil.experiments.cache import ByteCache
 from medveil.experiments.progress import Progress
 from medveil.experiments.runner import run
 from medveil.experiments.unit import Key, Plan, Product, Result, Status, Unit, attempt
@@ -52,6 +53,7 @@ class Assignment:
         margin: of non-inferiority, in AUC and Dice.
         least: patients that figures rest on.
         learned: names of the sets that networks learn from, the original first; all of them where empty.
+        stacks: what the networks of one task see at a time, by task and data set, and then by set.
     """
 
     gallery: Gallery
@@ -60,6 +62,7 @@ class Assignment:
     margin: float = 0.02
     least: LeastPatients = LEAST
     learned: tuple[str, ...] = ()
+    stacks: ByteCache[str, dict[str, Any]] = field(default_factory=lambda: ByteCache(0, lambda _: 1), repr=False)
 
     @property
     def training_sets(self) -> tuple[str, ...]:
