@@ -1,0 +1,171 @@
+"""A codec, an attack, a task and a mechanism of one file each go through medveil.testing, which sees broken ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.extend.toy_attack import Turner
+from tests.extend.toy_codec import BlockCodec
+from tests.extend.toy_mechanism import TurnedBlocks
+from tests.extend.toy_task import Brightness
+
+from medveil.attacks.attack import Guess
+from medveil.codecs.code import CodeMap, SparseCode
+from medveil.testing import CheckError, check_attack, check_codec, check_mechanism, check_task
+
+
+def test_a_codec_of_one_file_holds() -> None:
+    check_codec(BlockCodec())
+
+
+def _levels_of_zero(code):
+    (only,) = code.maps
+    return SparseCode((CodeMap(only.cells, only.positions, only.levels * 0),), code.side)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"name": "No Name"}, "lower-case words"),
+        ({"vector_length": None}, "vector_length is of type int"),
+        ({"weights_bytes": lambda self: b"weights"}, "sha256 of the weights"),
+        ({"encode": lambda self, *given: _levels_of_zero(BlockCodec.encode(self, *given))}, "no value is zero"),
+        ({"decode": lambda self, *given: BlockCodec.decode(self, *given)[1:]}, "pixels come back as"),
+        ({"decode": lambda self, *given: BlockCodec.decode(self, *given) // 2}, "20 dB at least; here it is"),
+        ({"decode": lambda self, code, *given: np.zeros((64, 64), np.uint8)[code.side[3] :]}, "pixels come back"),
+    ],
+)  # fmt: skip
+def test_a_broken_codec_is_seen(broken, said) -> None:
+    with pytest.raises(CheckError, match=said):
+        check_codec(type("Broken", (BlockCodec,), broken)())
+
+
+def test_a_codec_that_stumbles_over_damage_is_seen() -> None:
+    def decode(self, code, *given):
+        if len(code.side) != 4:
+            raise ValueError("unexpected")
+        return BlockCodec.decode(self, code, *given)
+
+    with pytest.raises(CheckError, match="end in an IntegrityError; here it is ValueError"):
+        check_codec(type("Broken", (BlockCodec,), {"decode": decode})())
+
+
+def test_a_codec_that_draws_is_seen() -> None:
+    generator = np.random.default_rng(1)
+
+    def encode(self, image, *given):
+        noise = generator.integers(0, 8, image.pixels.shape).astype(np.uint8)
+        return BlockCodec.encode(self, replace(image, pixels=image.pixels // 2 + noise), *given)
+
+    def decode(self, *given):
+        return np.clip(2 * (BlockCodec.decode(self, *given).astype(int) - 3), 0, 255).astype(np.uint8)
+
+    with pytest.raises(CheckError, match="one image has one code"):
+        check_codec(type("Broken", (BlockCodec,), {"encode": encode, "decode": decode})(), least_db=5)
+
+
+def test_a_mechanism_of_one_file_holds() -> None:
+    check_mechanism(TurnedBlocks())
+
+
+def _changed(change):
+    def publish(self, subject, key):
+        published = TurnedBlocks.publish(self, subject, key)
+        return replace(published, observation=change(published.observation))
+
+    return {"publish": publish}
+
+
+_COUNT = iter(range(10**6))
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"name": ""}, "lower-case words"),
+        (_changed(lambda seen: replace(seen, place=next(_COUNT) / 10**6)), "in one way"),
+        (_changed(lambda seen: replace(seen, encoding=seen.encoding * 0)), "another key shows other values"),
+        (_changed(lambda seen: replace(seen, encoding=seen.encoding + np.float32("inf"))), "finite|other values"),
+        (_changed(lambda seen: replace(seen, place=2.0)), "place is 0 to 1"),
+        (_changed(lambda seen: replace(seen, bucket=replace(seen.bucket, width=7))), "multiples of 64"),
+    ],
+)  # fmt: skip
+def test_a_broken_mechanism_is_seen(broken, said) -> None:
+    with pytest.raises(CheckError, match=said):
+        check_mechanism(type("Broken", (TurnedBlocks,), broken)())
+
+
+def test_an_attack_of_one_file_holds() -> None:
+    check_attack(Turner(), TurnedBlocks())
+
+
+class _Blind(Turner):
+    def predict(self, observation):
+        return Guess(picture=np.full_like(self.usual, 128, np.float32))
+
+
+class _Lucky(Turner):
+    """Draws from no seed."""
+
+    def fit(self, knowledge):
+        self.draw = np.random.default_rng()
+        return super().fit(knowledge)
+
+    def predict(self, observation):
+        guess = super().predict(observation)
+        return Guess(picture=guess.picture + self.draw.normal(0, 1, guess.picture.shape).astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (type("Broken", (Turner,), {"goal": "money"}), "goal is of type Goal"),
+        (type("Broken", (Turner,), {"knows": " "}), "knows says something in words"),
+        (type("Broken", (Turner,), {"requires": ("pictures",)}), "requires is of Need"),
+        (type("Broken", (Turner,), {"predict": lambda self, seen: Guess()}), "an opinion on something"),
+        (type("Broken", (Turner,), {"predict": lambda self, seen: Guess(picture=np.zeros((3, 3)))}), "a picture is"),
+        (_Blind, "tells it more than another one"),
+        (_Lucky, "the same knowledge and seed"),
+    ],
+)  # fmt: skip
+def test_a_broken_attack_is_seen(broken, said) -> None:
+    with pytest.raises(CheckError, match=said):
+        check_attack(broken(), TurnedBlocks())
+
+
+def test_an_attack_that_finds_something_in_nothing_is_seen() -> None:
+    with pytest.raises(CheckError, match="nothing of the image is published"):
+        check_attack(Turner(), TurnedBlocks(), strong=TurnedBlocks())
+
+
+def test_a_task_of_one_file_holds() -> None:
+    check_task(Brightness())
+
+
+def _unsteady(self, assignment):
+    found = Brightness.run(self, assignment)
+    if found.refusal:
+        return found
+    (question,) = found.questions
+    values = {"auc": replace(question.cells[0].values["auc"], mean=0.9 + next(_COUNT) / 10**6)}
+    first = replace(question.cells[0], values=values)
+    return replace(found, questions=(replace(question, cells=(first, *question.cells[1:])),))
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"measures": ""}, "measures says something"),
+        ({"parts": lambda self, assignment: "two"}, "number of long parts"),
+        ({"run": lambda self, assignment: replace(Brightness.run(self, assignment), refusal="no")}, "are not refused"),
+        ({"run": lambda self, assignment: replace(Brightness.run(self, assignment), questions=())}, "has questions"),
+        ({"run": lambda self, assignment: replace(Brightness.run(self, assignment), name="x")}, "bears the task"),
+        ({"run": _unsteady}, "the same seed gives the same result"),
+        ({"run": lambda self, assignment: replace(Brightness.run(self, assignment), refusal="")}, "is refused"),
+    ],
+)  # fmt: skip
+def test_a_broken_task_is_seen(broken, said) -> None:
+    with pytest.raises(CheckError, match=said):
+        check_task(type("Broken", (Brightness,), broken)())
