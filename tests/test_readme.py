@@ -18,10 +18,8 @@ _COMMANDS = (
     "audit", "attacks", "tasks", "train", "info", "demo",
 )  # fmt: skip
 _HOW_TO = tuple(f"how-to/{name}" for name in ("sharing", "keys", "training", "auditing"))
-_PAGES = (
-    "README.md",
-    *(f"docs/{name}.md" for name in ("index", "start", "how-to", *_HOW_TO, "concepts", "reference", "limits")),
-)
+_NAMES = ("index", "start", "how-to", *_HOW_TO, "concepts", "extend", "reference", "limits")
+_PAGES = ("README.md", *(f"docs/{name}.md" for name in _NAMES))
 
 
 def _blocks(text: str, language: str) -> list[str]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import re
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +19,27 @@ from tests.extend.toy_task import Brightness
 from medveil.attacks.attack import Guess
 from medveil.codecs.code import CodeMap, SparseCode
 from medveil.testing import CheckError, check_attack, check_codec, check_mechanism, check_task
+
+
+def _blocks(repository: Path) -> list[str]:
+    page = (repository / "docs" / "extend.md").read_text(encoding="utf-8")
+    return re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_page_shows_these_files_and_its_checks_run(repository: Path) -> None:
+    checks, *files = _blocks(repository)
+    folder = Path(__file__).parent
+    assert files == [(folder / f"toy_{kind}.py").read_text() for kind in ("codec", "mechanism", "attack", "task")]
+    done = subprocess.run([sys.executable, "-c", checks], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_names_classes_that_are_there(repository: Path) -> None:
+    page = (repository / "docs" / "extend.md").read_text(encoding="utf-8")
+    sources = re.findall(r'^(\w+) = "(toy_\w+):(\w+)"$', page, flags=re.MULTILINE)
+    assert len(sources) == 3
+    for name, module, attribute in sources:
+        assert getattr(importlib.import_module(f"tests.extend.{module}"), attribute).name == name
 
 
 def test_a_codec_of_one_file_holds() -> None:
