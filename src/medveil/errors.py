@@ -18,6 +18,10 @@ class MedveilError(Exception):
     Args:
         message: what was wrong, with which value, and what is allowed. Never a patient's value or a user's path.
         hint: what to do next; printed on a line of its own.
+
+    >>> error = MedveilError("a quality is 30 to 50 dB", hint="leave it out for 40")
+    >>> error.message, error.hint, error.exit_code
+    ('a quality is 30 to 50 dB', 'leave it out for 40', 1)
     """
 
     exit_code: ClassVar[int] = 1

@@ -31,6 +31,7 @@ from medveil.audit.scoring import run_attack
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
 from medveil.errors import MedveilError
+from medveil.experiments.unit import Status, Unit
 from medveil.images.image import FileKind, Image, Source
 from medveil.mechanisms.observation import Observation, Subject
 from medveil.mechanisms.working_pictures import picture_image
@@ -38,7 +39,7 @@ from medveil.metrics.image_quality import psnr
 from medveil.metrics.ranking import auc
 from medveil.protection.sealing import seal, unseal
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
-from medveil.tasks.task import Assignment, Task, TaskEffort
+from medveil.tasks.task import Assignment, Task, TaskEffort, do_task
 
 if TYPE_CHECKING:
     from medveil.mechanisms.mechanism import Mechanism
@@ -154,17 +155,21 @@ def check_task(task: Task, *, effort: TaskEffort = TASK_EFFORT) -> None:
         for number in range(48)
     ]
     assignment = Assignment(_gallery(images), effort, seed=1)
-    parts: object = task.parts(assignment)
-    _ask(isinstance(parts, int) and parts >= 0, "parts is a number of long parts", parts)
-    found = task.run(assignment)
-    _ask(not found.refusal, "images with labels and masks are not refused", found.refusal)
+    units = task.units(assignment)
+    _ask(bool(units) and all(isinstance(unit, Unit) for unit in units), "there are units to be done", units)
+    _ask(len({unit.key for unit in units}) == len(units), "each unit has a key of its own", [u.key for u in units])
+    found = do_task(task, assignment)
+    _ask(
+        found.status is Status.DONE, "images with labels and masks are not refused", f"{found.status}: {found.refusal}"
+    )
     _ask(bool(found.questions or found.agreements), "a task that was done has questions or agreements", found)
     _check_result(task, found, len(images))
-    again = task.run(Assignment(_gallery(images), effort, seed=1))
+    again = do_task(task, Assignment(_gallery(images), effort, seed=1))
     _ask(_values(again) == _values(found), "the same seed gives the same result", "another one")
     bare = [replace(image, label="", masked=False) for image in images[:1]]
-    refused = task.run(Assignment(_gallery(bare), effort, seed=1))
-    _ask(bool(refused.refusal), "one image without label and mask is refused, with the reason in the result", refused)
+    refused = do_task(task, Assignment(_gallery(bare), effort, seed=1))
+    told = refused.status is Status.REFUSED and bool(refused.refusal)
+    _ask(told, "one image without label and mask is refused by a MedveilError that says why", refused)
 
 
 def check_mechanism(mechanism: Mechanism, *, keyed: bool = True) -> None:

@@ -170,26 +170,32 @@ def test_a_task_of_one_file_holds() -> None:
     check_task(Brightness())
 
 
-def _unsteady(self, assignment):
-    found = Brightness.run(self, assignment)
-    if found.refusal:
-        return found
+def _result(change):
+    return {"result": lambda self, *given: change(Brightness.result(self, *given))}
+
+
+def _unsteady(found):
     (question,) = found.questions
     values = {"auc": replace(question.cells[0].values["auc"], mean=0.9 + next(_COUNT) / 10**6)}
     first = replace(question.cells[0], values=values)
     return replace(found, questions=(replace(question, cells=(first, *question.cells[1:])),))
 
 
+def _fails(self, *given):
+    raise ValueError("unexpected")
+
+
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
         ({"measures": ""}, "measures says something"),
-        ({"parts": lambda self, assignment: "two"}, "number of long parts"),
-        ({"run": lambda self, assignment: replace(Brightness.run(self, assignment), refusal="no")}, "are not refused"),
-        ({"run": lambda self, assignment: replace(Brightness.run(self, assignment), questions=())}, "has questions"),
-        ({"run": lambda self, assignment: replace(Brightness.run(self, assignment), name="x")}, "bears the task"),
-        ({"run": _unsteady}, "the same seed gives the same result"),
-        ({"run": lambda self, assignment: replace(Brightness.run(self, assignment), refusal="")}, "is refused"),
+        ({"units": lambda self, assignment: ()}, "there are units to be done"),
+        ({"units": lambda self, assignment: 2 * Brightness.units(self, assignment)}, "a key of its own"),
+        ({"result": _fails}, "are not refused; here it is Status.FAILED: ValueError"),
+        (_result(lambda found: replace(found, questions=())), "has questions"),
+        (_result(lambda found: replace(found, name="x")), "bears the task"),
+        (_result(_unsteady), "the same seed gives the same result"),
+        ({"_images": lambda self, assignment: assignment.gallery.images}, "is refused by a MedveilError"),
     ],
 )  # fmt: skip
 def test_a_broken_task_is_seen(broken, said) -> None:

@@ -52,6 +52,11 @@ class Image:
         padding: (low, high), the inclusive range of stored values that mean "no data here", or None.
         source: what is needed to write the same kind of file again.
         notes: what the reader mended in the file, or could not keep, in words without any value of the file.
+
+    >>> import numpy as np
+    >>> from medveil.images.image import FileKind, Source
+    >>> Image(np.zeros((2, 3), np.uint8), 8, Source(FileKind.PNG, b"")).pixels.dtype
+    dtype('uint8')
     """
 
     pixels: NDArray[np.generic]

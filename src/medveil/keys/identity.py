@@ -34,6 +34,9 @@ class Identity:
     Attributes:
         secret: 32 bytes: the seed of an X-Wing key pair, or a raw X25519 secret.
         hybrid: whether it is the first, which is post-quantum.
+
+    >>> alice.recipient.text[:7]  # what others may know
+    'age1pq1'
     """
 
     secret: bytes = field(repr=False)

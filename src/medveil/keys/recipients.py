@@ -52,6 +52,11 @@ class Recipient:
         text: canonical public text: "age1…", "age1pq1…", "ssh-ed25519 AAAA…" or "ssh-rsa AAAA…" without a comment,
             "x509:" and the base64 of a DER certificate.
         verify_key: raw Ed25519 public key (32 bytes) that checks what this key signs, or empty when none is named.
+
+    >>> alice.recipient.wrap.post_quantum
+    True
+    >>> Recipient.parse(alice.recipient.text).digest == alice.recipient.digest
+    True
     """
 
     text: str

@@ -29,7 +29,11 @@ SALT_BYTES = 16
 
 
 class Tier(StrEnum):
-    """How much of an image a key opens, best first."""
+    """How much of an image a key opens, best first.
+
+    >>> [str(tier) for tier in Tier], Tier("exact").rank
+    (['exact', 'diagnostic', 'preview'], 0)
+    """
 
     EXACT = "exact"
     DIAGNOSTIC = "diagnostic"

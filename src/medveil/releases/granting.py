@@ -42,6 +42,9 @@ class Request:
         only: ids of packages, or their unambiguous beginnings; empty for the whole release.
         until: day that the grant is meant to end, YYYY-MM-DD, or empty.
         allow_classical, allow_certificates: see `ShareSettings`.
+
+    >>> Request((bob.recipient,), {bob.recipient: "diagnostic"}).identity
+    ()
     """
 
     to: tuple[Recipient, ...]
@@ -101,6 +104,9 @@ def grant(
     Raises:
         UsageError: a tier that the release does not have, a lower one than was granted before, a wrong day or package.
         NoFittingKeyError, RefusedError, IntegrityError: as `owned_state`.
+
+    >>> len(grant(release, Request((bob.recipient,), {}), owner).notes)
+    1
     """
     folder = Path(os.path.realpath(folder))
     with staged_files.held(staging_of(folder)):
@@ -145,6 +151,10 @@ def revoke(
     Raises:
         UsageError: somebody who was granted nothing, or an owner, or a word that means none or several.
         RefusedError: as `owned_state`.
+
+    >>> taken = revoke(release, [alice.recipient], owner)
+    >>> taken.revoked, taken.epoch
+    (1, 1)
     """
     folder = Path(os.path.realpath(folder))
     named = list(recipients)

@@ -113,6 +113,9 @@ def open_release(
         RefusedError: a certificate's key, and a founder for whom nobody vouches; see `access.find_access`.
         IntegrityError, FormatVersionError, UsageError: as `verify`, for what concerns the whole release.
         TargetExistsError: `out` holds files and `force` is not set.
+
+    >>> open_release(release, work / "opened", identity=alice, jobs=1).done
+    2
     """
     release = Release(folder, owner=owner, head=head)
     access = release.access_of(identity)

@@ -37,6 +37,9 @@ class Release:
 
     Raises:
         UsageError, IntegrityError, FormatVersionError: as `medveil.releases.verifying.verify`.
+
+    >>> [image.bits_stored for image in Release(release).open(alice)]
+    [8, 8]
     """
 
     def __init__(

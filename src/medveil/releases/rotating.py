@@ -100,6 +100,9 @@ def rotate(
         MedveilError: there is not enough free space.
         NoFittingKeyError, RefusedError, IntegrityError: as `deputies.owned_state`; a damaged package stops it, and
             nothing was changed.
+
+    >>> rotate(release, owner, jobs=1).epoch
+    1
     """
     folder = Path(os.path.realpath(folder))  # one release has one lock, by whatever name it is reached
     staging = staging_of(folder)

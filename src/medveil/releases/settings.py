@@ -56,6 +56,9 @@ class ShareSettings:
         jobs: worker processes; 0 for one a core.
         dry_run: read everything, write nothing.
         pseudonyms: tell who sees no identity which DICOM images are of one patient.
+
+    >>> ShareSettings(to=(alice.recipient,), quality=42).codec
+    'lapped'
     """
 
     to: tuple[Recipient, ...] = ()

@@ -100,6 +100,9 @@ def share(
         RefusedError: `settings.add`, and nothing says that `out` is the newest state; or see `deputies.owned_state`
             and `deputies.refuse_unsafe`.
         IntegrityError: `out` is damaged.
+
+    >>> share([images], work / "shared", ShareSettings(to=(alice.recipient,), jobs=1), owner=owner).done
+    2
     """
     settings.check()
     _refuse_foreign(Path(os.path.abspath(out)))

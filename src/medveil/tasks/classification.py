@@ -55,6 +55,13 @@ class Classification:
 
     Args:
         only: groups whose name begins so; all where empty.
+
+    >>> from medveil.tasks.image_sets import Gallery
+    >>> from medveil.tasks.task import do_task
+    >>> from medveil.testing import TASK_EFFORT
+    >>> nothing = Assignment(Gallery([], {}, lambda number: None), TASK_EFFORT)
+    >>> do_task(Classification(), nothing).status.value
+    'refused'
     """
 
     name = "classification"

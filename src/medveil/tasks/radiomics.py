@@ -30,7 +30,15 @@ _Floats = NDArray[np.float64]
 
 
 class Radiomics:
-    """See `medveil.tasks.task.Task`."""
+    """See `medveil.tasks.task.Task`.
+
+    >>> from medveil.tasks.image_sets import Gallery
+    >>> from medveil.tasks.task import do_task
+    >>> from medveil.testing import TASK_EFFORT
+    >>> nothing = Assignment(Gallery([], {}, lambda number: None), TASK_EFFORT)
+    >>> do_task(Radiomics(), nothing).status.value
+    'refused'
+    """
 
     name = "radiomics"
     title = "Texture features of the lungs"

@@ -105,7 +105,15 @@ class _Lungs:
 
 
 class Segmentation:
-    """See `medveil.tasks.task.Task`."""
+    """See `medveil.tasks.task.Task`.
+
+    >>> from medveil.tasks.image_sets import Gallery
+    >>> from medveil.tasks.task import do_task
+    >>> from medveil.testing import TASK_EFFORT
+    >>> nothing = Assignment(Gallery([], {}, lambda number: None), TASK_EFFORT)
+    >>> do_task(Segmentation(), nothing).status.value
+    'refused'
+    """
 
     name = "segmentation"
     title = "Outlining the lungs"

@@ -234,6 +234,10 @@ class PlainStream:
     own images lack, if it holds. An encrypted section is read as a packed code, the secret of decoys as a plain one.
     Whatever comes out of a package is used: own packages have no say in whether a mask is missing, since those of the
     release may be made by another program. What is not read leaves the mean of own pictures, and no opinion on cells.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(PlainStream())[0], str(PlainStream.goal)
+    ('unmasked-levels', 'keys')
     """
 
     name = "plain-stream"

@@ -132,6 +132,10 @@ class SeedEnumeration:
 
     What this cannot show: that a generator is good. Finding nothing says that these seeds of this expansion, and these
     keys, were not used; a longer seed, another expansion, or a generator with a weak state would pass.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(SeedEnumeration())[0], str(SeedEnumeration.goal)
+    ('seeded-decoys', 'keys')
     """
 
     name = "seed-enumeration"

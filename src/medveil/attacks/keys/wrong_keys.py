@@ -121,6 +121,10 @@ class WrongKey:
     A code that nothing authenticates opens to something under any key; it counts if its picture is as smooth as own
     pictures are. What a holder of a lower tier, another epoch or another package's grant of a release gets is told by
     `medveil.attacks.keys.refused_keys`, which needs the release itself.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(WrongKey())[0], str(WrongKey.goal)
+    ('two-time-pad', 'keys')
     """
 
     name = "wrong-key"

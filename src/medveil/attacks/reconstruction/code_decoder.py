@@ -98,7 +98,12 @@ def network_decoder(
 
 
 class LearnedDecoder:
-    """See `medveil.attacks.attack.Attack`."""
+    """See `medveil.attacks.attack.Attack`.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(LearnedDecoder())[0], str(LearnedDecoder.goal)
+    ('matched-decoys', 'reconstruction')
+    """
 
     name = "code-decoder"
     title = "decoder learned straight from the public code"

@@ -122,13 +122,25 @@ def _best_share(found: Tensor, wanted: Tensor) -> float:
 
 
 class UNetAttack(_Paired):
+    """See `medveil.attacks.attack.Attack`.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(UNetAttack())[0], str(UNetAttack.goal)
+    ('unprotected', 'reconstruction')
+    """
+
     name = "unet"
     title = "U-Net from the stranger's picture to the original"
     cost = "tens of seconds, trains a network"
 
 
 class VNetAttack(_Paired):
-    """V-Net. Of a width below 32 it works at half the size, on squares of 2 × 2 pixels: see `translators.vnet`."""
+    """V-Net. Of a width below 32 it works at half the size, on squares of 2 × 2 pixels: see `translators.vnet`.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(VNetAttack())[0], str(VNetAttack.goal)
+    ('unprotected', 'reconstruction')
+    """
 
     name = "vnet"
     title = "V-Net from the stranger's picture to the original"
@@ -142,6 +154,10 @@ class ConditionalGanAttack(_Paired):
     """A U-Net that is also to deceive a network which tells true pairs from its own (pix2pix, Isola et al. 2017).
 
     Deviations: least-squares adversarial loss, and the squared error of PRIMIS besides the absolute one.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(ConditionalGanAttack())[0], str(ConditionalGanAttack.goal)
+    ('unprotected', 'reconstruction')
     """
 
     name = "cgan"
@@ -172,6 +188,10 @@ class CycleGanAttack(_Family):
     there and back again leads home, and that a picture which is already on the other side stays as it is. Deviations:
     U-Nets instead of residual generators, no pool of earlier outputs. The checkpoint is chosen without pairs as well:
     by the way home of held-out stranger's pictures, and by held-out pictures that stay as they are.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(CycleGanAttack())[0], str(CycleGanAttack.goal)
+    ('unprotected', 'reconstruction')
     """
 
     name = "cyclegan"

@@ -127,7 +127,12 @@ def _width(block: NDArray[np.float32], width: int) -> NDArray[np.float32]:
 
 
 class LinkageCode:
-    """Recognises a person by the public code itself, without making a picture of it."""
+    """Recognises a person by the public code itself, without making a picture of it.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(LinkageCode())[0], str(LinkageCode.goal)
+    ('linear-encoding', 'reidentification')
+    """
 
     name = "linkage-code"
     title = "same person, from the public code"
@@ -176,7 +181,12 @@ class PictureLinker:
 
 
 class LinkagePicture:
-    """Recognises a person by the picture that anybody can make of what is public, without a network."""
+    """Recognises a person by the picture that anybody can make of what is public, without a network.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(LinkagePicture())[0], str(LinkagePicture.goal)
+    ('unprotected', 'reidentification')
+    """
 
     name = "linkage-picture"
     title = "same person, from a stranger's picture"

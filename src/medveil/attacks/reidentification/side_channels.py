@@ -176,6 +176,10 @@ class SideChannels:
 
     Linkage: features that repeat within the attacker's own patients count, by how well they do. Picture: mean of the
     own pictures whose packages look alike beside the code; what looks alike is chosen on validation images.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(SideChannels())[0], str(SideChannels.goal)
+    ('content-weight', 'reidentification')
     """
 
     name = "side-channels"

@@ -76,7 +76,12 @@ def several(knowledge: Knowledge, cases: Sequence[Case], others: int) -> list[Ca
 
 
 class Intersection:
-    """See `medveil.attacks.attack.Attack`."""
+    """See `medveil.attacks.attack.Attack`.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(Intersection())[0], str(Intersection.goal)
+    ('matched-decoys', 'support')
+    """
 
     name = "intersection"
     title = "several publications of one image compared"

@@ -47,7 +47,12 @@ class CellOdds:
 
 
 class LikelihoodRatio:
-    """See `medveil.attacks.attack.Attack`."""
+    """See `medveil.attacks.attack.Attack`.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(LikelihoodRatio())[0], str(LikelihoodRatio.goal)
+    ('reference-decoys', 'support')
+    """
 
     name = "likelihood-ratio"
     title = "likelihood ratio of every cell, likeliest cells decoded"

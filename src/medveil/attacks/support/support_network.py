@@ -176,7 +176,12 @@ def _batch(examples: Sequence[Example], device: str) -> tuple[Tensor, Tensor]:
 
 
 class SupportInference:
-    """See `medveil.attacks.attack.Attack`."""
+    """See `medveil.attacks.attack.Attack`.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(SupportInference())[0], str(SupportInference.goal)
+    ('matched-decoys', 'support')
+    """
 
     name = "support-network"
     title = "network over the whole public code, likeliest cells decoded"

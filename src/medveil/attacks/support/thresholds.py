@@ -98,7 +98,12 @@ class ThresholdAttacker:
 
 
 class ValueThreshold:
-    """See `medveil.attacks.attack.Attack`."""
+    """See `medveil.attacks.attack.Attack`.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(ValueThreshold())[0], str(ValueThreshold.goal)
+    ('reference-decoys', 'support')
+    """
 
     name = "value-threshold"
     title = "values that give themselves away dropped, the rest decoded"
@@ -150,7 +155,12 @@ class NaiveAttacker:
 
 
 class NaiveDecode:
-    """See `medveil.attacks.attack.Attack`."""
+    """See `medveil.attacks.attack.Attack`.
+
+    >>> from medveil.mechanisms.expected_breaks import expected_breaks
+    >>> expected_breaks(NaiveDecode())[0], str(NaiveDecode.goal)
+    ('matched-decoys', 'reconstruction')
+    """
 
     name = "naive-decode"
     title = "the public code decoded as it stands"

@@ -23,7 +23,14 @@ from medveil.images.image import Image
 
 
 class LappedCodec:
-    """See `medveil.codecs.code.Codec`. Any size, 8 to 16 bits, signed or unsigned."""
+    """See `medveil.codecs.code.Codec`. Any size, 8 to 16 bits, signed or unsigned.
+
+    >>> from medveil.testing import people
+    >>> codec, image = LappedCodec(), people(1)[0].image
+    >>> profile = codec.profile(quality_centidb=4000, sparsity=None, deep=0)
+    >>> codec.decode(codec.encode(image, profile, None), profile, Bucket(64, 64)).shape
+    (64, 64)
+    """
 
     name = "lapped"
     successive = True

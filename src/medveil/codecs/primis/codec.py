@@ -95,6 +95,11 @@ class PrimisCodec:
 
     Args:
         weights: the weights file to use, or its bytes; None for the shipped ones, by sparsity.
+
+    >>> from medveil.codecs.registry import get_codec
+    >>> codec = get_codec("primis")
+    >>> codec.profile(quality_centidb=0, sparsity=4, deep=0).sparsity, codec.vector_length
+    (4, 256)
     """
 
     name = "primis"
