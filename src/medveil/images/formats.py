@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medveil.errors import UnreadableInputError, UnsupportedInputError
 from medveil.images import jpeg, nifti, png, record, tiff
 from medveil.images.bounds import MAX_FILE_BYTES, walled
-from medveil.images.dicom import reader, writer
+from medveil.images.dicom import identity_fields, reader, writer
 from medveil.images.dicom import records as dicom_records
 from medveil.images.dicom.records import Instance
 from medveil.images.image import FileKind, Image
@@ -155,7 +155,7 @@ def written_instance(image: Image, data: bytes, *, uid_key: bytes, tier: str) ->
         image: as for `to_file_bytes`, and so `uid_key` and `tier`.
         data: what that gave, or the very file where it was kept.
     """
-    return writer.instance(image, data, uid_key, tier) if image.source.kind is FileKind.DICOM else None
+    return identity_fields.instance(image, data, uid_key, tier) if image.source.kind is FileKind.DICOM else None
 
 
 def same_attributes(one: Image, other: Image) -> bool:

@@ -1,4 +1,4 @@
-"""Decode one JPEG-LS codestream with CharLS; run as a script of its own, by path.
+"""A script of its own, since a crash of CharLS must end no other process: decodes one JPEG-LS codestream.
 
 A native decoder that meets bytes of a hostile owner gets a process to itself, with limited memory. Argument: bytes of
 memory. The codestream comes on standard input, the samples (one or two bytes each, little endian) leave on standard

@@ -3,7 +3,7 @@
 Data. `reader.read` makes an `Image` of a file's bytes: `parser` reads the data set, every length bounded, and mends
 what leaves one reading; `pixels` and `compressed` get the stored values out. `records.seal` splits the attributes into
 the pixel record and the identity record; `records.restore` goes back, `type2_attributes` adds what the standard asks of
-an image whose patient may not be known, and `writer.write` makes the file.
+an image whose patient may not be known, `identity_fields` new UIDs and a pseudonym, and `writer.write` makes the file.
 
 Import: only `medveil.images.formats` does; other rooms import `medveil.images`.
 

@@ -1,4 +1,4 @@
-"""Decode one JPEG frame with gdcm; run as a script of its own, by path.
+"""A script of its own, since a crash of gdcm must end no other process: decodes one JPEG frame; run by path.
 
 gdcm ends the process when it meets some damaged codestreams, so it gets one to itself, with limited memory. Arguments:
 transfer syntax, height, width, precision, 1 for signed, bytes of memory. The codestream comes on standard input, the

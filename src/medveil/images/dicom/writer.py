@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
 import struct
 
@@ -11,18 +9,15 @@ import numpy as np
 
 from medveil.images.dicom import attributes
 from medveil.images.dicom.elements import PIXEL_DATA, Element, encode
+from medveil.images.dicom.identity_fields import SERIES, SOP_INSTANCE, new_uids, patient_of, refer_to_source
 from medveil.images.dicom.pixels import Layout, Unused, to_cells
 from medveil.images.dicom.records import (
     IdentityRecord,
-    Instance,
-    PixelRecord,
     file_layout,
     identity_part,
-    keyed,
     may_show_names,
     pixel_part,
 )
-from medveil.images.dicom.records import instance as object_of
 from medveil.images.dicom.type2_attributes import complete
 from medveil.images.image import Image
 from medveil.images.lossy_marking import EXACT, Loss
@@ -30,13 +25,9 @@ from medveil.images.lossy_marking import EXACT, Loss
 # 2.25 and a UUID is a UID root that everybody may use (PS3.5 B.2); this one names medveil as the writer.
 IMPLEMENTATION = b"2.25.207612399853207034470911293546082351117"
 _EXPLICIT = b"1.2.840.10008.1.2.1"
-_SOP_INSTANCE, _SERIES, _SOURCE_IMAGES = 0x00080018, 0x0020000E, 0x00082112
-_REFERENCED_SERIES, _REFERENCED_INSTANCES = 0x00081115, 0x0008114A
-_REFERENCED_CLASS, _REFERENCED_INSTANCE = 0x00081150, 0x00081155
 _LOSSY, _RATIO, _METHOD = 0x00282110, 0x00282112, 0x00282114
 _FROM_ORIGINAL_META = (0x00020016, 0x00020017, 0x00020018, 0x00020100, 0x00020102)
 _DEFAULT_FILL = Unused(1)
-_IDENTITY = b"identity"  # in the message of a UID
 
 
 def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
@@ -57,7 +48,7 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
     part, identity = pixel_part(image.source.pixel_record), identity_part(image.source.identity_record)
     layout = file_layout(part)
     elements = dict(part.elements)
-    uids = _new_uids(part, image, uid_key, tier)
+    uids = new_uids(part, image, uid_key, tier)
     if identity is None:
         elements = attributes.tables(elements) | part.more  # a record of an earlier version may hold more of a table
         elements |= uids
@@ -70,62 +61,12 @@ def write(image: Image, loss: Loss | None, uid_key: bytes, tier: str) -> bytes:
                 elements[tag] = Element(tag, "US", struct.pack("<H", number))
     if loss is not None:
         if identity is not None:
-            _refer_to_source(elements)
-        elements |= {tag: uids[tag] for tag in (_SOP_INSTANCE, _SERIES)}
+            refer_to_source(elements)
+        elements |= {tag: uids[tag] for tag in (SOP_INSTANCE, SERIES)}
         _derive(elements, image, loss)
     elements[PIXEL_DATA] = _pixel_data(image, layout, identity, whole=loss is None)
     command = encode(identity.command.values()) if identity else b""
     return bytes(128) + b"DICM" + _meta(elements, identity) + command + encode(elements.values())
-
-
-def instance(image: Image, data: bytes, uid_key: bytes, tier: str) -> Instance:
-    """The object that `data` is, which was written of the image at this tier: its UID, and what tells it from others.
-
-    With identity the meta information of the file is no part of it: two copies of one data set are one object.
-    """
-    found = object_of(image)
-    if image.source.identity_record and tier == EXACT:
-        return found
-    part = pixel_part(image.source.pixel_record)
-    uid = attributes.text(_new_uids(part, image, uid_key, tier)[_SOP_INSTANCE])
-    return Instance(uid, found.content if image.source.identity_record else hashlib.sha256(data).digest())
-
-
-def _new_uids(part: PixelRecord, image: Image, uid_key: bytes, tier: str) -> dict[int, Element]:
-    """The UIDs of an image that has not the original's: 2.25 and HMAC(uid_key, tag).
-
-    Where they name the content, the tier follows the tag, and with an identity record the word `identity`.
-    """
-    content = tier.encode() + (_IDENTITY if image.source.identity_record else b"")
-    uids = {}
-    for tag, keyword in attributes.UID_TAGS.items():
-        if keyword in part.uids or keyword != "FrameOfReferenceUID":
-            of_content = tag == _SOP_INSTANCE or (tag == _SERIES and tier != EXACT)
-            message = _tag_of(part, image, keyword) + (content if of_content else b"")
-            value = f"2.25.{int.from_bytes(keyed(uid_key, message), 'big')}"
-            uids[tag] = Element(tag, "UI", value.encode())
-    return uids
-
-
-def _refer_to_source(elements: dict[int, Element]) -> None:
-    """Name the original, whose UIDs these elements still have, as the source (PS3.3 C.7.6.1.1.4 and C.12.2)."""
-    sop_class, instance, series = (elements.get(tag) for tag in (attributes.SOP_CLASS, _SOP_INSTANCE, _SERIES))
-    if not sop_class or not instance:
-        return
-    reference = (
-        Element(_REFERENCED_CLASS, "UI", sop_class.value),
-        Element(_REFERENCED_INSTANCE, "UI", instance.value),
-    )
-    _put_first(elements, _SOURCE_IMAGES, reference)
-    if series:
-        instances = Element(_REFERENCED_INSTANCES, "SQ", (reference,))
-        _put_first(elements, _REFERENCED_SERIES, (instances, Element(_SERIES, "UI", series.value)))
-
-
-def _put_first(elements: dict[int, Element], tag: int, item: tuple[Element, ...]) -> None:
-    earlier = elements.get(tag)
-    if earlier is None or earlier.items or not earlier.data:  # else it is what no sequence was read from, and stays
-        elements[tag] = Element(tag, "SQ", (item, *(earlier.items if earlier else ())))
 
 
 def _derive(elements: dict[int, Element], image: Image, loss: Loss) -> None:
@@ -146,21 +87,6 @@ def _set_text(elements: dict[int, Element], tag: int, vr: str, values: list[str]
     elements[tag] = Element(tag, vr, "\\".join(values).encode("ascii", "replace"))
 
 
-def patient_of(part: PixelRecord, uid_key: bytes) -> str:
-    """The patient's ID for who sees no identity: 26 characters, or none where there is no pseudonym."""
-    if not part.pseudonym:
-        return ""
-    return base64.b32encode(keyed(uid_key, part.pseudonym)).decode("ascii").rstrip("=")
-
-
-def _tag_of(part: PixelRecord, image: Image, keyword: str) -> bytes:
-    """The tag that stands for a UID; an image straight from a file has none yet and gets one from its records."""
-    if keyword in part.uids:
-        return part.uids[keyword]
-    digest = hashlib.sha256(image.source.pixel_record + image.source.identity_record)
-    return keyword.encode() + digest.digest()
-
-
 def _pixel_data(image: Image, layout: Layout, identity: IdentityRecord | None, *, whole: bool) -> Element:
     """The pixel data; with `whole` also what stood behind the pixels."""
     cells = to_cells(image.pixels, layout, identity.unused if identity else _DEFAULT_FILL)
@@ -172,7 +98,7 @@ def _pixel_data(image: Image, layout: Layout, identity: IdentityRecord | None, *
 
 def _meta(elements: dict[int, Element], identity: IdentityRecord | None) -> bytes:
     """The file meta information, group length included."""
-    sop_class, instance = elements.get(attributes.SOP_CLASS), elements.get(_SOP_INSTANCE)
+    sop_class, instance = elements.get(attributes.SOP_CLASS), elements.get(SOP_INSTANCE)
     meta = [
         Element(0x00020001, "OB", b"\0\1"),
         Element(0x00020002, "UI", sop_class.data if sop_class else b""),
