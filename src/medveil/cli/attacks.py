@@ -44,12 +44,5 @@ def _lines(attack: Attack) -> list[str]:
 def _entry(attack: Attack) -> dict[str, object]:
     from medveil.mechanisms.expected_breaks import expected_breaks
 
-    return {
-        "goal": attack.goal,
-        "name": attack.name,
-        "title": attack.title,
-        "knows": attack.knows,
-        "needs": attack.needs,
-        "cost": attack.cost,
-        "expected_to_break": list(expected_breaks(attack)),
-    }
+    told = {name: getattr(attack, name) for name in ("goal", "name", "title", "knows", "needs", "cost")}
+    return {**told, "expected_to_break": list(expected_breaks(attack))}

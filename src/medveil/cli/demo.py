@@ -254,14 +254,10 @@ def _table(rows: list[_Row]) -> list[str]:
 
 def _record(row: _Row) -> dict[str, object]:
     return {
-        "name": row.name,
-        "images": row.images,
-        "original_bytes": row.original_bytes,
-        "release_bytes": row.release_bytes,
-        "bits_per_pixel": round(row.bits_per_pixel, 4),
-        "psnr": None if math.isinf(row.psnr) else round(row.psnr, 3),
-        "rmse": round(row.rmse, 4),
-    }
+        "name": row.name, "images": row.images, "original_bytes": row.original_bytes,
+        "release_bytes": row.release_bytes, "bits_per_pixel": round(row.bits_per_pixel, 4),
+        "psnr": None if math.isinf(row.psnr) else round(row.psnr, 3), "rmse": round(row.rmse, 4),
+    }  # fmt: skip
 
 
 def _what_next(out: Path) -> list[str]:

@@ -50,7 +50,7 @@ def grant(
     No package is touched. A grant of the whole release opens what is added to it later, too.
     """
     with session("grant", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import identity_of, recipient_of, recipients_of, tell_deputy, tiered_recipients_of
+        from medveil.cli.owner import owner_of, recipient_of, recipients_of, tiered_recipients_of
         from medveil.cli.text import plural
         from medveil.keys.tiers import Tier
         from medveil.releases.granting import Request
@@ -60,14 +60,10 @@ def grant(
         request = Request(
             to=tuple(recipient for recipient, _ in named),
             at={recipient: Tier(tier) for recipient, tier in named if tier},
-            identity=recipients_of(identity),
-            only=tuple(only or ()),
-            until=until,
-            allow_classical=allow_classical,
+            identity=recipients_of(identity), only=tuple(only or ()), until=until, allow_classical=allow_classical,
             allow_certificates=allow_certificates,
-        )
-        owner = identity_of(run, key)
-        tell_deputy(run, release, owner)
+        )  # fmt: skip
+        owner = owner_of(run, key, release)
         done = grant_release(release, request, owner, founder=recipient_of(founder), head=head, first_look=first_look)
         tell_pin(run, done.standing.pin_note)
         if until and done.notes:
@@ -77,9 +73,6 @@ def grant(
                 f"granted to {plural(len(done.notes), 'recipient')}; {done.unchanged} could open it already",
                 *standing_lines(done.standing),
             ],
-            done=len(done.notes),
-            unchanged=done.unchanged,
-            grants=[grant_record(note) for note in done.notes],
-            epoch=done.epoch,
-            **standing_record(done.standing),
-        )
+            done=len(done.notes), unchanged=done.unchanged, grants=[grant_record(note) for note in done.notes],
+            epoch=done.epoch, **standing_record(done.standing),
+        )  # fmt: skip

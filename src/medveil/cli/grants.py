@@ -15,11 +15,10 @@ def grants(
     Only an owner can.
     """
     with session("grants", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import identity_of, recipient_of, tell_deputy
+        from medveil.cli.owner import owner_of, recipient_of
         from medveil.releases.deputies import owned_state, read_book
 
-        owner = identity_of(run, key)
-        tell_deputy(run, release, owner)
+        owner = owner_of(run, key, release)
         state = owned_state(release, owner, founder=recipient_of(founder), extends=False, repair=False)
         notes = read_book(release, state, owner).grants
         run.result([grant_line(note) for note in notes], done=len(notes), grants=[grant_record(note) for note in notes])

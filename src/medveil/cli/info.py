@@ -35,11 +35,8 @@ def info(json: Json = False, quiet: Quiet = False) -> None:
                 *(f"weights {entry['file']}: {entry['bytes']} bytes, sha256 {entry['sha256']}" for entry in weights),
                 *(f"{entry['name']}: {_words(entry)}" for entry in parts),
             ],
-            versions=versions,
-            codecs=codecs,
-            weights=weights,
-            parts=parts,
-        )
+            versions=versions, codecs=codecs, weights=weights, parts=parts,
+        )  # fmt: skip
 
 
 def _weights() -> list[dict[str, object]]:

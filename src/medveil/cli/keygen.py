@@ -40,17 +40,9 @@ def keygen(
         public = check_targets(out, force=force)
         identity = generate(out, classical=classical, passphrase=new_passphrase() if passphrase else None, force=force)
         run.result(
-            [
-                f"secret key  {out}",
-                f"public key  {public}",
-                f"fingerprint {identity.fingerprint}",
-            ],
-            done=1,
-            key=str(out),
-            pub=str(public),
-            fingerprint=identity.fingerprint,
-            post_quantum=identity.hybrid,
+            [f"secret key  {out}", f"public key  {public}", f"fingerprint {identity.fingerprint}"],
+            done=1, key=str(out), pub=str(public), fingerprint=identity.fingerprint, post_quantum=identity.hybrid,
             locked=passphrase,
-        )
+        )  # fmt: skip
         locked = " and its passphrase" if passphrase else ""
         run.say(f"Keep the secret key{locked} safe: without it, what was shared with you cannot be opened by anybody.")

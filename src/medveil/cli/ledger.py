@@ -21,18 +21,12 @@ def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quie
         owners = [Recipient("", key).fingerprint for key in chain.owners]
         rows = [
             {
-                "number": entry.number,
-                "day": entry.day,
-                "action": entry.action.value,
-                "packages": entry.packages,
-                "granted": len(entry.granted),
-                "withdrawn": len(entry.withdrawn),
-                "epoch": entry.epoch,
-                "signer": Recipient("", signer).fingerprint,
-                "sha256": digest.hex(),
+                "number": entry.number, "day": entry.day, "action": entry.action.value, "packages": entry.packages,
+                "granted": len(entry.granted), "withdrawn": len(entry.withdrawn), "epoch": entry.epoch,
+                "signer": Recipient("", signer).fingerprint, "sha256": digest.hex(),
             }
             for entry, digest, signer in zip(chain.entries, chain.digests, chain.signers, strict=True)
-        ]
+        ]  # fmt: skip
         lines = [
             f"{row['number']:4}  {row['day']}  {row['action']:7} packages {row['packages']}, epoch {row['epoch']}, "
             f"grants +{row['granted']} -{row['withdrawn']}  by {row['signer']}  {row['sha256']}"
@@ -42,11 +36,6 @@ def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quie
         lines += [f"deputy {deputy}" for deputy in owners[1:]]
         head = chain.digests[-1].hex()
         run.result(
-            [*lines, f"head {head}"],
-            done=len(rows),
-            entries=rows,
-            owners=owners,
-            head=head,
-            signer_known=opened.signer_known,
-            signer=opened.signer.words,
-        )
+            [*lines, f"head {head}"], done=len(rows), entries=rows, owners=owners, head=head,
+            signer_known=opened.signer_known, signer=opened.signer.words,
+        )  # fmt: skip

@@ -67,6 +67,13 @@ def identity_for_trial(run: Session, key: Path | None) -> Identity:
         return Identity.fresh()
 
 
+def owner_of(run: Session, key: Path | None, release: Path) -> Identity:
+    """As `identity_of`, of a release that is there; says who founded it, where this identity is a deputy of hers."""
+    identity = identity_of(run, key)
+    tell_deputy(run, release, identity)
+    return identity
+
+
 def tell_deputy(run: Session, release: Path, identity: Identity) -> None:
     """Say who founded a release, where this identity is a deputy of hers."""
     from medveil.releases.deputies import founder_of

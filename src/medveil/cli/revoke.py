@@ -31,12 +31,11 @@ def revoke(
     What she could open before she still can, from a copy; medveil rotate closes this release's own.
     """
     with session("revoke", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import granted_of, identity_of, recipient_of, tell_deputy
+        from medveil.cli.owner import granted_of, owner_of, recipient_of
         from medveil.cli.text import plural
         from medveil.releases.granting import revoke as revoke_release
 
-        leaving, owner = granted_of(to), identity_of(run, key)
-        tell_deputy(run, release, owner)
+        leaving, owner = granted_of(to), owner_of(run, key, release)
         done = revoke_release(release, leaving, owner, founder=recipient_of(founder), head=head, first_look=first_look)
         tell_pin(run, done.standing.pin_note)
         run.warn(
@@ -51,9 +50,6 @@ def revoke(
                 f"packages added from now on have keys of epoch {done.epoch}",
                 *standing_lines(done.standing),
             ],
-            done=done.revoked,
-            unchanged=done.unchanged,
-            ended=done.ended,
-            epoch=done.epoch,
+            done=done.revoked, unchanged=done.unchanged, ended=done.ended, epoch=done.epoch,
             **standing_record(done.standing),
-        )
+        )  # fmt: skip

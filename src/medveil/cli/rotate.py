@@ -23,13 +23,12 @@ def rotate(
     Needs free space of the release's length meanwhile.
     """
     with session("rotate", as_json=json, quiet=quiet) as run:
-        from medveil.cli.owner import identity_of, recipient_of, tell_deputy
+        from medveil.cli.owner import owner_of, recipient_of
         from medveil.cli.text import bytes_text, plural
         from medveil.protection.levels import CODE, level_of
         from medveil.releases.rotating import rotate as rotate_release
 
-        owner = identity_of(run, key)
-        tell_deputy(run, release, owner)
+        owner = owner_of(run, key, release)
         done = rotate_release(
             release, owner, founder=recipient_of(founder), head=head, first_look=first_look, jobs=jobs,
             progress=run.progress,
@@ -45,10 +44,6 @@ def rotate(
                 f"{plural(done.grants, 'grant')} made anew{over}; release: {bytes_text(done.bytes)}",
                 *standing_lines(done.standing),
             ],
-            done=done.packages,
-            size=done.bytes,
-            grants=done.grants,
-            ended=done.ended,
-            epoch=done.epoch,
+            done=done.packages, size=done.bytes, grants=done.grants, ended=done.ended, epoch=done.epoch,
             **standing_record(done.standing),
-        )
+        )  # fmt: skip

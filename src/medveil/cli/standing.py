@@ -48,12 +48,7 @@ def grant_line(note: GrantNote) -> str:
 
 def grant_record(note: GrantNote) -> dict[str, object]:
     return {
-        "fingerprint": note.recipient.fingerprint,
-        "wrap": note.recipient.wrap.value,
-        "tier": note.tier.value,
-        "identity": note.sees_identity,
-        "owner": note.is_owner,
-        "packages": [package.hex() for package in note.only],
-        "until": note.until,
-        "grant": note.grant_id.hex(),
-    }
+        "fingerprint": note.recipient.fingerprint, "wrap": note.recipient.wrap.value, "tier": note.tier.value,
+        "identity": note.sees_identity, "owner": note.is_owner, "packages": [package.hex() for package in note.only],
+        "until": note.until, "grant": note.grant_id.hex(),
+    }  # fmt: skip

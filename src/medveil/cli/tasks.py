@@ -34,10 +34,4 @@ def _lines(task: Task) -> list[str]:
 
 
 def _entry(task: Task) -> dict[str, object]:
-    return {
-        "name": task.name,
-        "title": task.title,
-        "needs": task.needs,
-        "measures": task.measures,
-        "cost": task.cost,
-    }
+    return {name: getattr(task, name) for name in ("name", "title", "needs", "measures", "cost")}

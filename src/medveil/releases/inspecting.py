@@ -68,27 +68,16 @@ def inspect(folder: Path, package: str | None = None) -> PublicView:
             "sections": {section.value: length for section, length in header.sections},
         }
     return PublicView(
-        release=manifest.release.hex(),
-        owner=manifest.owner_fingerprint,
-        owners=[Recipient("", key).fingerprint for key in release.ledger.owners],
-        protection=manifest.protection,
-        created=manifest.created,
-        profile={
-            "codec": profile.codec,
-            "quality_db": profile.quality_centidb / 100,
-            "sparsity": profile.sparsity,
-            "deep": bool(profile.deep),
-            "weights": profile.weights.hex(),
+        manifest.release.hex(), manifest.owner_fingerprint,
+        [Recipient("", key).fingerprint for key in release.ledger.owners], manifest.protection, manifest.created,
+        {
+            "codec": profile.codec, "quality_db": profile.quality_centidb / 100, "sparsity": profile.sparsity,
+            "deep": bool(profile.deep), "weights": profile.weights.hex(),
         },
-        tiers=[tier.value for tier in manifest.tiers],
-        packages=len(manifest.packages),
-        grants=len(release.ledger.grants),
-        weakest_wrap=_words(weakest(grant.wrap for grant in release.ledger.grants_ever)),
-        sequence=release.ledger.head.number,
-        epoch=manifest.epoch,
-        head=release.ledger.digests[-1].hex(),
-        package=shown,
-    )
+        [tier.value for tier in manifest.tiers], len(manifest.packages), len(release.ledger.grants),
+        _words(weakest(grant.wrap for grant in release.ledger.grants_ever)), release.ledger.head.number,
+        manifest.epoch, release.ledger.digests[-1].hex(), shown,
+    )  # fmt: skip
 
 
 def _words(wrap: Wrap | None) -> str:

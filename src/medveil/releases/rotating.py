@@ -24,7 +24,7 @@ from medveil.releases.access import dictionary_name, read_shared, recipients, we
 from medveil.releases.deputies import owned_state, read_book, refuse_unsafe, standing_of
 from medveil.releases.granting import issue, load_headers
 from medveil.releases.packages.package import Package, PackageEntry, PackageHeader, load_package
-from medveil.releases.packages.packing import entry_of, same_code, unopened
+from medveil.releases.packages.packing import entry_of, opening_for, same_code
 from medveil.releases.packages.unpacking import PackageReader, check_commitments, sees_identity
 from medveil.releases.records.ledger import Action
 from medveil.releases.records.manifest import Manifest, SharedFile
@@ -206,15 +206,13 @@ def _check_resealed(old: Package, new: Package, entry: PackageEntry, work: _Work
     for access in recipients(work.new, manifest.release, work.epoch, manifest.tiers):
         ring, tier, sees = access.ring, access.ring.tier, access.ring.sees_identity
         lowered = {epoch: keys.lowered(tier, identity=sees) for epoch, keys in work.old.epochs.items()}
-        try:
+        with opening_for(ring):
             check_commitments(new, entry, ring)
             found, wanted = after.codes(ring), before.codes(replace(work.old, epochs=lowered))
             same = same_code(found.main, wanted.main) and same_code(found.preview, wanted.preview)
             same = same and found.records == wanted.records and sees_identity(new, ring) == sees
             if not same or (sees and after.identity(ring) != before.identity(work.old)):
                 raise IntegrityError("its content is another")
-        except (MedveilError, ArithmeticError, ValueError, TypeError, LookupError) as error:
-            raise unopened(ring, error) from None
 
 
 def _reshare(work: _Work) -> tuple[SharedFile, ...]:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -178,13 +180,11 @@ class _Trial:
         reader = PackageReader(package, plan.level, coding, self._decode(coding, package.header.bucket))
         entry = entry_of(package, plan.ring)
         for access in recipients(plan.ring, plan.release, plan.epoch, plan.tiers):
-            try:
+            with opening_for(access.ring):
                 opened = reader.open(entry, access.ring)
                 if opened is None or not isinstance(opened.content, Image) or opened.tier is not access.ring.tier:
                     raise IntegrityError("it is no image of that tier")
                 self._compare(opened, opened.content, reader, access)
-            except (MedveilError, ArithmeticError, ValueError, TypeError, LookupError) as error:
-                raise unopened(access.ring, error) from None
 
     def _decode(self, coding: Coding, bucket: Bucket) -> Decode:
         """Pixels of a code from a package, which must be the one that was put in; the diagnostic one is decoded."""
@@ -241,15 +241,19 @@ class _Trial:
         ]  # fmt: skip
 
 
-def unopened(ring: KeyRing, error: Exception) -> IntegrityError:
-    """The error of a package that does not open for a ring as it was meant to."""
-    reason = error.message if isinstance(error, MedveilError) else f"it makes no sense ({type(error).__name__})"
-    names = "with" if ring.sees_identity else "without"
-    return IntegrityError(
-        f"what was sealed does not open at tier {ring.tier.value} {names} names as it was: {reason}; "
-        "nothing was written of it",
-        hint="report this",
-    )
+@contextmanager
+def opening_for(ring: KeyRing) -> Iterator[None]:
+    """Around a look at a package that was just sealed. Raises IntegrityError where it goes wrong for this ring."""
+    try:
+        yield
+    except (MedveilError, ArithmeticError, ValueError, TypeError, LookupError) as error:
+        reason = error.message if isinstance(error, MedveilError) else f"it makes no sense ({type(error).__name__})"
+        names = "with" if ring.sees_identity else "without"
+        raise IntegrityError(
+            f"what was sealed does not open at tier {ring.tier.value} {names} names as it was: {reason}; "
+            "nothing was written of it",
+            hint="report this",
+        ) from None
 
 
 def _same_pixels(one: Image, other: Image) -> bool:
@@ -286,7 +290,7 @@ def _check_attachment(package: Package, data: bytes, origin: Origin, plan: Packi
     package = Package.from_bytes(package.to_bytes())
     reader, entry = PackageReader(package, plan.level, None), entry_of(package, plan.ring)
     for access in recipients(plan.ring, plan.release, plan.epoch, plan.tiers):
-        try:
+        with opening_for(access.ring):
             opened = reader.open(entry, access.ring)
             if not access.ring.sees_identity:
                 same = opened is None
@@ -295,8 +299,6 @@ def _check_attachment(package: Package, data: bytes, origin: Origin, plan: Packi
                 same = same and reader.identity(access.ring)[0] == origin
             if not same:
                 raise IntegrityError("its content is another")
-        except (MedveilError, ArithmeticError, ValueError, TypeError, LookupError) as error:
-            raise unopened(access.ring, error) from None
 
 
 def _assemble(
@@ -359,10 +361,5 @@ def fidelity(image: Image, opened: NDArray[np.generic]) -> Fidelity:
         difference = difference[data] if data.any() else difference
     rmse = float(np.sqrt(np.mean(difference**2)))
     peak = float((1 << image.bits_stored) - 1)
-    return Fidelity(
-        psnr(image.pixels, opened, data_range=peak),
-        rmse,
-        rmse * abs(image.rescale[0]),
-        image.bits_stored,
-        original.size,
-    )
+    decibels = psnr(image.pixels, opened, data_range=peak)
+    return Fidelity(decibels, rmse, rmse * abs(image.rescale[0]), image.bits_stored, original.size)
