@@ -20,7 +20,7 @@ from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Composition, SparseCode
 from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError
-from medveil.protection import padding, rendering, sealing
+from medveil.protection import padding, sealing
 from medveil.protection.ambiguation import AmbiguatedCode, ambiguate, purify
 from medveil.protection.keystream import Keystream, Stream
 from medveil.protection.sealing import PublicCode, public_bytes
@@ -190,6 +190,8 @@ class Sealed(Level):
         return public_bytes(coding_of(section, coding).composition(bucket)) if section in self.shown else None
 
     def public_view(self, data: bytes, coding: Coding, bucket: Bucket) -> NDArray[np.uint8]:
+        from medveil.protection import rendering
+
         return _stretched(rendering.sealed_pixels(self.read(CODE, data, coding, bucket), coding, bucket))
 
 
@@ -254,6 +256,8 @@ class Obfuscated(Level):
     # A code is resealed as it is: other decoys would show by intersection which are true.
 
     def public_view(self, data: bytes, coding: Coding, bucket: Bucket) -> NDArray[np.uint8]:
+        from medveil.protection import rendering
+
         return _stretched(rendering.ambiguated_pixels(self.read(CODE, data, coding, bucket), coding, bucket))
 
 

@@ -15,7 +15,6 @@ from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import Tier
 from medveil.keys.wrapping import wrap
 from medveil.protection.levels import LEVELS, level_of
-from medveil.registry import unknown
 from medveil.releases.packages.origin import Origin, common_part, pack_identity
 from medveil.releases.records.ledger import MAX_OWNERS
 from medveil.releases.records.owner_records import GrantNote, OwnerBook
@@ -87,6 +86,8 @@ class ShareSettings:
     def check(self) -> None:
         """Raises UsageError where the request contradicts itself."""
         if self.protection not in LEVELS:
+            from medveil.registry import unknown
+
             raise unknown("protection", self.protection, LEVELS)
         level = level_of(self.protection)
         receiving = {recipient.text for recipient in self.to}
