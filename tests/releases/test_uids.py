@@ -34,6 +34,7 @@ from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
+from medveil.releases.writing.inputs import Input, mark_repeats
 from medveil.releases.writing.staging import contents_of
 
 STUDY, SERIES, FRAME = "1.2.3.4", "1.2.3.4.5", "1.2.3.9"
@@ -428,10 +429,10 @@ def test_equal_uids_mean_equal_data_sets(inputs, later):
     for number, (uid, content, compressed) in enumerate(inputs):
         path = Path(str(number))
         read[path] = _image(uid, content, RLELossless if compressed else ExplicitVRLittleEndian)
-        tasks.append(inputs.Input(number, path, path.name, path.name.encode()))
+        tasks.append(Input(number, path, path.name, path.name.encode()))
     found = {path: images.instance(image) for path, image in read.items()}
     named = {}
-    for task, identity in zip(inputs.mark_repeats(tasks, found, {}, b"t" * 32), later, strict=False):
+    for task, identity in zip(mark_repeats(tasks, found, {}, b"t" * 32), later, strict=False):
         image = images.tagged(read[task.path], b"t" * 32, repeats=task.repeats)
         pixel_record, identity_record = images.records(image, b"t" * 32)
         for tier, uid_key, sees in product(Tier, (b"u" * 32, b"v" * 32), {False, identity}):
