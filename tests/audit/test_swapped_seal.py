@@ -66,7 +66,7 @@ def sound_simulation(patch):
         found.level = SoundSeal()
         return found
 
-    patch.setattr("medveil.audit.targets.target.mechanism_of", mechanism_of)
+    patch.setattr("medveil.audit.targets.keyed.mechanism_of", mechanism_of)
 
 
 @pytest.fixture
