@@ -13,7 +13,7 @@ from tests.audit.scenes import Blind, Knowing, Noise, use
 from tests.pictures import picture
 
 from medveil.attacks.applicability import Need
-from medveil.audit.keeping import check_out
+from medveil.audit.audit_folder import check_out
 from medveil.audit.results import Verdict
 from medveil.audit.running import audit_release
 from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, TargetExistsError, UsageError

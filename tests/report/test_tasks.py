@@ -13,7 +13,7 @@ from tests.audit.invented import HOSTILE, audit, small
 from tests.audit.task_scenes import LOSSES, classification, matrix, overlay, radiomics, segmentation, tasked
 from tests.report.test_page import Page
 
-from medveil.audit.keeping import check_out
+from medveil.audit.audit_folder import check_out
 from medveil.audit.record import canonical, excellent_share, record_of, task_record
 from medveil.audit.results import Verdict
 from medveil.experiments.unit import Status

@@ -2,11 +2,11 @@
 
 Data, in `running.audit_release`: a target goes in, a plan lists units, one runner does them, and judges turn their
 results into an `Audit`. `targets/` brings together the release, its originals and who is in them. `request` is what was
-asked for, within what a preset (`presets`) spends. `plan` lists attacks in rounds (`protocol`, `scoring`) and on
+asked for, within what a preset (`presets`) spends. `plan` lists attacks in rounds (`protocol`, `attack_scores`) and on
 mechanisms whose answer is known (`control_plan`), `fidelity`, `checks` of the form, and tasks (`task_sets`). `pooling`
-pools the rounds, `verdicts` judges them by patient, `decision` makes one answer. `keeping` holds the folder that an
-audit grows in, so that an interrupted one goes on. What is written beside report.json is up to the caller, who hands in
-a writer: the room `report` has one.
+pools the rounds, `verdicts` judges them by patient, `decision` makes one answer. `audit_folder` holds the folder that
+an audit grows in, so that an interrupted one goes on. What is written beside report.json is up to the caller, who hands
+in a writer: the room `report` has one.
 
 Import:
 - `running.audit_release`: the whole of it. `running.forecast_release`: what it would do; nothing is written.

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from medveil.audit.audit_folder import UNITS, check_out, finish, keeping, report_folder
 from medveil.audit.decision import conclude, control_result, unattacked
 from medveil.audit.facts import data_facts, told_settings
-from medveil.audit.keeping import UNITS, check_out, finish, keeping, report_folder
 from medveil.audit.plan import AuditPlan, Forecast, Results, plan_audit
 from medveil.audit.pooling import merged, without_partners
 from medveil.audit.presets import Preset
@@ -71,7 +71,7 @@ def audit_release(
         UsageError: an unknown preset, attack, task or codec; nothing to audit; `resume` with other settings.
         NoFittingKeyError: the key does not open the release, or not whose the images are.
         IntegrityError: the release is damaged.
-        TargetExistsError: see `keeping.check_out` and `keeping.keeping`.
+        TargetExistsError: see `audit_folder.check_out` and `audit_folder.keeping`.
         MissingDependencyError: a package that audits need is not installed.
     """
     return audit_target(

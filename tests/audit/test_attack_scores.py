@@ -9,9 +9,9 @@ import pytest
 from tests.audit.scenes import Blind, Knowing, Plain, case, effort
 
 from medveil.attacks.attack import Guess, Knowledge
+from medveil.audit.attack_scores import run_attack
 from medveil.audit.linkage_pairs import linkage
 from medveil.audit.protocol import Attacked, Round, mean_pictures
-from medveil.audit.scoring import run_attack
 from medveil.audit.support_scores import cell_figures, hits
 from medveil.codecs.code import CodeMap
 from medveil.mechanisms.observation import Shown

@@ -8,7 +8,7 @@ import os
 import pytest
 from tests.audit.invented import audit
 
-from medveil.audit.keeping import UNITS, check_out, finish, keeping, report_folder
+from medveil.audit.audit_folder import UNITS, check_out, finish, keeping, report_folder
 from medveil.audit.record import canonical, record_of
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.releases.records.state import MARK
