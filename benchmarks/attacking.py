@@ -122,13 +122,13 @@ def attack_round(name: str, trial: Round) -> dict[str, Any]:
     predict = _remembered(attack, trial)
     rows = []
     for target in trial.tested:
-        own = figures(predict(target.case.published.observation), target.case, trial)
+        own = figures(predict(target.case.observation), target.case, trial)
         other = figures(predict(target.partner), target.case, trial) if target.partner is not None else {}
         rows.append({key: (value, other.get(key, np.nan)) for key, value in own.items()})
     keys = list(dict.fromkeys(key for row in rows for key in row))
     patients = np.array([target.case.subject.patient for target in trial.tested], np.int64)
     both = {key: np.array([row.get(key, (np.nan, np.nan)) for row in rows]) for key in keys}
-    chosen = [figures(predict(case.published.observation), case, trial) for case in trial.knowledge.validation]
+    chosen = [figures(predict(case.observation), case, trial) for case in trial.knowledge.validation]
     validation = {key: float(np.nanmean([row.get(key, np.nan) for row in chosen])) for key in keys if chosen}
     seconds = time.perf_counter() - start
     print(f"    {name}: {seconds:.0f} s", flush=True)
@@ -149,7 +149,7 @@ def figures(guess: Guess, case: Case, trial: Round) -> dict[str, float]:
     if guess.picture is not None:
         found |= picture_errors(guess.picture, case.subject.picture)
     length = mechanism.space.vector_length if mechanism.space is not None else 0
-    seen, code = case.published.observation, case.published.code
+    seen, code = case.observation, case.code
     if guess.support is not None and code is not None and mechanism.in_place and length:
         found |= hit_rate(guess.support, code.maps, seen.maps, length)
     return found
@@ -212,7 +212,7 @@ def key_holder(trial: Round, space: PublicCodec) -> NDArray[np.float64]:
     """(n,) PSNR of what a key holder opens of the images under attack."""
     found = []
     for target in trial.tested:
-        code, seen = target.case.published.code, target.case.published.observation
+        code, seen = target.case.code, target.case.observation
         if code is None:
             raise ValueError("a mechanism without codes has nothing to open")
         picture = space.true_picture(code, seen.bucket)

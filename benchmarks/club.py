@@ -86,7 +86,7 @@ def public_bits(trial: Round) -> float:
     """Bits of what is public of a code, mean over the images under attack."""
     mechanism, space = trial.knowledge.mechanism, trial.knowledge.mechanism.space
     assert space is not None
-    seen = [target.case.published.observation for target in trial.tested]
+    seen = [target.case.observation for target in trial.tested]
     level = getattr(mechanism, "level", None)
     if isinstance(level, Sealed):
         return float(np.mean([8 * sum(map(public_bytes, space.compositions(each.bucket))) for each in seen]))

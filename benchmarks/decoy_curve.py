@@ -46,7 +46,7 @@ def support_of_values(trial: Round) -> dict[str, float]:
     """
     rows = []
     for target in trial.tested:
-        code, seen = target.case.published.code, target.case.published.observation
+        code, seen = target.case.code, target.case.observation
         if code is None:
             raise ValueError("decoys hide codes")
         found = [0, 0, 0, 0, 0, 0]
@@ -71,7 +71,7 @@ def published(trial: Round, patients: NDArray[np.int64], side: int) -> dict[str,
     space = trial.knowledge.mechanism.space
     if space is None:
         raise ValueError("decoys hide codes")
-    seen = [target.case.published.observation for target in trial.tested]
+    seen = [target.case.observation for target in trial.tested]
     return {
         "public_bpp": round(float(np.mean([public_code_bits(each) for each in seen])) / side**2, 5),
         "entries": round(float(np.mean([sum(len(shown.positions) for shown in each.maps) for each in seen])), 1),

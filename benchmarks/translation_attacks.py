@@ -31,7 +31,7 @@ from medveil.mechanisms.controls import (
     working_image,
 )
 from medveil.mechanisms.mechanism import Mechanism
-from medveil.mechanisms.observation import Published, Shown, Subject
+from medveil.mechanisms.observation import Observation, Shown, Subject
 from medveil.mechanisms.weak_codes import ReferenceDecoys
 
 NETWORKS = ("unet", "vnet", "cgan", "cyclegan")
@@ -53,11 +53,10 @@ class NoisyImages(ReferenceDecoys):
     name = "noisy-images"
     kept = 8
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
-        published = super().publish(subject, key)
+    def publish(self, subject: Subject, key: bytes) -> Observation:
+        seen = super().publish(subject, key)
         length = self.space.vector_length
-        maps = tuple(_extremes(shown, length, self.kept) for shown in published.observation.maps)
-        return replace(published, observation=replace(published.observation, maps=maps))
+        return replace(seen, maps=tuple(_extremes(shown, length, self.kept) for shown in seen.maps))
 
 
 def _extremes(shown: Shown, length: int, kept: int) -> Shown:
@@ -80,7 +79,7 @@ def noisy_images(setup: Setup) -> Mechanism:
     """The published law, seen through the reference's own guess without a key."""
     whole = reference_decoys().make(setup)
     assert whole.space is not None
-    return NoisyImages(whole.space, setup.shelf, working_image)
+    return NoisyImages(whole.space, setup.shelf, image_of=working_image)
 
 
 MECHANISMS: dict[str, tuple[str, Callable[[Setup], Mechanism]]] = {

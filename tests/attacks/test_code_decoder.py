@@ -53,5 +53,5 @@ def test_blocks_become_channels():
 
 def test_it_is_repeatable():
     known, cases = toys.knowledge(toys.plain, steps=5)
-    guesses = [LearnedDecoder().fit(known).predict(cases[0].published.observation) for _ in range(2)]
+    guesses = [LearnedDecoder().fit(known).predict(cases[0].observation) for _ in range(2)]
     assert np.array_equal(guesses[0].picture, guesses[1].picture)

@@ -22,7 +22,7 @@ from medveil.mechanisms.controls import (
 from medveil.mechanisms.expected_breaks import EXPECTED_BREAKS
 from medveil.mechanisms.instance_encodings import LinearEncoding, WeightedMixing
 from medveil.mechanisms.mechanism import Mechanism
-from medveil.mechanisms.observation import Observation, Published, Subject
+from medveil.mechanisms.observation import Case, Observation, Subject
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.weak_codes import SeededDecoys, SeededStream, seeded_words
 from medveil.mechanisms.working_pictures import Window, picture_image, working_picture
@@ -46,8 +46,8 @@ SETUP = Setup(
 CONTROLS = {each.name: each for each in (*decoy_curve(), *all_controls(seed_bits=12, release=True))}
 
 
-def published(name: str, number: int = 0, key: bytes = KEY) -> Published:
-    return CONTROLS[name].make(SETUP).publish(SUBJECTS[number], key)
+def published(name: str, number: int = 0, key: bytes = KEY) -> Case:
+    return CONTROLS[name].make(SETUP).case_of(SUBJECTS[number], key)
 
 
 def same_code(one: SparseCode, other: SparseCode) -> bool:
@@ -69,7 +69,7 @@ def opens(mechanism: Mechanism, seen: Observation, key: bytes, code: SparseCode)
 @pytest.mark.parametrize("name", CONTROLS)
 def test_a_control_is_repeatable_and_opens_where_there_is_a_key(name: str) -> None:
     mechanism = CONTROLS[name].make(SETUP)
-    first, again = (mechanism.publish(SUBJECTS[0], KEY) for _ in range(2))
+    first, again = (mechanism.case_of(SUBJECTS[0], KEY) for _ in range(2))
     one, two = first.observation, again.observation
     assert (one.stream, one.lengths, one.place, one.commitments) == (
         two.stream,
@@ -143,7 +143,7 @@ def test_no_reference_decoy_is_as_low_as_a_true_negative_value() -> None:
 
 
 def test_reference_decoys_of_a_number_are_as_many_in_every_vector() -> None:
-    found = reference_decoys(20).make(SETUP).publish(SUBJECTS[0], KEY)
+    found = reference_decoys(20).make(SETUP).case_of(SUBJECTS[0], KEY)
     assert found.code is not None
     for shown, true in zip(found.observation.maps, found.code.maps, strict=True):
         counts = np.bincount(shown.positions // 256) - np.bincount(true.positions // 256)
@@ -179,7 +179,7 @@ def test_a_seed_gives_the_decoys_of_the_first_vector_away() -> None:
     """Under the true seed the decoys have lower words than all cells that show nothing; under another they don't."""
     mechanism = seeded_decoys(12).make(SETUP)
     assert isinstance(mechanism, SeededDecoys)
-    found = mechanism.publish(SUBJECTS[0], KEY)
+    found = mechanism.case_of(SUBJECTS[0], KEY)
     assert found.code is not None
     seed = mechanism.seed_of(KEY)
     assert seed < 1 << 12
@@ -195,7 +195,7 @@ def test_a_seed_gives_the_decoys_of_the_first_vector_away() -> None:
 
 def test_one_key_for_all_gives_the_xor_of_the_level_streams_away() -> None:
     mechanism = CONTROLS["two-time-pad"].make(SETUP)
-    one, two = (mechanism.publish(each, key) for each, key in zip(SUBJECTS, (KEY, OTHER), strict=False))
+    one, two = (mechanism.case_of(each, key) for each, key in zip(SUBJECTS, (KEY, OTHER), strict=False))
     assert one.key == two.key
     opened = mechanism.open(one.observation, two.key)
     assert opened is not None
@@ -221,7 +221,7 @@ def test_content_shows_in_the_number_of_entries_only_where_it_should() -> None:
     for name, differs in (("content-weight", True), ("identity-permutation", False)):
         mechanism = CONTROLS[name].make(SETUP)
         counts = [
-            sum(len(each.positions) for each in mechanism.publish(who, KEY).observation.maps)
+            sum(len(each.positions) for each in mechanism.case_of(who, KEY).observation.maps)
             for who in (SUBJECTS[0], even)
         ]
         assert (counts[0] != counts[1]) == differs
@@ -260,7 +260,7 @@ def test_so_many_entries_are_told_and_they_are_true(share: float) -> None:
 
 def test_what_is_unprotected_is_the_picture() -> None:
     mechanism = CONTROLS["unprotected"].make(SETUP)
-    found = mechanism.publish(SUBJECTS[0], KEY).observation
+    found = mechanism.case_of(SUBJECTS[0], KEY).observation
     assert mechanism.space is not None
     seen = mechanism.space.picture(found.maps, found.bucket)
     assert np.corrcoef(seen.reshape(-1), SUBJECTS[0].picture.reshape(-1))[0, 1] > 0.95
@@ -270,7 +270,7 @@ def test_random_codes_do_not_depend_on_the_image() -> None:
     one, two = published("random-codes", 0).observation, published("random-codes", 1).observation
     assert one.stream == two.stream
     assert all(np.array_equal(a.positions, b.positions) for a, b in zip(one.maps, two.maps, strict=True))
-    sealed = CONTROLS["identity-permutation"].make(SETUP).publish(SUBJECTS[0], KEY).observation
+    sealed = CONTROLS["identity-permutation"].make(SETUP).case_of(SUBJECTS[0], KEY).observation
     assert one.lengths == sealed.lengths
     assert [len(each.positions) for each in one.maps] == [len(each.positions) for each in sealed.maps]
     assert len(one.stream) == len(sealed.stream)
@@ -279,7 +279,7 @@ def test_random_codes_do_not_depend_on_the_image() -> None:
 @pytest.mark.parametrize("each_image", [False, True])
 def test_a_linear_encoding_keeps_the_angles_between_patches(each_image: bool) -> None:
     mechanism = LinearEncoding(b"s" * 32, each_image=each_image)
-    one, two = (mechanism.publish(SUBJECTS[0], key).observation.encoding for key in (KEY, OTHER))
+    one, two = (mechanism.case_of(SUBJECTS[0], key).observation.encoding for key in (KEY, OTHER))
     assert one is not None
     assert two is not None
     assert one.shape == (16, 256)
@@ -294,7 +294,7 @@ def test_a_linear_encoding_keeps_the_angles_between_patches(each_image: bool) ->
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_a_mixture_without_its_signs_is_near_the_picture(count: int) -> None:
-    found = WeightedMixing(SETUP.pool, count).publish(SUBJECTS[0], KEY).observation.encoding
+    found = WeightedMixing(SETUP.pool, count).case_of(SUBJECTS[0], KEY).observation.encoding
     assert found is not None
     centred = SUBJECTS[0].picture / 127.5 - 1
     others = [np.abs(each / 127.5 - 1) for each in SETUP.pool]

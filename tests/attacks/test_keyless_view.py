@@ -45,7 +45,7 @@ def encoded(plane: np.ndarray) -> Observation:
 
 def test_an_unprotected_code_shows_the_picture() -> None:
     mechanism = control_named("unprotected").make(Setup(S, SHELF, KEY))
-    found = stranger_picture(mechanism.publish(SOMEBODY, KEY).observation, mechanism, size=(S, S))
+    found = stranger_picture(mechanism.case_of(SOMEBODY, KEY).observation, mechanism, size=(S, S))
     assert found.shape == (S, S)
     assert found.dtype == np.float32
     assert likeness(found, SOMEBODY.picture) > 0.95
@@ -53,7 +53,7 @@ def test_an_unprotected_code_shows_the_picture() -> None:
 
 def test_of_a_sealed_code_it_is_what_rendering_shows() -> None:
     mechanism = Protection(primis_space(S, fixed=True), SHELF, image_of=working_image, level=Sealed())
-    seen = mechanism.publish(SOMEBODY, KEY).observation
+    seen = mechanism.case_of(SOMEBODY, KEY).observation
     maps = tuple(PublicMap(each.cells, each.positions, each.values < 0) for each in seen.maps)
     space = mechanism.space
     rendered = sealed_pixels(PublicCode(maps, seen.stream), space.coding, seen.bucket)
@@ -63,14 +63,14 @@ def test_of_a_sealed_code_it_is_what_rendering_shows() -> None:
 
 
 def test_cells_that_were_told_are_decoded_alone() -> None:
-    mechanism = RevealedCells(primis_space(S, fixed=True), SHELF, 1.0, working_image)
-    found = stranger_picture(mechanism.publish(SOMEBODY, KEY).observation, mechanism)
+    mechanism = RevealedCells(primis_space(S, fixed=True), SHELF, share=1.0, image_of=working_image)
+    found = stranger_picture(mechanism.case_of(SOMEBODY, KEY).observation, mechanism)
     assert likeness(found, SOMEBODY.picture) > 0.95
 
 
 def test_encrypted_bytes_are_grey_values() -> None:
     mechanism = Protection(primis_space(S, fixed=False), SHELF, image_of=working_image, level=Encrypted())
-    seen = mechanism.publish(SOMEBODY, KEY).observation
+    seen = mechanism.case_of(SOMEBODY, KEY).observation
     found = stranger_picture(seen, mechanism, 16)
     assert found.shape == (16, 16)
     assert list(found.ravel()[:100]) == list(seen.stream[:100])

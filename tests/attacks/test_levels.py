@@ -77,7 +77,7 @@ def same_code(one: SparseCode, other: SparseCode) -> bool:
 
 
 def test_a_simulated_package_shows_what_a_real_one_of_the_image_shows(scene: Scene) -> None:
-    simulated = scene.mechanism.publish(scene.subject, KEY).observation
+    simulated = scene.mechanism.case_of(scene.subject, KEY).observation
     real = observe(scene.package, scene.entry, 0.5, scene.mechanism)
     assert simulated.bucket == real.bucket
     assert [each.cells for each in simulated.maps] == [each.cells for each in real.maps]
@@ -104,7 +104,7 @@ def test_an_observation_holds_what_the_file_holds(scene: Scene) -> None:
 
 def test_the_true_code_of_a_package_is_the_simulated_one(scene: Scene) -> None:
     true = code_of(scene.package, scene.ring, scene.mechanism)
-    published = scene.mechanism.publish(scene.subject, KEY)
+    published = scene.mechanism.case_of(scene.subject, KEY)
     assert published.code is not None
     assert same_code(true, published.code)
     picture = scene.mechanism.space.true_picture(true, scene.package.header.bucket)
@@ -117,7 +117,7 @@ def test_a_ring_of_a_lower_tier_has_no_true_code(scene: Scene) -> None:
 
 
 def test_the_key_opens_and_another_does_not(scene: Scene) -> None:
-    published = scene.mechanism.publish(scene.subject, KEY)
+    published = scene.mechanism.case_of(scene.subject, KEY)
     opened = scene.mechanism.open(published.observation, KEY)
     assert opened is not None
     assert published.code is not None
@@ -131,8 +131,8 @@ def test_the_key_opens_and_another_does_not(scene: Scene) -> None:
 
 
 def test_one_key_publishes_one_thing_and_two_keys_two(scene: Scene) -> None:
-    first, again = (scene.mechanism.publish(scene.subject, KEY).observation for _ in range(2))
-    other = scene.mechanism.publish(scene.subject, OTHER).observation
+    first, again = (scene.mechanism.case_of(scene.subject, KEY).observation for _ in range(2))
+    other = scene.mechanism.case_of(scene.subject, OTHER).observation
     assert (first.stream, first.lengths, first.place) == (again.stream, again.lengths, again.place)
     assert all(map(_equal, first.maps, again.maps))
     assert first.commitments == again.commitments
@@ -151,7 +151,7 @@ def test_commitments_are_those_of_the_keys_that_open() -> None:
     from medveil.mechanisms.levels import section_key
 
     scene = _scenes["obfuscated-primis"]
-    assert scene.mechanism.publish(scene.subject, KEY).observation.commitments[1] == commit(
+    assert scene.mechanism.case_of(scene.subject, KEY).observation.commitments[1] == commit(
         section_key(KEY, Section.SUPPORT)
     )
 
@@ -159,7 +159,7 @@ def test_commitments_are_those_of_the_keys_that_open() -> None:
 def test_sealed_maps_are_uniform_whatever_the_image() -> None:
     """Over many keys, a cell that is nonzero in the true code shows an entry as often as any other."""
     scene = _scenes["sealed-lapped"]
-    published = [scene.mechanism.publish(scene.subject, number.to_bytes(32, "big")) for number in range(40)]
+    published = [scene.mechanism.case_of(scene.subject, number.to_bytes(32, "big")) for number in range(40)]
     code = published[0].code
     assert code is not None
     number = max(range(len(code.maps)), key=lambda index: len(code.maps[index].positions))
@@ -183,7 +183,7 @@ def test_sealed_maps_are_uniform_whatever_the_image() -> None:
 def test_decoys_of_one_key_hide_nothing_from_itself() -> None:
     """Two obfuscations of one image under two keys share their true entries, and little else."""
     scene = _scenes["obfuscated-primis"]
-    one, two = (scene.mechanism.publish(scene.subject, key) for key in (KEY, OTHER))
+    one, two = (scene.mechanism.case_of(scene.subject, key) for key in (KEY, OTHER))
     assert one.code is not None
     for first, second, true in zip(one.observation.maps, two.observation.maps, one.code.maps, strict=True):
         both = np.intersect1d(first.positions, second.positions)

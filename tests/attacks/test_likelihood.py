@@ -34,7 +34,7 @@ def test_cells_that_are_told_come_back():
 
 def test_it_is_repeatable():
     known, cases = toys.knowledge(toys.matched)
-    guesses = [LikelihoodRatio().fit(known).predict(cases[0].published.observation) for _ in range(2)]
+    guesses = [LikelihoodRatio().fit(known).predict(cases[0].observation) for _ in range(2)]
     assert np.array_equal(guesses[0].picture, guesses[1].picture)
     assert np.array_equal(guesses[0].support[0], guesses[1].support[0])
 

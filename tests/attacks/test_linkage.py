@@ -82,7 +82,7 @@ def test_the_same_knowledge_gives_the_same_embeddings(attack):
     found = []
     for _ in range(2):
         attacker, seen = learned(attack, Toy(plain))
-        found.append(attacker.predict(seen[0].published.observation).embedding)
+        found.append(attacker.predict(seen[0].observation).embedding)
     assert np.array_equal(*found)
 
 

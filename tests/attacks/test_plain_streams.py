@@ -80,7 +80,7 @@ def learned(mechanism):
 def gains(mechanism):
     """(guesses, cases, mean squared errors as shares of those of the mean picture)."""
     attacker, seen = learned(mechanism)
-    guesses = [attacker.predict(case.published.observation) for case in seen]
+    guesses = [attacker.predict(case.observation) for case in seen]
     shares = [
         float(np.mean((guess.picture - case.subject.picture) ** 2) / np.mean((MEAN - case.subject.picture) ** 2))
         for guess, case in zip(guesses, seen, strict=True)
@@ -106,7 +106,7 @@ def test_without_permutation_and_masks_the_whole_code_is_read(shelf, name):
     guesses, seen, shares = gains(AllOff(space(name), shelf))
     assert max(shares) < 0.1
     for guess, case in zip(guesses, seen, strict=True):
-        for scores, true in zip(guess.support, case.published.code.maps, strict=True):
+        for scores, true in zip(guess.support, case.code.maps, strict=True):
             assert np.array_equal(np.flatnonzero(scores), true.positions)
 
 
@@ -136,7 +136,7 @@ def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt,
 def test_no_bytes_break_it(shelf, name, level):
     preview = name == "lapped" and level.tiered
     attacker, seen = learned(Protection(space(name, fixed=level.fixed, preview=preview), shelf, level=level))
-    observation, generator = seen[0].published.observation, np.random.default_rng(5)
+    observation, generator = seen[0].observation, np.random.default_rng(5)
     whole = observation.stream
     streams = [generator.bytes(count) for count in (*range(0, 40, 3), 200, len(whole), 2 * len(whole))]
     streams += [whole[:count] for count in range(0, len(whole), 1 + len(whole) // 10)]

@@ -42,12 +42,10 @@ def test_the_seed_is_found_and_nearly_all_true_entries_with_it(seeded):
     mechanism, own, seen = seeded
     table = DecoyTable.fit(own, mechanism.space.vector_length)
     for case in seen:
-        observation = case.published.observation
+        observation = case.observation
         seed = find_seed(probes_of(table, 0, observation.maps[0]), BITS)
-        assert seed == mechanism.seed_of(case.published.key)
-        for found, shown, true in zip(
-            recover(observation, seed, table), observation.maps, case.published.code.maps, strict=True
-        ):
+        assert seed == mechanism.seed_of(case.key)
+        for found, shown, true in zip(recover(observation, seed, table), observation.maps, case.code.maps, strict=True):
             truth = np.isin(np.arange(shown.cells), true.positions)
             assert roc_auc_score(truth, found.scores) > 0.99
             assert np.isin(found.true.positions, true.positions).mean() > 0.85
@@ -58,7 +56,7 @@ def test_no_seed_is_found_in_decoys_of_a_good_generator(seeded, shelf):
     own = cases(Protection(mechanism.space, shelf, level=Obfuscated(16)), PEOPLE)
     table = DecoyTable.fit(own[:7], mechanism.space.vector_length)
     for case in own[7:]:
-        assert find_seed(probes_of(table, 0, case.published.observation.maps[0]), BITS) is None
+        assert find_seed(probes_of(table, 0, case.observation.maps[0]), BITS) is None
 
 
 @pytest.mark.filterwarnings("error")
@@ -69,10 +67,10 @@ def test_maps_without_entries_before_the_first_are_passed_over(shelf):
     mechanism = SeededDecoys(space, shelf, bits=BITS)
     published = cases(mechanism, PEOPLE)
     attacker = SeedEnumeration().fit(knowledge(mechanism, published[:7], seen=published[7:], seed_bits=BITS))
-    assert all(attacker.predict(case.published.observation).picture is not None for case in published[7:9])
+    assert all(attacker.predict(case.observation).picture is not None for case in published[7:9])
     empty = Shown(40, np.zeros(0, np.int64), np.zeros(0, np.int32))
     table = attacker._table
-    shown = published[8].published.observation.maps
+    shown = published[8].observation.maps
     assert not all(len(each.positions) for each in shown)
     number = next(number for number, each in enumerate(shown) if len(each.positions))
     probes = first_probes(table, shown)
@@ -83,27 +81,27 @@ def test_maps_without_entries_before_the_first_are_passed_over(shelf):
 
 def test_where_nothing_is_a_decoy_nothing_is_enumerated(seeded):
     mechanism, own, _ = seeded
-    bare = tuple(Case(case.subject, type(case.published)(_without_decoys(case), case.published.code)) for case in own)
+    bare = tuple(Case(case.subject, _without_decoys(case), case.code) for case in own)
     table = DecoyTable.fit(bare, mechanism.space.vector_length)
-    assert find_seed(probes_of(table, 0, bare[0].published.observation.maps[0]), BITS) is None
+    assert find_seed(probes_of(table, 0, bare[0].observation.maps[0]), BITS) is None
 
 
 def _without_decoys(case):
     from medveil.mechanisms.levels import shown
 
-    return Observation(case.published.observation.bucket, shown(case.published.code))
+    return Observation(case.observation.bucket, shown(case.code))
 
 
 def test_the_attack_wins_on_its_targets_and_leaves_the_rest(seeded):
     mechanism, own, seen = seeded
     attacker = SeedEnumeration().fit(knowledge(mechanism, own, seen=seen, seed_bits=BITS, targets=2))
-    guesses = [attacker.predict(case.published.observation) for case in seen]
+    guesses = [attacker.predict(case.observation) for case in seen]
     assert [guess.picture is not None for guess in guesses] == [True, True, False]
     for guess, case in zip(guesses[:2], seen[:2], strict=True):
-        for scores, code_map in zip(guess.support, case.published.code.maps, strict=True):
+        for scores, code_map in zip(guess.support, case.code.maps, strict=True):
             assert roc_auc_score(np.isin(np.arange(code_map.cells), code_map.positions), scores) > 0.99
     again = SeedEnumeration().fit(knowledge(mechanism, own, seen=seen, seed_bits=BITS, targets=2))
-    assert np.array_equal(again.predict(seen[0].published.observation).picture, guesses[0].picture)
+    assert np.array_equal(again.predict(seen[0].observation).picture, guesses[0].picture)
 
 
 def lapped():
@@ -145,7 +143,7 @@ def test_keys_that_bad_software_would_use_open_packages(monkeypatch):
     )
     mean = np.mean([case.subject.picture for case in published[:4]], axis=0)
     for case in published[4:7]:
-        guess = attacker.predict(case.published.observation)
+        guess = attacker.predict(case.observation)
         assert np.mean((guess.picture - case.subject.picture) ** 2) < 0.3 * np.mean((mean - case.subject.picture) ** 2)
 
 
@@ -155,7 +153,7 @@ def test_good_keys_leave_the_mean_picture(monkeypatch):
     published = cases(mechanism, PEOPLE)
     attacker = SeedEnumeration().fit(knowledge(mechanism, published[:4], seen=published[4:], targets=3))
     mean = np.mean([case.subject.picture for case in published[:4]], axis=0)
-    assert np.allclose(attacker.predict(published[4].published.observation).picture, mean, atol=1e-3)
+    assert np.allclose(attacker.predict(published[4].observation).picture, mean, atol=1e-3)
 
 
 def test_every_kind_of_guessable_key_is_among_the_first():

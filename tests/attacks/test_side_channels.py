@@ -62,7 +62,7 @@ def test_a_count_that_follows_the_content_gives_a_better_picture_than_the_mean()
     attacker = SideChannels().fit(knowledge(mechanism, own[:40], own[40:]))
     mean = np.mean([subject.picture for subject in people], axis=0)
     errors = [
-        (np.mean((attacker.predict(case.published.observation).picture - case.subject.picture) ** 2), case.subject)
+        (np.mean((attacker.predict(case.observation).picture - case.subject.picture) ** 2), case.subject)
         for case in cases(mechanism, seen, seed=1)
     ]
     assert np.mean([error for error, _ in errors]) < 0.7 * np.mean(
@@ -72,7 +72,7 @@ def test_a_count_that_follows_the_content_gives_a_better_picture_than_the_mean()
 
 def test_nothing_beside_the_code_gives_the_mean_picture():
     attacker, seen = learned(silent)
-    guesses = [attacker.predict(case.published.observation).picture for case in seen[:4]]
+    guesses = [attacker.predict(case.observation).picture for case in seen[:4]]
     assert max(float(np.abs(guess - guesses[0]).mean()) for guess in guesses) < 20.0
 
 
@@ -99,6 +99,6 @@ def test_weights_are_of_the_features_that_repeat_and_that_explain():
 
 
 def test_it_is_the_same_every_time():
-    first, second = (learned(telling)[0].predict(learned(telling)[1][0].published.observation) for _ in range(2))
+    first, second = (learned(telling)[0].predict(learned(telling)[1][0].observation) for _ in range(2))
     assert np.array_equal(first.picture, second.picture)
     assert np.array_equal(first.embedding, second.embedding)

@@ -42,5 +42,5 @@ def test_random_codes_say_nothing(ranked):
 
 def test_it_is_repeatable():
     known, cases = toys.knowledge(toys.matched, steps=5)
-    guesses = [SupportInference().fit(known).predict(cases[0].published.observation) for _ in range(2)]
+    guesses = [SupportInference().fit(known).predict(cases[0].observation) for _ in range(2)]
     assert np.array_equal(guesses[0].support[0], guesses[1].support[0])

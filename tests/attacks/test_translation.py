@@ -15,7 +15,8 @@ from medveil.attacks.attack import Effort, Knowledge  # noqa: E402
 from medveil.attacks.reconstruction import translation  # noqa: E402
 from medveil.attacks.reconstruction.translation_data import Plates, darkroom_of  # noqa: E402
 from medveil.codecs.code import Bucket  # noqa: E402
-from medveil.mechanisms.observation import Case, Observation, Published, Subject  # noqa: E402
+from medveil.mechanisms.mechanism import Mechanism  # noqa: E402
+from medveil.mechanisms.observation import Case, Observation, Subject  # noqa: E402
 from medveil.mechanisms.working_pictures import picture_image  # noqa: E402
 from medveil.metrics.image_quality import psnr  # noqa: E402
 
@@ -31,21 +32,16 @@ PAIRED = NAMES[:3]
 
 
 @dataclass(frozen=True)
-class Toy:
+class Toy(Mechanism):
     """Publishes the picture with some noise, or noise alone."""
 
     plain: bool
     name = "toy"
-    space = None
-    in_place = False
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         noise = np.random.default_rng(list(key)).standard_normal((S, S))
         seen = (subject.picture - 128) / 40 + 0.1 * noise if self.plain else noise
-        return Published(Observation(Bucket(64, 64), encoding=seen.astype(np.float32)), None, key)
-
-    def open(self, observation: Observation, key: bytes) -> None:
-        return None
+        return Observation(Bucket(64, 64), encoding=seen.astype(np.float32))
 
 
 def subject(number: int) -> Subject:
@@ -59,13 +55,13 @@ def subject(number: int) -> Subject:
 
 def cases(mechanism: Toy, first: int, count: int) -> tuple[Case, ...]:
     people = [subject(number) for number in range(first, first + count)]
-    return tuple(Case(each, mechanism.publish(each, bytes([each.number] * 32))) for each in people)
+    return tuple(mechanism.case_of(each, bytes([each.number] * 32)) for each in people)
 
 
 def knowledge(plain: bool, steps: int = 20, width: int = 8) -> Knowledge:
     mechanism = Toy(plain)
     effort = Effort(working=S, steps=steps, batch=8, width=width, seed_bits=0, targets=0)
-    seen = tuple(case.published.observation for case in cases(mechanism, 60, 8))
+    seen = tuple(case.observation for case in cases(mechanism, 60, 8))
     return Knowledge(mechanism, cases(mechanism, 0, 24), cases(mechanism, 40, 8), seen, effort, seed=3)
 
 
@@ -74,7 +70,7 @@ def scores(attacker: object, found_in: Knowledge) -> tuple[float, float]:
     mean = np.mean([case.subject.picture for case in found_in.own], axis=0)
     guessed, by_mean = [], []
     for case in cases(found_in.mechanism, 60, 8):
-        picture = attacker.predict(case.published.observation).picture
+        picture = attacker.predict(case.observation).picture
         assert picture.shape == (S, S)
         assert picture.dtype == np.float32
         assert picture.min() >= 0

@@ -61,8 +61,8 @@ def test_publishing_again_is_under_other_keys_but_repeatable():
     known, _ = toys.knowledge(toys.matched)
     first, second = (published_again(known, known.own[:3], "a test") for _ in range(2))
     for before, one, two in zip(known.own, first, second, strict=False):
-        assert one.published.key == two.published.key != before.published.key
-        assert np.array_equal(one.published.observation.maps[0].positions, two.published.observation.maps[0].positions)
+        assert one.key == two.key != before.key
+        assert np.array_equal(one.observation.maps[0].positions, two.observation.maps[0].positions)
 
 
 def test_one_size_of_all_own_images_of_a_bucket_is_taken_for_usual():

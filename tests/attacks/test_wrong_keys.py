@@ -19,7 +19,7 @@ from medveil.keys.identity import generate
 from medveil.keys.tiers import KeyRing, Tier
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.levels import Protection
-from medveil.mechanisms.observation import Observation, Published
+from medveil.mechanisms.observation import Observation
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.weak_codes import TwoTimePad
 from medveil.protection.levels import Encrypted, Sealed
@@ -43,20 +43,17 @@ def learned(mechanism):
 
 
 def errors(attacker, seen):
-    return [
-        float(np.mean((attacker.predict(case.published.observation).picture - case.subject.picture) ** 2))
-        for case in seen
-    ]
+    return [float(np.mean((attacker.predict(case.observation).picture - case.subject.picture) ** 2)) for case in seen]
 
 
 def test_one_key_for_all_opens_everything():
-    attacker, seen = learned(TwoTimePad(lapped(), CodeCache(), b"s" * 32))
+    attacker, seen = learned(TwoTimePad(lapped(), CodeCache(), secret=b"s" * 32))
     mean = np.mean([subject.picture for subject in PEOPLE[:8]], axis=0)
     for error, case in zip(errors(attacker, seen), seen, strict=True):
         assert error < 0.3 * np.mean((mean - case.subject.picture) ** 2)
     for case in seen:
-        scores = attacker.predict(case.published.observation).support
-        for each, code_map in zip(scores, case.published.code.maps, strict=True):
+        scores = attacker.predict(case.observation).support
+        for each, code_map in zip(scores, case.code.maps, strict=True):
             assert np.array_equal(np.flatnonzero(each), code_map.positions)
 
 
@@ -65,15 +62,15 @@ def test_keys_of_their_own_leave_the_mean_picture(level):
     attacker, seen = learned(Protection(lapped(level.fixed), CodeCache(), level=level))
     mean = np.mean([subject.picture for subject in PEOPLE[:8]], axis=0)
     for case in seen:
-        guess = attacker.predict(case.published.observation)
+        guess = attacker.predict(case.observation)
         assert np.allclose(guess.picture, mean, atol=1e-3)
         assert not any(each.any() for each in guess.support or ())
 
 
 def test_it_is_the_same_every_time():
-    mechanism = TwoTimePad(lapped(), CodeCache(), b"s" * 32)
+    mechanism = TwoTimePad(lapped(), CodeCache(), secret=b"s" * 32)
     first, second = (learned(mechanism) for _ in range(2))
-    seen = first[1][0].published.observation
+    seen = first[1][0].observation
     assert np.array_equal(first[0].predict(seen).picture, second[0].predict(seen).picture)
 
 
@@ -83,7 +80,7 @@ def test_it_needs_keys_and_something_to_open():
     mechanism = Protection(lapped(), CodeCache(), level=Sealed())
     own = cases(mechanism, PEOPLE[:2])
     assert unmet_need(WrongKey.requires, knowledge(mechanism, own)) is None
-    keyless = [type(case)(case.subject, Published(case.published.observation, None)) for case in own]
+    keyless = [type(case)(case.subject, case.observation) for case in own]
     assert unmet_need(WrongKey.requires, knowledge(mechanism, keyless)) is Need.OWN_KEYS
 
 

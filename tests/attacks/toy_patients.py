@@ -8,7 +8,8 @@ import numpy as np
 
 from medveil.attacks.attack import Effort, Knowledge
 from medveil.attacks.reidentification.linear_embedding import pair_scores, unit
-from medveil.mechanisms.observation import Case, Observation, Published, Subject
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Observation, Subject
 from medveil.mechanisms.working_pictures import picture_image
 from medveil.metrics.ranking import auc
 
@@ -38,37 +39,32 @@ def subjects(patients, visits=2, first=0):
     return found
 
 
-class Toy:
+class Toy(Mechanism):
     """A mechanism without a codec that shows what a function makes of a subject and a generator."""
 
     name = "toy"
-    space = None
-    in_place = False
 
     def __init__(self, show: Callable[[Subject, np.random.Generator], Observation]) -> None:
         self._show = show
 
     def publish(self, subject, key):
-        return Published(self._show(subject, np.random.default_rng(list(key))), None, key)
-
-    def open(self, observation, key):
-        return None
+        return self._show(subject, np.random.default_rng(list(key)))
 
 
 def cases(mechanism, people, seed=0):
     """Every subject published under a key of its own."""
     generator = np.random.default_rng(seed)
-    return tuple(Case(each, mechanism.publish(each, generator.bytes(32))) for each in people)
+    return tuple(mechanism.case_of(each, generator.bytes(32)) for each in people)
 
 
 def knowledge(mechanism, own, validation=(), seen=(), *, seed_bits=8, targets=2):
-    observations = tuple(case.published.observation for case in seen)
+    observations = tuple(case.observation for case in seen)
     effort = Effort(SIDE, steps=1, batch=1, width=1, seed_bits=seed_bits, targets=targets)
     return Knowledge(mechanism, tuple(own), tuple(validation), observations, effort, seed=7)
 
 
 def linkage(attacker, seen):
     """AUC of an attacker's embeddings over all pairs of cases."""
-    embeddings = unit(np.stack([attacker.predict(case.published.observation).embedding for case in seen]))
+    embeddings = unit(np.stack([attacker.predict(case.observation).embedding for case in seen]))
     patients = np.array([case.subject.patient for case in seen])
     return auc(*pair_scores(embeddings, patients, np.zeros_like(patients)))

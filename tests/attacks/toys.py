@@ -9,7 +9,8 @@ import numpy as np
 from medveil.attacks.attack import Effort, Knowledge
 from medveil.codecs.code import Bucket, CodeMap, Profile, SparseCode
 from medveil.images.image import FileKind, Image, Source
-from medveil.mechanisms.observation import Case, Observation, Published, Shown, Subject
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Observation, Shown, Subject
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.working_pictures import Window, working_picture
 
@@ -73,7 +74,7 @@ def space(ranked=False):
 
 
 @dataclass
-class Toy:
+class Toy(Mechanism):
     """Publishes codes as `publisher` says: (code, generator) -> (maps, stream)."""
 
     space: PublicCodec
@@ -83,12 +84,10 @@ class Toy:
 
     def publish(self, subject, key):
         generator = np.random.default_rng(list(key))
-        code = self.space.code(subject.image)
-        seen = self.publisher(code, generator)
-        return Published(replace(seen, bucket=Bucket(SIDE, SIDE)), code, key)
+        return replace(self.publisher(self.code_of(subject), generator), bucket=Bucket(SIDE, SIDE))
 
-    def open(self, observation, key):
-        return None
+    def code_of(self, subject):
+        return self.space.code(subject.image)
 
 
 def _mixed(code, generator, levels_of, count):
@@ -166,12 +165,12 @@ def knowledge(publisher, *, ranked=False, in_place=True, own=16, kept=8, tested=
     mechanism = Toy(space(ranked), publisher, in_place)
     cases = []
     for subject in subjects(own + kept + tested):
-        published = [mechanism.publish(subject, bytes([again, subject.number])) for again in range(others + 1)]
-        seen = replace(published[0].observation, others=tuple(each.observation for each in published[1:]))
-        cases.append(Case(subject, replace(published[0], observation=seen)))
+        first, *further = (mechanism.case_of(subject, bytes([again, subject.number])) for again in range(others + 1))
+        seen = replace(first.observation, others=tuple(each.observation for each in further))
+        cases.append(replace(first, observation=seen))
     first, second, third = cases[:own], cases[own : own + kept], cases[own + kept :]
     effort = Effort(working=SIDE, steps=steps, batch=4, width=4, seed_bits=4, targets=2)
-    seen = tuple(case.published.observation for case in third)
+    seen = tuple(case.observation for case in third)
     return Knowledge(mechanism, tuple(first), tuple(second), seen, effort, 3), third
 
 
@@ -185,14 +184,14 @@ def auc(scores, true):
 def outcome(attack, known, cases):
     """((support AUC, with another package), (PSNR, with another package)), means over the cases; NaN without."""
     attacker = attack.fit(known)
-    guesses = [attacker.predict(case.published.observation) for case in cases]
+    guesses = [attacker.predict(case.observation) for case in cases]
     figures = []
     for shift in (0, 1):
         areas, ratios = [], []
         for number, case in enumerate(cases):
             guess = guesses[(number + shift) % len(cases)]
-            true = np.zeros(case.published.code.maps[0].cells, bool)
-            true[case.published.code.maps[0].positions] = True
+            true = np.zeros(case.code.maps[0].cells, bool)
+            true[case.code.maps[0].positions] = True
             if guess.support is not None:
                 areas.append(auc(guess.support[0], true))
             if guess.picture is not None:

@@ -20,7 +20,8 @@ from medveil.audit.targets.target import ImageSet, Kind, SetKind, Target
 from medveil.codecs.code import Bucket
 from medveil.errors import IntegrityError
 from medveil.images import read
-from medveil.mechanisms.observation import Case, Observation, Published, Subject
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Case, Observation, Subject
 from medveil.mechanisms.working_pictures import Window, working_picture
 
 
@@ -30,24 +31,21 @@ def pixelated(pixels: np.ndarray, cells: int) -> np.ndarray:
     return np.asarray(small.resize(pixels.shape[::-1], Picture.Resampling.NEAREST))
 
 
-class Pixelation:
+class Pixelation(Mechanism):
     """A mechanism without a key and without a codec."""
 
-    name, space, in_place = "pixelation", None, False
+    name = "pixelation"
 
     def __init__(self, cells: int, window: Window, working: int) -> None:
         self.cells, self.window, self.working = cells, window, working
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
-        return Published(self.seen(pixelated(subject.image.pixels, self.cells)), None)
+    def publish(self, subject: Subject, key: bytes) -> Observation:
+        return self.seen(pixelated(subject.image.pixels, self.cells))
 
     def seen(self, pixels: np.ndarray) -> Observation:
         """What everybody has of a released picture."""
         bucket = Bucket.of(*pixels.shape)
         return Observation(bucket, picture=working_picture(pixels, bucket, self.window, self.working))
-
-    def open(self, observation: Observation, key: bytes) -> None:
-        return None
 
 
 def release(originals: Path, folder: Path, cells: int) -> Path:
@@ -82,7 +80,7 @@ def open_target(folder: Path, originals: Path, manifest: Path, cells: int, *, sk
 
     return Target(
         Kind.OPEN, mechanism, material.subjects, material.outside,
-        lambda subject: Case(subject, Published(mechanism.seen(pixels(subject)), None)),
+        lambda subject: Case(subject, mechanism.seen(pixels(subject))),
         (ImageSet("anonymized", SetKind.ANONYMIZED, "what everybody gets", pixels),),
         {"kind": "open", "protection": mechanism.name, "packages": len(released)}, partial(form_checks, folder),
         material.window, True, dict(counts), material.digest, tasked=material.tasked, annotations=material.annotations,

@@ -18,7 +18,8 @@ from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.images.image import FileKind, Image, Source
 from medveil.keys.tiers import Tier
 from medveil.mechanisms.controls import control_named
-from medveil.mechanisms.observation import Case, Observation, Published, Shown, Subject
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Case, Observation, Shown, Subject
 from medveil.mechanisms.working_pictures import Window
 from medveil.registry import Registry
 from medveil.releases.settings import ShareSettings
@@ -135,7 +136,7 @@ def case(number, patient, stratum=0, bucket=(64, 64), cells=40):
     shown = Shown(cells, positions, np.ones(10, np.int32))
     true = CodeMap(cells, positions[[1, 4, 7]], np.ones(3, np.int32))
     seen = Observation(Bucket(*bucket), (shown,), bytes([number]), (10, 20))
-    return Case(subject(number, patient, stratum), Published(seen, SparseCode((true,), b""), b""))
+    return Case(subject(number, patient, stratum), seen, SparseCode((true,), b""))
 
 
 def target(subjects, outside=()):
@@ -146,15 +147,14 @@ def target(subjects, outside=()):
     )  # fmt: skip
 
 
-class Plain:
+class Plain(Mechanism):
     """A mechanism that publishes what `case` makes, the key as the stream."""
 
-    name, space, in_place = "plain", None, True
+    name, in_place = "plain", True
 
     def publish(self, subject, key):
-        made = case(subject.number, subject.patient, subject.stratum)
-        seen = made.published.observation
-        return Published(Observation(seen.bucket, seen.maps, key, seen.lengths), made.published.code, key)
+        seen = case(subject.number, subject.patient, subject.stratum).observation
+        return Observation(seen.bucket, seen.maps, key, seen.lengths)
 
-    def open(self, observation, key):
-        return None
+    def code_of(self, subject):
+        return case(subject.number, subject.patient, subject.stratum).code

@@ -20,9 +20,9 @@ from medveil.metrics.image_quality import psnr
 
 def trial(count=8, **changed):
     cases = [case(number, number // 2, **changed) for number in range(count)]
-    partners = [cases[(number + 2) % count].published.observation for number in range(count)]
+    partners = [cases[(number + 2) % count].observation for number in range(count)]
     targets = tuple(Attacked(one, other) for one, other in zip(cases, partners, strict=True))
-    seen = tuple(each.published.observation for each in cases)
+    seen = tuple(each.observation for each in cases)
     knowledge = Knowledge(Plain(), tuple(cases), (), seen, effort(), 5)
     return Round("a round", "plain", knowledge, targets, mean_pictures(cases), {"same_stratum": count})
 
@@ -33,9 +33,9 @@ def truth(trial):
     for target in trial.tested:
         one = target.case
         scores = np.zeros(40, np.float32)
-        scores[one.published.code.maps[0].positions] = 1
+        scores[one.code.maps[0].positions] = 1
         person = np.eye(8, dtype=np.float32)[one.subject.patient]
-        found[one.published.observation.stream] = Guess(one.subject.picture, (scores,), person)
+        found[one.observation.stream] = Guess(one.subject.picture, (scores,), person)
     return found
 
 
@@ -136,7 +136,7 @@ def test_equal_scores_share_their_places():
 def test_pairs_are_of_one_stratum_and_header():
     cases = [case(number, number // 2, stratum=number // 2 % 2, bucket=(64, 64 + 64 * (number >= 8)))
              for number in range(16)]  # fmt: skip
-    embeddings = [np.array([each.subject.stratum, each.published.observation.bucket.width], "f4") for each in cases]
+    embeddings = [np.array([each.subject.stratum, each.observation.bucket.width], "f4") for each in cases]
     pairs, extra = linkage(cases, embeddings, np.random.default_rng(0))
     assert len(pairs.score) == 4 * 6
     assert int(pairs.same.sum()) == 8
@@ -144,7 +144,7 @@ def test_pairs_are_of_one_stratum_and_header():
     for one, other in pairs.patients.tolist():
         first, second = by_patient[one], by_patient[other]
         assert first.subject.stratum == second.subject.stratum
-        assert first.published.observation.bucket == second.published.observation.bucket
+        assert first.observation.bucket == second.observation.bucket
     assert len(set(np.round(pairs.score, 5).tolist())) == 1  # stratum and size alone tell nothing
     assert extra["top_1"] == pytest.approx(1 / 3)
 

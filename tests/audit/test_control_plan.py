@@ -112,5 +112,5 @@ def test_a_control_round_is_told_by_the_controls_name():
     found = control_round(bench, control_named("linear-encoding"))
     assert found.mechanism == "linear-encoding"
     assert len(found.tested) == 4
-    assert found.tested[0].case.published.observation.encoding is not None
+    assert found.tested[0].case.observation.encoding is not None
     assert all(one.partner is not None for one in found.tested)

@@ -8,14 +8,14 @@ import pytest
 from medveil.audit.linkage_pairs import linkage
 from medveil.codecs.code import Bucket
 from medveil.images.image import FileKind, Image, Source
-from medveil.mechanisms.observation import Case, Observation, Published, Subject
+from medveil.mechanisms.observation import Case, Observation, Subject
 from medveil.metrics.ranking import auc
 
 
 def _case(number: int, patient: int, stratum: int) -> Case:
     image = Image(np.zeros((64, 64), np.uint8), 8, Source(FileKind.PNG, b""))
     subject = Subject(number, patient, stratum, image, np.zeros((8, 8), np.float32))
-    return Case(subject, Published(Observation(Bucket(64, 64)), None))
+    return Case(subject, Observation(Bucket(64, 64)))
 
 
 def _vector(angle: float) -> np.ndarray:

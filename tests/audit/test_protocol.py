@@ -99,7 +99,7 @@ def test_partners_are_other_patients_of_the_same_stratum_and_header():
     for one, other in zip(cases, partners, strict=True):
         assert one.subject.patient != other.subject.patient
         assert one.subject.stratum == other.subject.stratum
-        assert header_of(one.published.observation) == header_of(other.published.observation)
+        assert header_of(one.observation) == header_of(other.observation)
     assert set(Counter(id(other) for other in partners).values()) == {1}  # a derangement: everybody stands for one
 
 
@@ -134,20 +134,20 @@ def test_where_the_release_has_no_partner_one_is_published_and_else_the_image_st
 def test_a_round_publishes_everything_under_keys_of_its_own():
     plan = plan_rounds(people(6, 2), [], preset(), 0)[0]
     found = carry_out(plan, Plain(), effort())
-    own = [each.published.key for each in (*found.knowledge.own, *found.knowledge.validation)]
-    others = [other.stream for target in found.tested for other in target.case.published.observation.others]
-    tested = [target.case.published.observation.stream for target in found.tested]
+    own = [each.key for each in (*found.knowledge.own, *found.knowledge.validation)]
+    others = [other.stream for target in found.tested for other in target.case.observation.others]
+    tested = [target.case.observation.stream for target in found.tested]
     assert len({*own, *others, *tested}) == len(own) + len(others) + len(tested)
     assert len(others) == 2 * len(tested)
     assert all(len(target.partner.others) == 2 for target in found.tested)
-    assert found.knowledge.seen == tuple(target.case.published.observation for target in found.tested)
+    assert found.knowledge.seen == tuple(target.case.observation for target in found.tested)
     again = carry_out(plan, Plain(), effort())
-    assert [each.published.key for each in again.knowledge.own] == [each.published.key for each in found.knowledge.own]
+    assert [each.key for each in again.knowledge.own] == [each.key for each in found.knowledge.own]
 
 
 def test_mean_pictures_are_those_of_a_size_class():
     cases = [case(0, 0), case(1, 1), case(2, 2, bucket=(128, 64))]
     means = mean_pictures(cases)
     pictures = [each.subject.picture for each in cases]
-    np.testing.assert_allclose(means[cases[0].published.observation.bucket], (pictures[0] + pictures[1]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(means[cases[0].observation.bucket], (pictures[0] + pictures[1]) / 2, rtol=1e-6)
     np.testing.assert_allclose(means[None], np.mean(pictures, axis=0), rtol=1e-6)

@@ -81,11 +81,11 @@ _MET: dict[Need, tuple[Callable[[Knowledge], bool], str]] = {
         lambda it: any(each.others for each in it.seen), "no image is published more than once"
     ),
     Need.OWN_CODES: (
-        lambda it: any(case.published.code is not None for case in it.own),
+        lambda it: any(case.code is not None for case in it.own),
         "the attacker has no codes of her own to learn from",
     ),
     Need.OWN_KEYS: (
-        lambda it: any(case.published.key for case in it.own), "the attacker has no keys of her own to try"
+        lambda it: any(case.key for case in it.own), "the attacker has no keys of her own to try"
     ),
     Need.OWN_IMAGE: (lambda it: bool(it.own), "the attacker has no images of her own to learn from"),
     Need.OWN_IMAGES: (

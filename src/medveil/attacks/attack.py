@@ -128,4 +128,4 @@ class Attack(Protocol):
 
 def observations(cases: Sequence[Case]) -> list[Observation]:
     """What is seen of these cases."""
-    return [case.published.observation for case in cases]
+    return [case.observation for case in cases]

@@ -50,7 +50,7 @@ def size_of(mechanism: Mechanism, observation: Observation, own: Sequence[Case] 
 
 def own_size(mechanism: Mechanism, case: Case) -> Size | None:
     """The same of a case of one's own, whose true size is known."""
-    space, observation = mechanism.space, case.published.observation
+    space, observation = mechanism.space, case.observation
     if space is None or not mechanism.in_place or not observation.maps:
         return None
     true = rounded(*case.subject.image.pixels.shape)
@@ -75,7 +75,7 @@ def magnified(observation: Observation) -> tuple[Shown, ...]:
 def published_again(knowledge: Knowledge, cases: Sequence[Case], purpose: str) -> list[Case]:
     """The cases once more, under other keys of the attacker's own."""
     generator = knowledge.generator(purpose)
-    return [replace(case, published=knowledge.mechanism.publish(case.subject, generator.bytes(32))) for case in cases]
+    return [knowledge.mechanism.case_of(case.subject, generator.bytes(32)) for case in cases]
 
 
 def revealed_raised(scores: Sequence[NDArray[np.float32]], observation: Observation) -> tuple[NDArray[np.float32], ...]:

@@ -88,7 +88,7 @@ def _uses(targets: Sequence[Attacked]) -> list[tuple[Observation, list[tuple[int
     """Every observation once, with (target, column) for each figure that its guess goes into."""
     uses: dict[int, tuple[Observation, list[tuple[int, int]]]] = {}
     for index, target in enumerate(targets):
-        own = target.case.published.observation
+        own = target.case.observation
         uses.setdefault(id(own), (own, []))[1].append((index, 0))
         if target.partner is not None:
             uses.setdefault(id(target.partner), (target.partner, []))[1].append((index, 1))
@@ -105,10 +105,8 @@ def figures_of(guess: Guess, case: Case, *, in_place: bool) -> dict[str, float]:
     found = {}
     if guess.picture is not None:
         found = picture_figures(guess.picture, case.subject.picture)
-    if guess.support is not None and case.published.code is not None:
-        found |= cell_figures(
-            guess.support, case.published.code.maps, case.published.observation.maps, in_place=in_place
-        )
+    if guess.support is not None and case.code is not None:
+        found |= cell_figures(guess.support, case.code.maps, case.observation.maps, in_place=in_place)
     return found
 
 
@@ -122,7 +120,7 @@ def _mean_picture_figures(cases: Sequence[Case], trial: Round) -> dict[str, floa
     """What the mean of the attacker's own pictures of the same size class scores: no package is needed for it."""
     rows = []
     for case in cases:
-        mean = trial.means.get(case.published.observation.bucket, trial.means.get(None))
+        mean = trial.means.get(case.observation.bucket, trial.means.get(None))
         if mean is not None:
             rows.append(picture_figures(mean, case.subject.picture))
     return {f"mean_picture_{name}": float(np.mean([row[name] for row in rows])) for name in ("psnr", "ssim") if rows}

@@ -64,7 +64,7 @@ def _groups(cases: Sequence[Case], embeddings: Sequence[NDArray[np.float32] | No
     found: dict[Hashable, list[int]] = defaultdict(list)
     for index, (case, embedding) in enumerate(zip(cases, embeddings, strict=True)):
         if embedding is not None:
-            found[case.subject.stratum, header_of(case.published.observation), embedding.size].append(index)
+            found[case.subject.stratum, header_of(case.observation), embedding.size].append(index)
     return [np.array(group, np.int64) for group in found.values()]
 
 

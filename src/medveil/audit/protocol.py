@@ -163,12 +163,12 @@ def carry_out(
 
     def simulated(subject: Subject, purpose: str) -> Case:
         tick()
-        return Case(subject, mechanism.publish(subject, simulated_key(seed, purpose, subject.number)))
+        return mechanism.case_of(subject, simulated_key(seed, purpose, subject.number))
 
     def with_others(case: Case) -> Case:
         every = [simulated(case.subject, f"other {number}") for number in range(PUBLICATIONS)]
-        observation = replace(case.published.observation, others=tuple(each.published.observation for each in every))
-        return replace(case, published=replace(case.published, observation=observation))
+        observation = replace(case.observation, others=tuple(each.observation for each in every))
+        return replace(case, observation=observation)
 
     own = tuple(simulated(subject, "own") for subject in plan.own)
     validation = tuple(simulated(subject, "own") for subject in plan.validation)
@@ -180,13 +180,13 @@ def carry_out(
     spare = [*plan.validation, *plan.own]
     pairs = []
     for case, partner in zip(tested, partners, strict=True):
-        observation = partner.published.observation if partner is not None else None
+        observation = partner.observation if partner is not None else None
         if observation is None:
             stand_in = _stand_in(case, spare, lambda subject: with_others(simulated(subject, "partner")))
-            observation = stand_in.published.observation if stand_in is not None else None
+            observation = stand_in.observation if stand_in is not None else None
             counts["simulated" if observation is not None else "none"] += 1
         pairs.append(Attacked(case, observation))
-    seen = tuple(case.published.observation for case in tested)
+    seen = tuple(case.observation for case in tested)
     knowledge = Knowledge(mechanism, own, validation, seen, effort, seed)
     return Round(plan.name, name or mechanism.name, knowledge, tuple(pairs), mean_pictures(own), dict(counts))
 
@@ -210,10 +210,10 @@ def pair_up(cases: Sequence[Case], generator: np.random.Generator) -> tuple[list
     counts: Counter[str] = Counter()
 
     def stratum(index: int) -> Hashable:
-        return cases[index].subject.stratum, header_of(cases[index].published.observation)
+        return cases[index].subject.stratum, header_of(cases[index].observation)
 
     def header(index: int) -> Hashable:
-        return header_of(cases[index].published.observation)
+        return header_of(cases[index].observation)
 
     for label, key in (("same_stratum", stratum), ("same_header", header)):
         groups: dict[Hashable, list[int]] = defaultdict(list)
@@ -231,7 +231,7 @@ def mean_pictures(cases: Iterable[Case]) -> dict[Bucket | None, Picture]:
     """Mean picture of each visible size class, and under None of all: the best guess without any package."""
     groups: dict[Bucket | None, list[Picture]] = defaultdict(list)
     for case in cases:
-        groups[case.published.observation.bucket].append(case.subject.picture)
+        groups[case.observation.bucket].append(case.subject.picture)
         groups[None].append(case.subject.picture)
     return {
         bucket: np.asarray(np.mean(pictures, axis=0, dtype=np.float64), np.float32)
@@ -263,7 +263,7 @@ def _stand_in(case: Case, spare: Sequence[Subject], publish: Callable[[Subject],
         return _bucket(subject) != _bucket(case.subject), subject.stratum != case.subject.stratum
 
     found = publish(min(spare, key=distance))
-    return found if header_of(found.published.observation) == header_of(case.published.observation) else None
+    return found if header_of(found.observation) == header_of(case.observation) else None
 
 
 def _bucket(subject: Subject) -> Bucket:

@@ -1,11 +1,11 @@
 """How images can be published: the levels of a release, and ways that are known to be weak. Attackers train on these.
 
-Data. A `Mechanism` publishes a `Subject` (an image that is coded already) under a key and gives `Published`: the
-`Observation`, which is all that a stranger holds, and the truth beside it.
+Data. A `Mechanism` publishes a `Subject` (an image that is coded already) under a key and gives the
+`Observation`, which is all that a stranger holds; a `Case` has the truth beside it.
 
 Import:
 - `mechanism`: `Mechanism`.
-- `observation`: `Observation`, `Case`, `Published`, `Subject`.
+- `observation`: `Observation`, `Case`, `Subject`.
 - `levels.mechanism_of`: the protection level of a release as a mechanism; the level is that of `protection.levels`.
 - `controls.all_controls()`: mechanisms of which it is known how they come out. `weak_codes` and
   `instance_encodings` are what they are made of.

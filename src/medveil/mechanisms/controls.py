@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from medveil.errors import UsageError
 from medveil.images.image import Image
@@ -63,14 +64,14 @@ class Setup:
 
 @dataclass(frozen=True)
 class Control:
-    """One control.
+    """A mechanism with what is expected of it.
 
     Attributes:
         name: as in reports.
         title: a few words for a report.
+        make: the mechanism.
         positive: whether it has to be broken; else nothing may be found.
         must: whether the audit is too weak where it does not come out so; else it is a point of a curve.
-        make: the mechanism.
         like: of a point of a curve the control that stands for it in `expected_breaks`.
         shuffled: the audit gives the images other patients' numbers, at random.
         release: it works on the release's own codec and on original images; else on working pictures.
@@ -79,9 +80,9 @@ class Control:
 
     name: str
     title: str
-    positive: bool
-    must: bool
     make: Callable[[Setup], Mechanism] = field(repr=False)
+    positive: bool = True
+    must: bool = True
     like: str = ""
     shuffled: bool = False
     release: bool = False
@@ -123,17 +124,9 @@ def matched_decoys(ratio: int | None = 1) -> Control:
     return Control(
         "matched-decoys" if ratio == 1 else f"matched-decoys-{'all' if ratio is None else ratio}",
         f"decoys with the values of true entries, {words}",
-        True,
-        ratio == 1,
-        lambda setup: Protection(
-            primis_space(setup.working, fixed=False),
-            setup.shelf,
-            image_of=working_image,
-            level=Obfuscated(decoys),
-            name="matched-decoys",
-        ),
-        "matched-decoys",
-    )
+        _of_pictures(Protection, fixed=False, level=Obfuscated(decoys), name="matched-decoys"),
+        must=ratio == 1, like="matched-decoys",
+    )  # fmt: skip
 
 
 def reference_decoys(decoys: int = 0) -> Control:
@@ -141,38 +134,23 @@ def reference_decoys(decoys: int = 0) -> Control:
     return Control(
         f"reference-decoys-{decoys}" if decoys else "reference-decoys",
         "decoys above the range of true values (the published law)",
-        True,
-        not decoys,
-        lambda setup: ReferenceDecoys(
-            primis_space(setup.working, fixed=False, step=_FINE_STEP), setup.shelf, working_image, decoys
-        ),
-        "reference-decoys",
-    )
+        _of_pictures(ReferenceDecoys, fixed=False, step=_FINE_STEP, decoys=decoys),
+        must=not decoys, like="reference-decoys",
+    )  # fmt: skip
 
 
 def seeded_decoys(bits: int = 32) -> Control:
     """See `SeededDecoys`."""
-    return Control(
-        "seeded-decoys",
-        f"decoys from a seed of {bits} bits",
-        True,
-        True,
-        lambda setup: SeededDecoys(
-            primis_space(setup.working, fixed=False), setup.shelf, working_image, SPARSITY, bits
-        ),
-    )
+    make = _of_pictures(SeededDecoys, fixed=False, decoys=SPARSITY, bits=bits)
+    return Control("seeded-decoys", f"decoys from a seed of {bits} bits", make)
 
 
 def revealed_cells(share: float) -> Control:
     """See `RevealedCells`."""
     return Control(
-        f"revealed-{100 * share:g}",
-        f"sealed, {100 * share:g} % of the true entries told",
-        True,
-        share >= max(SHARES),
-        lambda setup: RevealedCells(primis_space(setup.working, fixed=True), setup.shelf, share, working_image),
-        f"revealed-{100 * max(SHARES):g}",
-    )
+        f"revealed-{100 * share:g}", f"sealed, {100 * share:g} % of the true entries told",
+        _of_pictures(RevealedCells, fixed=True, share=share), must=share >= max(SHARES), like=_LAST_SHARE,
+    )  # fmt: skip
 
 
 def all_controls(*, seed_bits: int = 32, release: bool = False) -> tuple[Control, ...]:
@@ -206,83 +184,24 @@ def control_named(name: str, *, seed_bits: int = 32) -> Control:
     return found[name]
 
 
-def _unprotected(setup: Setup) -> Mechanism:
-    return Unprotected(primis_space(setup.working, fixed=False), setup.shelf, image_of=working_image)
+def _of_pictures(
+    kind: Callable[..., Protection], *, fixed: bool, step: int | None = None, **how: Any
+) -> Callable[[Setup], Protection]:
+    """Makes a mechanism that publishes working pictures by codec primis, with codes of fixed composition or free."""
+    return lambda setup: kind(
+        primis_space(setup.working, fixed=fixed, step=step), setup.shelf, image_of=working_image, **how
+    )
 
 
-def _random_codes(setup: Setup) -> Mechanism:
-    return RandomCodes(primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image)
+def _of_release(kind: Callable[..., Protection], *, fixed: bool, **how: Any) -> Callable[[Setup], Protection]:
+    """Makes a mechanism that publishes original images by the release's own codec."""
 
+    def make(setup: Setup) -> Protection:
+        if setup.space is None:
+            raise ValueError("a control on the release's own codec needs the release's codec")
+        return kind(_with_fixed(setup.space, fixed=fixed), setup.shelf, **how)
 
-def _release_space(setup: Setup) -> PublicCodec:
-    if setup.space is None:
-        raise ValueError("a control on the release's own codec needs the release's codec")
-    return setup.space
-
-
-_SIMPLE = (
-    Control(
-        "two-time-pad", "sealed, one key for all packages", True, True,
-        lambda setup: TwoTimePad(primis_space(setup.working, fixed=True), setup.shelf, setup.secret, working_image),
-    ),
-    Control(
-        "content-weight", "sealed, with as many entries as the image needs", True, True,
-        lambda setup: ContentWeight(
-            primis_space(setup.working, fixed=True, step=_COARSE_STEP), setup.shelf, image_of=working_image
-        ), many=True,
-    ),
-    Control(
-        "unpadded-lengths", "encrypted, as long as the compressed image", True, True,
-        lambda setup: UnpaddedLengths(primis_space(setup.working, fixed=False), setup.shelf, image_of=working_image),
-        many=True,
-    ),
-    Control(
-        "linear-encoding", "a secret linear map of patches in random order (NeuraCrypt-like)", True, True,
-        lambda setup: LinearEncoding(setup.secret),
-    ),
-    Control(
-        "weighted-mixing", "pictures mixed with others, signs flipped (InstaHide-like)", True, True,
-        lambda setup: WeightedMixing(setup.pool),
-    ),
-    Control("unprotected", "the code itself", True, True, _unprotected),
-    Control(
-        "identity-permutation", "sealed, the permutation left out", True, True,
-        lambda setup: IdentityPermutation(
-            primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image
-        ),
-    ),
-    Control(
-        "unmasked-levels", "sealed, the level stream not masked", True, True,
-        lambda setup: UnmaskedLevels(primis_space(setup.working, fixed=True), setup.shelf, image_of=working_image),
-    ),
-)  # fmt: skip
-_NEGATIVE = (
-    Control("random-codes", "uniformly random codes, nothing of the image", False, True, _random_codes),
-    Control("shuffled-identities", "the code itself, of patients mixed up", False, True, _unprotected, shuffled=True),
-)
-# A sealed code of codec `lapped` is of little use without its secret side bytes, even in the clear: the thresholds in
-# them say which cell is which coefficient. So the code in the clear is one of free length, whose thresholds are public;
-# where only the permutation is missing, its cells are found and not its picture; and where some are told, nobody has to
-# succeed.
-_ON_RELEASE = (
-    Control(
-        f"unprotected{RELEASE}", "the code itself, the release's codec", True, True,
-        lambda setup: Unprotected(_with_fixed(_release_space(setup), fixed=False), setup.shelf), release=True,
-    ),
-    Control(
-        f"identity-permutation{RELEASE}", "sealed, the permutation left out, the release's codec", True, True,
-        lambda setup: IdentityPermutation(_with_fixed(_release_space(setup), fixed=True), setup.shelf), release=True,
-    ),
-    Control(
-        f"unmasked-levels{RELEASE}", "sealed, the level stream not masked, the release's codec", True, True,
-        lambda setup: UnmaskedLevels(_with_fixed(_release_space(setup), fixed=True), setup.shelf), release=True,
-    ),
-    Control(
-        f"revealed-10{RELEASE}", "sealed, 10 % of the true entries told, the release's codec", True, False,
-        lambda setup: RevealedCells(_with_fixed(_release_space(setup), fixed=True), setup.shelf, max(SHARES)),
-        "revealed-10", release=True,
-    ),
-)  # fmt: skip
+    return make
 
 
 def _with_fixed(space: PublicCodec, *, fixed: bool) -> PublicCodec:
@@ -292,3 +211,61 @@ def _with_fixed(space: PublicCodec, *, fixed: bool) -> PublicCodec:
     return PublicCodec(
         space.codec, space.profile, fixed=fixed, preview=space.preview, window=space.window, working=space.working
     )
+
+
+_LAST_SHARE = f"revealed-{100 * max(SHARES):g}"
+_SIMPLE = (
+    Control(
+        "two-time-pad", "sealed, one key for all packages",
+        lambda setup: _of_pictures(TwoTimePad, fixed=True, secret=setup.secret)(setup),
+    ),
+    Control(
+        "content-weight", "sealed, with as many entries as the image needs",
+        _of_pictures(ContentWeight, fixed=True, step=_COARSE_STEP), many=True,
+    ),
+    Control(
+        "unpadded-lengths", "encrypted, as long as the compressed image", _of_pictures(UnpaddedLengths, fixed=False),
+        many=True,
+    ),
+    Control(
+        "linear-encoding", "a secret linear map of patches in random order (NeuraCrypt-like)",
+        lambda setup: LinearEncoding(setup.secret),
+    ),
+    Control(
+        "weighted-mixing", "pictures mixed with others, signs flipped (InstaHide-like)",
+        lambda setup: WeightedMixing(setup.pool),
+    ),
+    Control("unprotected", "the code itself", _of_pictures(Unprotected, fixed=False)),
+    Control(
+        "identity-permutation", "sealed, the permutation left out", _of_pictures(IdentityPermutation, fixed=True)
+    ),
+    Control("unmasked-levels", "sealed, the level stream not masked", _of_pictures(UnmaskedLevels, fixed=True)),
+)  # fmt: skip
+_NEGATIVE = (
+    Control(
+        "random-codes", "uniformly random codes, nothing of the image", _of_pictures(RandomCodes, fixed=True),
+        positive=False,
+    ),
+    Control(
+        "shuffled-identities", "the code itself, of patients mixed up", _of_pictures(Unprotected, fixed=False),
+        positive=False, shuffled=True,
+    ),
+)  # fmt: skip
+# A sealed code of codec `lapped` is of little use without its secret side bytes, even in the clear: the thresholds in
+# them say which cell is which coefficient. So the code in the clear is one of free length, whose thresholds are public;
+# where only the permutation is missing, its cells are found and not its picture; and where some are told, nobody has to
+# succeed.
+_ON_RELEASE = tuple(
+    replace(control, name=control.name + RELEASE, title=f"{control.title}, the release's codec", release=True)
+    for control in (
+        Control("unprotected", "the code itself", _of_release(Unprotected, fixed=False)),
+        Control(
+            "identity-permutation", "sealed, the permutation left out", _of_release(IdentityPermutation, fixed=True)
+        ),
+        Control("unmasked-levels", "sealed, the level stream not masked", _of_release(UnmaskedLevels, fixed=True)),
+        Control(
+            _LAST_SHARE, "sealed, 10 % of the true entries told",
+            _of_release(RevealedCells, fixed=True, share=max(SHARES)), must=False, like=_LAST_SHARE,
+        ),
+    )
+)  # fmt: skip

@@ -7,24 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.code import Bucket, SparseCode
-from medveil.mechanisms.observation import Observation, Picture, Published, Subject
+from medveil.codecs.code import Bucket
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Observation, Picture, Subject
 from medveil.protection.keystream import derive
 
 PATCH = 16
 
 
-class _PixelEncoding:
-    """What both have in common: no codec, and nothing to open."""
-
-    space = None
-    in_place = False
-
-    def open(self, observation: Observation, key: bytes) -> SparseCode | None:
-        return None
-
-
-class LinearEncoding(_PixelEncoding):
+class LinearEncoding(Mechanism):
     """A secret random linear map of 16 x 16 patches, and patches in an order of their own for every image.
 
     Stands for: NeuraCrypt (Yala et al., arXiv:2106.02484), private encoding by a random network with patches in random
@@ -46,15 +37,15 @@ class LinearEncoding(_PixelEncoding):
         self._secret = secret
         self._matrix = None if each_image else _orthogonal(secret)
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         patches = _patches(subject.picture)
         matrix = _orthogonal(key) if self._matrix is None else self._matrix
         order = _generator(key, b"order").permutation(len(patches))
         encoded = (patches @ matrix)[order].astype(np.float32)
-        return Published(_seen(subject.picture, encoded, key), None, key)
+        return _seen(subject.picture, encoded, key)
 
 
-class WeightedMixing(_PixelEncoding):
+class WeightedMixing(Mechanism):
     """A weighted mean with other pictures, and then a random sign for every pixel.
 
     Stands for: InstaHide (Huang et al., ICML 2020, arXiv:2010.02772), of which Carlini et al. (IEEE S&P 2021,
@@ -78,7 +69,7 @@ class WeightedMixing(_PixelEncoding):
         self._pool = tuple(pool)
         self._count = count
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         generator = _generator(key, b"mixture")
         largest = generator.uniform(0.5, 0.7)
         rest = generator.dirichlet(np.ones(self._count - 1)) * (1 - largest)
@@ -86,7 +77,7 @@ class WeightedMixing(_PixelEncoding):
         for number, weight in zip(generator.permutation(len(self._pool)), rest, strict=False):
             mixture = mixture + weight * _centred(self._pool[number])
         signs = 1 - 2 * generator.integers(0, 2, mixture.shape)
-        return Published(_seen(subject.picture, (mixture * signs).astype(np.float32), key), None, key)
+        return _seen(subject.picture, (mixture * signs).astype(np.float32), key)
 
 
 def _seen(picture: Picture, encoding: NDArray[np.float32], key: bytes) -> Observation:

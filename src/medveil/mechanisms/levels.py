@@ -21,7 +21,8 @@ from medveil.images import records
 from medveil.images.image import Image
 from medveil.keys.tiers import KeyRing, Section, Tier
 from medveil.mechanisms.code_cache import CodeCache
-from medveil.mechanisms.observation import Observation, Published, Shown, Subject
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Observation, Shown, Subject
 from medveil.mechanisms.public_codec import PublicCodec, joined, parted
 from medveil.mechanisms.working_pictures import Window
 from medveil.protection import padding
@@ -56,7 +57,7 @@ def original(subject: Subject) -> Image:
     return subject.image
 
 
-class Protection:
+class Protection(Mechanism):
     """Publishing codes in packages, by a protection level; controls are other levels, or publish in other ways.
 
     Args:
@@ -68,27 +69,25 @@ class Protection:
         name: as in reports; that of the level by default.
     """
 
+    space: PublicCodec
     level: Level
-    name: str
-    in_place: bool = False
 
     def __init__(
         self, space: PublicCodec, shelf: CodeCache, beside: Beside = Beside(),
         image_of: Callable[[Subject], Image] = original, *, level: Level | None = None, name: str = "",
     ) -> None:  # fmt: skip
-        self.space: PublicCodec = space
+        self.space = space
         self.shelf = shelf
         self.beside = beside
         self.image_of = image_of
         if level is not None:
             self.level, self.name, self.in_place = level, name or level.name, level.in_place
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         """See `Mechanism`."""
-        code = self.code_of(subject)
         protected = self.level.protect(
-            dict(self.codes(code)), self.space.coding, self.bucket_of(subject), partial(section_key, key),
-            self.decoy_stream(key),
+            dict(self.codes(self.code_of(subject))), self.space.coding, self.bucket_of(subject),
+            partial(section_key, key), self.decoy_stream(key),
         )  # fmt: skip
         hidden = {
             section: encrypt(plain, section_key(key, section), associated(section))
@@ -97,8 +96,7 @@ class Protection:
         lengths = {Section(section): _length(public) for section, public in protected.public.items()}
         lengths |= {Section(section): len(data) for section, data in hidden.items()}
         maps, masked = _seen(protected.public.values())
-        seen = self.observation(subject, key, lengths, maps, masked + b"".join(hidden.values()))
-        return Published(seen, code, key)
+        return self.observation(subject, key, lengths, maps, masked + b"".join(hidden.values()))
 
     def open(self, observation: Observation, key: bytes) -> SparseCode | None:
         """The code under this key. Another key than the one of publication gives garbage, or is refused."""

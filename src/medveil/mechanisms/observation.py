@@ -83,23 +83,17 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Published:
-    """What a mechanism made of one image.
+class Case:
+    """An image with what was published of it. Of a case under test an attack sees the observation only.
 
     Attributes:
+        subject: the image.
         observation: what everybody sees.
         code: the true code; None where a mechanism has none.
         key: the secret under which it was published; attackers know it of their own images only.
     """
 
-    observation: Observation
-    code: SparseCode | None = field(repr=False)
-    key: bytes = field(repr=False, default=b"")
-
-
-@dataclass(frozen=True)
-class Case:
-    """An image with what was published of it. Of a case under test an attack sees the observation only."""
-
     subject: Subject
-    published: Published
+    observation: Observation
+    code: SparseCode | None = field(default=None, repr=False)
+    key: bytes = field(default=b"", repr=False)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,19 +11,16 @@ from numpy.typing import NDArray
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, Composition, MapShape, SparseCode
 from medveil.codecs.coding import Coding
-from medveil.images.image import Image
 from medveil.keys.tiers import Section
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.levels import (
-    Beside,
     Protection,
     associated,
-    original,
     padded_bytes,
     section_key,
     shown,
 )
-from medveil.mechanisms.observation import Observation, Published, Shown, Subject
+from medveil.mechanisms.observation import Observation, Shown, Subject
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.protection import padding
 from medveil.protection.encrypting import decrypt, encrypt
@@ -54,13 +52,11 @@ class ReferenceDecoys(Protection):
     name = "reference-decoys"
     in_place = True
 
-    def __init__(
-        self, space: PublicCodec, shelf: CodeCache, image_of: Callable[[Subject], Image] = original, decoys: int = 0
-    ) -> None:
-        super().__init__(space, shelf, Beside(), image_of)
+    def __init__(self, space: PublicCodec, shelf: CodeCache, *, decoys: int = 0, **how: Any) -> None:
+        super().__init__(space, shelf, **how)
         self.decoys = decoys
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         code = self.code_of(subject)
         stream = Keystream(derive(key, b"medveil/audit/decoys"), "reference")
         maps = _with_reference_decoys(code.maps, self.space.vector_length, self.decoys, stream)
@@ -68,7 +64,7 @@ class ReferenceDecoys(Protection):
         secret = encrypt(padding.to_steps(entropy.pack(code)), secret_key, associated(Section.SUPPORT))
         public = entropy.pack(SparseCode(tuple(CodeMap(e.cells, e.positions, e.values) for e in maps), b""))
         lengths = {Section.CODE: len(public), Section.SUPPORT: len(secret)}
-        return Published(self.observation(subject, key, lengths, maps, secret), code, key)
+        return self.observation(subject, key, lengths, maps, secret)
 
     def open(self, observation: Observation, key: bytes) -> SparseCode | None:
         plain = decrypt(observation.stream, section_key(key, Section.SUPPORT), associated(Section.SUPPORT))
@@ -170,11 +166,8 @@ class SeededDecoys(Protection):
         bits: length of the seed, 1 to 64.
     """
 
-    def __init__(
-        self, space: PublicCodec, shelf: CodeCache, image_of: Callable[[Subject], Image] = original, decoys: int = 0,
-        bits: int = 32,
-    ) -> None:  # fmt: skip
-        super().__init__(space, shelf, Beside(), image_of, level=Obfuscated(decoys), name="seeded-decoys")
+    def __init__(self, space: PublicCodec, shelf: CodeCache, *, decoys: int = 0, bits: int = 32, **how: Any) -> None:
+        super().__init__(space, shelf, level=Obfuscated(decoys), name="seeded-decoys", **how)
         self.bits = bits
 
     def seed_of(self, key: bytes) -> int:
@@ -196,13 +189,14 @@ class TwoTimePad(Protection):
         secret: 32 bytes, from which the one key is derived.
     """
 
-    def __init__(
-        self, space: PublicCodec, shelf: CodeCache, secret: bytes, image_of: Callable[[Subject], Image] = original
-    ) -> None:
-        super().__init__(space, shelf, Beside(), image_of, level=Sealed(), name="two-time-pad")
+    def __init__(self, space: PublicCodec, shelf: CodeCache, *, secret: bytes, **how: Any) -> None:
+        super().__init__(space, shelf, level=Sealed(), name="two-time-pad", **how)
         self._key = derive(secret, b"medveil/audit/two-time-pad")
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
+    def key_of(self, key: bytes) -> bytes:
+        return self._key
+
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         return super().publish(subject, self._key)
 
 
@@ -216,10 +210,10 @@ class Unprotected(Protection):
     name = "unprotected"
     in_place = True
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         code = self.code_of(subject)
         lengths = {section: padded_bytes(len(entropy.pack(part))) for section, part in self.codes(code)}
-        return Published(self.observation(subject, key, lengths, shown(code), b""), code, key)
+        return self.observation(subject, key, lengths, shown(code), b"")
 
     def open(self, observation: Observation, key: bytes) -> SparseCode | None:
         return None
@@ -324,24 +318,14 @@ class RevealedCells(Protection):
         share: 0 … 1, of the nonzeros of the code; at least one entry of every image is told.
     """
 
-    def __init__(
-        self, space: PublicCodec, shelf: CodeCache, share: float, image_of: Callable[[Subject], Image] = original
-    ) -> None:
-        super().__init__(space, shelf, Beside(), image_of, level=Sealed(), name=f"revealed-{100 * share:g}")
+    def __init__(self, space: PublicCodec, shelf: CodeCache, *, share: float, **how: Any) -> None:
+        super().__init__(space, shelf, level=Sealed(), name=f"revealed-{100 * share:g}", **how)
         self.share = share
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
-        sealed = super().publish(subject, key)
-        if sealed.code is None:
-            return sealed
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         stream = Keystream(derive(key, b"medveil/audit/revealed"), "entries")
-        seen = sealed.observation
-        told = _told(sealed.code.maps, self.share, stream)
-        return Published(
-            Observation(seen.bucket, seen.maps, seen.stream, seen.lengths, seen.place, seen.commitments, revealed=told),
-            sealed.code,
-            key,
-        )
+        told = _told(self.code_of(subject).maps, self.share, stream)
+        return replace(super().publish(subject, key), revealed=told)
 
 
 def _told(maps: tuple[CodeMap, ...], share: float, stream: Stream) -> tuple[Shown, ...]:
@@ -367,7 +351,7 @@ class RandomCodes(Protection):
     name = "random-codes"
     in_place = True
 
-    def publish(self, subject: Subject, key: bytes) -> Published:
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         stream = Keystream(derive(key, b"medveil/audit/random"), "code")
         maps, lengths, levels = [], {}, b""
         sections = [section for section, _ in self.codes(self.code_of(subject))]
@@ -378,7 +362,7 @@ class RandomCodes(Protection):
                 maps.append(Shown(each.cells, positions, signs))
             levels += stream.bytes(shape.level_bytes)
             lengths[section] = public_bytes(shape)
-        return Published(self.observation(subject, key, lengths, maps, levels), self.code_of(subject), key)
+        return self.observation(subject, key, lengths, maps, levels)
 
     def open(self, observation: Observation, key: bytes) -> SparseCode | None:
         return None

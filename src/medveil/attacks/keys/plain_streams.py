@@ -162,7 +162,7 @@ class PlainStreamAttacker:
         self._generator = knowledge.generator("plain-stream")
         pairs = []
         for case in knowledge.own[:_LEARNING]:
-            code, bucket = case.published.code, case.published.observation.bucket
+            code, bucket = case.code, case.observation.bucket
             side = _drawn(space, _bare(code), bucket) if code is not None else None
             if side is not None:
                 pairs.append((side, case.subject.picture))

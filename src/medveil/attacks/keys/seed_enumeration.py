@@ -32,7 +32,7 @@ class SeedAttacker:
         self._targets = {_name(observation) for observation in knowledge.seen[: knowledge.effort.targets]}
         self._fallback = Fallback(knowledge)
         self._keys = _guessed_keys(knowledge)
-        cases = [case for case in knowledge.own if case.published.code is not None]
+        cases = [case for case in knowledge.own if case.code is not None]
         self._table = _table(knowledge.mechanism, cases)
         self._correction = _correction(knowledge.mechanism, cases) if self._table is not None else None
         self._done: dict[int, tuple[Observation, Guess]] = {}
@@ -87,7 +87,7 @@ def _guessed_keys(knowledge: Knowledge) -> dict[bytes, bytes]:
 
 def _table(mechanism: Mechanism, cases: Sequence[Case]) -> DecoyTable | None:
     """What own publications say of decoys; None where entries are not shown in their places, or there are none."""
-    if mechanism.space is None or not mechanism.in_place or not cases or not cases[0].published.observation.maps:
+    if mechanism.space is None or not mechanism.in_place or not cases or not cases[0].observation.maps:
         return None
     return DecoyTable.fit(cases, mechanism.space.vector_length)
 
@@ -99,7 +99,7 @@ def _correction(mechanism: Mechanism, cases: Sequence[Case]) -> Correction | Non
         return None
     guesses, originals = [], []
     for case in cases[:_LEARNING]:
-        code, observation = case.published.code, case.published.observation
+        code, observation = case.code, case.observation
         if code is None:
             continue
         maps = [Shown(each.cells, each.positions, each.levels) for each in code.maps]

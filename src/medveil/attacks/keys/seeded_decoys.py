@@ -51,12 +51,8 @@ class DecoyTable:
     def fit(cls, cases: Sequence[Case], vector_length: int) -> DecoyTable:
         """From cases whose true codes are known, all with as many maps."""
         shares, odds = [], []
-        for number in range(len(cases[0].published.observation.maps)):
-            pairs = [
-                (case.published.observation.maps[number], case.published.code.maps[number])
-                for case in cases
-                if case.published.code is not None
-            ]
+        for number in range(len(cases[0].observation.maps)):
+            pairs = [(case.observation.maps[number], case.code.maps[number]) for case in cases if case.code is not None]
             false = [~np.isin(seen.positions, true.positions) for seen, true in pairs]
             vectors = [seen.positions // _length(seen, vector_length) for seen, _ in pairs]
             shares.append(_rates(vectors, false))

@@ -55,11 +55,11 @@ class Fallback:
 
     def __init__(self, knowledge: Knowledge) -> None:
         cases = knowledge.own + knowledge.validation
-        buckets = {case.published.observation.bucket for case in cases}
+        buckets = {case.observation.bucket for case in cases}
         self._all = np.mean([case.subject.picture for case in cases], axis=0).astype(np.float32)
         self._means = {
             bucket: np.mean(
-                [case.subject.picture for case in cases if case.published.observation.bucket == bucket], axis=0
+                [case.subject.picture for case in cases if case.observation.bucket == bucket], axis=0
             ).astype(np.float32)
             for bucket in buckets
         }
@@ -80,7 +80,7 @@ class WrongKeyAttacker:
         self._mechanism = knowledge.mechanism
         self._fallback = Fallback(knowledge)
         generator = knowledge.generator("wrong-key")
-        own = list(dict.fromkeys(case.published.key for case in knowledge.own if case.published.key))
+        own = list(dict.fromkeys(case.key for case in knowledge.own if case.key))
         chosen = [own[number] for number in generator.permutation(len(own))[:_OWN_KEYS]]
         self._keys = (*chosen, *(generator.bytes(32) for _ in range(_RANDOM_KEYS)))
         self._least = _least_smoothness(knowledge)
@@ -109,8 +109,8 @@ def _least_smoothness(knowledge: Knowledge) -> float:
     least = float(np.quantile(true, 0.05)) - _MARGIN
     garbage = []
     for case, other in pairwise(cases):
-        if case.published.key != other.published.key:
-            found = opened(knowledge.mechanism, case.published.observation, other.published.key)
+        if case.key != other.key:
+            found = opened(knowledge.mechanism, case.observation, other.key)
             garbage += [smoothness(found[1])] if found is not None else []
     return max(least, (least + float(np.quantile(garbage, 0.95))) / 2) if garbage else least
 

@@ -47,16 +47,16 @@ class Preparation:
         self._own = knowledge.own
         in_place = self._mechanism.in_place and unmet_need(ON_CODE_MAPS, knowledge) is None
         self._odds = CellOdds(knowledge) if in_place else None
-        self._revealed = any(case.published.observation.revealed for case in knowledge.own)
-        first = [self._raw(case.published.observation, own_size(self._mechanism, case)) for case in knowledge.own[:24]]
+        self._revealed = any(case.observation.revealed for case in knowledge.own)
+        first = [self._raw(case.observation, own_size(self._mechanism, case)) for case in knowledge.own[:24]]
         views = 1 + (self._odds is not None) + self._revealed
         self._scale = _scale(first, views)
-        features = np.stack([code_features(case.published.observation, self._mechanism.space) for case in self._own])
+        features = np.stack([code_features(case.observation, self._mechanism.space) for case in self._own])
         self._centre, self._spread = features.mean(0), features.std(0) + 1e-3
 
     def own(self, case: Case) -> Inputs:
         """Inputs of one of the attacker's own images."""
-        return self._inputs(case.published.observation, own_size(self._mechanism, case))
+        return self._inputs(case.observation, own_size(self._mechanism, case))
 
     def seen(self, observation: Observation) -> Inputs:
         """Inputs of an image under attack."""

@@ -23,7 +23,7 @@ def usual_sizes(cases: Sequence[Case]) -> dict[Bucket, Size]:
     """Buckets in which all of the attacker's own images, and enough of them, are of one size."""
     found: defaultdict[Bucket, Counter[Size]] = defaultdict(Counter)
     for case in cases:
-        found[case.published.observation.bucket][rounded(*case.subject.image.pixels.shape)] += 1
+        found[case.observation.bucket][rounded(*case.subject.image.pixels.shape)] += 1
     return {
         bucket: next(iter(counts))
         for bucket, counts in found.items()

@@ -87,7 +87,7 @@ class Darkroom:
         return np.asarray(np.clip(self._mean + added, 0.0, 255.0), np.float32)
 
     def _own(self, case: Case) -> Picture:
-        seen = case.published.observation
+        seen = case.observation
         return stranger_picture(seen, self._mechanism, self._side, _true_size(self._mechanism, case))
 
     def _standardised(self, seen: NDArray[np.float32]) -> Tensor:
@@ -115,10 +115,10 @@ def darkroom_of(knowledge: Knowledge) -> Darkroom:
 def _true_size(mechanism: Mechanism, case: Case) -> tuple[int, int] | None:
     """Size (to 16 pixels) of what was published of an own image, whose code the attacker has; None where it is of no
     use, since what is seen is not in its own cells."""
-    seen, space = case.published.observation, mechanism.space
-    if space is None or case.published.code is None or not (seen.revealed or (seen.maps and mechanism.in_place)):
+    seen, space = case.observation, mechanism.space
+    if space is None or case.code is None or not (seen.revealed or (seen.maps and mechanism.in_place)):
         return None
-    height, width = space.pixels(case.published.code, seen.bucket).shape
+    height, width = space.pixels(case.code, seen.bucket).shape
     return height + -height % STRIDE, width + -width % STRIDE
 
 
@@ -128,7 +128,7 @@ def _sizes(knowledge: Knowledge) -> dict[Bucket, tuple[int, int]]:
     for case in knowledge.own:
         size = _true_size(knowledge.mechanism, case)
         if size is not None:
-            found.setdefault(case.published.observation.bucket, set()).add(size)
+            found.setdefault(case.observation.bucket, set()).add(size)
     return {bucket: next(iter(sizes)) for bucket, sizes in found.items() if len(sizes) == 1}
 
 

@@ -29,7 +29,7 @@ def labelled(cases: Sequence[Case]) -> list[tuple[Observation, list[NDArray[np.b
     """For each case that has a code and shows one: what is seen, which entries are true, and the true maps."""
     found = []
     for case in cases:
-        code, seen = case.published.code, case.published.observation
+        code, seen = case.code, case.observation
         if code is not None and seen.maps:
             truth = [is_true(*pair) for pair in zip(seen.maps, code.maps, strict=True)]
             found.append((seen, truth, code.maps))

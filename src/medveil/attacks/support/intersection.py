@@ -68,10 +68,10 @@ def several(knowledge: Knowledge, cases: Sequence[Case], others: int) -> list[Ca
     further = [published_again(knowledge, cases, f"intersection {number}") for number in range(others)]
     found = []
     for index, case in enumerate(cases):
-        seen = case.published.observation
+        seen = case.observation
         if not seen.others:
-            seen = replace(seen, others=tuple(again[index].published.observation for again in further))
-        found.append(replace(case, published=replace(case.published, observation=seen)))
+            seen = replace(seen, others=tuple(again[index].observation for again in further))
+        found.append(replace(case, observation=seen))
     return found
 
 

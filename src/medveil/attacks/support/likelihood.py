@@ -25,8 +25,8 @@ class CellOdds:
 
     def __init__(self, knowledge: Knowledge) -> None:
         space = knowledge.mechanism.space
-        own = [case for case in knowledge.own if case.published.code is not None and case.published.observation.maps]
-        lengths = vector_lengths(space, own[0].published.observation) if space else ()
+        own = [case for case in knowledge.own if case.code is not None and case.observation.maps]
+        lengths = vector_lengths(space, own[0].observation) if space else ()
         self.statistics = CellStatistics(own, lengths)
         known = labelled(calibration_cases(knowledge)) or labelled(own)
         self.weighings = []

@@ -45,14 +45,12 @@ class Purification:
     def fit(cls, knowledge: Knowledge, score: Scorer) -> Purification:
         """Choose the rule and learn the correction on cases that are kept for choosing."""
         cases = calibration_cases(knowledge)
-        scored = [score(case.published.observation, own_size(knowledge.mechanism, case)) for case in cases]
+        scored = [score(case.observation, own_size(knowledge.mechanism, case)) for case in cases]
         truth = [case.subject.picture for case in cases]
         found = []
         for rules in _rules(knowledge):
             guesses = [
-                _picture(
-                    knowledge.mechanism, case.published.observation, own_size(knowledge.mechanism, case), each, rules
-                )
+                _picture(knowledge.mechanism, case.observation, own_size(knowledge.mechanism, case), each, rules)
                 for case, each in zip(cases, scored, strict=True)
             ]
             correction = _correction(guesses, truth)
@@ -69,13 +67,13 @@ class Purification:
 
 def _rules(knowledge: Knowledge) -> list[tuple[Rule, ...]]:
     """Ways to decode: the likeliest entries of each vector, and every entry as far as it is likely."""
-    space, cases = knowledge.mechanism.space, [case for case in knowledge.own if case.published.code is not None]
+    space, cases = knowledge.mechanism.space, [case for case in knowledge.own if case.code is not None]
     assert space is not None  # noqa: S101 - `applicability` refuses it
-    lengths = vector_lengths(space, cases[0].published.observation)
+    lengths = vector_lengths(space, cases[0].observation)
     hard = []
     for index, length in enumerate(lengths):
-        nonzeros = sum(len(case.published.code.maps[index].positions) for case in cases if case.published.code)
-        vectors = sum(_vectors(case.published.observation.maps[index], length) for case in cases)
+        nonzeros = sum(len(case.code.maps[index].positions) for case in cases if case.code)
+        vectors = sum(_vectors(case.observation.maps[index], length) for case in cases)
         hard.append(likeliest(length, nonzeros / max(vectors, 1)))
     return [tuple(hard), (expected,) * len(lengths)]
 

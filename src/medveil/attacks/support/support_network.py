@@ -73,7 +73,7 @@ class Layout:
 
     def example(self, case: Case, size: Size | None, odds: Sequence[Plane]) -> Example:
         """The same with what is true and what counts."""
-        seen, code = case.published.observation, case.published.code
+        seen, code = case.observation, case.code
         found = self.inputs(seen, size, odds)
         true = np.zeros(sum(shown.cells for shown in seen.maps), np.float32)
         start = 0
@@ -96,7 +96,7 @@ class NetworkOdds:
         self.layout = Layout(space, in_place=knowledge.mechanism.in_place)
         self.device = choose_device()
         self.knowledge = knowledge
-        cases = [case for case in knowledge.own if case.published.code is not None]
+        cases = [case for case in knowledge.own if case.code is not None]
         if knowledge.mechanism.in_place:  # decoys drawn anew teach more; a seal teaches nothing
             cases += published_again(knowledge, cases, "support-network")
         parts = knowledge.generator("support-network validation")
@@ -133,9 +133,7 @@ class NetworkOdds:
         return SupportNetwork(channels, 4 * width, _GRID_DILATIONS)
 
     def _example(self, case: Case) -> Example:
-        return self.layout.example(
-            case, own_size(self.knowledge.mechanism, case), self.odds(case.published.observation)
-        )
+        return self.layout.example(case, own_size(self.knowledge.mechanism, case), self.odds(case.observation))
 
     def _draw(self, cases: Sequence[Case], batch: int) -> Callable[[np.random.Generator], tuple[Tensor, Tensor]]:
         def draw(generator: np.random.Generator) -> tuple[Tensor, Tensor]:

@@ -121,9 +121,7 @@ class ValueThreshold:
         for rule in (below_gap, negative_only):
             attacker = ThresholdAttacker(knowledge.mechanism, knowledge.own, rule)
             sizes = [own_size(knowledge.mechanism, case) for case in cases]
-            guesses = [
-                attacker.picture(case.published.observation, size) for case, size in zip(cases, sizes, strict=True)
-            ]
+            guesses = [attacker.picture(case.observation, size) for case, size in zip(cases, sizes, strict=True)]
             pairs = [(guess, true) for guess, true in zip(guesses, truth, strict=True) if guess is not None]
             found.append((error(*map(list, zip(*pairs, strict=True))) if pairs else np.inf, attacker))
         return min(found, key=lambda each: each[0])[1]

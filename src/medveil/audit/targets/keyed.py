@@ -19,7 +19,7 @@ from medveil.keys.openers import Opener
 from medveil.keys.tiers import KeyRing, Section
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.levels import code_of, mechanism_of, observe
-from medveil.mechanisms.observation import Case, Published, Subject
+from medveil.mechanisms.observation import Case, Subject
 from medveil.releases.packages.origin import Origin
 from medveil.releases.packages.package import PackageEntry, load_package
 from medveil.releases.packages.unpacking import open_identity, sees_identity
@@ -91,9 +91,8 @@ def keyed_target(
     def case_of(subject: Subject) -> Case:
         one = held[subject.number]
         package = load_package(release.folder, one.entry, release.manifest)
-        return Case(
-            subject, Published(observe(package, one.entry, one.place, mechanism), code_of(package, ring, mechanism))
-        )
+        seen = observe(package, one.entry, one.place, mechanism)
+        return Case(subject, seen, code_of(package, ring, mechanism))
 
     def opened(lowered: KeyRing, subject: Subject) -> Stored:
         found = image_of(held[subject.number].entry, lowered)
