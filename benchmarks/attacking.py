@@ -118,7 +118,7 @@ def attack_round(name: str, trial: Round) -> dict[str, Any]:
     (attack,) = chosen_attacks([name])
     need = unmet_need(attack.requires, trial.knowledge)
     if need is not None:
-        return {"attack": name, "refusal": need.words}
+        return {"attack": name, "refused": need.value}
     predict = _remembered(attack, trial)
     rows = []
     for target in trial.tested:
