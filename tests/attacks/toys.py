@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -73,14 +73,13 @@ def space(ranked=False):
     return ToySpace(RankedCodec() if ranked else ToyCodec(), Profile("toy", 0), fixed=False, working=SIDE)
 
 
-@dataclass
 class Toy(Mechanism):
     """Publishes codes as `publisher` says: (code, generator) -> (maps, stream)."""
 
-    space: PublicCodec
-    publisher: object
-    in_place: bool = True
-    name: str = "toy"
+    name = "toy"
+
+    def __init__(self, space, publisher, in_place=True):
+        self.space, self.publisher, self.in_place = space, publisher, in_place
 
     def publish(self, subject, key):
         generator = np.random.default_rng(list(key))
