@@ -33,6 +33,7 @@ from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
 from medveil.errors import MedveilError
 from medveil.experiments.unit import Status, Unit
 from medveil.images.image import FileKind, Image, Source
+from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Observation, Subject
 from medveil.mechanisms.working_pictures import picture_image
 from medveil.metrics.image_quality import psnr
@@ -42,7 +43,6 @@ from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.task import Assignment, Task, TaskEffort, do_task
 
 if TYPE_CHECKING:
-    from medveil.mechanisms.mechanism import Mechanism
     from medveil.tasks.results import TaskResult
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -189,8 +189,7 @@ def check_mechanism(mechanism: Mechanism, *, keyed: bool = True) -> None:
     _ask(bool(_NAME.fullmatch(mechanism.name)), "a name is of lower-case words with hyphens", mechanism.name)
     for subject in people(3, side=EFFORT.working):
         before = subject.image.pixels.copy()
-        one, again = mechanism.publish(subject, _KEY), mechanism.publish(subject, _KEY)
-        other = mechanism.publish(subject, _OTHER_KEY)
+        one, again, other = (mechanism.case_of(subject, key) for key in (_KEY, _KEY, _OTHER_KEY))
         _ask(np.array_equal(before, subject.image.pixels), "an image is left as it was", "changed pixels")
         _ask(_same(one.observation, again.observation), "one key publishes an image in one way", "another publication")
         if keyed:
@@ -207,23 +206,22 @@ def check_mechanism(mechanism: Mechanism, *, keyed: bool = True) -> None:
             _ask(kept or not keyed, "another key opens nothing", "the true code")
 
 
-class _Noise:
+class _Noise(Mechanism):
     """Shows noise in the form of another mechanism."""
 
-    name, space, in_place = "noise", None, False
+    name = "noise"
 
     def __init__(self, like: Mechanism) -> None:
         self._like = like
         self.space, self.in_place = like.space, like.in_place
 
-    def publish(self, subject: Subject, key: bytes) -> Any:
+    def publish(self, subject: Subject, key: bytes) -> Observation:
         flat = replace(subject, image=replace(subject.image, pixels=np.full_like(subject.image.pixels, 128)),
                        picture=np.full_like(subject.picture, _MIDDLE))  # fmt: skip
-        hidden = self._like.publish(flat, key)
-        return replace(self._like.publish(subject, key), observation=hidden.observation)
+        return self._like.publish(flat, key)
 
-    def open(self, observation: Observation, key: bytes) -> SparseCode | None:
-        return None
+    def code_of(self, subject: Subject) -> SparseCode | None:
+        return self._like.code_of(subject)
 
 
 def _check_picture(codec: Codec, profile: Profile, pixels: NDArray[np.uint8], least_db: float) -> None:

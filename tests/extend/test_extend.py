@@ -98,8 +98,7 @@ def test_a_mechanism_of_one_file_holds() -> None:
 
 def _changed(change):
     def publish(self, subject, key):
-        published = TurnedBlocks.publish(self, subject, key)
-        return replace(published, observation=change(published.observation))
+        return change(TurnedBlocks.publish(self, subject, key))
 
     return {"publish": publish}
 
