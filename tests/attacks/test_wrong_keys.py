@@ -11,7 +11,7 @@ from tests.pictures import picture
 
 from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.keys import refused_keys as trials
-from medveil.attacks.keys.refused_keys import refused_keys
+from medveil.attacks.keys.refused_keys import Outcome, refused_keys
 from medveil.attacks.keys.wrong_keys import WrongKey
 from medveil.codecs.code import Bucket
 from medveil.codecs.registry import get_codec
@@ -109,11 +109,11 @@ def test_a_release_refuses_every_kind_of_key_and_is_left_as_it_is(shared_release
     folder, owner = shared_release
     monkeypatch.setattr(trials, "_GUESSES", 2000)
     before = content(folder)
-    rows = dict(refused_keys(Release(folder), owner))
+    rows = {row.what: row.outcome for row in refused_keys(Release(folder), owner)}
     assert content(folder) == before
     assert len(rows) == 9
-    assert not [what for what, outcome in rows.items() if not outcome.startswith(("refused", "not tried"))]
-    assert sum(outcome.startswith("refused") for outcome in rows.values()) >= 7
+    assert Outcome.OPENED not in rows.values()
+    assert list(rows.values()).count(Outcome.REFUSED) >= 7
 
 
 def test_a_rotated_release_still_refuses_them(shared_release, tmp_path, monkeypatch):
@@ -121,7 +121,7 @@ def test_a_rotated_release_still_refuses_them(shared_release, tmp_path, monkeypa
     monkeypatch.setattr(trials, "_GUESSES", 100)
     copy = shutil.copytree(folder, tmp_path / "copy")
     rotate(copy, owner, first_look=True, jobs=1)
-    assert not [what for what, outcome in refused_keys(Release(copy), owner) if outcome.startswith("OPENED")]
+    assert not [row for row in refused_keys(Release(copy), owner) if row.outcome is Outcome.OPENED]
 
 
 def test_keys_that_do_fit_are_told(shared_release, monkeypatch):
@@ -131,7 +131,7 @@ def test_keys_that_do_fit_are_told(shared_release, monkeypatch):
     monkeypatch.setattr(KeyRing, "lowered", lambda ring, tier: ring)
     monkeypatch.setattr(trials, "commit", lambda key: b"")
     monkeypatch.setattr(trials._Commitments, "fits", lambda *_: True)
-    opened = [what for what, outcome in refused_keys(Release(folder), owner) if outcome.startswith("OPENED")]
+    opened = [row.what for row in refused_keys(Release(folder), owner) if row.outcome is Outcome.OPENED]
     assert any(what.startswith("keys of tier preview") for what in opened)
     assert any(what.startswith("keys of one package") for what in opened)
     assert any("lowest tier" in what for what in opened)

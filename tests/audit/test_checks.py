@@ -17,7 +17,7 @@ from tests.pictures import picture
 
 from medveil.audit.checks import form_checks
 from medveil.audit.collisions import Group, equal_levels, shown_cells
-from medveil.audit.decision import conclude
+from medveil.audit.decision import conclude, grounds
 from medveil.audit.record import broken_by, record_of
 from medveil.audit.results import FormCheck, Verdict
 from medveil.audit.uniformity import Evenness, chance_of
@@ -224,15 +224,15 @@ def test_a_failed_check_breaks_the_release_and_is_told():
     bad = FormCheck("nothing-repeats", "Nothing repeats", "Not unique: 4 of 4 salts.", False)
     good = FormCheck("file-times", "All files have one time", "4 files, 4 distinct times.", False, of_copy=True)
     whole = audit(checks=(good, bad))
-    assert conclude((), (), (), (good, bad)) is Verdict.BROKEN
+    assert conclude(grounds((), (), (), (good, bad))) is Verdict.BROKEN
     told = because(audit(attacks=(), controls=(), data={}, checks=(good, bad)))
     assert "nothing-repeats" in told[0]
     assert "4 of 4 salts" in told[0]
     assert not any("file-times" in text for text in told)
-    assert conclude((), (), (), (good,)) is Verdict.TOO_WEAK
+    assert conclude(grounds((), (), (), (good,))) is Verdict.TOO_WEAK
     assert record_of(whole)["checks"][1] == {
         "name": "nothing-repeats", "title": "Nothing repeats", "found": "Not unique: 4 of 4 salts.", "ok": False,
-        "of_copy": False,
+        "of_copy": False, "tried": True,
     }  # fmt: skip
     assert broken_by(whole)[-1] == "nothing-repeats"
     assert "Checks of the form that it fails: nothing-repeats." in answer(whole)

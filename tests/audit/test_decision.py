@@ -1,10 +1,11 @@
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.audit.invented import audit
 
-from medveil.audit.decision import conclude, control_result
+from medveil.audit.decision import Ground, conclude, control_result, grounds
 from medveil.audit.results import AttackResult, ControlResult, Measured, Verdict
 from medveil.experiments.unit import Status
 from medveil.report.findings import because
@@ -29,6 +30,10 @@ _WON = _attack("likelihood-ratio", Verdict.BROKEN)
 _LOST = _attack("unet", Verdict.INCONCLUSIVE)
 _CAUGHT = control_result("matched-decoys", "matched decoys", True, [_WON, _LOST])
 _QUIET = control_result("random-codes", "random codes", False, [_LOST])
+
+
+def _concluded(*found: Any) -> Verdict:
+    return conclude(grounds(*found))
 
 
 def _told(attacks: list[AttackResult], controls: list[ControlResult], left_out: tuple[str, ...] = ()) -> list[str]:
@@ -66,7 +71,7 @@ def test_a_negative_control_must_not_be_broken() -> None:
 )
 def test_the_worst_attack_decides(verdicts: tuple[Verdict | None, ...], expected: Verdict) -> None:
     attacks = [_attack(f"attack-{number}", verdict) for number, verdict in enumerate(verdicts)]
-    assert conclude(attacks, [_CAUGHT, _QUIET]) is expected
+    assert _concluded(attacks, [_CAUGHT, _QUIET]) is expected
 
 
 def _missed() -> ControlResult:
@@ -76,7 +81,7 @@ def _missed() -> ControlResult:
 @pytest.mark.parametrize("verdict", [Verdict.NO_EVIDENCE, Verdict.INCONCLUSIVE, Verdict.BROKEN])
 def test_a_missed_control_makes_it_too_weak(verdict: Verdict) -> None:
     found = [_attack("unet", verdict)], [_CAUGHT, _missed(), _QUIET]
-    assert conclude(*found) is Verdict.TOO_WEAK
+    assert _concluded(*found) is Verdict.TOO_WEAK
     told = _told(*found)
     place = int(verdict is Verdict.BROKEN)  # what was found is told first
     assert "two-time-pad" in told[place]
@@ -91,16 +96,16 @@ def test_a_hole_is_told_even_where_a_control_failed() -> None:
 
 def test_finding_what_is_not_there_makes_it_too_weak() -> None:
     found = [_WON], [_CAUGHT, control_result("random-codes", "random codes", False, [_WON])]
-    assert conclude(*found) is Verdict.TOO_WEAK
+    assert _concluded(*found) is Verdict.TOO_WEAK
     assert "Random codes (random-codes) leaks nothing, and yet likelihood-ratio found" in _told(*found)[1]
 
 
 @pytest.mark.parametrize("controls", [(), (_QUIET,), (control_result("revealed-1", "", True, [_LOST], must=False),)])
 def test_who_never_found_anything_has_ruled_out_nothing(controls: tuple[ControlResult, ...]) -> None:
     attacks = [_attack("unet", Verdict.NO_EVIDENCE)]
-    assert conclude(attacks, controls) is Verdict.TOO_WEAK
+    assert _concluded(attacks, controls) is Verdict.TOO_WEAK
     assert "No control that leaks was broken" in _told(attacks, list(controls))[0]
-    assert conclude([_WON], controls) is Verdict.BROKEN
+    assert _concluded([_WON], controls) is Verdict.BROKEN
 
 
 def test_the_sentences_have_the_numbers() -> None:
@@ -119,18 +124,21 @@ def test_the_sentences_have_the_numbers() -> None:
 def test_who_chooses_the_attacks_does_not_choose_the_answer(verdict: Verdict) -> None:
     attacks = [_attack("likelihood-ratio", verdict)]
     left_out = ("side-channels", "unet")
-    assert conclude(attacks, [_CAUGHT, _QUIET], left_out) is Verdict.INCONCLUSIVE
+    assert _concluded(attacks, [_CAUGHT, _QUIET], left_out) is Verdict.INCONCLUSIVE
     told = _told(attacks, [_CAUGHT, _QUIET], left_out)
     assert "Not asked for, so that nothing can be ruled out: side-channels and unet." in told
-    assert conclude([_WON], [_CAUGHT], left_out=("unet",)) is Verdict.BROKEN
+    assert _concluded([_WON], [_CAUGHT], ("unet",)) is Verdict.BROKEN
 
 
 def test_a_failed_attack_is_not_one_that_makes_no_sense() -> None:
     quiet = _attack("likelihood-ratio", Verdict.NO_EVIDENCE)
     failed = AttackResult("unet", "UNET", "release", (), None, status=Status.FAILED, refusal="ValueError")
-    assert conclude([quiet, _attack("seeds", None)], [_CAUGHT]) is Verdict.NO_EVIDENCE
-    assert conclude([quiet, failed], [_CAUGHT]) is Verdict.TOO_WEAK
-    assert conclude([quiet], [_CAUGHT], whole=False) is Verdict.TOO_WEAK
+    assert _concluded([quiet, _attack("seeds", None)], [_CAUGHT]) is Verdict.NO_EVIDENCE
+    assert _concluded([quiet, failed], [_CAUGHT]) is Verdict.TOO_WEAK
+    assert _concluded([_WON, failed], [_CAUGHT]) is Verdict.BROKEN
+    assert _concluded([quiet], [_CAUGHT, control_result("seeds", "", False, [failed])]) is Verdict.TOO_WEAK
+    assert conclude(grounds([quiet], [_CAUGHT], unfinished=["fidelity"])) is Verdict.TOO_WEAK
+    assert grounds([quiet, failed], [_CAUGHT])[Ground.FAILED] == ("unet",)
     told = _told([quiet, failed], [_CAUGHT])
     assert "Failed while running, so that nothing can be ruled out: unet (ValueError)." in told
     assert not any("makes no sense" in line or "Could not be run" in line for line in told)
@@ -138,7 +146,7 @@ def test_a_failed_attack_is_not_one_that_makes_no_sense() -> None:
 
 def test_an_attack_that_did_not_run_on_all_images_rules_nothing_out() -> None:
     partial = replace(_attack("likelihood-ratio", Verdict.NO_EVIDENCE), extra={"rounds_refused": 1.0})
-    assert conclude([partial], [_CAUGHT]) is Verdict.INCONCLUSIVE
+    assert _concluded([partial], [_CAUGHT]) is Verdict.INCONCLUSIVE
     told = _told([partial], [_CAUGHT])
     assert "Not run on all images, so that nothing can be ruled out: likelihood-ratio." in told
 

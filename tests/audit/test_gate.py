@@ -11,6 +11,7 @@ from medveil.audit.gate import check_asked, read_gate
 from medveil.audit.record import record_of
 from medveil.audit.results import Verdict
 from medveil.errors import UsageError
+from medveil.experiments.unit import Status
 from medveil.tasks.results import TaskResult
 
 
@@ -179,7 +180,9 @@ def test_small_losses_go_through(passed):
     ("[tasks.failing]\nmax_loss = 0.9", 1, "task failing was not done"),
 ])  # fmt: skip
 def test_each_loss_that_is_too_large_is_told(passed, text, count, part):
-    found = passed(text, classification(), radiomics(), TaskResult("failing", "F", refusal="OSError: no"))
+    found = passed(
+        text, classification(), radiomics(), TaskResult("failing", "F", refusal="OSError", status=Status.FAILED)
+    )
     assert len(found) == count
     assert part in "\n".join(found)
 

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.audit.invented import attack, attacks, audit, control, measured
 
-from medveil.audit.record import canonical, expected_of, leading, ranked, record_of, revealed_percent, sensitivity
+from medveil.audit.gate import passed_thresholds, read_gate
+from medveil.audit.record import (
+    SCHEMA,
+    canonical,
+    expected_of,
+    leading,
+    ranked,
+    read_record,
+    record_of,
+    revealed_percent,
+    sensitivity,
+)
 from medveil.audit.results import FormCheck, Verdict
+from medveil.errors import UsageError
 from medveil.experiments.unit import Status
 
 _NUMBER = (int, float, type(None))
@@ -20,8 +33,8 @@ _ATTACK = {
 }  # fmt: skip
 _CONTROL = {"name": str, "kind": str, "expected": str, "got": str, "ok": bool}
 _TOP = {
-    "schema": int, "release": dict, "settings": dict, "data": dict, "attacks": list, "controls": list, "tasks": list,
-    "conclusion": str,
+    "schema": int, "target": dict, "release": dict, "settings": dict, "data": dict, "attacks": list, "controls": list,
+    "tasks": list, "conclusion": str, "grounds": list,
 }  # fmt: skip
 
 
@@ -35,7 +48,7 @@ def follows_contract(report):
     """The schema of the contract, by hand."""
     _check(report, _TOP)
     verdicts = {"broken", "no-evidence", "inconclusive"}
-    assert report["conclusion"] in verdicts | {"too-weak"}
+    assert report["conclusion"] in verdicts | {"too-weak", "measured"}
     for entry in report["attacks"]:
         _check(entry, _ATTACK)
         assert entry["verdict"] in verdicts
@@ -68,7 +81,7 @@ def test_what_broke_the_release_is_named_whatever_the_conclusion_is(conclusion):
 def test_a_failed_attack_is_told_from_a_refused_one():
     failed = attack("vnet", status=Status.FAILED, refusal="MemoryError: it needs more memory than there is")
     refused = written(attacks=(attack("unet", refusal="no code to see"), failed))["refused"]
-    assert {each["name"]: each["failed"] for each in refused} == {"unet": False, "vnet": True}
+    assert {each["name"]: each["status"] for each in refused} == {"unet": "refused", "vnet": "failed"}
 
 
 def test_checker_can_fail():
@@ -172,3 +185,56 @@ def test_matrix_has_every_control():
     matrix = written()["matrix"]
     assert matrix["matched-decoys"] == {"code-decoder": "broken", "unet": "broken", "naive-decode": "no-evidence"}
     assert set(matrix) == {entry["name"] for entry in written()["controls"]}
+
+
+STORED = Path(__file__).parent / "stored" / "report-schema-1.json"
+
+
+def test_a_report_of_schema_1_is_read_as_one_of_today(tmp_path):
+    """It was written before there was a schema 2."""
+    report = read_record(STORED)
+    assert json.loads(STORED.read_text())["schema"] == 1
+    assert report["schema"] == SCHEMA == 2
+    assert report["target"] == {"kind": "keyed", "mechanism": "sealed"}
+    assert {each["name"]: each["status"] for each in report["refused"]} == {"intersection": "refused", "vnet": "failed"}
+    assert [each["name"] for each in report["checks"] if not each["tried"]] == ["key-of-other-epoch"]
+    assert {each["name"]: each["status"] for each in report["tasks"]} == {
+        "classification": "done", "radiomics": "done", "failing": "failed", "segmentation": "refused",
+    }  # fmt: skip
+    follows_contract(report)
+    gate = tmp_path / "gate.toml"
+    gate.write_text("""
+        [audit]
+        conclusion = ["no-evidence"]
+        [attacks]
+        psnr_advantage = 1.0
+        [fidelity.diagnostic]
+        psnr = 40.2
+        [tasks.failing]
+        max_loss = 0.1
+        [tasks.classification]
+        max_loss = 0.05
+        tiers = ["preview"]
+    """)
+    assert passed_thresholds(read_gate(gate), report) == (
+        "the conclusion is broken",
+        "psnr_advantage of code-decoder is 1.237; the gate allows 1",
+        "psnr of tier diagnostic is 40.11; the gate asks for 40.2",
+        "task failing was not done, and the gate has thresholds for it",
+        "kermany/normal-vs-pneumonia at tier preview may lose 0.09816; the gate allows 0.05",
+    )
+
+
+def test_a_report_of_today_is_read_as_it_is(tmp_path):
+    (tmp_path / "report.json").write_bytes(canonical(record_of(audit())))
+    assert read_record(tmp_path / "report.json") == json.loads((tmp_path / "report.json").read_text())
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 3}', '{"schema": 1}'])
+def test_what_is_no_report_is_refused(tmp_path, text):
+    (tmp_path / "report.json").write_text(text)
+    for path in (tmp_path / "report.json", tmp_path / "nowhere.json"):
+        with pytest.raises(UsageError, match="report") as caught:
+            read_record(path)
+        assert caught.value.hint
+        assert tmp_path.name not in caught.value.message

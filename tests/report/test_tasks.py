@@ -79,8 +79,8 @@ def test_matrix_baselines_cautions_and_refusals_are_on_the_page(page):
 def test_record_follows_the_agreed_form(found):
     record = json.loads(canonical(record_of(found)))
     first, second, third, failing, refused = record["tasks"]
-    assert [failing["failed"], refused["failed"], first["refused"]] == [True, False, ""]
-    assert set(first) == {"name", "title", "refused", "failed", "settings", "seconds", "notes", "questions",
+    assert [failing["status"], refused["status"], first["status"], first["reason"]] == ["failed", "refused", "done", ""]
+    assert set(first) == {"name", "title", "status", "reason", "settings", "seconds", "notes", "questions",
                           "agreements"}  # fmt: skip
     question = first["questions"][0]
     assert set(question) == {"name", "title", "classes", "images", "patients", "metric", "caution", "baselines",

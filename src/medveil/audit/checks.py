@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medveil.attacks.keys.refused_keys import refused_keys
+from medveil.attacks.keys.refused_keys import Outcome, refused_keys
 from medveil.audit.collisions import Coincidence, Group, equal_levels, shown_cells
 from medveil.audit.results import FormCheck
 from medveil.audit.uniformity import Evenness
@@ -151,7 +151,8 @@ def _masked(code: PublicCode) -> bytes:
 
 def _even(name: str, kind: Evenness) -> FormCheck:
     words, sound = kind.verdict()
-    return FormCheck(f"uniform-{name.split(',')[0].replace(' ', '-')}", f"Uniform bytes: {name}", f"{words}.", sound)
+    code = f"uniform-{name.split(',')[0].replace(' ', '-')}"
+    return FormCheck(code, f"Uniform bytes: {name}", f"{words}.", sound, tried=kind.read > 0)
 
 
 def _pairs(groups: Sequence[Group]) -> list[FormCheck]:
@@ -159,8 +160,20 @@ def _pairs(groups: Sequence[Group]) -> list[FormCheck]:
     for group in groups:
         cells, levels = cells + shown_cells(group), levels + equal_levels(group)
     return [
-        FormCheck("permutations-differ", "Cells that two sealed codes both show", f"{cells.words}.", cells.ok),
-        FormCheck("streams-differ", "Equal bytes of two masked level streams", f"{levels.words}.", levels.ok),
+        FormCheck(
+            "permutations-differ",
+            "Cells that two sealed codes both show",
+            f"{cells.words}.",
+            cells.ok,
+            tried=cells.pairs > 0,
+        ),
+        FormCheck(
+            "streams-differ",
+            "Equal bytes of two masked level streams",
+            f"{levels.words}.",
+            levels.ok,
+            tried=levels.pairs > 0,
+        ),
     ]
 
 
@@ -231,8 +244,14 @@ def _refused(release: Release, identity: Opener) -> list[FormCheck]:
     """Keys that somebody holds, where they must not fit."""
     rows = refused_keys(release, identity)
     return [
-        FormCheck(name, _first(what), f"{_first(found)}.", not found.startswith("OPENED"))
-        for name, (what, found) in zip(_KEYS, rows, strict=True)
+        FormCheck(
+            name,
+            _first(row.what),
+            f"{_first(row.outcome.value)}: {row.found}.",
+            row.outcome is not Outcome.OPENED,
+            tried=row.outcome is not Outcome.NOT_TRIED,
+        )
+        for name, row in zip(_KEYS, rows, strict=True)
     ]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 from medveil.audit.results import AttackResult, ControlResult, FormCheck, Verdict, failed_checks
 from medveil.audit.targets.target import Kind
@@ -27,51 +28,97 @@ def control_result(
     return ControlResult(name, title, positive, tuple(attacks), by, ok)
 
 
-def conclude(
+class Ground(StrEnum):
+    """What led to a conclusion, as a code; beside it stand the names of attacks, controls or checks."""
+
+    BROKEN = "broken"  # attacks that broke the release
+    MALFORMED = "malformed"  # checks of its form that fail
+    CONTROL_MISSED = "control-missed"  # controls that leak and had to be broken, and were not
+    CONTROL_ALARMED = "control-alarmed"  # controls that do not leak, and were broken
+    NOTHING_RAN = "nothing-ran"
+    NOTHING_FOUND = "nothing-found"  # neither in the release nor in any control
+    FAILED = "failed"  # attacks that ended with an error, on the release or a control
+    UNFINISHED = "unfinished"  # other parts of the audit that were not done
+    UNDECIDED = "undecided"  # attacks
+    LEFT_OUT = "left-out"  # attacks that were not asked for
+    PARTIAL = "partial"  # attacks that did not run in every round
+    NOT_ATTACKED = "not-attacked"  # no attack was asked for
+    WITHIN_MARGINS = "within-margins"  # attacks
+
+
+_WEAK = {Ground.CONTROL_MISSED, Ground.CONTROL_ALARMED, Ground.NOTHING_RAN, Ground.NOTHING_FOUND}
+_LEAKS = {Ground.BROKEN, Ground.MALFORMED}
+_FAILED = {Ground.FAILED, Ground.UNFINISHED}
+_OPEN = {Ground.UNDECIDED, Ground.LEFT_OUT, Ground.PARTIAL, Ground.NOT_ATTACKED}
+
+
+def grounds(
     attacks: Sequence[AttackResult], controls: Sequence[ControlResult], left_out: Sequence[str] = (),
-    checks: Sequence[FormCheck] = (), kind: Kind = Kind.KEYED, *, whole: bool = True,
-) -> Verdict:  # fmt: skip
-    """The conclusion of an audit.
-
-    *too-weak* whenever a control did not come out as it must: one that leaks was not broken, or one that does not leak
-    was. What was found is told all the same: a failed control is no excuse for a hole. Also when nothing was broken
-    and no control was either: an audit that has found nothing anywhere has not shown that it can find anything, and one
-    in which no attack ran has looked for nothing. Else *broken* if any attack is, or if the form of the release
-    fails a check. Else *too-weak* where anything failed: an attack, on the release or on a control, or a part of the
-    audit itself. Else *no-evidence* if all that ran are, and *inconclusive* if not. Never *no-evidence* where an attack
-    was left out or did not run in every round: whoever chooses the attacks would choose the answer.
-
-    An open release holds nothing back that could be broken: what it gives away is *measured*, unless *too-weak*.
+    checks: Sequence[FormCheck] = (), *, unfinished: Sequence[str] = (), attacked: bool = True,
+) -> dict[str, tuple[str, ...]]:  # fmt: skip
+    """All that a conclusion rests on: those that apply, each with the names that it is about.
 
     Args:
         attacks: on the release, those that refused too.
         controls: all that were run.
         left_out: names of attacks that were not asked for.
         checks: of the form of the release.
+        unfinished: other parts of the audit that were not done.
+        attacked: whether any attack was asked for.
+    """
+    malformed = tuple(check.name for check in failed_checks(checks))
+    if not attacked:
+        return {Ground.NOT_ATTACKED: (), **({Ground.MALFORMED: malformed} if malformed else {})}
+    of = {verdict: tuple(each.name for each in attacks if each.verdict is verdict) for verdict in Verdict}
+    wrong = [control for control in controls if not control.ok]
+    every = [*attacks, *(attack for control in controls for attack in control.attacks)]
+    named = {
+        Ground.BROKEN: of[Verdict.BROKEN],
+        Ground.MALFORMED: malformed,
+        Ground.CONTROL_MISSED: tuple(control.name for control in wrong if control.positive),
+        Ground.CONTROL_ALARMED: tuple(control.name for control in wrong if not control.positive),
+        Ground.FAILED: tuple(dict.fromkeys(attack.name for attack in every if attack.failed)),
+        Ground.UNFINISHED: tuple(unfinished),
+        Ground.UNDECIDED: of[Verdict.INCONCLUSIVE],
+        Ground.LEFT_OUT: tuple(left_out),
+        Ground.PARTIAL: tuple(attack.name for attack in attacks if attack.partial),
+        Ground.WITHIN_MARGINS: of[Verdict.NO_EVIDENCE],
+    }
+    found: dict[str, tuple[str, ...]] = {ground: names for ground, names in named.items() if names}
+    if not _LEAKS & found.keys():
+        if not any(of.values()):
+            found[Ground.NOTHING_RAN] = ()
+        elif not any(control.positive and control.by for control in controls):
+            found[Ground.NOTHING_FOUND] = ()
+    return found
+
+
+def conclude(found: Iterable[str], kind: Kind = Kind.KEYED) -> Verdict:
+    """The conclusion of an audit.
+
+    *too-weak* whenever a control did not come out as it must: one that leaks was not broken, or one that does not leak
+    was. What was found is told all the same: a failed control is no excuse for a hole. Also when nothing was broken
+    and no control was either: an audit that has found nothing anywhere has not shown that it can find anything, and one
+    in which no attack ran has looked for nothing. Else *broken* if any attack is, or if the form of the release fails a
+    check. Else *too-weak* where anything failed: an attack, on the release or on a control, or a part of the audit
+    itself. *inconclusive* where one is undecided, was left out, or did not run in every round: whoever chooses the
+    attacks would choose the answer; and where none was asked for. Else *no-evidence*.
+
+    An open release holds nothing back that could be broken: what it gives away is *measured*, unless *too-weak*.
+
+    Args:
+        found: of `grounds`.
         kind: of the release.
         whole: whether all parts of the audit beside attacks were done.
     """
-    ran = [attack for attack in attacks if attack.verdict is not None]
-    verdicts = {attack.verdict for attack in ran}
-    broken = Verdict.BROKEN in verdicts or bool(failed_checks(checks))
-    proven = bool(ran) and any(control.positive and control.by for control in controls)
-    if not all(control.ok for control in controls) or not (broken or proven):
+    found = set(found)
+    if found & _WEAK:
         return Verdict.TOO_WEAK
-    if broken and kind is not Kind.OPEN:
+    open_ = kind is Kind.OPEN and Ground.NOT_ATTACKED not in found
+    if found & _LEAKS and not open_:
         return Verdict.BROKEN
-    every = [*attacks, *(attack for control in controls for attack in control.attacks)]
-    if not whole or any(attack.failed for attack in every):
+    if found & _FAILED:
         return Verdict.TOO_WEAK
-    if kind is Kind.OPEN:
+    if open_:
         return Verdict.MEASURED
-    incomplete = left_out or any(attack.partial for attack in attacks)
-    return Verdict.INCONCLUSIVE if Verdict.INCONCLUSIVE in verdicts or incomplete else Verdict.NO_EVIDENCE
-
-
-def unattacked(checks: Sequence[FormCheck]) -> Verdict:
-    """The conclusion where no attack was asked for: *inconclusive*, since nothing was looked for but faults of the
-    form; one of these breaks the release here too.
-
-    It is not *too-weak*: no control failed, none was run.
-    """
-    return Verdict.BROKEN if failed_checks(checks) else Verdict.INCONCLUSIVE
+    return Verdict.INCONCLUSIVE if found & _OPEN else Verdict.NO_EVIDENCE

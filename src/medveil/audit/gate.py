@@ -48,9 +48,9 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Interval, MinLen
 
-from medveil.audit.request import was_attacked
 from medveil.audit.results import Verdict
 from medveil.errors import IntegrityError, UsageError
+from medveil.experiments.unit import Status
 from medveil.files.reading import read_regular
 from medveil.keys.tiers import Tier
 from medveil.registry import unknown
@@ -185,7 +185,7 @@ def passed_thresholds(gate: Gate, record: Mapping[str, Any]) -> tuple[str, ...]:
 
     Args:
         gate: of `read_gate`.
-        record: what report.json holds.
+        record: what report.json holds, of `record.record_of` or `record.read_record`.
     """
     found = list(_of_audit(gate.audit, record))
     for key, limit in _set(gate.attacks).items():
@@ -193,7 +193,7 @@ def passed_thresholds(gate: Gate, record: Mapping[str, Any]) -> tuple[str, ...]:
     rows = {tier["tier"]: tier["metrics"] for tier in record["fidelity"]}
     for tier, limits in gate.fidelity.items():
         found += _too_far(tier, _set(limits), rows.get(tier.value, {}))
-    done = {task["name"]: task for task in record["tasks"] if not task["refused"]}
+    done = {task["name"]: task for task in record["tasks"] if task["status"] == Status.DONE.value}
     for name, task_limits in gate.tasks.items():
         if name in done:
             tiers = task_limits.tiers or record["release"].get("tiers", [])
@@ -238,7 +238,7 @@ def _of_audit(limits: AuditLimits, record: Mapping[str, Any]) -> Iterator[str]:
         yield "it is not known whether all attacks were asked for, and the gate wants all of them"
     elif limits.attacks is not None and left_out:
         yield f"these attacks were not asked for, and the gate wants all of them: {', '.join(left_out)}"
-    if (limits.conclusion or limits.verdicts) and not was_attacked(settings.get("attacks")):
+    if (limits.conclusion or limits.verdicts) and not settings.get("attacks", True):
         yield "no attack was asked for, and the gate has a say on what attacks find"
     for attack in record["attacks"]:
         if limits.verdicts is not None and attack["verdict"] not in limits.verdicts:

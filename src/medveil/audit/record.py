@@ -27,13 +27,15 @@ from medveil.audit.results import (
     Verdict,
     failed_checks,
 )
+from medveil.errors import IntegrityError, UsageError
 from medveil.experiments.unit import Status
 from medveil.files.atomic import write_bytes
+from medveil.files.reading import read_regular
 from medveil.metrics.inference import Compared
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 from medveil.tasks.results import Baseline, Estimate, FeatureAgreement, MatrixCell, Question, TaskResult
 
-SCHEMA = 1
+SCHEMA = 2
 HTML, JSON, FIGURES = "report.html", "report.json", "figures"
 """What the folder of an audit holds; the page and the figures only where a report was asked for."""
 OWN_FIGURE = re.compile(
@@ -46,6 +48,9 @@ POOLING = "all pixels of all opened images of the tier, as working pictures, in 
 
 _SEVERITY = dict.fromkeys(Verdict, 0) | {Verdict.BROKEN: 3, Verdict.TOO_WEAK: 2, Verdict.INCONCLUSIVE: 1}
 _OWN_KEYS = ("schema", "release", "settings", "data", "attacks", "controls", "conclusion")
+_MAX_BYTES = 1 << 28
+_UNTRIED = ("Not tried: ", "no two packages of one size class")
+"""How what was found begins in schema 1 where a check was not tried."""
 _CURVE = "revealed-"
 _MUST_BREAK = 10.0
 
@@ -54,6 +59,7 @@ def record_of(audit: Audit) -> dict[str, Any]:
     """The audit as report.json holds it: dicts, lists, strings, rounded numbers and None."""
     record: dict[str, Any] = {
         "schema": SCHEMA,
+        "target": dict(audit.target),
         "release": dict(audit.release),
         "settings": dict(audit.settings),
         "data": dict(audit.data),
@@ -66,6 +72,7 @@ def record_of(audit: Audit) -> dict[str, Any]:
         "fidelity": [_fidelity(tier) for tier in audit.fidelity],
         "tasks": [task_record(task) for task in audit.tasks],
         "conclusion": audit.conclusion.value,
+        "grounds": [{"code": code, "names": names} for code, names in audit.grounds.items()],
         "broken_by": list(broken_by(audit)),
         "seconds": audit.seconds,
     }
@@ -78,6 +85,52 @@ def is_record(value: Any) -> bool:
     if not isinstance(value, dict) or not set(_OWN_KEYS) <= set(value):
         return False
     return type(value["schema"]) is int and 1 <= value["schema"] <= SCHEMA
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What a report.json holds, in the form of today: one of schema 1 is brought to it.
+
+    Raises:
+        UsageError: it cannot be read, is no report, or is of a later schema.
+    """
+    try:
+        value = json.loads(read_regular(path, limit=_MAX_BYTES, what="report"))
+    except (FileNotFoundError, IntegrityError, ValueError) as error:
+        raise UsageError(
+            f"the report cannot be read: {type(error).__name__}", hint="name the report.json of an audit"
+        ) from None
+    if not is_record(value):
+        raise UsageError(
+            f"this is no report.json of schema 1 to {SCHEMA}",
+            hint="name one that medveil audit wrote, or update medveil",
+        )
+    return value if value["schema"] == SCHEMA else _of_schema_1(value)
+
+
+def _of_schema_1(old: Mapping[str, Any]) -> dict[str, Any]:
+    """The same in schema 2; grounds were sentences only, and there were none but keyed releases."""
+
+    def refused(found: Mapping[str, Any]) -> dict[str, Any]:
+        undone = [
+            {**each, "status": Status.FAILED.value if each["failed"] else Status.REFUSED.value}
+            for each in found["refused"]
+        ]
+        return {**found, "refused": undone}
+
+    def task(found: Mapping[str, Any]) -> dict[str, Any]:
+        undone = Status.FAILED if found["failed"] else Status.REFUSED
+        status = undone if found["refused"] else Status.DONE
+        return {**found, "status": status.value, "reason": found["refused"]}
+
+    return {
+        **refused(old),
+        "schema": SCHEMA,
+        "target": {"kind": "keyed", "mechanism": old["release"]["protection"]},
+        "grounds": [],
+        "controls": [refused(control) for control in old["controls"]],
+        "checks": [{**check, "tried": not check["found"].startswith(_UNTRIED)} for check in old["checks"]],
+        "tasks": [task(each) for each in old["tasks"]],
+    }
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
@@ -151,8 +204,8 @@ def expected_of(control: ControlResult) -> str:
 
 
 def matrix_column(results: Iterable[AttackResult]) -> dict[str, str]:
-    """Attack → its verdict on one mechanism; `refused` where it makes no sense there."""
-    return {result.name: result.verdict.value if result.verdict else "refused" for result in results}
+    """Attack → its verdict on one mechanism; `refused` where it makes no sense there, `failed` where it did."""
+    return {result.name: (result.verdict or result.status).value for result in results}
 
 
 def task_record(result: TaskResult) -> dict[str, Any]:
@@ -160,8 +213,8 @@ def task_record(result: TaskResult) -> dict[str, Any]:
     return {
         "name": result.name,
         "title": result.title,
-        "refused": result.refusal,
-        "failed": result.status is Status.FAILED,
+        "status": result.status,
+        "reason": result.refusal,
         "settings": dict(result.settings),
         "seconds": result.seconds,
         "notes": list(result.notes),
@@ -217,8 +270,8 @@ def _refused(results: Iterable[AttackResult]) -> list[dict[str, Any]]:
             "name": result.name,
             "title": result.title,
             "level": result.mechanism,
+            "status": result.status,
             "reason": result.refusal,
-            "failed": result.failed,
         }
         for result in results
         if result.verdict is None

@@ -119,8 +119,3 @@ def with_networks(effort: TaskEffort, names: Sequence[str]) -> TaskEffort:
     if "classifier" in chosen:
         build_classifier(chosen["classifier"], 2)  # whether it can be built here, before hours of work
     return replace(effort, **chosen)  # type: ignore[arg-type]
-
-
-def was_attacked(settings_attacks: object) -> bool:
-    """Whether an audit with these attacks in its settings asked for any."""
-    return not isinstance(settings_attacks, list | tuple) or bool(settings_attacks)

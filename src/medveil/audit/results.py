@@ -207,8 +207,9 @@ class FormCheck:
     Attributes:
         name, title: of the check.
         found: what was found, in numbers; no name of an image, a file or a patient.
-        ok: whether that is as it must be.
+        ok: whether nothing is wrong. Where it was not tried, that says nothing.
         of_copy: it tells of this copy of the folder and not of the release: worth a look, and no leak by itself.
+        tried: whether there was anything to look at.
     """
 
     name: str
@@ -216,6 +217,7 @@ class FormCheck:
     found: str
     ok: bool
     of_copy: bool = False
+    tried: bool = True
 
 
 def failed_checks(checks: Iterable[FormCheck]) -> list[FormCheck]:
@@ -237,6 +239,8 @@ class Audit:
         conclusion: of the whole.
         seconds: of the whole audit.
         checks: of the form of the release.
+        grounds: what led to the conclusion, code to names; see `decision.Ground`.
+        target: what was under test, `kind` (keyed or open) and `mechanism`.
     """
 
     release: Mapping[str, Any]
@@ -249,3 +253,10 @@ class Audit:
     conclusion: Verdict
     seconds: float
     checks: tuple[FormCheck, ...] = ()
+    grounds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    target: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def attacked(self) -> bool:
+        """Whether any attack was asked for."""
+        return bool(self.settings.get("attacks", True))

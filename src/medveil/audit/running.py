@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medveil.audit.audit_folder import UNITS, check_out, finish, keeping, report_folder
-from medveil.audit.decision import conclude, control_result, unattacked
+from medveil.audit.decision import conclude, control_result, grounds
 from medveil.audit.facts import data_facts, told_settings
 from medveil.audit.plan import AuditPlan, Forecast, Results, plan_audit
 from medveil.audit.pooling import merged, without_partners
@@ -177,13 +177,14 @@ def _judged(plan: AuditPlan, results: Results, start: float) -> Audit:
         data["tasks"] = {**plan.tasking.found, "sets": plan.task_sets(results)}
     if unfinished:
         data["unfinished"] = unfinished
-    if request.attacks:
-        conclusion = conclude(against, controls, request.left_out, checks, target.kind, whole=not unfinished)
-    else:
-        conclusion = unattacked(checks)
+    found = grounds(
+        against, controls, request.left_out, checks, unfinished=[part["unit"] for part in unfinished],
+        attacked=bool(request.attacks),
+    )  # fmt: skip
     return Audit(
-        target.facts, settings, data, plan.fidelity(results), against, controls, plan.task_results(results), conclusion,
-        time.perf_counter() - start, checks,
+        target.facts, settings, data, plan.fidelity(results), against, controls, plan.task_results(results),
+        conclude(found, target.kind), time.perf_counter() - start, checks, found,
+        {"kind": target.kind.value, "mechanism": target.mechanism.name},
     )  # fmt: skip
 
 

@@ -154,7 +154,6 @@ class Stages:
 
 def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
     from medveil.audit.record import broken_by, leading, ranked
-    from medveil.audit.request import was_attacked
     from medveil.report.sentences import VERDICT_WORDS, headline, measured_sentence
     from medveil.report.task_sentences import failed_names, task_lines, task_results
 
@@ -169,7 +168,7 @@ def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool)
         lines.append(f"{VERDICT_WORDS[result.verdict or found.conclusion]:13}{told}")
     failed = [control.name for control in found.controls if not control.ok]
     good = len(found.controls) - len(failed)
-    if was_attacked(found.settings.get("attacks")):
+    if found.attacked:
         lines.append(
             f"controls: {good} of {len(found.controls)} as expected" + (f"; not {', '.join(failed)}" if failed else "")
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from medveil.audit.request import was_attacked
 from medveil.audit.results import AttackResult, Audit, ControlResult, FormCheck, Measured, Verdict, failed_checks
 from medveil.report.sentences import METRIC_NAMES, amount, interval, listed, plural
 
@@ -15,7 +14,7 @@ _UNATTACKED = "No attack was asked for: nothing is said of what somebody without
 def because(audit: Audit) -> list[str]:
     """The sentences that say what led to the conclusion. What was found is told first, whatever controls say."""
     attacks, controls, failed = audit.attacks, audit.controls, failed_checks(audit.checks)
-    if not was_attacked(audit.settings.get("attacks")):
+    if not audit.attacked:
         return [*map(_malformed, failed), _UNATTACKED, *_cautions(audit)]
     by_verdict = {verdict: [attack for attack in attacks if attack.verdict is verdict] for verdict in Verdict}
     broken, quiet = by_verdict[Verdict.BROKEN], by_verdict[Verdict.NO_EVIDENCE]

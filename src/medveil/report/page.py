@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medveil.audit.record import FIGURES, HTML, JSON, OWN_FIGURE, canonical, record_of
-from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit, Verdict
 from medveil.errors import MedveilError, MissingDependencyError
 from medveil.files.atomic import make_folder, remove_all, write_bytes
@@ -85,7 +84,7 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
         histograms=[drawing for drawing in drawings if drawing.name.startswith("fidelity-")],
         worst=[drawing for drawing in drawings if drawing.name.startswith("worst-")],
         contours=[drawing for drawing in drawings if drawing.name.startswith("contours-")],
-        attacked=was_attacked(audit.settings.get("attacks")),
+        attacked=audit.attacked,
         loss=loss_table(audit, record),
         seen=image_sentences(record["data"].get("tasks", {})),
         tasks=task_sections(record),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medveil.audit.record import broken_by, expected_of, leading, ranked
-from medveil.audit.request import NO_ATTACK, was_attacked
+from medveil.audit.request import NO_ATTACK
 from medveil.audit.results import AttackResult, Audit, Measured, Verdict, failed_checks
 
 NOT_MEASURED = "not measured"
@@ -121,7 +121,7 @@ def measured_sentence(result: AttackResult, measured: Measured) -> str:
 def question(audit: Audit) -> str:
     """What was asked."""
     level = str(audit.release.get("protection", "unknown"))
-    if not was_attacked(audit.settings.get("attacks")):
+    if not audit.attacked:
         return (
             f"What can be done with the images that recipients open from a release of protection level {level}? What "
             "somebody without a key gets was not asked."
@@ -137,7 +137,7 @@ def question(audit: Audit) -> str:
 def headline(audit: Audit) -> str:
     """The conclusion in one sentence. What broke the release is told in it even where a control failed."""
     found = broken_by(audit)
-    if not was_attacked(audit.settings.get("attacks")):
+    if not audit.attacked:
         return BROKEN_UNATTACKED if found else UNATTACKED
     if audit.conclusion is not Verdict.TOO_WEAK or not found:
         return HEADLINES[audit.conclusion]
@@ -150,7 +150,7 @@ def headline(audit: Audit) -> str:
 def answer(audit: Audit) -> str:
     """The answer, in one paragraph."""
     attacks = ranked(audit.attacks)
-    if not was_attacked(audit.settings.get("attacks")):
+    if not audit.attacked:
         return " ".join([headline(audit), *_form(audit)])
     counts = {verdict: [a for a in attacks if a.verdict is verdict] for verdict in Verdict}
     parts = [headline(audit), *_part_of_it(audit)]
@@ -212,7 +212,7 @@ def measured_risk(audit: Audit) -> str:
     """The one sentence about risk that this report supports. Where it supports none it makes no claim."""
     level = str(audit.release.get("protection", "unknown"))
     attacks = ranked(audit.attacks)
-    if not was_attacked(audit.settings.get("attacks")) and not broken_by(audit):
+    if not audit.attacked and not broken_by(audit):
         return "Risk: not measured. This audit does not say whether the release is de-identified."
     lead = next((found for found in map(leading, attacks) if found is not None), None)
     against = f"against {plural(len(attacks), 'attack')} by somebody without a key"
@@ -237,7 +237,7 @@ def measured_risk(audit: Audit) -> str:
 
 def grounds(audit: Audit) -> list[str]:
     """What the answer rests on."""
-    if not was_attacked(audit.settings.get("attacks")):
+    if not audit.attacked:
         return ["No attack was run, and no control.", *_checks_told(audit)]
     attacks = ranked(audit.attacks)
     failed = [attack.name for attack in audit.attacks if attack.failed]
@@ -297,7 +297,7 @@ def not_shown(audit: Audit) -> list[str]:
         "Whether the quality of what recipients open is enough for a purpose"
         + (" beyond the tasks above." if audit.tasks else "."),
     ]
-    if not was_attacked(audit.settings.get("attacks")):
+    if not audit.attacked:
         told[0] = "What somebody without a key gets: no attack was asked for."
     wide = [m for a in ranked(audit.attacks) for m in a.measured if m.verdict is Verdict.INCONCLUSIVE]
     if wide:

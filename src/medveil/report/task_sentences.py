@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medveil.audit.record import excellent_share, leading, ranked, strict_share
-from medveil.audit.request import was_attacked
 from medveil.audit.results import Audit
 from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
@@ -191,7 +190,7 @@ def loss_table(audit: Audit, record: Mapping[str, Any]) -> dict[str, Any] | None
 def _gain(audit: Audit, kind: str) -> str:
     if kind != "tier":
         return "all of it" if kind == "original" else "not this release"
-    if not was_attacked(audit.settings.get("attacks")):
+    if not audit.attacked:
         return "not attacked"
     lead = next(((a, found) for a in ranked(audit.attacks) if (found := leading(a)) is not None), None)
     if lead is None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from itertools import chain
+from typing import NamedTuple
 
 from medveil.attacks.keys.guessable_keys import candidates, fitting, release_kinds
 from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError
@@ -16,8 +18,22 @@ from medveil.releases.packages.unpacking import decrypted
 from medveil.releases.records.manifest import Manifest
 from medveil.releases.release import Release
 
-Row = tuple[str, str]
-"""What was tried, and what came of it: "refused: …", "OPENED: …", or "not tried: …"."""
+
+class Outcome(StrEnum):
+    """What came of a key that should be refused."""
+
+    REFUSED = "refused"
+    OPENED = "opened"
+    NOT_TRIED = "not tried"
+
+
+class Row(NamedTuple):
+    """A kind of key that should be refused: what it is, what came of it, and how many of what."""
+
+    what: str
+    outcome: Outcome
+    found: str
+
 
 _PACKAGES = 16
 _GUESSES = 1 << 16
@@ -65,10 +81,10 @@ class _Commitments:
 
 def _row(what: str, opened: int, tried: int, reason: str) -> Row:
     if not tried:
-        return what, "not tried: the release has nothing of that kind"
+        return Row(what, Outcome.NOT_TRIED, "the release has nothing of that kind")
     if opened:
-        return what, f"OPENED: {opened} of {tried} sections"
-    return what, f"refused: {reason} ({tried} sections)"
+        return Row(what, Outcome.OPENED, f"{opened} of {tried} sections")
+    return Row(what, Outcome.REFUSED, f"{reason} ({tried} sections)")
 
 
 def _stranger(release: Release) -> Row:
@@ -76,8 +92,8 @@ def _stranger(release: Release) -> Row:
     try:
         release.access_of(Identity.fresh())
     except NoFittingKeyError:
-        return what, "refused: no grant fits"
-    return what, "OPENED: a grant"
+        return Row(what, Outcome.REFUSED, "no grant fits")
+    return Row(what, Outcome.OPENED, "a grant")
 
 
 def _lower_tier(ring: KeyRing, tier: Tier, tests: _Commitments) -> Row:
@@ -148,8 +164,10 @@ def _older_link(ring: KeyRing, manifest: Manifest) -> Row:
         except IntegrityError:
             continue
     if not tried:
-        return what, "not tried: the release has no such link"
-    return what, f"OPENED: {opened} of {tried} links" if opened else f"refused: the link does not open ({tried} links)"
+        return Row(what, Outcome.NOT_TRIED, "the release has no such link")
+    if opened:
+        return Row(what, Outcome.OPENED, f"{opened} of {tried} links")
+    return Row(what, Outcome.REFUSED, f"the link does not open ({tried} links)")
 
 
 def _other_package(ring: KeyRing, tests: _Commitments) -> Row:
@@ -187,8 +205,9 @@ def _guessed(manifest: Manifest) -> Row:
     found = fitting(chain(special, candidates(_GUESSES)), commitments)
     what = f"{len(special) + _GUESSES} guessable keys on every commitment of the manifest"
     if found:
-        return what, f"OPENED: {len(found)} sections ({', '.join(sorted({kind for kind, _ in found.values()}))})"
-    return what, f"refused: none fits ({len(commitments)} sections)"
+        kinds = ", ".join(sorted({kind for kind, _ in found.values()}))
+        return Row(what, Outcome.OPENED, f"{len(found)} sections ({kinds})")
+    return Row(what, Outcome.REFUSED, f"none fits ({len(commitments)} sections)")
 
 
 def _tried(
