@@ -8,7 +8,7 @@ import os
 import pytest
 from tests.audit.invented import audit
 
-from medveil.audit.audit_folder import UNITS, check_out, finish, keeping, report_folder
+from medveil.audit.audit_folder import UNITS, check_out, finish, growing_folder, report_folder
 from medveil.audit.record import canonical, record_of
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.releases.records.state import MARK
@@ -76,7 +76,7 @@ def test_the_unfinished_work_of_a_share_is_left_alone(tmp_path, asked):
 
 
 def kept(tmp_path, *, resume=False, force=False):
-    return keeping(tmp_path / "audit", _SETTINGS, resume=resume, force=force)
+    return growing_folder(tmp_path / "audit", _SETTINGS, resume=resume, force=force)
 
 
 @pytest.mark.parametrize("asked", [{"force": True}, {"resume": True}])
@@ -127,9 +127,9 @@ def test_messages_of_the_staging_folder_speak_of_the_audit(tmp_path):
             pass
     (tmp_path / "mine.partial").mkdir()
     (tmp_path / "mine.partial" / "thesis.txt").write_text("mine")
-    mine = keeping(tmp_path / "mine", _SETTINGS, resume=False, force=True)
+    mine = growing_folder(tmp_path / "mine", _SETTINGS, resume=False, force=True)
     with pytest.raises(TargetExistsError, match=r"the folder <audit>[.]partial"), mine:
         pass
-    named = keeping(tmp_path / "x.partial", _SETTINGS, resume=False, force=False)
+    named = growing_folder(tmp_path / "x.partial", _SETTINGS, resume=False, force=False)
     with pytest.raises(UsageError, match="an audit cannot have a name"), named:
         pass

@@ -17,8 +17,8 @@ def test_a_forecast_counts_and_writes_nothing(scene, auditor, tmp_path, monkeypa
         scene / "release", identity=auditor, originals=scene / "data", manifest=scene / "data" / "manifest.csv",
         out=tmp_path / "audit", preset="tiny", attacks=(), force=False, seed=0, owner=None,
     )  # fmt: skip
-    assert (found.packages, found.tested, found.patients, found.rounds) == (12, 12, 6, 2)
-    assert found.own == 8
+    assert (found.packages, found.images, found.patients, found.rounds) == (12, 12, 6, 2)
+    assert found.own_images == 8
     assert found.attacks == ("noise",)
     assert found.units == {"attack": 2, "control": 1, "fidelity": 1, "check": 1}
     assert attack.learned == []

@@ -132,7 +132,7 @@ def test_errors_name_no_paths(shared_desk, monkeypatch):
 
 
 def test_dry_run_in_words(asked, monkeypatch):
-    expected = Forecast(64, 60, 31, 80, 2, ("unet", "vnet"), ("unprotected",), "quick", "a first look",
+    expected = Forecast(60, 31, 64, 80, 2, ("unet", "vnet"), ("unprotected",), "quick", "a first look",
                         {"attack": 4, "control": 1})  # fmt: skip
     monkeypatch.setattr(running, "forecast_release", lambda folder, **named: expected)
     done = _audit("--dry-run")

@@ -92,7 +92,7 @@ def _is_plain(path: Path) -> bool:
 
 
 @contextmanager
-def keeping(out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> Iterator[Path]:
+def growing_folder(out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> Iterator[Path]:
     """Hold the folder that an audit grows in; its units go into `UNITS` of it.
 
     Args:

@@ -42,34 +42,34 @@ _CHECKS: Key = ("checks",)
 
 @dataclass(frozen=True)
 class Forecast:
-    """What an audit would do.
+    """What an audit would do, as `medveil audit --dry-run --json` tells it.
 
     Attributes:
+        images, patients: images under attack, and of how many patients.
         packages: in the release.
-        tested, patients: images under attack, and of how many patients.
-        own: images that an attacker has of her own, in the round where she has fewest.
+        own_images: images that an attacker has of her own, in the round where she has fewest.
         rounds: how many attackers are trained, each on other patients.
         attacks, controls: names of what would be run.
-        preset, purpose: name, and what it is for and how long it takes.
+        preset, expected: name, and what it is for and how long it takes.
         units: how many of each kind there are.
         tasks: for each its name, title, number of units, and why it cannot be done where that is known.
-        sets: name and words of each set of images that tasks see.
-        found: counts of the images for tasks.
+        sets: name and title of each set of images that tasks see.
+        task_images: counts of the images for tasks.
     """
 
-    packages: int
-    tested: int
+    images: int
     patients: int
-    own: int
+    packages: int
+    own_images: int
     rounds: int
     attacks: tuple[str, ...]
     controls: tuple[str, ...]
     preset: str
-    purpose: str
+    expected: str
     units: Mapping[str, int] = field(default_factory=dict)
     tasks: tuple[Mapping[str, Any], ...] = ()
-    sets: tuple[tuple[str, str], ...] = ()
-    found: Mapping[str, Any] = field(default_factory=dict)
+    sets: tuple[Mapping[str, str], ...] = ()
+    task_images: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,24 +155,19 @@ class AuditPlan:
         """What it would do, in numbers."""
         preset = self.request.preset
         tested = {subject.number: subject.patient for each in self.rounds for subject in each.tested}
+        sets = self.tasking.sets if self.tasking is not None else ()
         return Forecast(
-            packages=int(self.target.facts.get("packages", len(self.target.subjects))),
-            tested=len(tested),
-            patients=len(set(tested.values())),
-            own=min((len(each.own) + len(each.validation) for each in self.rounds), default=0),
-            rounds=len(self.rounds),
-            attacks=tuple(attack.name for attack in self.request.attacks),
-            controls=tuple(control.name for control in self.controls),
-            preset=preset.name,
-            purpose=preset.purpose,
-            units=self.units.counts(),
-            tasks=tuple(
+            len(tested), len(set(tested.values())), int(self.target.facts.get("packages", len(self.target.subjects))),
+            min((len(each.own) + len(each.validation) for each in self.rounds), default=0), len(self.rounds),
+            tuple(attack.name for attack in self.request.attacks), tuple(control.name for control in self.controls),
+            preset.name, preset.purpose, self.units.counts(),
+            tuple(
                 {"name": each.task.name, "title": each.task.title, "parts": len(each.units), "refused": each.reason}
                 for each in self.tasks
             ),
-            sets=tuple((one.name, one.title) for one in self.tasking.sets) if self.tasking is not None else (),
-            found=self.tasking.found if self.tasking is not None else {},
-        )
+            tuple({"name": one.name, "title": one.title} for one in sets),
+            self.tasking.found if self.tasking is not None else {},
+        )  # fmt: skip
 
 
 def plan_audit(

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from medveil.audit.audit_folder import UNITS, check_out, finish, keeping, report_folder
+from medveil.audit.audit_folder import UNITS, check_out, finish, growing_folder, report_folder
 from medveil.audit.decision import conclude, control_result, grounds
 from medveil.audit.facts import data_facts, told_settings
 from medveil.audit.plan import AuditPlan, Forecast, Results, plan_audit
@@ -71,7 +71,7 @@ def audit_release(
         UsageError: an unknown preset, attack, task or codec; nothing to audit; `resume` with other settings.
         NoFittingKeyError: the key does not open the release, or not whose the images are.
         IntegrityError: the release is damaged.
-        TargetExistsError: see `audit_folder.check_out` and `audit_folder.keeping`.
+        TargetExistsError: see `audit_folder.check_out` and `audit_folder.growing_folder`.
         MissingDependencyError: a package that audits need is not installed.
     """
     return audit_target(
@@ -122,7 +122,7 @@ def audit_target(
     with fixed_threads(threads) as count:
         told.begin("reading the release and the originals")
         plan = plan_audit(read, request, out, threads=count, tick=told.tick)
-        with keeping(out, plan.units.settings, resume=resume, force=force) as partial:
+        with growing_folder(out, plan.units.settings, resume=resume, force=force) as partial:
             results = run(plan.units, UnitStore(partial / UNITS, plan.units.settings), executor, told)
             told.begin("judging")
             audit = _judged(plan, results, start)

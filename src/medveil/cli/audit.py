@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -192,9 +193,9 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
     from medveil.cli.text import plural
 
     attacked = [
-        f"would attack {plural(expected.tested, 'image')} of {plural(expected.patients, 'patient')}, "
+        f"would attack {plural(expected.images, 'image')} of {plural(expected.patients, 'patient')}, "
         f"of {plural(expected.packages, 'package')} in the release",
-        f"the attacker would learn from {plural(expected.own, 'image')} of her own in each of "
+        f"the attacker would learn from {plural(expected.own_images, 'image')} of her own in each of "
         f"{plural(expected.rounds, 'round')}",
         f"attacks: {', '.join(expected.attacks)}",
         f"controls: {', '.join(expected.controls)}",
@@ -204,24 +205,12 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
             *(attacked if expected.attacks else ["would attack nothing, and conclude nothing"]),
             *_task_forecast(expected),
             f"units of the plan: {', '.join(f'{count} {kind}' for kind, count in expected.units.items())}",
-            f"preset {expected.preset}: {expected.purpose}",
+            f"preset {expected.preset}: {expected.expected}",
             "nothing was written",
         ],
         done=0,
-        images=expected.tested,
-        patients=expected.patients,
-        packages=expected.packages,
-        own_images=expected.own,
-        rounds=expected.rounds,
-        attacks=list(expected.attacks),
-        controls=list(expected.controls),
-        units=dict(expected.units),
-        preset=expected.preset,
-        expected=expected.purpose,
-        tasks=[dict(task) for task in expected.tasks],
-        sets=[{"name": name, "title": title} for name, title in expected.sets],
-        task_images=dict(expected.found),
         dry_run=True,
+        **asdict(expected),
     )
 
 
@@ -230,11 +219,11 @@ def _task_forecast(expected: Forecast) -> list[str]:
 
     if not expected.tasks:
         return []
-    found = expected.found
+    found = expected.task_images
     lines = [
         f"tasks would see {plural(found['images'], 'image')} of {plural(found['patients'], 'patient')}: "
         f"{found['labelled']} with a label, {found['masked']} with a mask",
-        *(f"  set {name}: {title}" for name, title in expected.sets),
+        *(f"  set {one['name']}: {one['title']}" for one in expected.sets),
     ]
     for task in expected.tasks:
         words = f"not possible: {task['refused']}" if task["refused"] else plural(task["parts"], "part")
