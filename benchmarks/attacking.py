@@ -18,8 +18,8 @@ from benchmarks.shared_images import Radiograph, grey, radiographs
 from medveil.attacks.applicability import unmet_need
 from medveil.attacks.attack import Attack, Attacker, Effort, Guess
 from medveil.attacks.registry import chosen_attacks
-from medveil.audit.attack_scores import PEAK, figures_of
 from medveil.audit.protocol import Plan, Round, carry_out, plan_round
+from medveil.audit.scores.attack_scores import PEAK, figures_of
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.experiments.sampling import drawn_by_patient, generator_of, simulated_key

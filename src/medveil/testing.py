@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from medveil.attacks.applicability import Need
 from medveil.attacks.attack import Attack, Attacker, Effort, Goal, Guess, Knowledge
-from medveil.audit.attack_scores import run_attack
 from medveil.audit.protocol import Plan, carry_out, plan_round
 from medveil.audit.results import Sample
+from medveil.audit.scores.attack_scores import run_attack
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
 from medveil.errors import MedveilError

@@ -9,10 +9,9 @@ import pytest
 from tests.audit.scenes import Blind, Knowing, Plain, case, effort
 
 from medveil.attacks.attack import Guess, Knowledge
-from medveil.audit.attack_scores import run_attack
-from medveil.audit.linkage_pairs import linkage
 from medveil.audit.protocol import Attacked, Round, mean_pictures
-from medveil.audit.support_scores import cell_figures, hits
+from medveil.audit.scores.attack_scores import cell_figures, hits, run_attack
+from medveil.audit.scores.linkage_pairs import linkage
 from medveil.codecs.code import CodeMap
 from medveil.mechanisms.observation import Shown
 from medveil.metrics.image_quality import psnr
@@ -150,7 +149,7 @@ def test_pairs_are_of_one_stratum_and_header():
 
 
 def test_pairs_of_two_patients_are_capped_and_those_of_one_are_not(monkeypatch):
-    monkeypatch.setattr("medveil.audit.linkage_pairs.MOST_NEGATIVES", 10)
+    monkeypatch.setattr("medveil.audit.scores.linkage_pairs.MOST_NEGATIVES", 10)
     cases = [case(number, number // 2) for number in range(20)]
     embeddings = [np.ones(2, np.float32)] * 20
     pairs, _ = linkage(cases, embeddings, np.random.default_rng(0))

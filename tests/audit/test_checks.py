@@ -15,12 +15,12 @@ from PIL import Image as Picture
 from tests.audit.invented import audit
 from tests.pictures import picture
 
-from medveil.audit.checks import form_checks
-from medveil.audit.collisions import Group, equal_levels, shown_cells
-from medveil.audit.decision import conclude, grounds
+from medveil.audit.checks.collisions import Group, equal_levels, shown_cells
+from medveil.audit.checks.form_checks import form_checks
+from medveil.audit.checks.uniformity import Evenness, chance_of
+from medveil.audit.judging.decision import conclude, grounds
 from medveil.audit.record import broken_by, record_of
 from medveil.audit.results import FormCheck, Verdict
-from medveil.audit.uniformity import Evenness, chance_of
 from medveil.keys.tiers import KeyRing, Tier
 from medveil.protection.encrypting import TAG_BYTES
 from medveil.protection.keystream import Keystream

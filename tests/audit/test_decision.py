@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from tests.audit.invented import audit
 
-from medveil.audit.decision import Ground, conclude, control_result, grounds
+from medveil.audit.judging.decision import Ground, conclude, control_result, grounds
 from medveil.audit.results import AttackResult, ControlResult, Measured, Verdict
 from medveil.experiments.unit import Status
 from medveil.report.findings import because

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medveil.audit.linkage_pairs import linkage
+from medveil.audit.scores.linkage_pairs import linkage
 from medveil.codecs.code import Bucket
 from medveil.images.image import FileKind, Image, Source
 from medveil.mechanisms.observation import Case, Observation, Subject

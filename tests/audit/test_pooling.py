@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from medveil.audit.pooling import merged, partners_of, without_partners
+from medveil.audit.judging.pooling import merged, partners_of, without_partners
 from medveil.audit.results import ROUNDS_FAILED, Pairs, Sample
 from medveil.experiments.unit import Status
 

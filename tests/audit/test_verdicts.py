@@ -4,8 +4,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from medveil.audit.judging.verdicts import PSNR_CAP, Judging, judge
 from medveil.audit.results import AttackResult, Measured, Pairs, Sample, Verdict
-from medveil.audit.verdicts import PSNR_CAP, Judging, judge
 from medveil.experiments.unit import Status
 
 _QUICK = Judging(resamples=400)

@@ -2,11 +2,11 @@
 
 Data, in `running.audit_release`: a target goes in, a plan lists units, one runner does them, and judges turn their
 results into an `Audit`. `targets/` brings together the release, its originals and who is in them. `request` is what was
-asked for, within what a preset (`presets`) spends. `plan` lists attacks in rounds (`protocol`, `attack_scores`) and on
-mechanisms whose answer is known (`control_plan`), `fidelity`, `checks` of the form, and tasks (`task_sets`). `pooling`
-pools the rounds, `verdicts` judges them by patient, `decision` makes one answer. `audit_folder` holds the folder that
-an audit grows in, so that an interrupted one goes on. What is written beside report.json is up to the caller, who hands
-in a writer: the room `report` has one.
+asked for, within what a preset (`presets`) spends. `plan` lists attacks in rounds (`protocol`, `scores/`) and on
+mechanisms whose answer is known (`control_plan`), `fidelity`, `checks/` of the form, and tasks (`task_sets`).
+`judging/` pools the rounds, judges them by patient and makes one answer. `audit_folder` holds the folder that an audit
+grows in, so that an interrupted one goes on. What is written beside report.json (`record`) is up to the caller, who
+hands in a writer: the room `report` has one.
 
 Import:
 - `running.audit_release`: the whole of it. `running.forecast_release`: what it would do; nothing is written.
@@ -20,7 +20,7 @@ What holds:
 - On one machine the same seed, settings and number of threads give the same report but for its seconds.
 - Results are codes and numbers, without a name and without a path. The room `report` makes sentences and pictures.
 
-To add an attack or a task: its own room. A check of the form: a function in `checks`. A number that trades time for
+To add an attack or a task: its own room. A check of the form: a function in `checks/`. A number that trades time for
 power: `presets`. What the report is to say: first into `results` and `record`, then
 into the room `report`.
 """

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from medveil.attacks.attack import Attack
-from medveil.audit.pooling import partners_of
+from medveil.audit.judging.pooling import partners_of
 from medveil.audit.presets import Preset
 from medveil.audit.protocol import Plan
 from medveil.audit.results import Sample

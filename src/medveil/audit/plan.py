@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from medveil.attacks.attack import Attack
-from medveil.audit.attack_scores import run_attack
 from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, fitting, of_control
 from medveil.audit.facts import settings_of
 from medveil.audit.fidelity import set_likeness, tier_fidelity
@@ -23,6 +22,7 @@ from medveil.audit.protocol import Plan as RoundPlan
 from medveil.audit.protocol import Round, plan_rounds, target_round
 from medveil.audit.request import Request
 from medveil.audit.results import Example, FidelityRow, FormCheck, Pairs, Sample, TierFidelity
+from medveil.audit.scores.attack_scores import run_attack
 from medveil.audit.targets.target import ImageSet, Limits, ReadTarget, SetKind, Target
 from medveil.audit.task_sets import Tasking, tasking_of
 from medveil.experiments.cache import ByteCache

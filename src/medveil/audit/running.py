@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from medveil.audit.audit_folder import UNITS, check_out, finish, growing_folder, report_folder
-from medveil.audit.decision import conclude, control_result, grounds
 from medveil.audit.facts import data_facts, told_settings
+from medveil.audit.judging.decision import conclude, control_result, grounds
+from medveil.audit.judging.pooling import merged, without_partners
+from medveil.audit.judging.verdicts import Judging, judge
 from medveil.audit.plan import AuditPlan, Forecast, Results, plan_audit
-from medveil.audit.pooling import merged, without_partners
 from medveil.audit.presets import Preset
 from medveil.audit.record import write_record
 from medveil.audit.request import request_of
 from medveil.audit.results import AttackResult, Audit, Sample
 from medveil.audit.targets.keyed import keyed_target
 from medveil.audit.targets.target import ReadTarget, Target
-from medveil.audit.verdicts import Judging, judge
 from medveil.experiments.progress import Progress, Report
 from medveil.experiments.runner import run
 from medveil.experiments.sampling import generator_of

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from medveil.audit.annotations import mask_again, sound_mask, usable_folds
 from medveil.audit.fidelity import grey
 from medveil.audit.reference_codecs import Recoding, recodings
+from medveil.audit.targets.annotations import mask_again, sound_mask, usable_folds
 from medveil.audit.targets.target import ImageSet, SetKind, Stored, Target
 from medveil.experiments.cache import ByteCache
 from medveil.tasks.image_sets import ORIGINAL, Gallery, Mask, Pixels, TaskImage

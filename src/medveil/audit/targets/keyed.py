@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from medveil.audit.checks import form_checks
+from medveil.audit.checks.form_checks import form_checks
 from medveil.audit.targets.originals import Match, OriginalFile, find_originals, gather
 from medveil.audit.targets.target import ImageSet, Kind, Limits, SetKind, Stored, Target
 from medveil.codecs.code import Bucket

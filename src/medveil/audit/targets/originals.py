@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from medveil.audit.annotations import Annotation, annotation_of
+from medveil.audit.targets.annotations import Annotation, annotation_of
 from medveil.audit.targets.target import Limits
 from medveil.codecs.code import Bucket
 from medveil.datasets.manifest import Record, read_manifest

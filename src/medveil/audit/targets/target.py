@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.audit.annotations import Annotation
 from medveil.audit.results import FormCheck
+from medveil.audit.targets.annotations import Annotation
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Subject

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from medveil.attacks.keys.refused_keys import Outcome, refused_keys
-from medveil.audit.collisions import Coincidence, Group, equal_levels, shown_cells
+from medveil.audit.checks.collisions import Coincidence, Group, equal_levels, shown_cells
+from medveil.audit.checks.uniformity import Evenness
 from medveil.audit.results import FormCheck
-from medveil.audit.uniformity import Evenness
 from medveil.codecs.code import Bucket
 from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.audit.attack_scores import PARTNER
 from medveil.audit.results import ROUNDS_FAILED, ROUNDS_REFUSED, Example, Pairs, Sample
+from medveil.audit.scores.attack_scores import PARTNER
 from medveil.experiments.unit import Status
 from medveil.metrics.ranking import share_below
 
