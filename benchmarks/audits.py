@@ -21,8 +21,8 @@ import medveil
 from benchmarks.benchmark import Measured
 from benchmarks.provenance import machine
 from benchmarks.shared_images import radiographs, shared_folder
+from medveil.audit.audit_run import audit_release
 from medveil.audit.record import JSON
-from medveil.audit.running import audit_release
 from medveil.keys.identity import Identity, generate
 from medveil.keys.openers import Opener, load_opener
 from medveil.report.page import write_report

@@ -25,8 +25,8 @@ from benchmarks.attacking import (
     summary,
 )  # fmt: skip
 from benchmarks.benchmark import Measured, Parts
+from medveil.audit.audit_run import fixed_threads
 from medveil.audit.protocol import Round
-from medveil.audit.running import fixed_threads
 from medveil.codecs.primis.codec import PrimisCodec, shipped_weights
 from medveil.codecs.registry import get_codec
 from medveil.mechanisms.controls import SPARSITY, Setup, reference_decoys, working_image

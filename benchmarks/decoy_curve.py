@@ -26,8 +26,8 @@ from benchmarks.attacking import (
 )  # fmt: skip
 from benchmarks.benchmark import Measured, Parts
 from medveil.attacks.support.thresholds import gap
+from medveil.audit.audit_run import fixed_threads
 from medveil.audit.protocol import Round
-from medveil.audit.running import fixed_threads
 from medveil.mechanisms.controls import RATIOS, SPARSITY, decoy_curve, reference_decoys
 from medveil.mechanisms.mechanism import Mechanism
 

@@ -23,7 +23,7 @@ from benchmarks.attacking import (
     summary,
 )  # fmt: skip
 from benchmarks.benchmark import Measured, Parts
-from medveil.audit.running import fixed_threads
+from medveil.audit.audit_run import fixed_threads
 from medveil.mechanisms.controls import (
     SPARSITY,
     Setup,

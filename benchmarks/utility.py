@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from benchmarks.benchmark import Measured, Parts
 from benchmarks.shared_images import grey, shared_folder
+from medveil.audit.audit_run import fixed_threads
 from medveil.audit.reference_codecs import recodings
-from medveil.audit.running import fixed_threads
 from medveil.experiments.progress import Progress
 from medveil.experiments.unit import Product, Result, Status
 from medveil.experiments.unit_store import UnitStore

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.audit.scenes import Noise, use
 
+from medveil.audit.audit_run import forecast_release
 from medveil.audit.presets import find_preset, preset_names
-from medveil.audit.running import forecast_release
 from medveil.errors import UsageError
 
 

@@ -15,13 +15,13 @@ from tests.code_memory import remembered_codes
 
 from medveil.attacks.applicability import Need
 from medveil.attacks.reidentification.linkage import LinkagePicture
+from medveil.audit.audit_run import audit_target
 from medveil.audit.judging.pooling import merged
 from medveil.audit.plan import plan_audit
 from medveil.audit.presets import TaskBudget
 from medveil.audit.protocol import target_round
 from medveil.audit.request import request_of
 from medveil.audit.results import Status, Verdict
-from medveil.audit.running import audit_target
 from medveil.audit.scores.attack_scores import run_attack
 from medveil.mechanisms.controls import control_named
 from medveil.metrics.inference import LeastPatients

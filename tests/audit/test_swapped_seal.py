@@ -11,8 +11,8 @@ import pytest
 from tests.audit.scenes import effort, preset, shared_images
 
 from medveil.audit import presets
+from medveil.audit.audit_run import audit_release
 from medveil.audit.results import Verdict
-from medveil.audit.running import audit_release
 from medveil.mechanisms import levels
 from medveil.protection.keystream import Keystream
 from medveil.protection.levels import Sealed

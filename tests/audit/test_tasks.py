@@ -10,12 +10,12 @@ import pytest
 from PIL import Image as Picture
 from tests.audit.scenes import Noise, use
 from tests.audit.task_scenes import Brightness, labelled_images, use_tasks
-from tests.audit.test_running import without_seconds
+from tests.audit.test_audit_run import without_seconds
 
+from medveil.audit.audit_run import audit_release
 from medveil.audit.presets import find_preset
 from medveil.audit.request import request_of, with_networks
 from medveil.audit.results import Verdict
-from medveil.audit.running import audit_release
 from medveil.errors import MedveilError, NotKeptError, UsageError
 from medveil.experiments.unit import Status
 from medveil.experiments.unit_store import UnitStore

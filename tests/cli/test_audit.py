@@ -9,7 +9,7 @@ import pytest
 from tests.audit.invented import audit, small
 from tests.cli.shell import run
 
-from medveil.audit import running
+from medveil.audit import audit_run
 from medveil.audit.plan import Forecast
 from medveil.audit.results import Verdict
 from medveil.cli import audit as command
@@ -29,7 +29,7 @@ def asked(shared_desk, monkeypatch):
             named["progress"](1, 4, stage)
         return arguments.get("found", small())
 
-    monkeypatch.setattr(running, "audit_release", fake)
+    monkeypatch.setattr(audit_run, "audit_release", fake)
     return arguments
 
 
@@ -124,7 +124,7 @@ def test_errors_name_no_paths(shared_desk, monkeypatch):
     def fail(folder, **named):
         raise UsageError("none of the 2 packages has its original among the 0 files of --originals")
 
-    monkeypatch.setattr(running, "audit_release", fail)
+    monkeypatch.setattr(audit_run, "audit_release", fail)
     done = run("audit", "release", "--originals", "Smith^John", "-o", "Doe^Jane")
     assert done.code == 2
     assert "Smith" not in done.err + done.out
@@ -134,7 +134,7 @@ def test_errors_name_no_paths(shared_desk, monkeypatch):
 def test_dry_run_in_words(asked, monkeypatch):
     expected = Forecast(60, 31, 64, 80, 2, ("unet", "vnet"), ("unprotected",), "quick", "a first look",
                         {"attack": 4, "control": 1})  # fmt: skip
-    monkeypatch.setattr(running, "forecast_release", lambda folder, **named: expected)
+    monkeypatch.setattr(audit_run, "forecast_release", lambda folder, **named: expected)
     done = _audit("--dry-run")
     assert done.code == 0
     assert done.out.splitlines() == [

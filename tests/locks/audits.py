@@ -16,7 +16,7 @@ import pytest
 from tests.audit.scenes import effort, preset
 from tests.locks.releases import KEY, LEVELS, MANIFEST, ORIGINALS
 
-from medveil.audit import running
+from medveil.audit import audit_run
 from medveil.audit.presets import TaskBudget
 from medveil.audit.record import canonical
 from medveil.keys.identity import Identity
@@ -66,7 +66,7 @@ def _audited(root: Path, level: str, **asked: Any) -> Any:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "audit"
         patch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer
-        running.audit_release(
+        audit_run.audit_release(
             root / level, identity=Identity.load(root / KEY), originals=root / ORIGINALS, manifest=root / MANIFEST,
             out=out, preset=_PRESET, seed=3, threads=1, write=_write_record, **asked,
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """Evidence: a release is attacked and used as a researcher would use it, and a report says what came of it.
 
-Data, in `running.audit_release`: a target goes in, a plan lists units, one runner does them, and judges turn their
+Data, in `audit_run.audit_release`: a target goes in, a plan lists units, one runner does them, and judges turn their
 results into an `Audit`. `targets/` brings together the release, its originals and who is in them. `request` is what was
 asked for, within what a preset (`presets`) spends. `plan` lists attacks in rounds (`protocol`, `scores/`) and on
 mechanisms whose answer is known (`control_plan`), `fidelity`, `checks/` of the form, and tasks (`task_sets`).
@@ -9,7 +9,7 @@ grows in, so that an interrupted one goes on. What is written beside report.json
 hands in a writer: the room `report` has one.
 
 Import:
-- `running.audit_release`: the whole of it. `running.forecast_release`: what it would do; nothing is written.
+- `audit_run.audit_release`: the whole of it. `audit_run.forecast_release`: what it would do; nothing is written.
 - `results` (`Audit`, `AttackResult`, `ControlResult`, `FidelityRow` …): what was found, as plain values.
 - `gate`: `read_gate` and `passed_thresholds`, for those who let a machine decide.
 

@@ -1,7 +1,7 @@
 """The plan of an audit: attacks in rounds and on controls, fidelity, checks of the form, and tasks, as units of a list.
 
 Nothing is written here and nothing runs: `medveil audit --dry-run` prints the forecast of a plan, and
-`medveil.audit.running` does it.
+`medveil.audit.audit_run` does it.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def plan_audit(
         tick: called now and then.
 
     Raises:
-        As `medveil.audit.running.audit_release`, for everything that can be known without running an attack.
+        As `medveil.audit.audit_run.audit_release`, for everything that can be known without running an attack.
     """
     preset, seed, budget = request.preset, request.seed, request.budget
     limits = Limits(

@@ -84,10 +84,10 @@ def audit(
     with session("audit", as_json=json, quiet=quiet) as run:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch when it loads: threads that wait don't spin
         need_packages()
+        from medveil.audit.audit_run import audit_release, forecast_release
         from medveil.audit.gate import check_asked, passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
         from medveil.audit.record import record_of
-        from medveil.audit.running import audit_release, forecast_release
         from medveil.cli.owner import opener_of, recipient_of
         from medveil.report.page import write_report
         from medveil.report.task_sentences import failed_names

@@ -6,7 +6,7 @@ conclusion. `tables` lays out what report.json holds. `charts` and `task_charts`
 `task_strips` pictures of patients. `page` puts all of it into `templates/` and writes the folder.
 
 Import:
-- `page.write_report`: the whole folder; hand it to `medveil.audit.running.audit_release`.
+- `page.write_report`: the whole folder; hand it to `medveil.audit.audit_run.audit_release`.
 - `page.full_record`: what report.json holds, sentences beside the codes.
 - `sentences.headline`: the conclusion in one sentence, as the command line prints it too.
 

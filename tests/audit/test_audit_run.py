@@ -14,8 +14,8 @@ from tests.pictures import picture
 
 from medveil.attacks.applicability import Need
 from medveil.audit.audit_folder import check_out
+from medveil.audit.audit_run import audit_release
 from medveil.audit.results import Verdict
-from medveil.audit.running import audit_release
 from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, TargetExistsError, UsageError
 from medveil.experiments.unit import Status
 from medveil.keys.identity import generate
