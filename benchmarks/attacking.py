@@ -18,7 +18,7 @@ from benchmarks.shared_images import Radiograph, grey, radiographs
 from medveil.attacks.applicability import unmet_need
 from medveil.attacks.attack import Attack, Attacker, Effort, Guess
 from medveil.attacks.registry import chosen_attacks
-from medveil.audit.protocol import Plan, Round, carry_out, plan_round
+from medveil.audit.protocol import Round, RoundPlan, carry_out, plan_round
 from medveil.audit.scores.attack_scores import PEAK, figures_of
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
@@ -65,7 +65,7 @@ class Sizes:
 class Bench:
     """The images of a benchmark, and who is who."""
 
-    plan: Plan = field(repr=False)
+    plan: RoundPlan = field(repr=False)
     setup: Setup = field(repr=False)
     effort: Effort
 

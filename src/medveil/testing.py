@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from medveil.attacks.applicability import Need
 from medveil.attacks.attack import Attack, Attacker, Effort, Goal, Guess, Knowledge
-from medveil.audit.protocol import Plan, carry_out, plan_round
+from medveil.audit.protocol import RoundPlan, carry_out, plan_round
 from medveil.audit.results import Sample
 from medveil.audit.scores.attack_scores import run_attack
 from medveil.codecs import entropy
@@ -287,13 +287,13 @@ def _check_observation(seen: Observation) -> None:
     _ask(seen.encoding is None or bool(np.isfinite(seen.encoding).all()), "an encoding is of finite numbers", "others")
 
 
-def _plan() -> Plan:
+def _plan() -> RoundPlan:
     everybody = people(22, visits=2, side=EFFORT.working)
     own = [each for each in everybody if each.patient < 14]
     return plan_round("check", own, [each for each in everybody if each.patient >= 14], len(own), 0.3, seed=5)
 
 
-def _gain(attack: Attack, plan: Plan, mechanism: Mechanism, effort: Effort) -> tuple[float, float]:
+def _gain(attack: Attack, plan: RoundPlan, mechanism: Mechanism, effort: Effort) -> tuple[float, float]:
     """By how much, in standard errors of the figure that gains most, a package tells more than another one; and 1."""
     trial = carry_out(plan, mechanism, effort)
     first = run_attack(_Watched(attack, plan.tested[0].picture.shape), trial)

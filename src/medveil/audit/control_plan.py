@@ -14,7 +14,7 @@ import numpy as np
 from medveil.attacks.applicability import can_fit
 from medveil.attacks.attack import Attack, Goal
 from medveil.audit.presets import Preset
-from medveil.audit.protocol import Plan, Round, carry_out, plan_round, some_by_patient
+from medveil.audit.protocol import Round, RoundPlan, carry_out, plan_round, some_by_patient
 from medveil.audit.results import Sample
 from medveil.audit.targets.target import Target
 from medveil.experiments.sampling import generator_of, simulated_key
@@ -40,7 +40,7 @@ class Bench:
         seed: of the audit.
     """
 
-    plan: Plan = field(repr=False)
+    plan: RoundPlan = field(repr=False)
     setup: Setup = field(repr=False)
     preset: Preset
     seed: int

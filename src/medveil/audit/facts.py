@@ -11,7 +11,7 @@ from typing import Any
 from medveil.attacks.attack import Attack
 from medveil.audit.judging.pooling import partners_of
 from medveil.audit.presets import Preset
-from medveil.audit.protocol import Plan
+from medveil.audit.protocol import RoundPlan
 from medveil.audit.results import Sample
 from medveil.audit.targets.target import Target
 
@@ -53,7 +53,7 @@ def told_settings(settings: Mapping[str, Any], *, chosen: bool, left_out: Sequen
     }
 
 
-def data_facts(target: Target, plans: Sequence[Plan], preset: Preset, samples: Sequence[Sample]) -> dict[str, Any]:
+def data_facts(target: Target, plans: Sequence[RoundPlan], preset: Preset, samples: Sequence[Sample]) -> dict[str, Any]:
     """Counts of what went in."""
     first = [plan for plan in plans if plan.repeat == 0]
     tested = [subject for plan in first for subject in plan.tested]

@@ -18,8 +18,7 @@ from medveil.attacks.attack import Attack
 from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, fitting, of_control
 from medveil.audit.facts import settings_of
 from medveil.audit.fidelity import set_likeness, tier_fidelity
-from medveil.audit.protocol import Plan as RoundPlan
-from medveil.audit.protocol import Round, plan_rounds, target_round
+from medveil.audit.protocol import Round, RoundPlan, plan_rounds, target_round
 from medveil.audit.request import Request
 from medveil.audit.results import Example, FidelityRow, FormCheck, Pairs, Sample, TierFidelity
 from medveil.audit.scores.attack_scores import run_attack

@@ -38,7 +38,7 @@ Header = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Plan:
+class RoundPlan:
     """Who is who in a round; nothing is published yet.
 
     Attributes:
@@ -90,7 +90,9 @@ class Round:
     partners: Mapping[str, int]
 
 
-def plan_rounds(shared: Sequence[Subject], outside: Sequence[Subject], preset: Preset, seed: int) -> tuple[Plan, ...]:
+def plan_rounds(
+    shared: Sequence[Subject], outside: Sequence[Subject], preset: Preset, seed: int
+) -> tuple[RoundPlan, ...]:
     """Plan the rounds on a release.
 
     Args:
@@ -128,13 +130,13 @@ def plan_rounds(shared: Sequence[Subject], outside: Sequence[Subject], preset: P
 
 def plan_round(
     name: str, own: Sequence[Subject], tested: Sequence[Subject], limit: int, share: float, seed: int, repeat: int = 0
-) -> Plan:
+) -> RoundPlan:
     """One round; `share` of the attacker's own patients are for validation, `limit` bounds her images."""
     own = some_by_patient(own, limit, generator_of(seed, "own", name))
     validation = _validation(own, share, generator_of(seed, "validation", name))
     learned = tuple(each for each in own if each.patient not in validation)
     chosen = tuple(each for each in own if each.patient in validation)
-    return Plan(name, learned, chosen, tuple(tested), seed_of(seed, "round", name), repeat)
+    return RoundPlan(name, learned, chosen, tuple(tested), seed_of(seed, "round", name), repeat)
 
 
 def some_by_patient(
@@ -146,7 +148,7 @@ def some_by_patient(
 
 
 def carry_out(
-    plan: Plan, mechanism: Mechanism, effort: Effort, publish: Callable[[Subject], Case] | None = None, *,
+    plan: RoundPlan, mechanism: Mechanism, effort: Effort, publish: Callable[[Subject], Case] | None = None, *,
     name: str = "", tick: Callable[[], None] = lambda: None,
 ) -> Round:  # fmt: skip
     """Publish all images of a round, and pair those under attack with others.
@@ -191,7 +193,7 @@ def carry_out(
     return Round(plan.name, name or mechanism.name, knowledge, tuple(pairs), mean_pictures(own), dict(counts))
 
 
-def target_round(target: Target, plan: Plan, effort: Effort, tick: Callable[[], None] = lambda: None) -> Round:
+def target_round(target: Target, plan: RoundPlan, effort: Effort, tick: Callable[[], None] = lambda: None) -> Round:
     """A round on a release: what it published itself is under attack."""
     return carry_out(plan, target.mechanism, effort, target.case_of, tick=tick)
 
