@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from enum import Enum
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,8 @@ from medveil.errors import IntegrityError, UsageError
 from medveil.experiments.unit import Status
 from medveil.files.atomic import write_bytes
 from medveil.files.reading import read_regular
-from medveil.metrics.inference import Compared
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
-from medveil.tasks.results import Baseline, Estimate, FeatureAgreement, MatrixCell, Question, TaskResult
+from medveil.tasks.results import FeatureAgreement, Question, TaskResult
 
 SCHEMA = 2
 HTML, JSON, FIGURES = "report.html", "report.json", "figures"
@@ -57,27 +57,19 @@ _MUST_BREAK = 10.0
 
 def record_of(audit: Audit) -> dict[str, Any]:
     """The audit as report.json holds it: dicts, lists, strings, rounded numbers and None."""
-    record: dict[str, Any] = {
+    record = {
         "schema": SCHEMA,
-        "target": dict(audit.target),
-        "release": dict(audit.release),
-        "settings": dict(audit.settings),
-        "data": dict(audit.data),
-        "attacks": [_attack(result) for result in ranked(audit.attacks)],
-        "refused": _refused(audit.attacks),
+        **_some(audit, "target", "release", "settings", "data", "checks", "conclusion", "seconds"),
+        **_attacks(audit.attacks),
         "controls": [_control(control) for control in audit.controls],
-        "checks": [asdict(check) for check in audit.checks],
         "matrix": {control.name: matrix_column(control.attacks) for control in audit.controls},
         "sensitivity": sensitivity(audit.controls),
         "fidelity": [_fidelity(tier) for tier in audit.fidelity],
         "tasks": [task_record(task) for task in audit.tasks],
-        "conclusion": audit.conclusion.value,
         "grounds": [{"code": code, "names": names} for code, names in audit.grounds.items()],
-        "broken_by": list(broken_by(audit)),
-        "seconds": audit.seconds,
+        "broken_by": broken_by(audit),
     }
-    plain = _plain(record)
-    return dict(plain)
+    return dict(_plain(record))
 
 
 def is_record(value: Any) -> bool:
@@ -162,26 +154,17 @@ def broken_by(audit: Audit) -> tuple[str, ...]:
 
 def sensitivity(controls: Iterable[ControlResult]) -> list[dict[str, Any]]:
     """What the audit sees where a known share of the true cells is told to the attacker, by rising share."""
-    points = []
-    for control in controls:
-        share = revealed_percent(control.name)
-        if share is None:
-            continue
-        for result in control.attacks:
-            points += [
-                {
-                    "control": control.name,
-                    "percent": share,
-                    "attack": result.name,
-                    "metric": measured.metric,
-                    "advantage": measured.advantage,
-                    "ci": measured.ci,
-                    "margin": measured.margin,
-                    "verdict": measured.verdict,
-                }
-                for measured in result.measured
-            ]
-    return sorted(points, key=lambda point: (point["metric"], point["attack"], point["control"], point["percent"]))
+    points = [
+        {
+            "control": control.name, "percent": share, "attack": result.name,
+            **_some(measured, "metric", "advantage", "ci", "margin", "verdict"),
+        }
+        for control in controls
+        if (share := revealed_percent(control.name)) is not None
+        for result in control.attacks
+        for measured in result.measured
+    ]  # fmt: skip
+    return sorted(points, key=itemgetter("metric", "attack", "control", "percent"))
 
 
 def revealed_percent(control: str) -> float | None:
@@ -211,13 +194,8 @@ def matrix_column(results: Iterable[AttackResult]) -> dict[str, str]:
 def task_record(result: TaskResult) -> dict[str, Any]:
     """A task as report.json holds it; numbers are rounded with the rest of the report."""
     return {
-        "name": result.name,
-        "title": result.title,
-        "status": result.status,
+        **_some(result, "name", "title", "status", "settings", "seconds", "notes"),
         "reason": result.refusal,
-        "settings": dict(result.settings),
-        "seconds": result.seconds,
-        "notes": list(result.notes),
         "questions": [_question(question) for question in result.questions],
         "agreements": [_agreement(agreement) for agreement in result.agreements],
     }
@@ -245,109 +223,65 @@ def _weight(measured: Measured) -> tuple[float, float]:
     return float(_SEVERITY[measured.verdict]), ratio if math.isfinite(ratio) else -math.inf
 
 
-def _attack(result: AttackResult) -> dict[str, Any]:
-    lead = leading(result)
-    means = {measured.metric: measured.attacker for measured in result.measured}
+def _some(thing: object, *names: str) -> dict[str, Any]:
+    """Some fields of a result, by their own names."""
+    return {name: getattr(thing, name) for name in names}
+
+
+def _attacks(results: Sequence[AttackResult]) -> dict[str, Any]:
+    """Those that were done, strongest first, and the others."""
+    undone = [result for result in results if result.verdict is None]
     return {
-        "name": result.name,
-        "title": result.title,
-        "level": result.mechanism,
-        **{metric: means.get(metric) for metric in METRICS},
-        "metric": lead.metric if lead else None,
-        "baseline": lead.baseline if lead else None,
-        "advantage": lead.advantage if lead else None,
-        "ci": lead.ci if lead else None,
-        "verdict": result.verdict,
-        "measured": {measured.metric: asdict(measured) for measured in result.measured},
-        "extra": dict(result.extra),
-        "seconds": result.seconds,
+        "attacks": [_attack(result) for result in ranked(results)],
+        "refused": [
+            {**_some(result, "name", "title", "status"), "level": result.mechanism, "reason": result.refusal}
+            for result in undone
+        ],
     }
 
 
-def _refused(results: Iterable[AttackResult]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": result.name,
-            "title": result.title,
-            "level": result.mechanism,
-            "status": result.status,
-            "reason": result.refusal,
-        }
-        for result in results
-        if result.verdict is None
-    ]
+def _attack(result: AttackResult) -> dict[str, Any]:
+    lead = leading(result)
+    means = {measured.metric: measured.attacker for measured in result.measured}
+    deciding = ("metric", "baseline", "advantage", "ci")
+    return {
+        **_some(result, "name", "title", "verdict", "extra", "seconds"),
+        "level": result.mechanism,
+        **{metric: means.get(metric) for metric in METRICS},
+        **(_some(lead, *deciding) if lead else dict.fromkeys(deciding)),
+        "measured": {measured.metric: measured for measured in result.measured},
+    }
 
 
 def _control(control: ControlResult) -> dict[str, Any]:
     ran = any(result.verdict is not None for result in control.attacks)
-    got = "broken" if control.by else "not-broken" if ran else "not-run"
     return {
-        "name": control.name,
-        "title": control.title,
+        **_some(control, "name", "title", "ok", "by"),
         "kind": "positive" if control.positive else "negative",
         "expected": expected_of(control),
-        "got": got,
-        "ok": control.ok,
-        "by": list(control.by),
-        "attacks": [_attack(result) for result in ranked(control.attacks)],
-        "refused": _refused(control.attacks),
+        "got": "broken" if control.by else "not-broken" if ran else "not-run",
+        **_attacks(control.attacks),
     }
 
 
 def _fidelity(tier: TierFidelity) -> dict[str, Any]:
-    return {
-        "tier": tier.tier,
-        "metrics": {row.metric: asdict(row) for row in tier.rows},
-        "r_squared": tier.r_squared,
-        "pooling": POOLING,
-        "pixels": int(tier.histogram.sum()),
-    }
+    rows, pixels = {row.metric: row for row in tier.rows}, int(tier.histogram.sum())
+    return {**_some(tier, "tier", "r_squared"), "metrics": rows, "pooling": POOLING, "pixels": pixels}
 
 
 def _question(question: Question) -> dict[str, Any]:
     return {
-        "name": question.name,
-        "title": question.title,
-        "classes": dict(question.classes),
-        "images": question.images,
-        "patients": question.patients,
-        "metric": question.metric,
-        "caution": question.caution,
-        "baselines": [_baseline(baseline) for baseline in question.baselines],
-        "matrix": [_matrix_cell(cell) for cell in question.cells],
+        **_some(question, "name", "title", "classes", "images", "patients", "metric", "caution"),
+        "baselines": [{**_some(each, "name", "title"), **asdict(each.value)} for each in question.baselines],
+        "matrix": [{**_some(cell, "train", "test", "values"), "difference": cell.compared} for cell in question.cells],
     }
-
-
-def _baseline(baseline: Baseline) -> dict[str, Any]:
-    return {"name": baseline.name, "title": baseline.title, **_estimate(baseline.value)}
-
-
-def _matrix_cell(cell: MatrixCell) -> dict[str, Any]:
-    return {
-        "train": cell.train,
-        "test": cell.test,
-        "values": {name: _estimate(estimate) for name, estimate in cell.values.items()},
-        "difference": _difference(cell.compared),
-    }
-
-
-def _estimate(estimate: Estimate) -> dict[str, Any]:
-    return {"mean": estimate.mean, "sd": estimate.sd, "ci": list(estimate.ci)}
-
-
-def _difference(compared: Compared | None) -> dict[str, Any] | None:
-    return None if compared is None else asdict(compared)
 
 
 def _agreement(agreement: FeatureAgreement) -> dict[str, Any]:
-    figures: Mapping[str, Any] = {"are": agreement.are, "icc": agreement.icc, "lower": agreement.lower}
-    figures = {**figures, **agreement.figures}
+    figures = {**_some(agreement, "are", "icc", "lower"), **agreement.figures}
     return {
+        **_some(agreement, "bins", "images", "patients", "groups"),
         "set": agreement.set_name,
-        "bins": agreement.bins,
-        "images": agreement.images,
-        "patients": agreement.patients,
-        "groups": dict(agreement.groups),
         "excellent_share": excellent_share(agreement),
         "excellent_share_icc21": strict_share(agreement),
         "features": {
@@ -363,6 +297,8 @@ def _plain(value: Any) -> Any:
         return value
     if isinstance(value, Enum):
         return _plain(value.value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(_some(value, *(each.name for each in fields(value))))
     if isinstance(value, np.ndarray | np.generic):
         return _plain(value.tolist())
     if isinstance(value, int):
