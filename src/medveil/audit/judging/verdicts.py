@@ -180,20 +180,12 @@ def judge(
         measured[number].append(_measured(test, float(p), float(level), float(bound), settings))
     return tuple(
         AttackResult(
-            name=sample.attack,
-            title=titles.get(sample.attack, sample.attack),
-            mechanism=sample.mechanism,
-            measured=tuple(found),
-            verdict=_of_attack(found) if sample.status is Status.DONE else None,
-            extra=_extra(sample),
-            examples=tuple(sample.examples),
-            status=sample.status,
-            refusal=sample.refusal,
-            seconds=sample.seconds,
-            pairs=sample.pairs,
+            sample.attack, titles.get(sample.attack, sample.attack), sample.mechanism, tuple(found),
+            _of_attack(found) if sample.status is Status.DONE else None, _extra(sample), tuple(sample.examples),
+            sample.status, sample.refusal, sample.seconds, sample.pairs,
         )
         for sample, found in zip(samples, measured, strict=True)
-    )
+    )  # fmt: skip
 
 
 class _Bootstrap:
@@ -203,10 +195,7 @@ class _Bootstrap:
         # The least p after Holm is tests/(flips + 1): a quarter of what has to be passed. Ten draws beyond each bound.
         self._flips = max(settings.resamples, math.ceil(4 * tests / settings.alpha_broken))
         self._resamples = max(settings.resamples, math.ceil(10 * tests / settings.alpha_bound))
-        self._least = settings.resamples
-        self._coverage = settings.coverage
-        self._fewest = settings.least
-        self._generator = generator
+        self._settings, self._generator = settings, generator
         self._draws: NDArray[np.float32] = np.empty((0, 0), np.float32)
 
     def test(self, sample: Sample, metric: str) -> _Test:
@@ -220,18 +209,12 @@ class _Bootstrap:
         if self._draws.shape[1] != count:
             self._draws = patient_draws(count, self._affordable(_DRAWS_KEPT // count), self._generator)
         return _Test(
-            metric=metric,
-            attacker=float(values[:, 0].mean()),
-            baseline=float(values[:, 1].mean()),
+            metric, float(values[:, 0].mean()), float(values[:, 1].mean()),
             draws=weighted_means(difference, patients, self._draws),
             p=sign_flip_p(difference, patients, self._flips, self._generator),
-            worst=_worst(values[:, 0], patients),
-            patients=count,
-            effective=_effective(patients),
-            images=len(values),
-            covered=len(values) >= self._coverage * len(kept),
-            least=self._fewest,
-        )
+            worst=_worst(values[:, 0], patients), patients=count, effective=_effective(patients), images=len(values),
+            covered=len(values) >= self._settings.coverage * len(kept), least=self._settings.least,
+        )  # fmt: skip
 
     def _linkage(self, sample: Sample) -> _Test:
         pairs = sample.pairs
@@ -241,22 +224,16 @@ class _Bootstrap:
         arguments = (pairs.score, pairs.same, pairs.patients)
         draws = bootstrap_auc(*arguments, self._affordable(_PAIR_DRAWS // len(pairs.score)), self._generator)
         return _Test(
-            metric="linkage_auc",
-            attacker=auc(pairs.score, pairs.same),
-            baseline=0.5,
-            draws=draws - 0.5,
+            "linkage_auc", auc(pairs.score, pairs.same), 0.5, draws=draws - 0.5,
             p=permuted_auc_p(*arguments, self._flips, self._generator),
             worst=_worst(share_below(pairs.score[pairs.same], pairs.score[~pairs.same]), owners),
-            patients=len(np.unique(owners)),
-            effective=_effective(owners),
-            images=len(sample.subjects),
-            covered=True,
-            least=self._fewest,
-        )
+            patients=len(np.unique(owners)), effective=_effective(owners), images=len(sample.subjects), covered=True,
+            least=self._settings.least,
+        )  # fmt: skip
 
     def _affordable(self, limit: int) -> int:
         """With very many patients or pairs fewer draws are kept, and the t bound carries the far tail."""
-        return max(self._least, min(self._resamples, limit))
+        return max(self._settings.resamples, min(self._resamples, limit))
 
 
 def _metrics(sample: Sample) -> Iterator[str]:
@@ -294,29 +271,15 @@ def _measured(test: _Test, p: float, level: float, bound: float, settings: Judgi
     upper = test.upper(bound)
     ci = interval(test.draws, 0.95)
     reversed_ = test.metric.endswith("_auc") and ci[1] < -margin
-    if test.patients < settings.least.verdict:
-        verdict = Verdict.INCONCLUSIVE
-    elif p < settings.alpha_broken and test.advantage > 0:
+    verdict = Verdict.INCONCLUSIVE
+    if test.patients >= settings.least.verdict and p < settings.alpha_broken and test.advantage > 0:
         verdict = Verdict.BROKEN
-    elif upper <= margin and test.covered and not reversed_:
+    elif test.patients >= settings.least.verdict and upper <= margin and test.covered and not reversed_:
         verdict = Verdict.NO_EVIDENCE
-    else:
-        verdict = Verdict.INCONCLUSIVE
     return Measured(
-        metric=test.metric,
-        attacker=test.attacker,
-        baseline=test.baseline,
-        advantage=test.advantage,
-        ci=ci,
-        upper=upper,
-        p=p,
-        margin=margin,
-        smallest_visible=test.visible(level, settings.power),
-        worst=test.worst,
-        patients=test.patients,
-        images=test.images,
-        verdict=verdict,
-    )
+        test.metric, test.attacker, test.baseline, test.advantage, ci, upper, p, margin,
+        test.visible(level, settings.power), test.worst, test.patients, test.images, verdict,
+    )  # fmt: skip
 
 
 def _of_attack(measured: Sequence[Measured]) -> Verdict:
