@@ -45,7 +45,7 @@ from medveil.tasks.task import Assignment, Task, TaskEffort, do_task
 if TYPE_CHECKING:
     from medveil.tasks.results import TaskResult
 
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_NAME = re.compile(r"[a-z][a-z0-9]*([-.@][a-z0-9]+)*")
 _KEY, _OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 _SHAPES = ((64, 64), (50, 70))
 _MIDDLE = 128.0
@@ -195,7 +195,7 @@ def check_mechanism(mechanism: Mechanism, *, keyed: bool = True) -> None:
         if keyed:
             _ask(not _same(one.observation, other.observation), "another key shows other values", "the same ones")
         _check_observation(one.observation)
-        opened = mechanism.open(one.observation, _KEY)
+        opened = mechanism.open(one.observation, one.key)
         if opened is not None:
             _ask(_same(opened, one.code), "the key opens the true code", "another one")
             try:
@@ -296,8 +296,10 @@ def _plan() -> RoundPlan:
 def _gain(attack: Attack, plan: RoundPlan, mechanism: Mechanism, effort: Effort) -> tuple[float, float]:
     """By how much, in standard errors of the figure that gains most, a package tells more than another one; and 1."""
     trial = carry_out(plan, mechanism, effort)
-    first = run_attack(_Watched(attack, plan.tested[0].picture.shape), trial)
+    watched = _Watched(attack, plan.tested[0].picture.shape)
+    first = run_attack(watched, trial)
     _ask(not first.refusal, "an attack is not refused where its leak is", first.refusal)
+    _ask(watched.opinions > 0, "some guess has an opinion on something", "None")
     second = run_attack(attack, trial)
     same = all(np.array_equal(first.values[each], second.values[each], equal_nan=True) for each in first.values)
     _ask(same, "the same knowledge and seed give the same guesses", "others")
@@ -310,7 +312,7 @@ class _Watched:
     def __init__(self, attack: Attack, shape: tuple[int, ...]) -> None:
         self.name, self.title, self.goal, self.knows = attack.name, attack.title, attack.goal, attack.knows
         self.needs, self.requires, self.cost, self.trains = attack.needs, attack.requires, attack.cost, attack.trains
-        self._attack, self._shape = attack, shape
+        self._attack, self._shape, self.opinions = attack, shape, 0
 
     def fit(self, knowledge: Knowledge) -> Attacker:
         self._attacker = self._attack.fit(knowledge)
@@ -319,13 +321,12 @@ class _Watched:
     def predict(self, observation: Observation) -> Guess:
         guess = self._attacker.predict(observation)
         _check_guess(guess, self._shape)
+        self.opinions += any(part is not None for part in (guess.picture, guess.support, guess.embedding))
         return guess
 
 
 def _check_guess(guess: Guess, shape: tuple[int, ...]) -> None:
     _ask(isinstance(guess, Guess), "predict gives a Guess", type(guess).__name__)
-    parts = (guess.picture, guess.support, guess.embedding)
-    _ask(any(part is not None for part in parts), "a guess has an opinion on something", "None")
     if guess.picture is not None:
         _ask(guess.picture.shape == shape, f"a picture is {shape}", guess.picture.shape)
         _ask(bool(np.isfinite(guess.picture).all()), "a picture is of finite numbers", "others")
