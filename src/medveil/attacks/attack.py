@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -124,8 +123,3 @@ class Attack(Protocol):
             MedveilError: it makes no sense here, for a reason that `requires` does not name.
         """
         ...
-
-
-def observations(cases: Sequence[Case]) -> list[Observation]:
-    """What is seen of these cases."""
-    return [case.observation for case in cases]

@@ -14,7 +14,7 @@ from itertools import islice
 
 import numpy as np
 
-from medveil.codecs.code import Bucket, Codec, CodeMap, SparseCode
+from medveil.codecs.code import Bucket, Codec, SparseCode
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.images import records
@@ -191,8 +191,7 @@ def _held(observation: Observation, key: bytes, mechanism: Protection) -> _Held:
         if section not in level.shown:
             hidden[section], stream = stream[:length], stream[length:]
         elif shape is None:
-            levels = tuple(CodeMap(each.cells, each.positions, each.values) for each in maps)
-            publics[section] = AmbiguatedCode(SparseCode(levels, b""))
+            publics[section] = AmbiguatedCode(SparseCode(tuple(each.as_map for each in maps), b""))
         else:
             own = islice(maps, len(shape.maps))
             signs = tuple(PublicMap(each.cells, each.positions, each.values < 0) for each in own)
@@ -270,7 +269,7 @@ def padded_bytes(size: int) -> int:
 
 def shown(code: SparseCode) -> tuple[Shown, ...]:
     """A code as it stands, for everybody to see."""
-    return tuple(Shown(each.cells, each.positions, each.levels) for each in code.maps)
+    return tuple(map(Shown.of, code.maps))
 
 
 def _length(public: Public) -> int:

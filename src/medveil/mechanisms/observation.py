@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.code import Bucket, SparseCode
+from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.images.image import Image
 
 Picture = NDArray[np.float32]
@@ -27,6 +27,26 @@ class Shown:
     cells: int
     positions: NDArray[np.int64]
     values: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, code_map: CodeMap) -> Shown:
+        """A map of a code as it stands."""
+        return cls(code_map.cells, code_map.positions, code_map.levels)
+
+    @property
+    def as_map(self) -> CodeMap:
+        """The map of a code that this would be, what it shows taken for levels."""
+        return CodeMap(self.cells, self.positions, self.values)
+
+    def kept(self, mask: NDArray[np.bool_]) -> Shown:
+        """Some of the entries."""
+        return Shown(self.cells, self.positions[mask], self.values[mask])
+
+    def plane(self, values: NDArray[np.generic] | float, others: float = 0.0) -> NDArray[np.float32]:
+        """(cells,): these values in the cells that show an entry, and another one in all that do not."""
+        found = np.full(self.cells, others, np.float32)
+        found[self.positions] = values
+        return found
 
 
 @dataclass(frozen=True)

@@ -278,9 +278,7 @@ def parted(code: SparseCode) -> tuple[SparseCode, SparseCode]:
 
 
 def _levels(maps: Sequence[CodeMap | Shown]) -> tuple[CodeMap, ...]:
-    return tuple(
-        CodeMap(each.cells, each.positions, each.levels if isinstance(each, CodeMap) else each.values) for each in maps
-    )
+    return tuple(each if isinstance(each, CodeMap) else each.as_map for each in maps)
 
 
 def _before(code_map: CodeMap, end: int) -> CodeMap:

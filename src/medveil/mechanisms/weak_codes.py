@@ -62,7 +62,7 @@ class ReferenceDecoys(Protection):
         maps = _with_reference_decoys(code.maps, self.space.vector_length, self.decoys, stream)
         secret_key = section_key(key, Section.SUPPORT)
         secret = encrypt(padding.to_steps(entropy.pack(code)), secret_key, associated(Section.SUPPORT))
-        public = entropy.pack(SparseCode(tuple(CodeMap(e.cells, e.positions, e.values) for e in maps), b""))
+        public = entropy.pack(SparseCode(tuple(each.as_map for each in maps), b""))
         lengths = {Section.CODE: len(public), Section.SUPPORT: len(secret)}
         return self.observation(subject, key, lengths, maps, secret)
 
@@ -336,7 +336,7 @@ def _told(maps: tuple[CodeMap, ...], share: float, stream: Stream) -> tuple[Show
     found, start = [], 0
     for each in maps:
         own = chosen[start : start + len(each.positions)]
-        found.append(Shown(each.cells, each.positions[own], each.levels[own]))
+        found.append(Shown.of(each).kept(own))
         start += len(each.positions)
     return tuple(found)
 

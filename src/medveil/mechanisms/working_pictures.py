@@ -24,6 +24,18 @@ class Window:
     high: float = 255.0
 
 
+def resized(plane: NDArray[np.float32], rows: int, columns: int, *, smooth: bool = False) -> Picture:
+    """A plane at another size: means of areas, or, smooth, linear between pixels."""
+    from PIL import Image as Pillow
+
+    if plane.shape == (rows, columns):
+        return plane
+    way = Pillow.Resampling.BILINEAR if smooth else Pillow.Resampling.BOX
+    return np.asarray(
+        Pillow.fromarray(np.ascontiguousarray(plane, np.float32)).resize((columns, rows), way), np.float32
+    )
+
+
 def working_picture(pixels: NDArray[np.generic], bucket: Bucket, window: Window, side: int) -> Picture:
     """Pixels as a working picture.
 
@@ -40,17 +52,13 @@ def working_picture(pixels: NDArray[np.generic], bucket: Bucket, window: Window,
     Returns:
         (S, S) float32.
     """
-    from PIL import Image as Pillow
-
     scaled = (pixels.astype(np.float32) - window.low) * (255.0 / max(window.high - window.low, 1.0))
     height, width = scaled.shape
     clipped: Picture = np.clip(scaled, 0.0, 255.0)
     if height == width == side:
         return clipped
     padded = np.pad(clipped, ((0, bucket.height - height), (0, bucket.width - width)), mode="edge")
-    resized = Pillow.fromarray(padded).resize((side, side), Pillow.Resampling.BOX)
-    found: Picture = np.asarray(resized, np.float32)
-    return found
+    return resized(padded, side, side)
 
 
 def picture_image(picture: Picture) -> Image:

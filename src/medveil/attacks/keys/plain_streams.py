@@ -40,7 +40,7 @@ def readings(space: PublicCodec, observation: Observation) -> list[SparseCode]:
     ways = list(zip(*map(_plains, _parts(space, observation)), strict=True))
     tries = [_unpacker(way, limit) for way in ways]
     if observation.maps:
-        public = AmbiguatedCode(SparseCode(_entries(observation.maps), b""))
+        public = AmbiguatedCode(SparseCode(tuple(each.as_map for each in observation.maps), b""))
         tries = [_purifier(public, way[0]) for way in ways] + tries
     return list(_each(tries))
 
@@ -128,10 +128,6 @@ def _each(tries: Sequence[Callable[[], SparseCode]]) -> Iterator[SparseCode]:
             yield attempt()
         except _GARBAGE:
             continue
-
-
-def _entries(maps: Sequence[Shown]) -> tuple[CodeMap, ...]:
-    return tuple(CodeMap(each.cells, each.positions, each.values) for each in maps)
 
 
 def _without_entries(cells: int) -> CodeMap:

@@ -35,16 +35,10 @@ class SeedAttacker:
         cases = [case for case in knowledge.own if case.code is not None]
         self._table = _table(knowledge.mechanism, cases)
         self._correction = _correction(knowledge.mechanism, cases) if self._table is not None else None
-        self._done: dict[int, tuple[Observation, Guess]] = {}
 
     def predict(self, observation: Observation) -> Guess:
         if _name(observation) not in self._targets:
             return Guess()
-        if id(observation) not in self._done:
-            self._done[id(observation)] = observation, self._tried(observation)
-        return self._done[id(observation)][1]
-
-    def _tried(self, observation: Observation) -> Guess:
         return self._by_key(observation) or self._by_seed(observation) or self._fallback(observation)
 
     def _by_key(self, observation: Observation) -> Guess | None:
@@ -102,8 +96,7 @@ def _correction(mechanism: Mechanism, cases: Sequence[Case]) -> Correction | Non
         code, observation = case.code, case.observation
         if code is None:
             continue
-        maps = [Shown(each.cells, each.positions, each.levels) for each in code.maps]
-        picture = decoded(space, maps, observation, own_size(mechanism, case))
+        picture = decoded(space, list(map(Shown.of, code.maps)), observation, own_size(mechanism, case))
         if picture is not None:
             guesses.append(picture)
             originals.append(case.subject.picture)

@@ -295,10 +295,9 @@ def _decoys_before(seed: int, end: int, most: int, probes: Probes) -> int:
 def _recovered(
     shown: Shown, sure: NDArray[np.bool_], doubtful: NDArray[np.bool_], doubt: NDArray[np.float64], decoys: int
 ) -> Recovered:
-    scores = np.zeros(shown.cells, np.float32)
-    scores[shown.positions] = np.where(sure, 1.0, 0.5 * doubt)
+    scores = shown.plane(np.where(sure, 1.0, 0.5 * doubt))
     hidden = max(int(doubtful.sum()) - decoys, 0)
     places = np.flatnonzero(doubtful)
     true = sure.copy()
     true[places[np.argsort(-doubt[places], kind="stable")[:hidden]]] = True
-    return Recovered(Shown(shown.cells, shown.positions[true], shown.values[true]), scores)
+    return Recovered(shown.kept(true), scores)

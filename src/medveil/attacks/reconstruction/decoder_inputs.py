@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,10 +112,10 @@ def _scale(planes: Sequence[Plane], views: int) -> Plane:
 def _weighted(shown: Shown, odds: Plane | None) -> Shown:
     """A map with its values times their probability of being true; without odds an empty one."""
     if odds is None:
-        return Shown(shown.cells, shown.positions[:0], shown.values[:0])
+        return shown.kept(np.zeros(len(shown.values), bool))
     share = 1 / (1 + np.exp(-np.clip(odds[shown.positions], -30, 30)))
     values = np.round(shown.values * share).astype(np.int32)
-    return Shown(shown.cells, shown.positions[values != 0], values[values != 0])
+    return replace(shown, values=values).kept(values != 0)
 
 
 def _pooled(shown: Shown) -> Plane:

@@ -12,6 +12,7 @@ from medveil.errors import IntegrityError
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Observation, Picture
 from medveil.mechanisms.public_codec import PublicCodec, smoothness
+from medveil.mechanisms.working_pictures import resized
 
 _GREY = 128.0
 _MUCH_SMOOTHER = 0.25  # in correlation of neighbouring pixels
@@ -43,11 +44,11 @@ def stranger_picture(
     space = mechanism.space
     wanted = side or (space.working if space is not None else 128)
     if observation.picture is not None:
-        return _resized(observation.picture, wanted)
+        return resized(observation.picture, wanted, wanted)
     if observation.encoding is not None:
-        return _resized(_in_range(_signed(_laid_out(observation.encoding))), wanted)
+        return resized(_in_range(_signed(_laid_out(observation.encoding))), wanted, wanted)
     if space is not None and (observation.maps or observation.revealed):
-        return _resized(_decoded(observation, mechanism, space, size), wanted)
+        return resized(_decoded(observation, mechanism, space, size), wanted, wanted)
     if observation.stream:
         data = np.frombuffer(observation.stream, np.uint8)
         return np.resize(data, (wanted, wanted)).astype(np.float32)
@@ -92,11 +93,3 @@ def _in_range(plane: NDArray[np.float32]) -> Picture:
     deviation = (high - low) * _QUARTILES_TO_DEVIATION or float(plane.std()) or 1.0
     scaled = _GREY + _LEVELS_A_DEVIATION * (plane - middle) / deviation
     return np.asarray(np.clip(scaled, 0.0, 255.0), np.float32)
-
-
-def _resized(picture: Picture, side: int) -> Picture:
-    if picture.shape == (side, side):
-        return picture
-    from PIL import Image as Pillow
-
-    return np.asarray(Pillow.fromarray(picture).resize((side, side), Pillow.Resampling.BOX), np.float32)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.attacks.reconstruction.decoder_inputs import Inputs
+from medveil.mechanisms.working_pictures import resized
 
 Deviation = NDArray[np.float32]
 """(S, S) difference of a picture from the mean of the attacker's own."""
@@ -53,7 +54,7 @@ def _local(used: NDArray[np.int64], weights: NDArray[np.float32], targets: NDArr
     def decode(inputs: Inputs) -> Deviation:
         rows, columns = inputs.planes.shape[1:]
         found = (_by_location(inputs, used) @ weights).reshape(rows, columns, _BLOCK, _BLOCK).transpose(0, 2, 1, 3)
-        return _resized(found.reshape(rows * _BLOCK, columns * _BLOCK), side, side)
+        return resized(found.reshape(rows * _BLOCK, columns * _BLOCK), side, side, smooth=True)
 
     return decode
 
@@ -66,15 +67,8 @@ def _by_location(inputs: Inputs, used: NDArray[np.int64]) -> NDArray[np.float32]
 def _cut(target: Deviation, grid: tuple[int, ...]) -> NDArray[np.float32]:
     """(locations, pixels): the part of a picture that each location of a grid stands for."""
     rows, columns = grid
-    parts = _resized(target, rows * _BLOCK, columns * _BLOCK).reshape(rows, _BLOCK, columns, _BLOCK)
+    parts = resized(target, rows * _BLOCK, columns * _BLOCK, smooth=True).reshape(rows, _BLOCK, columns, _BLOCK)
     return parts.transpose(0, 2, 1, 3).reshape(rows * columns, _BLOCK**2)
-
-
-def _resized(picture: NDArray[np.float32], rows: int, columns: int) -> Deviation:
-    from PIL import Image as Pillow
-
-    found = Pillow.fromarray(np.ascontiguousarray(picture, np.float32))
-    return np.asarray(found.resize((columns, rows), Pillow.Resampling.BILINEAR), np.float32)
 
 
 def global_ridges(inputs: Sequence[Inputs], targets: NDArray[np.float32]) -> list[Decoder]:

@@ -58,7 +58,7 @@ def learn_space(blocks: Blocks, patients: Numbers, strata: Numbers, components: 
     )
     scales = tuple(length if length > _SMALL else 1.0 for length in lengths)
     joined = _joined(blocks, centres, scales)
-    centred = _less_means(joined, strata)
+    centred = less_means(joined, strata)
     basis = _principal(centred, components)
     within, total = _covariances(centred @ basis, patients)
     whitening = np.linalg.inv(np.linalg.cholesky(_shrunk(within)))
@@ -90,7 +90,7 @@ def _joined(blocks: Blocks, centres: tuple[NDArray[np.float64], ...], scales: tu
     return np.nan_to_num(np.concatenate(parts, 1))
 
 
-def _less_means(vectors: NDArray[np.float64], strata: Numbers) -> NDArray[np.float64]:
+def less_means(vectors: NDArray[np.float64], strata: Numbers) -> NDArray[np.float64]:
     """Each less the mean of its stratum, so that telling strata apart does not count as telling patients apart."""
     centred = vectors.copy()
     for number in np.unique(strata):
@@ -120,13 +120,18 @@ def _strongest(powers: NDArray[np.float64], components: int) -> NDArray[np.int64
 
 def _covariances(vectors: NDArray[np.float64], patients: Numbers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Covariance within patients (of those with several images), and in all."""
+    apart, freedom = within_patients(vectors, patients)
+    total = vectors.T @ vectors / max(len(vectors), 1)
+    return (apart.T @ apart / freedom if freedom else total), total
+
+
+def within_patients(vectors: NDArray[np.float64], patients: Numbers) -> tuple[NDArray[np.float64], int]:
+    """How far images of patients with several are from the mean of their patient's; and the degrees of freedom."""
     names, inverse, counts = np.unique(patients, return_inverse=True, return_counts=True)
     means = np.zeros((len(names), vectors.shape[1]))
     np.add.at(means, inverse, vectors)
     apart = (vectors - means[inverse] / counts[inverse, None])[counts[inverse] > 1]
-    total = vectors.T @ vectors / max(len(vectors), 1)
-    freedom = int((counts[counts > 1] - 1).sum())
-    return (apart.T @ apart / freedom if freedom else total), total
+    return apart, int((counts - 1).sum())
 
 
 def _shrunk(covariance: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.attacks.applicability import Need
-from medveil.attacks.attack import Goal, Guess, Knowledge, observations
+from medveil.attacks.attack import Goal, Guess, Knowledge
 from medveil.attacks.reconstruction.keyless_view import stranger_picture
 from medveil.attacks.reidentification.linear_embedding import Numbers, PatientSpace, learn_space, pair_scores
 from medveil.attacks.reidentification.observation_features import observation_blocks
@@ -38,14 +38,12 @@ class Labelled:
 
     def of(self, patients: Numbers) -> Labelled:
         """Those of some patients."""
-        return self._chosen(np.isin(self.patients, patients))
+        mask = np.isin(self.patients, patients)
+        return Labelled(tuple(block[mask] for block in self.blocks), self.patients[mask], self.strata[mask])
 
     def with_blocks(self, numbers: Sequence[int]) -> Labelled:
         """The same with some of the blocks only."""
         return Labelled(tuple(self.blocks[number] for number in numbers), self.patients, self.strata)
-
-    def _chosen(self, mask: NDArray[np.bool_]) -> Labelled:
-        return Labelled(tuple(block[mask] for block in self.blocks), self.patients[mask], self.strata[mask])
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ class LinkageCode:
 
     def fit(self, knowledge: Knowledge) -> CodeLinker:
         cases = knowledge.own + knowledge.validation
-        every = labelled(observation_blocks(observations(cases), knowledge.mechanism.space), cases)
+        every = labelled(observation_blocks([case.observation for case in cases], knowledge.mechanism.space), cases)
         live = [number for number, block in enumerate(every.blocks) if np.ptp(block, axis=0).any()] or [0]
         choices: dict[str, list[int]] = {"all": live} | {str(number): [number] for number in live if len(live) > 1}
         variants = {
@@ -161,23 +159,17 @@ class PictureLinker:
     Args:
         mechanism: how images are published.
         space: for strangers' pictures.
-        originals: for pictures that look like originals.
         side: of working pictures.
     """
 
-    def __init__(self, mechanism: Mechanism, space: PatientSpace, originals: PatientSpace, side: int) -> None:
+    def __init__(self, mechanism: Mechanism, space: PatientSpace, side: int) -> None:
         self._mechanism = mechanism
         self._space = space
-        self._originals = originals
         self._side = side
 
     def predict(self, observation: Observation) -> Guess:
         picture = stranger_picture(observation, self._mechanism, self._side)
         return Guess(embedding=self._space.embed(picture_features([picture]))[0])
-
-    def embed_picture(self, picture: Picture) -> NDArray[np.float32]:
-        """Embedding of an original, or of a picture that another attacker has made."""
-        return np.asarray(self._originals.embed(picture_features([picture]))[0], np.float32)
 
 
 class LinkagePicture:
@@ -200,7 +192,7 @@ class LinkagePicture:
     def fit(self, knowledge: Knowledge) -> PictureLinker:
         cases, side = knowledge.own + knowledge.validation, knowledge.effort.working
         generator = knowledge.generator("linkage-picture")
-        pictures = [stranger_picture(seen, knowledge.mechanism, side) for seen in observations(cases)]
+        pictures = [stranger_picture(case.observation, knowledge.mechanism, side) for case in cases]
         copies = [disturbed(picture, generator) for picture in pictures]
         judged = labelled(picture_features(pictures), cases)
         published = labelled(picture_features(pictures + copies), cases, 2)
@@ -211,7 +203,7 @@ class LinkagePicture:
             "both": Variant(_together(originals, published), judged),
         }
         name = best_variant(variants, generator)
-        return PictureLinker(knowledge.mechanism, fitted(variants[name]), fitted(variants["originals"]), side)
+        return PictureLinker(knowledge.mechanism, fitted(variants[name]), side)
 
 
 def _together(first: Labelled, second: Labelled) -> Labelled:

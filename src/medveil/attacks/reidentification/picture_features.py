@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.mechanisms.observation import Picture
+from medveil.mechanisms.working_pictures import resized
 
 SIDE = 128
 
@@ -54,15 +55,8 @@ def disturbed(picture: Picture, generator: np.random.Generator) -> Picture:
 
 
 def _stack(pictures: Sequence[Picture]) -> NDArray[np.float32]:
-    from PIL import Image as Pillow
-
-    def sized(picture: Picture) -> NDArray[np.float32]:
-        clean = np.clip(np.nan_to_num(picture), 0.0, 255.0).astype(np.float32)
-        if clean.shape == (SIDE, SIDE):
-            return clean
-        return np.asarray(Pillow.fromarray(clean).resize((SIDE, SIDE), Pillow.Resampling.BILINEAR), np.float32)
-
-    return np.stack([sized(picture) for picture in pictures])
+    clean = (np.clip(np.nan_to_num(picture), 0.0, 255.0).astype(np.float32) for picture in pictures)
+    return np.stack([resized(picture, SIDE, SIDE, smooth=True) for picture in clean])
 
 
 def _features(pictures: NDArray[np.float32]) -> Blocks:

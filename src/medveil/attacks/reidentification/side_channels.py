@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.attacks.applicability import Need
-from medveil.attacks.attack import Goal, Guess, Knowledge, observations
-from medveil.attacks.reidentification.linear_embedding import Numbers, unit
+from medveil.attacks.attack import Goal, Guess, Knowledge
+from medveil.attacks.reidentification.linear_embedding import Numbers, less_means, unit, within_patients
 from medveil.mechanisms.observation import Case, Observation, Picture
 
 _SECTIONS = 8
@@ -67,18 +67,12 @@ def repeat_weights(table: Table, patients: Numbers, strata: Numbers) -> NDArray[
         table: (n, d) standardised features.
         patients, strata: (n,) numbers.
     """
-    centred = table.copy()
-    for stratum in np.unique(strata):
-        centred[strata == stratum] -= centred[strata == stratum].mean(0)
-    names, inverse, counts = np.unique(patients, return_inverse=True, return_counts=True)
-    freedom = int((counts - 1).sum())
+    centred = less_means(table, strata)
+    apart, freedom = within_patients(centred, patients)
     if not freedom:
         return np.zeros(table.shape[1])
-    means = np.zeros((len(names), table.shape[1]))
-    np.add.at(means, inverse, centred)
-    apart = (centred - means[inverse] / counts[inverse, None]) ** 2
     total = centred.var(0)
-    repeat = np.where(total > 1e-12, 1 - apart.sum(0) / freedom / np.maximum(total, 1e-12), 0.0)
+    repeat = np.where(total > 1e-12, 1 - (apart**2).sum(0) / freedom / np.maximum(total, 1e-12), 0.0)
     repeat = np.where(repeat > _LEAST_REPEAT / np.sqrt(freedom), np.clip(repeat, 0.0, 0.99), 0.0)
     return np.asarray(repeat / (1 - repeat), np.float64)
 
@@ -151,7 +145,7 @@ class SideChannelAttacker:
 
 
 def _table(cases: Sequence[Case]) -> Table:
-    return np.stack([side_features(observation) for observation in observations(cases)])
+    return np.stack([side_features(case.observation) for case in cases])
 
 
 def _flat(picture: Picture) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +30,13 @@ def likeliest(vector_length: int, count: float) -> Rule:
 
     def rule(shown: Shown, odds: LogOdds) -> Shown:
         if not vector_length:
-            return _kept(shown, odds > 0)
+            return shown.kept(odds > 0)
         vectors = shown.positions // vector_length
         order = np.lexsort((-odds, vectors))
         starts = np.searchsorted(vectors, vectors)
         ranks = np.empty(len(order), np.int64)
         ranks[order] = np.arange(len(order)) - starts[order]
-        return _kept(shown, ranks < round(count))
+        return shown.kept(ranks < round(count))
 
     return rule
 
@@ -44,7 +44,7 @@ def likeliest(vector_length: int, count: float) -> Rule:
 def expected(shown: Shown, odds: LogOdds) -> Shown:
     """A rule: each value times the probability that it is true, rounded to a level."""
     values = np.round(shown.values / (1 + np.exp(-np.clip(odds, -30, 30)))).astype(np.int32)
-    return _kept(Shown(shown.cells, shown.positions, values), values != 0)
+    return replace(shown, values=values).kept(values != 0)
 
 
 def told(observation: Observation) -> tuple[Shown, ...]:
@@ -123,10 +123,6 @@ def error(guesses: Sequence[Picture], originals: Sequence[Picture]) -> float:
     return float(
         np.mean([np.log(np.mean((one - two) ** 2) + 1e-3) for one, two in zip(guesses, originals, strict=True)])
     )
-
-
-def _kept(shown: Shown, mask: NDArray[np.bool_]) -> Shown:
-    return Shown(shown.cells, shown.positions[mask], shown.values[mask])
 
 
 def _bands(side: int) -> NDArray[np.int64]:

@@ -21,6 +21,7 @@ from medveil.attacks.support.purification import calibration_cases
 from medveil.attacks.views import magnified, own_size, revealed_raised, size_of
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Observation, Picture, Shown
+from medveil.mechanisms.working_pictures import resized
 
 _CROWDED = 0.1
 """Share of the positive entries above half of the largest. In natural codes it is far below one in a hundred."""
@@ -52,29 +53,22 @@ def gap(shown: Shown) -> int | None:
 def scores(shown: Shown) -> NDArray[np.float32]:
     """(cells,): cells that show nothing lowest; then, where there is a gap, what is above it; then smaller positive
     values, the smaller the likelier; negative ones highest."""
-    found = np.full(shown.cells, -1.0, np.float32)
     border = gap(shown)
     if border is None:
-        found[shown.positions] = 1.0
-        return found
+        return shown.plane(1.0, -1.0)
     middle = 2.0 - shown.values / border
-    found[shown.positions] = np.select([shown.values < 0, shown.values < border], [3.0, middle], 0.0)
-    return found
+    return shown.plane(np.select([shown.values < 0, shown.values < border], [3.0, middle], 0.0), -1.0)
 
 
 def below_gap(shown: Shown) -> Shown:
     """The entries below the gap; all where there is none."""
     border = gap(shown)
-    return shown if border is None else _kept(shown, shown.values < border)
+    return shown if border is None else shown.kept(shown.values < border)
 
 
 def negative_only(shown: Shown) -> Shown:
     """The negative entries; all where there is no gap."""
-    return shown if gap(shown) is None else _kept(shown, shown.values < 0)
-
-
-def _kept(shown: Shown, mask: NDArray[np.bool_]) -> Shown:
-    return Shown(shown.cells, shown.positions[mask], shown.values[mask])
+    return shown if gap(shown) is None else shown.kept(shown.values < 0)
 
 
 @dataclass(frozen=True)
@@ -141,11 +135,7 @@ class NaiveAttacker:
         if observation.encoding is not None:
             return Guess(picture=_as_picture(observation.encoding, self.mean))
         maps, space = magnified(observation), self.mechanism.space
-        planes = []
-        for shown in maps:
-            planes.append(np.zeros(shown.cells, np.float32))
-            planes[-1][shown.positions] = np.abs(shown.values)
-        support = revealed_raised(planes, observation)
+        support = revealed_raised([shown.plane(np.abs(shown.values)) for shown in maps], observation)
         if space is None:
             return Guess(support=support)
         size = size_of(self.mechanism, observation, self.own)
@@ -176,11 +166,6 @@ class NaiveDecode:
 
 def _as_picture(encoding: NDArray[np.float32], own: Picture) -> Picture:
     """Encoded pixels without their signs, with the mean and the spread of one's own pictures."""
-    from PIL import Image as Pillow
-
-    side = own.shape[0]
-    plain = np.asarray(
-        Pillow.fromarray(np.abs(encoding).astype(np.float32)).resize((side, side), Pillow.Resampling.BOX)
-    )
+    plain = resized(np.abs(encoding), *own.shape)
     scaled = (plain - plain.mean()) / max(float(plain.std()), 1e-6)
     return np.asarray(np.clip(scaled * own.std() + own.mean(), 0, 255), np.float32)
