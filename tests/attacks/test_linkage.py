@@ -5,7 +5,6 @@ import pytest
 from tests.attacks.toy_patients import Toy, cases, knowledge, linkage, subjects
 
 from medveil.attacks.applicability import Need, unmet_need
-from medveil.attacks.attack import observations
 from medveil.attacks.reidentification.linkage import LinkageCode, LinkagePicture
 from medveil.attacks.reidentification.observation_features import observation_blocks
 from medveil.codecs.code import Bucket
@@ -90,5 +89,5 @@ def test_without_patients_of_two_images_there_is_nothing_to_learn(attack):
 
 
 def test_features_have_one_width_for_all_observations():
-    seen = observations(cases(Toy(one_pad), SEEN))
+    seen = [case.observation for case in cases(Toy(one_pad), SEEN)]
     assert [len(block) for block in observation_blocks(seen, None)] == [len(seen)] * 5
