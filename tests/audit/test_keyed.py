@@ -10,7 +10,7 @@ from PIL import Image as Picture
 from tests.audit.scenes import WORKING
 from tests.pictures import picture
 
-from medveil.audit.targets.keyed import keyed_target
+from medveil.audit.targets.keyed import keyed_target, standing_facts
 from medveil.audit.targets.target import Limits
 from medveil.errors import NoFittingKeyError, UsageError
 from medveil.images import read
@@ -36,6 +36,25 @@ def match(scene, auditor):
         return keyed_target(release, auditor, originals, manifest, limits=limits, working=WORKING, seed=0, **changed)
 
     return match
+
+
+def test_an_owner_is_told_where_the_release_stands_and_who_may_open_it(scene, match, auditor):
+    facts = match(scene / "data").facts
+    assert facts["head"] == Release(scene / "release").ledger.digests[-1].hex()
+    assert (facts["entry"], facts["grants"], facts["owner_known"]) == (0, 1, True)
+    assert facts["owners"] == [auditor.recipient.fingerprint]
+    assert facts["recipients"] == [
+        {"name": auditor.recipient.fingerprint, "tier": "exact", "identity": True, "packages": None, "until": "",
+         "owner": True}
+    ]  # fmt: skip
+
+
+def test_who_is_no_owner_is_told_how_many_may_open_it_and_not_who(scene, tmp_path, auditor):
+    ida = generate(tmp_path / "ida.key")
+    settings = ShareSettings(to=(ida.recipient,), identity=(ida.recipient,), jobs=1)
+    share([scene / "data" / "shared" / "p0-0.png"], tmp_path / "release", settings, owner=auditor)
+    facts = standing_facts(Release(tmp_path / "release"), ida)
+    assert (facts["recipients"], facts["grants"]) == (None, 2)
 
 
 def pixels(subject):

@@ -16,6 +16,7 @@ from medveil.codecs.code import Bucket
 from medveil.errors import IntegrityError, NoFittingKeyError, UsageError
 from medveil.images.image import Image
 from medveil.keys.openers import Opener
+from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import KeyRing, Section
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.levels import code_of, mechanism_of, observe
@@ -23,6 +24,7 @@ from medveil.mechanisms.observation import Case, Subject
 from medveil.releases.packages.origin import Origin
 from medveil.releases.packages.package import PackageEntry, load_package
 from medveil.releases.packages.unpacking import open_identity, sees_identity
+from medveil.releases.records.owner_records import OwnerBook
 from medveil.releases.release import Release
 
 
@@ -108,8 +110,9 @@ def keyed_target(
             ImageSet(tier.value, SetKind.TIER, "what recipients of this tier open", partial(opened, ring.lowered(tier)))
             for tier in release.manifest.tiers
         ),
-        public_facts(release), partial(form_checks, release, identity), material.window, manifest is not None,
-        dict(counts), material.digest, codes, material.tasked, material.annotations,
+        public_facts(release) | standing_facts(release, identity), partial(form_checks, release, identity),
+        material.window, manifest is not None, dict(counts), material.digest, codes, material.tasked,
+        material.annotations,
     )  # fmt: skip
 
 
@@ -130,6 +133,29 @@ def public_facts(release: Release) -> dict[str, Any]:
         "packages": len(manifest.packages),
         "bytes": sum(entry.length for entry in manifest.packages),
     }
+
+
+def standing_facts(release: Release, identity: Opener) -> dict[str, Any]:
+    """Where a release stands, for whoever answers for it: its ledger, its owners and, where an owner audits, who may
+    open what. People are named by the fingerprints of their keys.
+    """
+    ledger, owner_key = release.ledger, release.access_of(identity).owner_key
+    notes = OwnerBook.read(ledger, release.manifest, owner_key).grants if owner_key else None
+    return {
+        "head": ledger.digests[-1].hex(),
+        "entry": ledger.head.number,
+        "day": ledger.head.day,
+        "owners": [Recipient("", key).fingerprint for key in ledger.owners],
+        "owner_known": release.signer_known or identity.recipient.verify_key == ledger.owners[0],
+        "grants": len(ledger.grants),
+        "recipients": None if notes is None else [
+            {
+                "name": note.recipient.fingerprint, "tier": note.tier.value, "identity": note.sees_identity,
+                "packages": len(note.only) or None, "until": note.until, "owner": note.is_owner,
+            }
+            for note in notes
+        ],
+    }  # fmt: skip
 
 
 def _owner_ring(release: Release, identity: Opener) -> KeyRing:
