@@ -194,12 +194,12 @@ def _tiny_preset() -> Iterator[None]:
     """Audits smaller than any that users can choose: few images and controls, no drawings, no guessing of keys."""
     from benchmarks import audits
     from medveil.attacks.keys import refused_keys
-    from medveil.audit import control_plan, presets, schema
+    from medveil.audit import control_plan, presets, record
     from medveil.report import page
 
     def write_figures(audit: Any, folder: Path, **_: Any) -> None:
-        (folder / schema.JSON).write_bytes(schema.canonical(page.full_record(audit)))
-        (folder / schema.HTML).touch()
+        (folder / record.JSON).write_bytes(record.canonical(page.full_record(audit)))
+        (folder / record.HTML).touch()
 
     quick = presets.find_preset("quick")
     effort = replace(quick.effort, working=48, steps=2, batch=2, width=2, seed_bits=4, targets=2)

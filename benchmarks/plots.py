@@ -87,7 +87,7 @@ def club(evidence: Mapping[str, Any], folder: Path = DOCS) -> None:
 
 def texture(evidence: Mapping[str, Any], folder: Path = DOCS) -> None:
     """utility.png: a column a quality, a panel for each way to make levels and each form of the ICC."""
-    from medveil.report.task_charts import texture as drawn
+    from medveil.report.charts import texture as drawn
 
     sets = sorted(evidence["results"]["sets"], key=lambda one: _ORDER.index(one["set"]))
     drawing = drawn([_agreement(one, form) for form in _TEXTURE for one in sets])

@@ -10,15 +10,11 @@ from tests.audit.invented import attack, attacks, audit, control, measured
 
 from medveil.audit.results import FormCheck, Verdict
 from medveil.experiments.unit import Status
+from medveil.report.amounts import amount, chance, duration, interval, listed
 from medveil.report.sentences import (
-    amount,
     answer,
-    chance,
-    duration,
     grounds,
     headline,
-    interval,
-    listed,
     measured_risk,
     measured_sentence,
     not_shown,
@@ -39,6 +35,8 @@ from medveil.report.sentences import (
         ("psnr", math.nan, False, "not measured"),
         ("psnr", None, True, "not measured"),
         ("psnr", math.inf, True, "not measured"),
+        ("auc", -0.0004, True, "+0.000"),
+        ("hd", 12.34, False, "12.3"),
     ],
 )
 def test_amounts(metric, value, signed, words):
@@ -48,6 +46,7 @@ def test_amounts(metric, value, signed, words):
 def test_intervals():
     assert interval("psnr", (-0.1, 0.32)) == "−0.10 to +0.32 dB"
     assert interval("ssim", (0.0, 0.01)) == "+0.000 to +0.010"
+    assert interval("psnr", (40.1, 41.0), signed=False) == "40.10 to 41.00 dB"
     assert interval("ssim", (math.nan, 0.01)) == interval("ssim", None) == "not measured"
 
 

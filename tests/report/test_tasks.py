@@ -14,21 +14,15 @@ from tests.audit.task_scenes import LOSSES, classification, matrix, overlay, rad
 from tests.report.test_page import Page
 
 from medveil.audit.audit_folder import check_out
-from medveil.audit.record import canonical, excellent_share, record_of, task_record
+from medveil.audit.record import OWN_FIGURE, canonical, excellent_share, record_of, task_record
 from medveil.audit.results import Verdict
 from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
-from medveil.report.page import OWN_FIGURE, write_report
-from medveil.report.task_charts import losses, roc_curves, task_charts, texture
-from medveil.report.task_sentences import (
-    image_sentences,
-    loss_table,
-    number,
-    question_sentence,
-    task_lines,
-    task_results,
-)
-from medveil.report.task_strips import contours, task_strips
+from medveil.report.charts import charts, losses, roc_curves, texture
+from medveil.report.image_strips import contours, strips
+from medveil.report.page import write_report
+from medveil.report.sentences import image_sentences, question_sentence, task_lines, task_results
+from medveil.report.tables import loss_table
 from medveil.tasks.results import FeatureAgreement, Question, TaskResult
 
 FAILED = TaskResult("odd", "An odd task", refusal="ValueError", status=Status.FAILED)
@@ -54,7 +48,7 @@ def page(folder):
 
 def test_what_is_lost_stands_after_the_answer_and_beside_what_is_gained(page):
     text = page.text
-    places = [text.index(part) for part in ("The answer", "What is lost at each quality", "What was asked")]
+    places = [text.index(part) for part in ("The answer", "What was asked", "What is lost at each quality")]
     assert places == sorted(places)
     assert "+1.20 dB by the strongest, code-decoder (picture, PSNR). In all: broken" in text
     assert "−0.001: non-inferior within 0.02" in text
@@ -73,7 +67,7 @@ def test_matrix_baselines_cautions_and_refusals_are_on_the_page(page):
     assert "Failed : ValueError" in text
     assert f"Not done : No image has a mask: {HOSTILE}" in text
     assert "84 images of 70 patients tested (normal: 40, pneumonia: 44)" in text
-    assert all(source.startswith("data:image/") for source in page.loaded)
+    assert all(source.startswith(("data:image/", "#")) for source in page.loaded)
 
 
 def test_record_follows_the_agreed_form(found):
@@ -106,9 +100,9 @@ def test_record_follows_the_agreed_form(found):
 
 
 def test_the_same_results_give_the_same_files(folder):
-    charts = {drawing.name: drawing.svg for drawing in task_charts((classification(),))}
-    assert set(charts) == {"loss", "roc-1"}
-    assert charts["roc-1"] == (folder / "figures" / "roc-1.svg").read_bytes()
+    drawn = {drawing.name: drawing.svg for drawing in charts(tasked(small(), classification()))}
+    assert {"loss", "roc-1"} <= set(drawn)
+    assert drawn["roc-1"] == (folder / "figures" / "roc-1.svg").read_bytes()
 
 
 def test_without_pictures_there_is_no_outline(found, tmp_path, folder):
@@ -151,14 +145,14 @@ def test_what_was_not_measured_is_said_so():
     assert losses([question]) is None
     result = TaskResult("classification", "t", {}, (question,))
     assert loss_table(tasked(audit(), result), record_of(tasked(audit(), result))) is not None
-    assert (number(math.nan), number(-0.0004, signed=True), number(12.34)) == ("not measured", "+0.000", "12.3")
 
 
 def test_audits_without_tasks_have_no_such_section(tmp_path):
     plain = small()
     assert loss_table(plain, record_of(plain)) is None
     assert task_lines(plain) == task_results(plain) == []
-    assert task_charts(()) == task_strips(()) == ()
+    assert not [drawing.name for drawing in charts(plain) if drawing.name.startswith(("loss", "roc", "texture"))]
+    assert not [drawing.name for drawing in strips(plain) if drawing.name.startswith("contours")]
 
 
 def test_features_that_cannot_be_judged_do_not_agree():

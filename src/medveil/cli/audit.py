@@ -90,7 +90,7 @@ def audit(
         from medveil.audit.record import record_of
         from medveil.cli.owner import opener_of, recipient_of
         from medveil.report.page import write_report
-        from medveil.report.task_sentences import failed_names
+        from medveil.report.sentences import failed_names
 
         find_preset(preset)
         names, work, others, built = (_names(text) for text in (attacks, tasks, compare, networks))
@@ -155,8 +155,14 @@ class Stages:
 
 def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
     from medveil.audit.record import broken_by, leading, ranked
-    from medveil.report.sentences import VERDICT_WORDS, headline, measured_sentence
-    from medveil.report.task_sentences import failed_names, task_lines, task_results
+    from medveil.report.sentences import (
+        VERDICT_WORDS,
+        failed_names,
+        headline,
+        measured_sentence,
+        task_lines,
+        task_results,
+    )
 
     if pictures:
         run.warn("the report holds pictures of patients: keep it as you keep the images")

@@ -1,9 +1,10 @@
 """The report: what an audit found, as a page that a privacy officer reads and signs. Sentences are made here alone.
 
 Data: an `Audit` of medveil.audit.results goes in, a folder with report.html, figures/ and report.json comes out.
-`sentences` says what the numbers of attacks mean and `task_sentences` those of tasks; `findings` says what led to the
-conclusion. `tables` lays out what report.json holds. `charts` and `task_charts` draw the numbers, `image_strips` and
-`task_strips` pictures of patients. `page` puts all of it into `templates/` and writes the folder.
+`first_page` says what was released, to whom, what was tried and what a stranger gets: it is signed. `sentences` says
+what the numbers of attacks and tasks mean, `findings` what led to the conclusion; `amounts` puts numbers into words.
+`tables` lays out what report.json holds. `charts` draws the numbers, `image_strips` pictures of patients. `page` puts
+all of it into `templates/` and writes the folder.
 
 Import:
 - `page.write_report`: the whole folder; hand it to `medveil.audit.audit_run.audit_release`.

@@ -5,8 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from medveil.audit.results import AttackResult, Audit, ControlResult, FormCheck, Measured, Verdict, failed_checks
-from medveil.report.sentences import METRIC_NAMES, amount, interval, listed, plural
+from medveil.audit.results import (
+    METRICS,
+    AttackResult,
+    Audit,
+    ControlResult,
+    FormCheck,
+    Measured,
+    Verdict,
+    failed_checks,
+)
+from medveil.report.amounts import amount, interval, listed, metric_name, plural
 
 _UNATTACKED = "No attack was asked for: nothing is said of what somebody without a key gets from this release."
 
@@ -109,7 +118,7 @@ def _doubt(one: Measured) -> str:
 def _ruled_out(quiet: Sequence[AttackResult]) -> str:
     """The largest bound and the largest effect that could have gone unseen, a metric."""
     told = []
-    for metric in METRIC_NAMES:
+    for metric in METRICS:
         measured = [one for attack in quiet for one in attack.measured if one.metric == metric]
         if not measured:
             continue
@@ -117,7 +126,7 @@ def _ruled_out(quiet: Sequence[AttackResult]) -> str:
         visible = [one.smallest_visible for one in measured if math.isfinite(one.smallest_visible)]
         seen = f", {amount(metric, max(visible), signed=True)} would have been seen" if visible else ""
         told.append(
-            f"{METRIC_NAMES[metric]}: at most {amount(metric, bound.upper, signed=True)} "
+            f"{metric_name(metric)}: at most {amount(metric, bound.upper, signed=True)} "
             f"(margin {amount(metric, bound.margin)}){seen}"
         )
     return f"Within the margins: {plural(len(quiet), 'attack')} ({'; '.join(told)})."
@@ -166,7 +175,7 @@ def _refused(attack: AttackResult) -> bool:
 
 
 def _gain(one: Measured) -> str:
-    return f"{amount(one.metric, one.advantage, signed=True)} ({METRIC_NAMES.get(one.metric, one.metric)})"
+    return f"{amount(one.metric, one.advantage, signed=True)} ({metric_name(one.metric)})"
 
 
 def _capital(text: str) -> str:

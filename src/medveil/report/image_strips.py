@@ -1,17 +1,20 @@
-"""The report's pictures of patients: what attackers make of packages, and the worst images that recipients open."""
+"""The report's pictures of patients: what attackers make of packages, the worst images that recipients open, and the
+outlines that segmentation found in them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medveil.audit.record import ranked
 from medveil.audit.results import AttackResult, Audit, TierFidelity
 from medveil.mechanisms.observation import Picture
-from medveil.report.charts import Drawing, drawing_style, finished
+from medveil.report.charts import Drawing, canvas_of, drawing_style, finished
+from medveil.tasks.results import Overlay
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,16 +23,20 @@ if TYPE_CHECKING:
 _STRONGEST = 3
 _ALWAYS = ("naive-decode",)
 _ROWS = 3
-_SIDE = 1.75
+_SIDE, _OUTLINED_SIDE = 1.75, 2.1
 _PEAK = 255.0
+_TRUE, _FOUND = "#56B4E9", "#E69F00"
 
 
 def strips(audit: Audit) -> tuple[Drawing, ...]:
-    """Pictures of the strongest attacks and of the naive one, and the worst images of each tier."""
+    """Pictures of the strongest attacks and of the naive one, the worst images of each tier, and outlines."""
     shown = [result for result in ranked(audit.attacks) if result.examples]
     chosen = shown[:_STRONGEST] + [result for result in shown[_STRONGEST:] if result.name in _ALWAYS]
     drawn = [attack_strip(result) for result in chosen]
     drawn += [difference_maps(tier) for tier in audit.fidelity if tier.examples]
+    for result in audit.tasks:
+        names = dict.fromkeys(overlay.set_name for overlay in result.overlays)
+        drawn += [contours([one for one in result.overlays if one.set_name == name], name) for name in names]
     return tuple(drawn)
 
 
@@ -37,15 +44,13 @@ def attack_strip(result: AttackResult) -> Drawing:
     """Original | the attacker with this package | the same attacker with another package."""
     examples = result.examples[:_ROWS]
     with drawing_style():
-        canvas, grid = _grid(len(examples), 3)
-        for row, example in zip(grid, examples, strict=True):
-            pictures = (example.original, example.attacker, example.baseline)
-            for axis, picture in zip(row, pictures, strict=True):
-                axis.imshow(picture, cmap="gray", vmin=0, vmax=_PEAK, interpolation="nearest")
+        canvas, rows = _rows(len(examples), ("original", "attacker, this package", "attacker, another package"))
+        for row, example in zip(rows, examples, strict=True):
+            _show(row[0], example.original)
             row[0].set_ylabel(f"#{example.number}")
-            for axis, picture in zip(row[1:], pictures[1:], strict=True):
+            for axis, picture in zip(row[1:], (example.attacker, example.baseline), strict=True):
+                _show(axis, picture)
                 axis.set_xlabel(_psnr_words(example.original, picture))
-        _heads(grid[0], ("original", "attacker, this package", "attacker, another package"))
         caption = (
             f"{result.title}: the original, what the attacker makes of its package, and what the same attacker makes "
             "of another package with the same visible header. Where the last two are alike, she has learned nothing."
@@ -59,20 +64,42 @@ def difference_maps(tier: TierFidelity) -> Drawing:
     gaps = [np.abs(example.attacker - example.original) for example in examples]
     top = max(1.0, max(float(np.percentile(gap, 99.5)) for gap in gaps))
     with drawing_style():
-        canvas, grid = _grid(len(examples), 3)
-        for row, example, gap in zip(grid, examples, gaps, strict=True):
-            for axis, picture in zip(row, (example.original, example.attacker), strict=False):
-                axis.imshow(picture, cmap="gray", vmin=0, vmax=_PEAK, interpolation="nearest")
+        canvas, rows = _rows(len(examples), ("original", "opened", "difference"))
+        for row, example, gap in zip(rows, examples, gaps, strict=True):
+            _show(row[0], example.original)
+            _show(row[1], example.attacker)
             shown = row[2].imshow(gap, cmap="Greys", vmin=0, vmax=top, interpolation="nearest")
             row[0].set_ylabel(f"#{example.number}")
             row[1].set_xlabel(_psnr_words(example.original, example.attacker))
-        _heads(grid[0], ("original", "opened", "difference"))
-        canvas.colorbar(shown, ax=[row[2] for row in grid], label="size of difference, grey values", shrink=0.8)
+        canvas.colorbar(shown, ax=[row[2] for row in rows], label="size of difference, grey values", shrink=0.8)
         caption = (
             f"The images that come out worst at tier {tier.tier}: original, what recipients open, and the size of the "
             f"difference (black: {top:.0f} grey values or more)."
         )
         return finished(canvas, f"worst-{tier.tier}", caption, patients=True)
+
+
+def contours(overlays: Sequence[Overlay], name: str) -> Drawing:
+    """Images side by side with the true outline and the one that was found."""
+    from matplotlib.lines import Line2D
+
+    with drawing_style():
+        size = (_OUTLINED_SIDE * max(len(overlays), 2), _OUTLINED_SIDE + 0.6)
+        canvas, axes = canvas_of(size, (1, len(overlays)))
+        for axis, overlay in zip(axes, overlays, strict=True):
+            _show(axis, overlay.picture)
+            for mask, colour, line in ((overlay.truth, _TRUE, "-"), (overlay.found, _FOUND, "--")):
+                if mask.any() and not mask.all():
+                    axis.contour(mask.astype(float), levels=[0.5], colors=[colour], linestyles=[line], linewidths=1.2)
+            axis.set_title(f"{overlay.rank}: {overlay.value:.3f}", fontsize=8)
+            axis.set_xlabel(f"#{overlay.number}")
+        handles = [Line2D([], [], color=_TRUE), Line2D([], [], color=_FOUND, linestyle="--")]
+        canvas.legend(handles, ["true outline", "outline found"], loc="outside lower center", ncols=2)
+        caption = (
+            f"Outlines of the set {name}, found by a network that was trained on it: images of the first run, with "
+            "their Dice."
+        )
+        return finished(canvas, f"contours-{name}", caption, patients=True)
 
 
 def psnr_between(first: Picture, second: Picture) -> float:
@@ -86,17 +113,18 @@ def _psnr_words(original: Picture, picture: Picture) -> str:
     return "equal" if math.isinf(psnr) else f"{psnr:.1f} dB"
 
 
-def _heads(row: Sequence[Axes], words: Sequence[str]) -> None:
-    for axis, text in zip(row, words, strict=True):
-        axis.set_title(text, fontsize=8)
+def _show(axis: Axes, picture: Picture) -> None:
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=_PEAK, interpolation="nearest")
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
 
 
-def _grid(rows: int, columns: int) -> tuple[Canvas, Any]:
-    from matplotlib.figure import Figure
-
-    canvas = Figure(figsize=(columns * _SIDE + 0.6, rows * (_SIDE + 0.15) + 0.2), layout="constrained")
-    grid = canvas.subplots(rows, columns, squeeze=False)
-    for axis in grid.flat:
+def _rows(count: int, heads: Sequence[str]) -> tuple[Canvas, list[list[Axes]]]:
+    columns = len(heads)
+    canvas, axes = canvas_of((columns * _SIDE + 0.6, count * (_SIDE + 0.15) + 0.2), (count, columns))
+    for axis in axes:
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
-    return canvas, grid
+    for axis, words in zip(axes, heads, strict=False):
+        axis.set_title(words, fontsize=8)
+    return canvas, [axes[start : start + columns] for start in range(0, len(axes), columns)]

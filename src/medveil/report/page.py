@@ -12,17 +12,14 @@ from medveil.audit.record import FIGURES, HTML, JSON, OWN_FIGURE, canonical, rec
 from medveil.audit.results import Audit, Verdict
 from medveil.errors import MedveilError, MissingDependencyError
 from medveil.files.atomic import make_folder, remove_all, write_bytes
-from medveil.report import published_values, sentences
+from medveil.report import amounts, first_page, sentences, tables
 from medveil.report.findings import because
-from medveil.report.tables import task_sections
-from medveil.report.task_sentences import image_sentences, loss_table
 
 if TYPE_CHECKING:
     from medveil.report.charts import Drawing
 
-_TEMPLATE = "report.html.j2"
+_TEMPLATE = "page.html.j2"
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
-_LIKE_PUBLISHED = ("matched-decoys", "reference-decoys")
 
 
 def write_report(audit: Audit, folder: Path, *, pictures: bool = True) -> None:
@@ -74,25 +71,25 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
         drawings: the figures.
         pictures: whether there are pictures of patients among them, or may be.
     """
-    by_name = {drawing.name: drawing for drawing in drawings}
-    template = _environment().get_template(_TEMPLATE)
-    page: str = template.render(
+
+    def named(beginning: str) -> list[Drawing]:
+        return [drawing for drawing in drawings if drawing.name.startswith(beginning)]
+
+    page: str = _environment().get_template(_TEMPLATE).render(
         audit=audit,
         record=record,
-        drawings=by_name,
+        drawings={drawing.name: drawing for drawing in drawings},
         strips=[drawing for drawing in drawings if drawing.attack],
-        histograms=[drawing for drawing in drawings if drawing.name.startswith("fidelity-")],
-        worst=[drawing for drawing in drawings if drawing.name.startswith("worst-")],
-        contours=[drawing for drawing in drawings if drawing.name.startswith("contours-")],
+        histograms=named("fidelity-"),
+        worst=named("worst-"),
+        contours=named("contours-"),
         attacked=audit.attacked,
-        loss=loss_table(audit, record),
-        seen=image_sentences(record["data"].get("tasks", {})),
-        tasks=task_sections(record),
+        loss=tables.loss_table(audit, record),
+        seen=sentences.image_sentences(record["data"].get("tasks", {})),
+        tasks=tables.task_sections(record),
         pictures=pictures and any(drawing.patients for drawing in drawings),
-        fidelity=_fidelity_rows(audit),
-        translated=_translated_rows(record),
-        published=published_values,
-    )
+        fidelity=tables.fidelity_rows(audit),
+    )  # fmt: skip
     return page
 
 
@@ -100,12 +97,8 @@ def _drawings(audit: Audit, *, pictures: bool) -> tuple[Drawing, ...]:
     try:
         from medveil.report.charts import charts
         from medveil.report.image_strips import strips
-        from medveil.report.task_charts import task_charts
-        from medveil.report.task_strips import task_strips
 
-        results = audit.tasks
-        drawn = charts(audit) + task_charts(results)
-        return drawn + strips(audit) + task_strips(results) if pictures else drawn
+        return charts(audit) + (strips(audit) if pictures else ())
     except ImportError as error:
         raise _missing(error) from None
 
@@ -123,20 +116,21 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "amount": lambda value, metric, signed=False: sentences.amount(metric, value, signed=signed),
-        "interval": lambda ends, metric: sentences.interval(metric, ends),
-        "chance": sentences.chance,
-        "metric": lambda name: sentences.METRIC_NAMES.get(name, name),
+        "amount": lambda value, metric, signed=False: amounts.amount(metric, value, signed=signed),
+        "interval": lambda ends, metric: amounts.interval(metric, ends),
+        "chance": amounts.chance,
+        "metric": amounts.metric_name,
         "verdict": lambda word: sentences.VERDICT_WORDS[Verdict(word)],
-        "duration": sentences.duration,
+        "duration": amounts.duration,
         "svg": lambda drawing: _data_uri("image/svg+xml", drawing.svg),
         "png": lambda drawing: _data_uri("image/png", drawing.png),
         "flat": _flat,
     }
-    environment.globals |= {
-        name: getattr(sentences, name)
-        for name in ("question", "answer", "measured_risk", "grounds", "not_shown", "repeat_command")
-    }
+    for module, names in (
+        (first_page, ("released", "recipients", "gets", "tried")),
+        (sentences, ("question", "headline", "answer", "measured_risk", "grounds", "not_shown", "repeat_command")),
+    ):
+        environment.globals |= {name: getattr(module, name) for name in names}
     return environment
 
 
@@ -158,44 +152,18 @@ def _flat(values: Mapping[str, Any], before: str = "") -> list[tuple[str, str]]:
         if isinstance(value, Mapping):
             lines += _flat(value, f"{label}, ")
         elif isinstance(value, list):
-            lines.append((label, ", ".join(str(one) for one in value) or "none"))
+            lines.append((label, ", ".join(_word(one) for one in value) or "none"))
         else:
             lines.append((label, _word(value)))
     return lines
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name} {_word(one)};" for name, one in value.items()).rstrip(";")
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "none" if value is None else str(value)
-
-
-def _fidelity_rows(audit: Audit) -> list[dict[str, str]]:
-    """One line a tier, each metric as mean ± SD (95 % interval)."""
-    rows = []
-    for tier in audit.fidelity:
-        cells = {
-            row.metric: f"{sentences.amount(row.metric, row.mean)} ± {sentences.amount(row.metric, row.sd)} "
-            f"({sentences.amount(row.metric, row.ci[0])} to {sentences.amount(row.metric, row.ci[1])})"
-            for row in tier.rows
-        }
-        images = max((row.images for row in tier.rows), default=0)
-        rows.append({"tier": tier.tier, "images": str(images), "r_squared": f"{tier.r_squared:.4f}", **cells})
-    return rows
-
-
-def _translated_rows(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The attackers of PRIMIS Table 4: as printed, on this release, and on the controls that are like the published
-    method."""
-    rows: list[dict[str, Any]] = []
-    places = [("this release", record["attacks"])]
-    places += [
-        (control["name"], control["attacks"]) for control in record["controls"] if control["name"] in _LIKE_PUBLISHED
-    ]
-    for name, printed in published_values.ATTACKS.items():
-        ours = [(place, found) for place, attacks in places for found in attacks if found["name"] == name]
-        rows.append({"printed": printed, "ours": ours})
-    return rows
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -6,24 +6,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medveil.audit.record import broken_by, expected_of, leading, ranked
+from medveil.audit.record import broken_by, excellent_share, expected_of, leading, ranked, strict_share
 from medveil.audit.request import NO_ATTACK
 from medveil.audit.results import AttackResult, Audit, Measured, Verdict, failed_checks
-
-NOT_MEASURED = "not measured"
-
-METRIC_NAMES = {
-    "psnr": "picture, PSNR",
-    "ssim": "picture, SSIM",
-    "support_auc": "true cells, AUC",
-    "linkage_auc": "same patient, AUC",
-    "me": "mean error, grey values",
-    "mae": "mean absolute error, grey values",
-    "rmse": "RMSE, grey values",
-    "ms_ssim": "MS-SSIM",
-}
-UNITS = {"psnr": "dB"}
-_DECIMALS = {"psnr": 2, "me": 2, "mae": 2, "rmse": 2}
+from medveil.experiments.unit import Status
+from medveil.metrics.inference import Compared, Standing
+from medveil.report.amounts import NOT_MEASURED, amount, interval, listed, metric_name, percent, plural
+from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
+from medveil.tasks.results import Estimate, FeatureAgreement, Question
 
 VERDICT_WORDS = {
     Verdict.BROKEN: "broken",
@@ -51,60 +41,23 @@ _ADVICE = {
     Verdict.MEASURED: "Weigh what was found against what the pictures are still good for.",
 }
 
-
-def amount(metric: str, value: float | None, *, signed: bool = False) -> str:
-    """A value of a metric with its unit: "18.90 dB", "0.512"; with a sign where it is a difference."""
-    if value is None or not math.isfinite(value):
-        return NOT_MEASURED
-    digits = _DECIMALS.get(metric, 3)
-    text = f"{abs(value):.{digits}f}"
-    negative = value < 0 and float(text) != 0
-    sign = "−" if negative else "+" if signed else ""
-    unit = UNITS.get(metric, "")
-    return f"{sign}{text} {unit}".rstrip()
-
-
-def interval(metric: str, ends: Sequence[float | None] | None) -> str:
-    """ "+0.10 to +0.32 dB"."""
-    if ends is None or any(end is None or not math.isfinite(end) for end in ends):
-        return NOT_MEASURED
-    low, high = (amount(metric, end, signed=True) for end in ends)
-    unit = UNITS.get(metric, "")
-    return f"{low.removesuffix(unit).rstrip()} to {high}"
-
-
-def chance(p: float | None) -> str:
-    """A p-value: "0.031", "below 0.001"."""
-    if p is None or not math.isfinite(p):
-        return NOT_MEASURED
-    return "below 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def plural(count: int, noun: str) -> str:
-    """3, "attack" -> "3 attacks"."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def listed(words: Sequence[str]) -> str:
-    """ "a, b and c"."""
-    return ", ".join(words[:-1]) + f" and {words[-1]}" if len(words) > 1 else "".join(words)
-
-
-def duration(seconds: float) -> str:
-    """90 -> "2 minutes"."""
-    if not math.isfinite(seconds):
-        return NOT_MEASURED
-    if seconds < 60:
-        return plural(max(round(seconds), 1), "second")
-    if seconds < 5400:
-        return plural(round(seconds / 60), "minute")
-    return f"{seconds / 3600:.1f} hours"
+_MASKS = {
+    "masks_of_another_size": "have another size than their image",
+    "masks_unreadable": "cannot be read as a grey picture of 8 to 16 bits",
+    "masks_without_area": "are empty",
+}
+ENDED = {Status.DONE: "done", Status.REFUSED: "not possible", Status.FAILED: "failed"}
+_STANDINGS = {
+    Standing.NON_INFERIOR: "non-inferior within {margin:g}",
+    Standing.INFERIOR: "worse, by more than {margin:g}",
+    Standing.INCONCLUSIVE: "not decided with {patients}",
+}
 
 
 def measured_sentence(result: AttackResult, measured: Measured) -> str:
     """One metric of one attack in words."""
     gain = amount(measured.metric, measured.advantage, signed=True)
-    what = METRIC_NAMES.get(measured.metric, measured.metric)
+    what = metric_name(measured.metric)
     numbers = f"{gain} over no information ({what}; 95 % interval {interval(measured.metric, measured.ci)})"
     if measured.verdict is Verdict.BROKEN:
         return f"{result.title} gets {numbers}."
@@ -222,7 +175,7 @@ def measured_risk(audit: Audit) -> str:
     strongest = "not measured"
     if lead is not None:
         gain = amount(lead.metric, lead.advantage, signed=True)
-        name = METRIC_NAMES.get(lead.metric, lead.metric)
+        name = metric_name(lead.metric)
         strongest = f"strongest advantage {gain} ({name}; 95 % interval {interval(lead.metric, lead.ci)})"
     if found or audit.conclusion is Verdict.BROKEN:
         by = f" It was broken by {listed(found)}." if found else ""
@@ -270,10 +223,11 @@ def grounds(audit: Audit) -> list[str]:
 
 
 def _checks_told(audit: Audit) -> list[str]:
-    if not audit.checks:
+    tried = sum(check.tried for check in audit.checks)
+    if not tried:
         return []
     return [
-        f"{plural(len(audit.checks), 'check')} of the form of this very release: values that must not repeat, "
+        f"{plural(tried, 'check')} of the form of this very release: values that must not repeat, "
         "bytes that must look random, sealed codes in pairs, lengths, names, times, added files, and keys that "
         "must not fit."
     ]
@@ -303,7 +257,7 @@ def not_shown(audit: Audit) -> list[str]:
     if wide:
         least = max(wide, key=lambda m: m.smallest_visible / m.margin if m.margin > 0 else 0.0)
         size = amount(least.metric, least.smallest_visible, signed=True)
-        name = METRIC_NAMES.get(least.metric, least.metric)
+        name = metric_name(least.metric)
         seen = f"one below {size}" if math.isfinite(least.smallest_visible) else "one of any size"
         told.insert(0, f"Small leaks: in the least sensitive test, {seen} ({name}) may have gone unseen.")
     return told
@@ -337,3 +291,111 @@ def repeat_command(settings: Mapping[str, Any]) -> str:
         if settings.get(name):
             parts.append(f"--{name} {','.join(str(one) for one in settings[name])}")
     return " ".join(parts)
+
+
+def standing_words(standing: str, margin: float, patients: int) -> str:
+    """ "non-inferior within 0.02"."""
+    return _STANDINGS[Standing(standing)].format(margin=margin, patients=plural(patients, "patient"))
+
+
+def question_sentence(question: Question, name: str) -> str:
+    """One question at one quality: trained and tested on images of that set, against originals."""
+    cell = found_cell(question, name)
+    if cell is None or question.metric not in cell[0]:
+        return f"{question.title}: {NOT_MEASURED}"
+    values, compared = cell
+    metric = metric_name(question.metric)
+    told = f"{question.title}: {metric} {amount(question.metric, values[question.metric].mean)}"
+    if compared is None:
+        return told
+    words = standing_words(compared.standing.value, compared.margin, question.patients)
+    gap = f"{amount(question.metric, compared.difference, signed=True)} ({interval(question.metric, compared.ci)})"
+    return f"{told}, {gap} against originals: {words}"
+
+
+def agreement_sentence(agreement: FeatureAgreement) -> str:
+    """How many texture features agree."""
+    share = excellent_share(agreement)
+    strict = strict_share(agreement)
+    beside = "" if strict is None else f"; of ICC(2,1): {percent(strict)}"
+    return (
+        f"{percent(share)} of {plural(len(agreement.features), 'feature')} agree excellently ({agreement.bins}; lower "
+        f"bound of ICC(3,1) above {EXCELLENT_ABOVE}{beside}; {plural(agreement.patients, 'patient')})"
+    )
+
+
+def image_sentences(found: Mapping[str, Any]) -> list[str]:
+    """Which images tasks saw, and what of the manifest could not be used.
+
+    Args:
+        found: what stands in report.json under `data`, `tasks`.
+    """
+    if "images" not in found:
+        return []
+    counts = found.get("found", {})
+    who = f"{plural(found['images'], 'image')} of {plural(found.get('patients', 0), 'patient')}"
+    matched = plural(found.get("packages_with_original", 0), "package")
+    told = [
+        f"Tasks saw {who}: those that the manifest lists, of {matched} with an original; where there were more than "
+        f"the preset allows, whole patients were drawn. {found.get('labelled', 0)} have a label, "
+        f"{found.get('masked', 0)} a mask."
+    ]
+    for name, words in _MASKS.items():
+        if counts.get(name):
+            told.append(f"Masks that count as none, since they {words}: {counts[name]}.")
+    if counts.get("folds_left_aside"):
+        told.append("The manifest's folds were left aside: not every image has one, or none is there to train or test.")
+    return told
+
+
+def task_lines(audit: Audit) -> list[str]:
+    """For the terminal: a line a question for each tier of the release."""
+    lines = []
+    for result in audit.tasks:
+        if result.status is not Status.DONE:
+            lines.append(f"{result.name}: {ENDED[result.status]}: {result.refusal}")
+            continue
+        for tier in _tiers(audit):
+            lines += [f"{tier:13}{question_sentence(question, tier)}" for question in result.questions]
+            found = [each for each in result.agreements if each.set_name == tier]
+            lines += [f"{tier:13}{result.title}: {agreement_sentence(each)}" for each in found]
+    return lines
+
+
+def failed_names(audit: Audit) -> tuple[str, ...]:
+    """Tasks that were begun and ended with an error."""
+    return tuple(result.name for result in audit.tasks if result.status is Status.FAILED)
+
+
+def task_results(audit: Audit) -> list[dict[str, Any]]:
+    """The same as plain values."""
+    told = []
+    for result in audit.tasks:
+        tiers = {
+            tier: {
+                "questions": {
+                    question.name: cell[1].standing.value
+                    for question in result.questions
+                    if (cell := found_cell(question, tier)) is not None and cell[1] is not None
+                },
+                "excellent_share": {
+                    each.bins: round(excellent_share(each), 6) for each in result.agreements if each.set_name == tier
+                },
+            }
+            for tier in _tiers(audit)
+        }
+        told.append({"name": result.name, "refused": result.refusal, "tiers": tiers})
+    return told
+
+
+def _tiers(audit: Audit) -> list[str]:
+    return [str(tier) for tier in audit.release.get("tiers", [])]
+
+
+def found_cell(question: Question, name: str) -> tuple[dict[str, Estimate], Compared | None] | None:
+    """Values and difference to originals where training and testing are of this set; None where they never were."""
+    try:
+        cell = question.cell(name, name)
+    except KeyError:
+        return None
+    return dict(cell.values), cell.compared

@@ -1,12 +1,16 @@
-"""Tables of tasks for the page, from what report.json holds: every number of them comes from there."""
+"""Tables of the page, in words: what is lost at each quality, fidelity, and what tasks found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medveil.report.task_sentences import metric_name, number, percent, span, standing_words
+from medveil.audit.record import excellent_share, leading, ranked
+from medveil.audit.results import Audit
+from medveil.report.amounts import NOT_MEASURED, amount, interval, metric_name, percent
+from medveil.report.sentences import VERDICT_WORDS, found_cell, standing_words
 from medveil.tasks.image_sets import ORIGINAL
+from medveil.tasks.results import Question, TaskResult
 
 _GROUPS = ("poor", "fair", "good", "excellent", "undefined")
 
@@ -47,9 +51,12 @@ def _question(question: Mapping[str, Any]) -> dict[str, Any]:
         "tests": tests,
         "rows": rows,
         "further": [metric_name(name) for name in metrics],
-        "same": [{"set": cell["test"], "cells": [_further(cell["values"].get(name)) for name in metrics]}
+        "same": [{"set": cell["test"], "cells": [_further(name, cell["values"].get(name)) for name in metrics]}
                  for cell in same] if metrics else [],
-        "against": [f"{one['title']}: {_estimate(one)}" for one in question["baselines"]],
+        "against": [
+            f"{one['title']}: {amount(metric, one['mean'])} ({interval(metric, one['ci'], signed=False)})"
+            for one in question["baselines"]
+        ],
     }  # fmt: skip
 
 
@@ -60,12 +67,12 @@ def _cell(cell: Mapping[str, Any] | None, metric: str, question: Mapping[str, An
     words = ""
     if difference is not None:
         standing = standing_words(difference["standing"], difference["margin"], question["patients"])
-        words = f"{number(difference['difference'], signed=True)}: {standing}"
+        words = f"{amount(metric, difference['difference'], signed=True)}: {standing}"
     elif (cell["train"], cell["test"]) == (ORIGINAL, ORIGINAL):
         words = "what the others are held against"
     return {
-        "value": number(value["mean"]),
-        "interval": span(value["ci"]),
+        "value": amount(metric, value["mean"]),
+        "interval": interval(metric, value["ci"], signed=False),
         "words": words,
         "standing": difference["standing"] if difference is not None else "",
     }
@@ -76,12 +83,8 @@ def _metrics(cells: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(name for cell in cells for name in cell["values"]))
 
 
-def _further(value: Mapping[str, Any] | None) -> str:
-    return f"{number(value['mean'])} ± {number(value['sd'])}" if value is not None else "–"
-
-
-def _estimate(value: Mapping[str, Any]) -> str:
-    return f"{number(value['mean'])} ({span(value['ci'])})"
+def _further(metric: str, value: Mapping[str, Any] | None) -> str:
+    return f"{amount(metric, value['mean'])} ± {amount(metric, value['sd'])}" if value is not None else "–"
 
 
 def _texture(agreements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -96,3 +99,83 @@ def _texture(agreements: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         }
         for one in agreements
     ]
+
+
+def loss_table(audit: Audit, record: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is lost at each quality beside what an attacker gains: head and one row a set, in words.
+
+    Args:
+        audit: what was found.
+        record: the same as report.json holds it.
+    """
+    sets = record["data"].get("tasks", {}).get("sets", [])
+    results = [result for result in audit.tasks if not result.refusal]
+    if not sets or not results:
+        return None
+    questions = [question for result in results for question in result.questions]
+    bins = list(dict.fromkeys(each.bins for result in results for each in result.agreements))
+    head = ["images", "what an attacker gains", "PSNR, SSIM"]
+    head += [f"{metric_name(question.metric)}: {question.title}" for question in questions]
+    head += [f"texture features with ICC above 0.75, {kind}" for kind in bins]
+    rows = []
+    for one in sets:
+        cells = [one["name"], _gain(audit, one["kind"]), _near(one)]
+        cells += [_loss(question, one["name"]) for question in questions]
+        cells += [_share(results, one["name"], kind) for kind in bins]
+        rows.append({"cells": cells, "title": one["title"], "kind": one["kind"]})
+    return {"head": head, "rows": rows}
+
+
+def _gain(audit: Audit, kind: str) -> str:
+    if kind != "tier":
+        return "all of it" if kind == "original" else "not this release"
+    if not audit.attacked:
+        return "not attacked"
+    lead = next(((a, found) for a in ranked(audit.attacks) if (found := leading(a)) is not None), None)
+    if lead is None:
+        return NOT_MEASURED
+    result, measured = lead
+    gain = amount(measured.metric, measured.advantage, signed=True)
+    name = metric_name(measured.metric)
+    return f"{gain} by the strongest, {result.name} ({name}). In all: {VERDICT_WORDS[audit.conclusion]}"
+
+
+def _near(one: dict[str, Any]) -> str:
+    if one["kind"] == "original":
+        return "equal"
+    return f"{amount('psnr', one.get('psnr'))}, {amount('ssim', one.get('ssim'))}"
+
+
+def _loss(question: Question, name: str) -> str:
+    found = found_cell(question, name)
+    if found is None or question.metric not in found[0]:
+        return NOT_MEASURED
+    values, compared = found
+    if compared is None:
+        return amount(question.metric, values[question.metric].mean)
+    words = standing_words(compared.standing.value, compared.margin, question.patients)
+    return f"{amount(question.metric, compared.difference, signed=True)}: {words}"
+
+
+def _share(results: Sequence[TaskResult], name: str, bins: str) -> str:
+    if name == ORIGINAL:
+        return "all"
+    for result in results:
+        for agreement in result.agreements:
+            if (agreement.set_name, agreement.bins) == (name, bins):
+                return percent(excellent_share(agreement))
+    return NOT_MEASURED
+
+
+def fidelity_rows(audit: Audit) -> list[dict[str, str]]:
+    """One line a tier, each metric as mean ± SD (95 % interval)."""
+    rows = []
+    for tier in audit.fidelity:
+        cells = {
+            row.metric: f"{amount(row.metric, row.mean)} ± {amount(row.metric, row.sd)} "
+            f"({interval(row.metric, row.ci, signed=False)})"
+            for row in tier.rows
+        }
+        images = max((row.images for row in tier.rows), default=0)
+        rows.append({"tier": tier.tier, "images": str(images), "r_squared": f"{tier.r_squared:.4f}", **cells})
+    return rows

@@ -1,0 +1,136 @@
+"""The first page, which whoever answers for a release signs: what was released, to whom, and what an audit says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from medveil.audit.record import expected_of, leading, ranked
+from medveil.audit.results import Audit, Verdict, failed_checks
+from medveil.experiments.unit import Status
+from medveil.report.amounts import listed, plural
+from medveil.report.sentences import ENDED, VERDICT_WORDS, measured_sentence
+
+_MOST = 8  # recipients on the first page
+_MOST_BROKEN = 3
+_NOTHING = {
+    Verdict.NO_EVIDENCE: "Nothing that these attacks could tell from chance.",
+    Verdict.INCONCLUSIVE: "Nothing was found, and nothing was ruled out.",
+    Verdict.TOO_WEAK: "Not known: what was found and what was not says little, since controls failed.",
+}
+_BY_DESIGN = (
+    "By design, everybody who holds the folder sees the number of images, their size classes, the settings, the day "
+    "and the owner's public key."
+)
+
+
+def released(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was released, as (name, words).
+
+    Args:
+        facts: of the release, see `Audit.release`.
+    """
+    rows = [("Release", str(facts.get("id", "not known")))]
+    if "head" in facts:
+        rows.append(("Ledger head", f"{facts['head']} (entry {facts['entry']}, {facts['day']})"))
+    changed = facts.get("day", facts.get("created"))
+    later = f"; last changed on {changed}" if changed != facts.get("created") else ""
+    rows.append(("Day", f"made on {facts.get('created', 'a day that is not known')}{later}"))
+    owners = facts.get("owners", ())
+    if owners:
+        doubt = "" if facts["owner_known"] else ": nobody vouches for this key here, compare it with the owner's own"
+        rows.append(("Owner", f"{owners[0]}{doubt}"))
+    if owners[1:]:
+        rows.append(("Deputies", listed(list(owners[1:]))))
+    made = f"protection level {facts.get('protection', 'not known')}, codec {facts.get('codec', 'not known')}"
+    made += f" at {facts['quality']:g} dB" if facts.get("quality") else ""
+    tiers = f"; tiers: {listed(facts['tiers'])}" if facts.get("tiers") else ""
+    return [*rows, ("Images", f"{plural(facts.get('packages', 0), 'package')}, {made}{tiers}")]
+
+
+def recipients(facts: Mapping[str, Any], most: int = _MOST) -> list[str]:
+    """Who may open it, a line each; keys are named as `medveil grants` names them."""
+    known = facts.get("recipients")
+    if known is None:
+        count = plural(facts["grants"], "grant") if "grants" in facts else "Not known"
+        return [f"{count}; whom they are for is told to the owners alone, and an owner's key did not ask."]
+    more = len(known) - most
+    return [_recipient(one) for one in known[:most]] + ([f"and {more} more, in section Release"] if more > 0 else [])
+
+
+def _recipient(one: Mapping[str, Any]) -> str:
+    told = f"{one['name']}: tier {one['tier']}" + (", with names and dates" if one["identity"] else "")
+    told += f", {plural(one['packages'], 'package')} only" if one["packages"] else ""
+    told += f", meant to end on {one['until']}" if one["until"] else ""
+    return told + (" (owner)" if one["owner"] else "")
+
+
+def gets(audit: Audit) -> list[str]:
+    """What a stranger gets."""
+    if not audit.attacked:
+        told = ["Not measured: no attack was asked for."]
+    else:
+        leads = [(result, lead) for result in ranked(audit.attacks) if (lead := leading(result)) is not None]
+        broken = [pair for pair in leads if pair[0].verdict is Verdict.BROKEN]
+        told = [measured_sentence(*pair) for pair in broken[:_MOST_BROKEN]]
+        if len(broken) > _MOST_BROKEN:
+            told.append(f"{plural(len(broken) - _MOST_BROKEN, 'more attack')} got something: see the table of attacks.")
+        if not broken and audit.conclusion in _NOTHING:
+            told.append(_NOTHING[audit.conclusion])
+            told += [f"The strongest attack: {measured_sentence(*pair)}" for pair in leads[:1]]
+    told += [
+        f"A fault of its form, {check.name}: {check.title}. {check.found}" for check in failed_checks(audit.checks)
+    ]
+    return [*told, _BY_DESIGN]
+
+
+def tried(audit: Audit) -> list[str]:
+    """What was tried, and what was not. What could not be tried counts for nothing."""
+    told = [*_attacks(audit), *_controls(audit), *_checks(audit)]
+    told += [f"Fidelity at tier {tier.tier}: {max((row.images for row in tier.rows), default=0)} images compared with "
+             "their originals." for tier in audit.fidelity]  # fmt: skip
+    if audit.tasks:
+        told.append(f"Tasks: {listed([f'{task.name} ({ENDED[task.status]})' for task in audit.tasks])}.")
+    return told
+
+
+def _attacks(audit: Audit) -> list[str]:
+    ran = ranked(audit.attacks)
+    if not ran:
+        return ["No attack was run."]
+    images = max((one.images for attack in ran for one in attack.measured), default=0)
+    patients = max((one.patients for attack in ran for one in attack.measured), default=0)
+    verdicts = [attack.verdict for attack in ran]
+    counts = [f"{verdicts.count(each)} {VERDICT_WORDS[each]}" for each in Verdict if each in verdicts]
+    told = [
+        f"{plural(len(ran), 'attack')} without a key on up to {plural(images, 'image')} of "
+        f"{plural(patients, 'patient')}: {listed(counts)}."
+    ]
+    aside = {
+        "were not asked for": list(audit.settings.get("left_out", ())),
+        "made no sense here": [one.name for one in audit.attacks if one.status is Status.REFUSED],
+        "failed while running": [one.name for one in audit.attacks if one.status is Status.FAILED],
+    }
+    return told + [f"Not tried, attacks that {why}: {listed(names)}." for why, names in aside.items() if names]
+
+
+def _controls(audit: Audit) -> list[str]:
+    if not audit.controls:
+        return ["No control was run: whether this audit would have found a leak is not known."]
+    leaky = [control for control in audit.controls if expected_of(control) == "broken"]
+    tight = [control for control in audit.controls if not control.positive]
+    return [
+        f"The same attacks on mechanisms whose answer is known: {sum(one.ok for one in leaky)} of {len(leaky)} that "
+        f"leak were found out, {sum(one.ok for one in tight)} of {len(tight)} that do not leak were left alone."
+    ]
+
+
+def _checks(audit: Audit) -> list[str]:
+    tested = [check for check in audit.checks if check.tried]
+    if not tested:
+        return ["No check of the form was made."]
+    wrong = [f"{one.name}{' (of this copy alone)' if one.of_copy else ''}" for one in tested if not one.ok]
+    idle = len(audit.checks) - len(tested)
+    told = f"Checks of the form of this release: {len(tested) - len(wrong)} of {len(tested)} passed"
+    told += f"; not {listed(wrong)}" if wrong else ""
+    return [f"{told}." + (f" {idle} more had nothing to check and count for nothing." if idle else "")]
