@@ -39,7 +39,7 @@ test: $(INSTALLED)
 	$(MAKE) --no-print-directory -j 2 lint suite
 
 suite: $(INSTALLED)
-	$(BIN)/python -m pytest -m 'not slow and not gpu' -n 2 --dist loadfile --durations=20
+	$(BIN)/python -m pytest -m 'not slow and not gpu' -n 2 --dist loadfile --no-loadscope-reorder --durations=20
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m 'slow and not gpu'

@@ -24,13 +24,8 @@ _ENTRIES = [
     pytest.param(registry, name, id=f"{registry.kind} {name}")
     for registry in (ATTACKS, CODECS, TASKS) for name in registry.names()
 ]  # fmt: skip
-_CHECKS = (
-    "people",
-    "check_attack",
-    "check_codec",
-    "check_mechanism",
-    pytest.param("check_task", marks=pytest.mark.slow),
-)
+_CHECKS = ("check_attack", "check_codec", "check_mechanism", "check_task")
+"""Their examples are calls that tests/extend makes as well: under slow."""
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +74,6 @@ def test_registry_entry(registry: Any, name: str) -> None:
     _run(type(registry.make(name)), {})
 
 
-@pytest.mark.parametrize("name", _CHECKS)
+@pytest.mark.parametrize("name", ["people", *(pytest.param(name, marks=pytest.mark.slow) for name in _CHECKS)])
 def test_check(name: str) -> None:
     _run(getattr(testing, name), {})
