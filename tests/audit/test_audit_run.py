@@ -246,7 +246,7 @@ def test_without_memory_an_audit_ends_and_goes_on_later(run, tmp_path, monkeypat
     assert len(again.learned) == 2  # of three
 
 
-@pytest.mark.parametrize("stop", [1, 3, 5])
+@pytest.mark.parametrize("stop", [3, *(pytest.param(stop, marks=pytest.mark.slow) for stop in (1, 2, 4, 5))])
 def test_killed_at_any_unit_it_goes_on_and_says_the_same(run, tmp_path, monkeypatch, stop):
     use(monkeypatch, [Noise("noise")])
     begun = []
