@@ -1,4 +1,4 @@
-"""The 14 features of the grey level dependence matrix (Sun, Wee, Computer Vision, Graphics … 23(3), 1983)."""
+"""One family a file: the 14 features of the grey level dependence matrix (Sun, Wee, CVGIP 23(3), 1983)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ from numpy.typing import NDArray
 from medveil.metrics.radiomics.directions import DIRECTIONS, sides
 from medveil.metrics.radiomics.size_matrix import size_features
 
-NAMES = (
-    "DependenceEntropy", "DependenceNonUniformity", "DependenceNonUniformityNormalized", "DependenceVariance",
-    "GrayLevelNonUniformity", "GrayLevelVariance", "HighGrayLevelEmphasis", "LargeDependenceEmphasis",
-    "LargeDependenceHighGrayLevelEmphasis", "LargeDependenceLowGrayLevelEmphasis", "LowGrayLevelEmphasis",
-    "SmallDependenceEmphasis", "SmallDependenceHighGrayLevelEmphasis", "SmallDependenceLowGrayLevelEmphasis",
-)  # fmt: skip
+FIELDS = {
+    "DependenceEntropy": "entropy_bits", "DependenceNonUniformity": "uneven_size",
+    "DependenceNonUniformityNormalized": "uneven_size_normalised", "DependenceVariance": "size_variance",
+    "GrayLevelNonUniformity": "uneven_level", "GrayLevelVariance": "level_variance", "HighGrayLevelEmphasis": "high",
+    "LargeDependenceEmphasis": "large", "LargeDependenceHighGrayLevelEmphasis": "large_high",
+    "LargeDependenceLowGrayLevelEmphasis": "large_low", "LowGrayLevelEmphasis": "low",
+    "SmallDependenceEmphasis": "small", "SmallDependenceHighGrayLevelEmphasis": "small_high",
+    "SmallDependenceLowGrayLevelEmphasis": "small_low",
+}  # fmt: skip
+"""Features and what they are in `SizeFeatures`."""
+NAMES = tuple(FIELDS)
 
 _Levels = NDArray[np.int64]
 
@@ -35,20 +40,4 @@ def gldm_features(levels: _Levels) -> dict[str, float]:
         levels: (H, W) grey levels, 0 outside the mask.
     """
     inside = levels > 0
-    found = size_features(levels[inside], dependences(levels)[inside])
-    return {
-        "DependenceEntropy": found.entropy_bits,
-        "DependenceNonUniformity": found.uneven_size,
-        "DependenceNonUniformityNormalized": found.uneven_size_normalised,
-        "DependenceVariance": found.size_variance,
-        "GrayLevelNonUniformity": found.uneven_level,
-        "GrayLevelVariance": found.level_variance,
-        "HighGrayLevelEmphasis": found.high,
-        "LargeDependenceEmphasis": found.large,
-        "LargeDependenceHighGrayLevelEmphasis": found.large_high,
-        "LargeDependenceLowGrayLevelEmphasis": found.large_low,
-        "LowGrayLevelEmphasis": found.low,
-        "SmallDependenceEmphasis": found.small,
-        "SmallDependenceHighGrayLevelEmphasis": found.small_high,
-        "SmallDependenceLowGrayLevelEmphasis": found.small_low,
-    }
+    return size_features(levels[inside], dependences(levels)[inside]).named(FIELDS)

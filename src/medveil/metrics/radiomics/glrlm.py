@@ -8,12 +8,17 @@ from numpy.typing import NDArray
 from medveil.metrics.radiomics.directions import DIRECTIONS
 from medveil.metrics.radiomics.size_matrix import size_features
 
-NAMES = (
-    "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance", "HighGrayLevelRunEmphasis",
-    "LongRunEmphasis", "LongRunHighGrayLevelEmphasis", "LongRunLowGrayLevelEmphasis", "LowGrayLevelRunEmphasis",
-    "RunEntropy", "RunLengthNonUniformity", "RunLengthNonUniformityNormalized", "RunPercentage", "RunVariance",
-    "ShortRunEmphasis", "ShortRunHighGrayLevelEmphasis", "ShortRunLowGrayLevelEmphasis",
-)  # fmt: skip
+FIELDS = {
+    "GrayLevelNonUniformity": "uneven_level", "GrayLevelNonUniformityNormalized": "uneven_level_normalised",
+    "GrayLevelVariance": "level_variance", "HighGrayLevelRunEmphasis": "high", "LongRunEmphasis": "large",
+    "LongRunHighGrayLevelEmphasis": "large_high", "LongRunLowGrayLevelEmphasis": "large_low",
+    "LowGrayLevelRunEmphasis": "low", "RunEntropy": "entropy_bits", "RunLengthNonUniformity": "uneven_size",
+    "RunLengthNonUniformityNormalized": "uneven_size_normalised", "RunPercentage": "share",
+    "RunVariance": "size_variance", "ShortRunEmphasis": "small", "ShortRunHighGrayLevelEmphasis": "small_high",
+    "ShortRunLowGrayLevelEmphasis": "small_low",
+}  # fmt: skip
+"""Features and what they are in `SizeFeatures`."""
+NAMES = tuple(FIELDS)
 
 _Levels = NDArray[np.int64]
 
@@ -53,27 +58,5 @@ def glrlm_features(levels: _Levels) -> dict[str, float]:
     for direction in DIRECTIONS:
         line = lines(levels, direction)
         if int(np.count_nonzero(line, axis=1).max()) > 1:
-            found.append(_of_one(*runs(line)))
+            found.append(size_features(*runs(line)).named(FIELDS))
     return {name: float(np.mean([each[name] for each in found])) for name in NAMES}
-
-
-def _of_one(level: _Levels, length: _Levels) -> dict[str, float]:
-    found = size_features(level, length)
-    return {
-        "GrayLevelNonUniformity": found.uneven_level,
-        "GrayLevelNonUniformityNormalized": found.uneven_level_normalised,
-        "GrayLevelVariance": found.level_variance,
-        "HighGrayLevelRunEmphasis": found.high,
-        "LongRunEmphasis": found.large,
-        "LongRunHighGrayLevelEmphasis": found.large_high,
-        "LongRunLowGrayLevelEmphasis": found.large_low,
-        "LowGrayLevelRunEmphasis": found.low,
-        "RunEntropy": found.entropy_bits,
-        "RunLengthNonUniformity": found.uneven_size,
-        "RunLengthNonUniformityNormalized": found.uneven_size_normalised,
-        "RunPercentage": found.share,
-        "RunVariance": found.size_variance,
-        "ShortRunEmphasis": found.small,
-        "ShortRunHighGrayLevelEmphasis": found.small_high,
-        "ShortRunLowGrayLevelEmphasis": found.small_low,
-    }

@@ -1,4 +1,4 @@
-"""The 16 features of the grey level size zone matrix (Thibault, Fertil et al., PRIP 2009)."""
+"""One family a file: the 16 features of the grey level size zone matrix (Thibault, Fertil et al., PRIP 2009)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ from scipy.sparse.csgraph import connected_components
 from medveil.metrics.radiomics.directions import DIRECTIONS, sides
 from medveil.metrics.radiomics.size_matrix import size_features
 
-NAMES = (
-    "GrayLevelNonUniformity", "GrayLevelNonUniformityNormalized", "GrayLevelVariance", "HighGrayLevelZoneEmphasis",
-    "LargeAreaEmphasis", "LargeAreaHighGrayLevelEmphasis", "LargeAreaLowGrayLevelEmphasis",
-    "LowGrayLevelZoneEmphasis", "SizeZoneNonUniformity", "SizeZoneNonUniformityNormalized", "SmallAreaEmphasis",
-    "SmallAreaHighGrayLevelEmphasis", "SmallAreaLowGrayLevelEmphasis", "ZoneEntropy", "ZonePercentage",
-    "ZoneVariance",
-)  # fmt: skip
+FIELDS = {
+    "GrayLevelNonUniformity": "uneven_level", "GrayLevelNonUniformityNormalized": "uneven_level_normalised",
+    "GrayLevelVariance": "level_variance", "HighGrayLevelZoneEmphasis": "high", "LargeAreaEmphasis": "large",
+    "LargeAreaHighGrayLevelEmphasis": "large_high", "LargeAreaLowGrayLevelEmphasis": "large_low",
+    "LowGrayLevelZoneEmphasis": "low", "SizeZoneNonUniformity": "uneven_size",
+    "SizeZoneNonUniformityNormalized": "uneven_size_normalised", "SmallAreaEmphasis": "small",
+    "SmallAreaHighGrayLevelEmphasis": "small_high", "SmallAreaLowGrayLevelEmphasis": "small_low",
+    "ZoneEntropy": "entropy_bits", "ZonePercentage": "share", "ZoneVariance": "size_variance",
+}  # fmt: skip
+"""Features and what they are in `SizeFeatures`."""
+NAMES = tuple(FIELDS)
 
 _Levels = NDArray[np.int64]
 
@@ -47,22 +51,4 @@ def glszm_features(levels: _Levels) -> dict[str, float]:
     Args:
         levels: (H, W) grey levels, 0 outside the mask.
     """
-    found = size_features(*zones(levels))
-    return {
-        "GrayLevelNonUniformity": found.uneven_level,
-        "GrayLevelNonUniformityNormalized": found.uneven_level_normalised,
-        "GrayLevelVariance": found.level_variance,
-        "HighGrayLevelZoneEmphasis": found.high,
-        "LargeAreaEmphasis": found.large,
-        "LargeAreaHighGrayLevelEmphasis": found.large_high,
-        "LargeAreaLowGrayLevelEmphasis": found.large_low,
-        "LowGrayLevelZoneEmphasis": found.low,
-        "SizeZoneNonUniformity": found.uneven_size,
-        "SizeZoneNonUniformityNormalized": found.uneven_size_normalised,
-        "SmallAreaEmphasis": found.small,
-        "SmallAreaHighGrayLevelEmphasis": found.small_high,
-        "SmallAreaLowGrayLevelEmphasis": found.small_low,
-        "ZoneEntropy": found.entropy_bits,
-        "ZonePercentage": found.share,
-        "ZoneVariance": found.size_variance,
-    }
+    return size_features(*zones(levels)).named(FIELDS)

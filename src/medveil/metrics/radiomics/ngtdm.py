@@ -1,4 +1,7 @@
-"""The 5 features of the neighbourhood grey tone difference matrix (Amadasun, King, IEEE Trans. SMC 19(5), 1989)."""
+"""One family a file: the 5 features of the neighbourhood grey tone difference matrix.
+
+Amadasun, King, IEEE Trans. SMC 19(5), 1989.
+"""
 
 from __future__ import annotations
 

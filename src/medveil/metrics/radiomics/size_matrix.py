@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,10 @@ class SizeFeatures:
     size_variance: float
     entropy_bits: float
     share: float
+
+    def named(self, fields: Mapping[str, str]) -> dict[str, float]:
+        """The same under the names that a family has for them: name to field."""
+        return {name: float(getattr(self, field)) for name, field in fields.items()}
 
 
 def size_features(levels: _Levels, sizes: _Levels) -> SizeFeatures:
