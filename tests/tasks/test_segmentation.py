@@ -23,8 +23,9 @@ from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage  # noqa: E402
 from medveil.tasks.results import TaskResult  # noqa: E402
 from medveil.tasks.segmentation import Segmentation  # noqa: E402
 from medveil.tasks.segmentation_scores import cells_of, chance_of  # noqa: E402
-from medveil.tasks.segmenter_training import Recipe, goal_of, learn_region, plate_of, region_found, varied  # noqa: E402
+from medveil.tasks.segmenter_training import learn_region, region_found  # noqa: E402
 from medveil.tasks.task import Assignment, TaskEffort, do_task  # noqa: E402
+from medveil.training.augmentation import Recipe, square, standardised  # noqa: E402
 
 SHAPE = (44, 36)
 LIGHT = "light"  # one of its own, so that a training takes a second
@@ -265,43 +266,23 @@ def test_few_patients_or_poor_originals_decide_nothing(patients: int, dice: floa
     assert compared.standing is Standing.INCONCLUSIVE
 
 
-def test_area_averages_keep_what_a_picture_holds() -> None:
-    picture = np.random.default_rng(0).uniform(0, 255, (70, 50)).astype(np.float32)
-    mask = picture > 99
-    for side in (32, 35, 96):
-        assert float(goal_of(mask, side).mean()) == pytest.approx(mask.mean(), abs=1e-5)
-    halves = goal_of(mask, 25)[0, 0, :, 0].numpy()
-    assert halves[0] == pytest.approx((mask[:2, :2].sum() + 0.8 * mask[2, :2].sum()) / 5.6, abs=1e-5)
-    plate = plate_of(picture, 32)
-    assert float(plate.mean()) == pytest.approx(0, abs=1e-4)
-    assert float(plate.std()) == pytest.approx(1, abs=1e-2)
-
-
-def test_picture_and_mask_are_varied_alike() -> None:
-    goals = torch.cat([goal_of(ellipses(number), 32) for number in range(4)])
-    pictures, moved = varied(goals.clone(), goals, np.random.default_rng(1))
-    assert not torch.allclose(moved, goals, atol=0.1)
-    for picture, goal in zip(pictures, moved, strict=True):
-        assert np.corrcoef(picture.flatten(), goal.flatten())[0, 1] == pytest.approx(1, abs=1e-4)
-
-
 def test_what_is_found_lies_where_it_is() -> None:
     class Bright(torch.nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return 9 * (x - (x.max() + x.min()) / 2)
 
     mask = ellipses(3)
-    plate = plate_of(mask.astype(np.float32), 40)
+    plate = standardised(mask.astype(np.float32), 40)
     (found,) = region_found(Bright(), plate, [SHAPE])
     assert overlap(mask, found).dice > 0.95
 
 
 def test_training_is_repeatable_and_leaves_torch_as_it_was() -> None:
     plates = tuple(torch.cat([make(number) for number in range(8)]) for make in (
-        lambda number: plate_of(chest(number), 32), lambda number: goal_of(ellipses(number), 32)
+        lambda number: standardised(chest(number), 32), lambda number: square(ellipses(number), 32)
     ))  # fmt: skip
     before = torch.random.get_rng_state()
-    first, second, other = (learn_region(plates, None, Recipe(LIGHT, 32, 2), seed) for seed in (1, 1, 2))
+    first, second, other = (learn_region(plates, None, Recipe(LIGHT, 32, 2, 3e-3), seed) for seed in (1, 1, 2))
     assert torch.equal(before, torch.random.get_rng_state())
     weights = [torch.cat([w.flatten() for w in one.network.parameters()]) for one in (first, second, other)]
     assert torch.equal(weights[0], weights[1])

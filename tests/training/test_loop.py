@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from medveil.training.loop import Turn, constant, cosine, seeded, train
+from medveil.errors import UsageError
+from medveil.training.loop import OnDevice, Turn, choose_device, constant, cosine, seeded, train
 
 
 def _line(seed=1):
@@ -115,3 +116,41 @@ def test_the_schedule_ends_at_zero():
     assert cosine(0.0) == 1.0
     assert cosine(1.0) == pytest.approx(0.0)
     assert constant(0.7) == 1.0
+
+
+def test_losses_in_parts_are_their_sum():
+    whole, parts = _line(), _line()
+
+    def halves(batch):
+        for half in (slice(8), slice(8, None)):
+            yield (parts(batch[0][half]) - batch[1][half]).square().sum() / 16
+
+    train([_turn(whole)], _draw, steps=5, seed=0)
+    course = train([Turn([parts], halves)], _draw, steps=5, seed=0)
+    assert parts.weight.item() == pytest.approx(whole.weight.item(), abs=1e-6)
+    assert course.step == 5
+
+
+def test_weights_have_rates_of_their_own_and_something_follows_each_update():
+    network, updates = _line(), []
+    bias = network.bias.item()
+    turn = Turn([network], _turn(network).loss, 0.1, rates={"bias": 0.0}, after=lambda: updates.append(1))
+    train([turn], _draw, steps=7, seed=0, weight_decay=0.0)
+    assert network.bias.item() == bias
+    assert len(updates) == 7
+
+
+def test_a_run_ends_when_it_has_not_become_better_for_long():
+    said = iter([3.0, 2.0, 2.0, 5.0])
+    course = train([_turn(_line())], _draw, steps=100, seed=0, validate=lambda: next(said), checks=10, patience=2)
+    assert (course.step, course.stale, course.kept) == (40, 2, 30)
+
+
+def test_a_network_is_put_on_a_device():
+    network = OnDevice(torch.nn.Conv2d(1, 2, 3), "cpu")
+    found = network(torch.zeros(2, 1, 8, 8))
+    assert found.dtype == torch.float32
+    assert found.shape == (2, 2, 6, 6)
+    assert network.body.weight.is_contiguous(memory_format=torch.channels_last)
+    with pytest.raises(UsageError, match="possible are auto, "):
+        choose_device("abacus")

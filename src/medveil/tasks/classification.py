@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -18,16 +19,18 @@ from medveil.errors import InputError
 from medveil.experiments.unit import Key, Product, Tick, Unit
 from medveil.metrics.inference import LEAST, non_inferiority, patient_draws, run_draws, training_chance, undecided
 from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
-from medveil.tasks.classifier_training import BATCH, Recipe, class_log_odds, learn_classes, picture_stack
+from medveil.tasks.classifier_training import BATCH, class_log_odds, learn_classes
 from medveil.tasks.comparisons import Asked, Group, groups
 from medveil.tasks.image_sets import ORIGINAL, TaskImage
 from medveil.tasks.results import Baseline, Curve, MatrixCell, Question, TaskResult
 from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
 from medveil.tasks.splitting import Split, has_folds, splits
 from medveil.tasks.task import Assignment
+from medveil.training.augmentation import Recipe, standardised
 
 _Numbers = NDArray[np.int64]
 _Floats = NDArray[np.float64]
+_RATE = 1e-3
 _Runs = Mapping[tuple[str, str], Sequence[RunOdds]]
 
 
@@ -109,7 +112,7 @@ class Classification:
 def recipe_of(assignment: Assignment) -> Recipe:
     """How this assignment's classifiers are trained."""
     effort = assignment.effort
-    return Recipe(effort.classifier, effort.classify_side, effort.classify_epochs)
+    return Recipe(effort.classifier, effort.classify_side, effort.classify_epochs, _RATE)
 
 
 def _ready(assignment: Assignment, only: str) -> tuple[_Ready, ...]:
@@ -153,9 +156,9 @@ def _learned(ready: _Ready, train: str, run: Split, assignment: Assignment, tick
         if name not in of_group:
             pictures = []
             for image in ready.images:
-                pictures.append(assignment.gallery.picture(name, image.number))
+                pictures.append(standardised(assignment.gallery.picture(name, image.number), recipe.side))
                 tick()
-            of_group[name] = picture_stack(pictures, recipe.side)
+            of_group[name] = torch.cat(pictures)
         return of_group[name]
 
     network = learn_classes(stack(train)[run.train], ready.targets[run.train], classes, recipe, run.seed, tick)

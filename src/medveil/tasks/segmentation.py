@@ -25,24 +25,16 @@ from medveil.metrics.overlap import DISTANCES, MEASURES, overlap
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.results import Overlay, Question, TaskResult
 from medveil.tasks.segmentation_scores import DECIDING, cells_of, chance_of, ranked
-from medveil.tasks.segmenter_training import (
-    BATCH,
-    THRESHOLD,
-    Plates,
-    Recipe,
-    Segmented,
-    goal_of,
-    learn_region,
-    plate_of,
-    region_found,
-)
+from medveil.tasks.segmenter_training import BATCH, THRESHOLD, Plates, Segmented, learn_region, region_found
 from medveil.tasks.splitting import Split, has_folds, splits
 from medveil.tasks.task import Assignment
+from medveil.training.augmentation import Recipe, square, standardised
 
 _MASKS = "masks"
 LEAST_TRAINED = 4
 """Images that a network learns from, at least."""
 
+_RATE = 3e-3
 _Floats = NDArray[np.float64]
 Arrays = Mapping[str, NDArray[Any]]
 _SHOWN = {True: ("best", "median", "worst"), False: ("median", "worst")}
@@ -79,7 +71,7 @@ class _Lungs:
         if name not in self._stacks:
             side, parts = self.assignment.effort.segment_side, []
             for image in self.images:
-                parts.append(plate_of(self.gallery.picture(name, image.number), side))
+                parts.append(standardised(self.gallery.picture(name, image.number), side))
                 tick()
             self._stacks[name] = torch.cat(parts)
         return self._stacks[name]
@@ -96,7 +88,7 @@ class _Lungs:
                         f"{shape[0]} × {shape[1]}",
                         hint="a mask has the rows and columns of its image; correct it or leave the column mask empty",
                     )
-                parts.append(goal_of(mask, self.assignment.effort.segment_side))
+                parts.append(square(mask, self.assignment.effort.segment_side))
             self._stacks[_MASKS] = torch.cat(parts)
         return self._stacks[_MASKS]
 
@@ -165,7 +157,7 @@ def _settings(lungs: _Lungs, recipe: Recipe) -> dict[str, Any]:
 def recipe_of(assignment: Assignment) -> Recipe:
     """How this assignment's networks are trained."""
     effort = assignment.effort
-    return Recipe(effort.segmenter, effort.segment_side, effort.segment_epochs)
+    return Recipe(effort.segmenter, effort.segment_side, effort.segment_epochs, _RATE)
 
 
 def _lungs(assignment: Assignment) -> _Lungs:

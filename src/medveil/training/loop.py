@@ -56,6 +56,26 @@ def bfloat16_pays(device: str) -> bool:
     return False
 
 
+class OnDevice(nn.Module):
+    """A network of pictures on the device where it is trained: channels last, in bfloat16 where that pays.
+
+    Args:
+        body: takes (n, channels, H, W).
+        device: as for `choose_device`.
+    """
+
+    def __init__(self, body: nn.Module, device: str = "auto") -> None:
+        super().__init__()
+        self.device = choose_device(device)
+        self.body = body.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Pictures from wherever they are -> float32 on the device."""
+        with torch.autocast(self.device, torch.bfloat16, enabled=bfloat16_pays(self.device)):
+            found: Tensor = self.body(pictures.to(self.device, memory_format=torch.channels_last))
+        return found.float()
+
+
 @dataclass(frozen=True)
 class Turn(Generic[Batch]):
     """What one optimizer does in a step.
