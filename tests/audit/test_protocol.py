@@ -9,8 +9,9 @@ import pytest
 from tests.audit.scenes import Plain, case, effort, preset, subject
 
 from medveil.audit.protocol import carry_out, header_of, mean_pictures, pair_up, plan_rounds
+from medveil.datasets.splits import dealt_by_patient
 from medveil.errors import UsageError
-from medveil.experiments.sampling import dealt_by_patient, drawn_by_patient
+from medveil.experiments.sampling import drawn_by_patient
 
 
 def people(patients, images, start=0):

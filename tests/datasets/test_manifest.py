@@ -1,4 +1,4 @@
-"""Manifests and patient-wise splits."""
+"""Manifests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from medveil.datasets.manifest import Record, read_manifest
-from medveil.datasets.splits import split_images
 from medveil.errors import UsageError
 
 
@@ -53,44 +52,6 @@ def test_a_missing_manifest_is_refused_without_naming_it(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="cannot be read") as caught:
         read_manifest(tmp_path / "secret-name.csv")
     assert "secret-name" not in caught.value.message
-
-
-def records(count: int, images: int) -> list[Record]:
-    return [Record(Path(f"/data/{p}-{i}.png"), f"p{p}", "") for p in range(count) for i in range(images)]
-
-
-def test_no_patient_is_on_both_sides() -> None:
-    known = records(60, 3)
-    split = split_images([record.path for record in known], known, seed=1)
-    patients = {record.path: record.patient for record in known}
-    train, validation = ({patients[path] for path in side} for side in (split.train, split.validation))
-    assert not train & validation
-    assert train | validation == set(patients.values())
-    assert 1 <= len(validation) <= 15
-    assert split.patients_known
-
-
-def test_a_new_patient_moves_no_other() -> None:
-    fewer, more = records(40, 1), records(41, 1)
-    before = split_images([r.path for r in fewer], fewer, seed=7)
-    after = split_images([r.path for r in more], more, seed=7)
-    assert set(before.train) <= set(after.train)
-    assert set(before.validation) <= set(after.validation)
-
-
-def test_named_folds_are_kept_and_unlisted_images_left_out() -> None:
-    known = [Record(Path(f"/d/{fold}.png"), fold, fold) for fold in ("train", "val", "test")]
-    split = split_images([*(record.path for record in known), Path("/d/other.png")], known, seed=0)
-    assert split.train == (Path("/d/train.png"),)
-    assert split.validation == (Path("/d/val.png"),)
-
-
-def test_without_a_manifest_every_image_is_a_patient() -> None:
-    split = split_images([Path(f"/d/{i}.png") for i in range(30)], None, seed=0)
-    assert not split.patients_known
-    assert len(split.train) + len(split.validation) == 30
-    assert split_images([Path("/d/1.png")], None, seed=0).train == (Path("/d/1.png"),)
-    assert split_images([], None, seed=0).train == ()
 
 
 def test_labels_masks_and_views_are_read_without_spaces(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
+from medveil.datasets.splits import Split, splits
 from medveil.errors import UsageError
 from medveil.experiments.unit import Status
 from medveil.experiments.unit_store import UnitStore
@@ -23,7 +24,6 @@ from medveil.tasks.comparisons import Asked, Group, groups
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.results import TaskResult
 from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
-from medveil.tasks.splitting import Split, splits
 from medveil.tasks.task import Assignment, TaskEffort, do_task
 
 _EFFORT = TaskEffort(

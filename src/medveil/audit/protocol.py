@@ -19,10 +19,10 @@ from medveil.attacks.attack import Effort, Knowledge
 from medveil.audit.presets import Preset
 from medveil.audit.targets.target import Target
 from medveil.codecs.code import Bucket
+from medveil.datasets.splits import dealt_by_patient, validation_patients
 from medveil.errors import UsageError
 from medveil.experiments.sampling import (
     SEVERAL,
-    dealt_by_patient,
     drawn_by_patient,
     generator_of,
     seed_of,
@@ -133,7 +133,7 @@ def plan_round(
 ) -> RoundPlan:
     """One round; `share` of the attacker's own patients are for validation, `limit` bounds her images."""
     own = some_by_patient(own, limit, generator_of(seed, "own", name))
-    validation = _validation(own, share, generator_of(seed, "validation", name))
+    validation = validation_patients([each.patient for each in own], share, generator_of(seed, "validation", name))
     learned = tuple(each for each in own if each.patient not in validation)
     chosen = tuple(each for each in own if each.patient in validation)
     return RoundPlan(name, learned, chosen, tuple(tested), seed_of(seed, "round", name), repeat)
@@ -270,22 +270,6 @@ def _stand_in(case: Case, spare: Sequence[Subject], publish: Callable[[Subject],
 
 def _bucket(subject: Subject) -> Bucket:
     return Bucket.of(*subject.image.pixels.shape)
-
-
-def _validation(own: Sequence[Subject], share: float, generator: np.random.Generator) -> frozenset[int]:
-    """Patients to choose with: about that share of the images, at least one patient where there are two."""
-    patients = [each.patient for each in own]
-    if len(set(patients)) < 2:
-        return frozenset()
-    counts = Counter(patients)
-    order = [sorted(counts)[place] for place in generator.permutation(len(counts))]
-    wanted, taken, images = share * len(patients), [], 0
-    for patient in order[:-1]:
-        if images and images + counts[patient] > wanted:
-            continue
-        taken.append(patient)
-        images += counts[patient]
-    return frozenset(taken)
 
 
 def _as_far_as_needed(

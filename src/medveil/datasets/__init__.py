@@ -1,13 +1,14 @@
 """Images with what is known of them: manifests of real ones, and patients that are invented.
 
 Data. `manifest.read_manifest` reads a CSV and gives one `Record` an image: its path, its patient, and where the file
-says so fold, label, mask and more. `splits.split_images` deals images out for training a codec.
+says so fold, label, mask and more. `splits` deals images out by patient: `split_files` for training a codec,
+`splits` for tasks, `dealt_by_patient` for attackers.
 `phantoms.make_phantoms` invents patients with several visits each: chest radiographs, lung masks and labels; `anatomy`
 builds the chest that the X-rays go through, and `painting` has the tools to draw it with.
 
 Import:
 - `manifest`: `Record`, `read_manifest`.
-- `splits`: `Split`, `split_images`.
+- `splits`: `Split`, `splits`, `split_files`, `held_out`, `dealt_by_patient`, `validation_patients`.
 - `phantoms`: `make_phantoms`, `draw_patient`, `Patient`, `Visit`.
 
 What holds:

@@ -67,16 +67,3 @@ def _first_ones(patients: Sequence[int], most: int) -> list[int]:
         if seen[patient] <= most:
             found.append(index)
     return found
-
-
-def dealt_by_patient(patients: Sequence[int], parts: int, generator: np.random.Generator) -> list[list[int]]:
-    """Indices in `parts` parts of about the same number of images, all images of a patient in one part."""
-    counts = Counter(patients)
-    order = [sorted(counts)[place] for place in generator.permutation(len(counts))]
-    order.sort(key=lambda patient: -counts[patient])  # the largest first, so that the parts come out even
-    sizes, where = [0] * parts, {}
-    for patient in order:
-        part = sizes.index(min(sizes))
-        where[patient] = part
-        sizes[part] += counts[patient]
-    return [[index for index, patient in enumerate(patients) if where[patient] == part] for part in range(parts)]

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medveil.datasets.splits import Split, has_folds, splits
 from medveil.errors import InputError
 from medveil.experiments.unit import Key, Product, Tick, Unit
 from medveil.metrics.inference import LEAST, non_inferiority, patient_draws, run_draws, training_chance, undecided
@@ -24,7 +25,6 @@ from medveil.tasks.comparisons import Asked, Group, groups
 from medveil.tasks.image_sets import ORIGINAL, TaskImage
 from medveil.tasks.results import Baseline, Curve, MatrixCell, Question, TaskResult
 from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
-from medveil.tasks.splitting import Split, has_folds, splits
 from medveil.tasks.task import Assignment
 from medveil.training.augmentation import Recipe, standardised
 

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from medveil.datasets.splits import Split, has_folds, splits
 from medveil.errors import InputError, UsageError
 from medveil.experiments.unit import Key, Product, Tick, Unit
 from medveil.metrics.inference import LEAST, training_chance
@@ -26,7 +27,6 @@ from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.results import Overlay, Question, TaskResult
 from medveil.tasks.segmentation_scores import DECIDING, cells_of, chance_of, ranked
 from medveil.tasks.segmenter_training import BATCH, THRESHOLD, Plates, Segmented, learn_region, region_found
-from medveil.tasks.splitting import Split, has_folds, splits
 from medveil.tasks.task import Assignment
 from medveil.training.augmentation import Recipe, square, standardised
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.context import get_spawning_popen
@@ -14,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset, Subset
 
+from medveil.datasets.splits import held_out
 from medveil.errors import UsageError
 from medveil.images.image import Image
 from medveil.training.pixel_cache import Kept, make_cache
@@ -189,13 +189,9 @@ class OpenedImages(Dataset[Any]):
         if not 0 < share < 1:
             raise UsageError(f"a share of {share:g} cannot be split off; it is between 0 and 1")
 
-        def rank(patient: str) -> bytes:
-            return hashlib.sha256(f"{seed}\0{patient}".encode()).digest()
-
-        drawn = sorted(set(patients), key=rank)
-        if len(drawn) < 2:
+        if len(set(patients)) < 2:
             raise UsageError("images of one patient cannot be split by patient")
-        held = set(drawn[: min(max(round(share * len(drawn)), 1), len(drawn) - 1)])
+        held = held_out(patients, share, seed)
         sides: tuple[list[int], list[int]] = ([], [])
         for number, patient in enumerate(patients):
             sides[patient in held].append(number)

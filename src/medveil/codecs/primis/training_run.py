@@ -11,7 +11,7 @@ import torch
 
 from medveil.codecs.primis.weights_file import load_model, save_model
 from medveil.datasets.manifest import read_manifest
-from medveil.datasets.splits import Split, split_images
+from medveil.datasets.splits import split_files
 from medveil.errors import TargetExistsError, UsageError
 from medveil.files.atomic import write_bytes
 from medveil.networks.primis import PrimisConfig, PrimisNetwork
@@ -98,15 +98,16 @@ def train_codec(
     config = replace(config or PrimisConfig(sparsity), sparsity=sparsity)
     settings = settings or Settings(steps=steps, step=_step_for(sparsity), seed=seed)
     _check_target(out, resume)
-    split = _split(images, manifest, seed)
+    train, validate = _split(images, manifest, seed)
+    patients_known = manifest is not None
     chosen = choose_device(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = PrimisNetwork(config)
     trainer = Trainer(network, settings, chosen)
-    validation = Pictures(_thinned(split.validation, VALIDATION_IMAGES))
+    validation = Pictures(_thinned(validate, VALIDATION_IMAGES))
     untrained = trainer.validate(validation) if len(validation) else 0.0
-    course = trainer.run(Pictures(split.train), validation, out, progress)
+    course = trainer.run(Pictures(train), validation, out, progress)
     reason = "schedule done" if course.step == settings.steps else "validation no longer improves"
     level_step = settings.step if level_step is None else level_step
     digest = save_model(out / MODEL_FILE, network, level_step)
@@ -114,15 +115,15 @@ def train_codec(
     trainer.settings = replace(settings, step=level_step)
     psnr = trainer.validate(validation) if len(validation) else -min(course.validation)
     card = Card(
-        out.name, sparsity, network.maps, level_step, digest.hex(), len(split.train), len(validation),
-        digest_of_images(split.train), split.patients_known, seed, course.step, course.seconds,
+        out.name, sparsity, network.maps, level_step, digest.hex(), len(train), len(validation),
+        digest_of_images(train), patients_known, seed, course.step, course.seconds,
         psnr, untrained, data, commit,
     )  # fmt: skip
     write_bytes(out / CARD_FILE, card.to_markdown().encode(), overwrite=True)
     (out / CHECKPOINT).unlink(missing_ok=True)
     return TrainingResult(
         out / MODEL_FILE, digest.hex(), psnr, untrained, course.step, course.seconds, reason,
-        len(split.train), len(validation), split.patients_known,
+        len(train), len(validation), patients_known,
     )  # fmt: skip
 
 
@@ -145,16 +146,16 @@ def _check_target(out: Path, resume: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _split(images: Sequence[Path], manifest: Path | None, seed: int) -> Split:
+def _split(images: Sequence[Path], manifest: Path | None, seed: int) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Those that can be read of the images to train on and to validate with."""
     records = read_manifest(manifest) if manifest else None
-    split = split_images(images, records, seed)
-    train, validation = readable(split.train), readable(split.validation)
+    train, validation = map(readable, split_files(images, records, seed))
     if not train:
         raise UsageError(
             "there is no image to train on",
             hint="are the images listed in the manifest, with fold train or none?" if manifest else "",
         )
-    return Split(train, validation, split.patients_known)
+    return train, validation
 
 
 def _thinned(paths: Sequence[Path], most: int) -> tuple[Path, ...]:
