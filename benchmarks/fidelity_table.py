@@ -48,7 +48,7 @@ def measure(name: str, every: int) -> dict[str, Any]:
     numbers = {patient: place for place, patient in enumerate(sorted({image.patient for image in images}))}
     for number, image in enumerate(images):
         pixels = np.ascontiguousarray(grey(image.path))
-        opened = codec.pixels(Image(pixels, 8, Source(FileKind.PNG, b"")))
+        opened = codec.pixels(Image.of_pixels(pixels, 8, Source(FileKind.PNG, b"")))
         rows.append(figures(pixels, opened))
         patients.append(numbers[image.patient])
         pooled = pooled.add(pixels, opened)

@@ -80,7 +80,7 @@ class Board:
         profile = codec.profile(quality_centidb=_QUALITY_CENTIDB, sparsity=None, deep=0)
         composition = codec.composition(profile, Bucket.of(*first.shape))
         one, other = (
-            codec.encode(Image(pixels, 8, Source(FileKind.PNG, b"")), profile, composition)
+            codec.encode(Image.of_pixels(pixels, 8, Source(FileKind.PNG, b"")), profile, composition)
             for pixels in (first, second)
         )
         return cls(composition, (one, other))

@@ -189,7 +189,7 @@ def fidelity(pixels: list[np.ndarray], sealed: bool) -> float:
     for each in pixels:
         bucket = Bucket.of(*each.shape)
         composition = codec.composition(profile, bucket) if sealed else None
-        code = codec.encode(Image(each, 8, Source(FileKind.PNG, b"")), profile, composition)
+        code = codec.encode(Image.of_pixels(each, 8, Source(FileKind.PNG, b"")), profile, composition)
         found.append(psnr(each, codec.decode(code, profile, bucket), data_range=255))
     return float(np.mean(found))
 

@@ -44,7 +44,7 @@ def samples(generator: np.random.Generator) -> Iterator[tuple[NDArray[np.int16],
             pixels = np.ascontiguousarray(grey(radiograph.path))
             bucket = Bucket.of(*pixels.shape)
             for composition in (None, codec.composition(profile, bucket)):
-                image = Image(pixels, 8, Source(FileKind.PNG, b""))
+                image = Image.of_pixels(pixels, 8, Source(FileKind.PNG, b""))
                 base = codec.decode(codec.encode(image, profile, composition), profile, bucket)
                 yield _of_picture(pixels, base, generator)
 

@@ -216,7 +216,7 @@ class _Noise(Mechanism):
         self.space, self.in_place = like.space, like.in_place
 
     def publish(self, subject: Subject, key: bytes) -> Observation:
-        flat = replace(subject, image=replace(subject.image, pixels=np.full_like(subject.image.pixels, 128)),
+        flat = replace(subject, image=subject.image.with_pixels(np.full_like(subject.image.pixels, 128)),
                        picture=np.full_like(subject.picture, _MIDDLE))  # fmt: skip
         return self._like.publish(flat, key)
 
@@ -226,7 +226,7 @@ class _Noise(Mechanism):
 
 def _check_picture(codec: Codec, profile: Profile, pixels: NDArray[np.uint8], least_db: float) -> None:
     height, width = pixels.shape
-    bucket, image = Bucket.of(height, width), Image(pixels, 8, Source(FileKind.PNG, b""))
+    bucket, image = Bucket.of(height, width), Image.of_pixels(pixels, 8, Source(FileKind.PNG, b""))
     composition = codec.composition(profile, bucket)
     same = composition == codec.composition(profile, bucket)
     _ask(same, "a composition is a function of profile and bucket", "another one")
@@ -250,7 +250,7 @@ def _check_picture(codec: Codec, profile: Profile, pixels: NDArray[np.uint8], le
 
 def _check_again(codec: Codec, profile: Profile, pixels: NDArray[np.uint8]) -> None:
     """The same once more, and what comes of damaged side bytes."""
-    bucket, image = Bucket.of(*pixels.shape), Image(pixels, 8, Source(FileKind.PNG, b""))
+    bucket, image = Bucket.of(*pixels.shape), Image.of_pixels(pixels, 8, Source(FileKind.PNG, b""))
     code, again = (codec.encode(image, profile, None) for _ in range(2))
     _ask(_same(code, again), "one image has one code", "another one")
     one, other = (codec.decode(code, profile, bucket) for _ in range(2))

@@ -199,9 +199,8 @@ def test_a_shelf_codes_an_image_once_and_lets_go_of_what_is_unused() -> None:
     assert shelf.code(counting, scene.subject.image) is first
     assert counting.coded == 1
     brighter = scene.subject.image.pixels // 2
-    from dataclasses import replace
 
-    shelf.code(counting, replace(scene.subject.image, pixels=brighter))
+    shelf.code(counting, scene.subject.image.with_pixels(brighter))
     shelf.code(counting, scene.subject.image)
     assert counting.coded == 3
 

@@ -24,7 +24,7 @@ def space_of(name: str, *, fixed: bool = False, preview: bool = False, deep: int
 
 
 def image_of(seed: int, bits: int = 8, height: int = HEIGHT, width: int = WIDTH) -> Image:
-    return Image(picture(seed, height, width, bits), bits, Source(FileKind.PNG, b""))
+    return Image.of_pixels(picture(seed, height, width, bits), bits, Source(FileKind.PNG, b""))
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:
@@ -94,7 +94,7 @@ def test_planes_of_vectors_hold_the_levels_where_they_are_in_the_picture() -> No
     pixels = np.full((160, 176), 90, np.uint8)
     pixels[:48, :48] += np.random.default_rng(0).integers(0, 100, (48, 48)).astype(np.uint8)
     space, size = space_of("primis"), (160, 176)
-    code = space.code(Image(pixels, 8, Source(FileKind.PNG, b"")))
+    code = space.code(Image.of_pixels(pixels, 8, Source(FileKind.PNG, b"")))
     planes = space.tensor(code.maps, BUCKET, size)
     assert planes.shape == (1024, 12, 12)
     assert planes.dtype == np.float32
@@ -193,6 +193,6 @@ def test_real_sizes_are_found(shared) -> None:
     for file in files[:: len(files) // 4][:4]:
         with Pillow.open(file) as opened:
             pixels = np.asarray(opened.convert("L"))[64:300, 64:330]
-        image = Image(np.ascontiguousarray(pixels), 8, Source(FileKind.PNG, b""))
+        image = Image.of_pixels(np.ascontiguousarray(pixels), 8, Source(FileKind.PNG, b""))
         size = tuple(-(-side // 16) * 16 for side in pixels.shape)
         assert space.likely_size(space.code(image).maps, Bucket.of(*pixels.shape)) == size

@@ -75,7 +75,7 @@ def test_one_size_of_all_own_images_of_a_bucket_is_taken_for_usual():
 def test_the_size_is_found_among_decoys_that_fill_the_bucket(shape):
     codec = PrimisCodec()
     space = PublicCodec(codec, codec.profile(quality_centidb=4000, sparsity=None, deep=0), fixed=False, working=64)
-    code = space.code(Image(picture(3, *shape), 8, Source(FileKind.PNG, b"")))
+    code = space.code(Image.of_pixels(picture(3, *shape), 8, Source(FileKind.PNG, b"")))
     public, _ = ambiguate(code, space.vector_length, 16, Keystream(bytes(32), "decoys"))
     maps = [Shown(each.cells, each.positions, each.levels) for each in public.code.maps]
     assert likely_size(space, maps, Bucket.of(*shape)) == shape

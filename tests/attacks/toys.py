@@ -155,7 +155,7 @@ def subjects(count, seed=0):
         spot = 160 * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 300)
         pixels = np.clip(50 + 0.5 * rows + spot + generator.normal(0, 2, rows.shape), 0, 255).astype(np.uint8)
         picture = working_picture(pixels, Bucket(SIDE, SIDE), Window(), SIDE)
-        found.append(Subject(number, number, 0, Image(pixels, 8, Source(FileKind.PNG, b"")), picture))
+        found.append(Subject(number, number, 0, Image.of_pixels(pixels, 8, Source(FileKind.PNG, b"")), picture))
     return found
 
 

@@ -125,7 +125,7 @@ class _Noise:
 def subject(number, patient, stratum=0, side=64):
     generator = np.random.default_rng(number)
     pixels = generator.integers(0, 256, (side, side), np.uint8)
-    image = Image(pixels, 8, Source(FileKind.PNG, b""))
+    image = Image.of_pixels(pixels, 8, Source(FileKind.PNG, b""))
     return Subject(number, patient, stratum, image, generator.uniform(0, 255, (WORKING, WORKING)).astype(np.float32))
 
 

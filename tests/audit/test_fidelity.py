@@ -56,5 +56,5 @@ def test_the_histogram_pools_all_pixels_and_the_worst_images_are_shown(opened):
 
 
 def test_deep_pixels_are_brought_to_eight_bits_by_their_range():
-    image = Image(np.array([[-2048, 2047]], np.int16), 12, Source(FileKind.DICOM, b""))
+    image = Image.of_pixels(np.array([[-2048, 2047]], np.int16), 12, Source(FileKind.DICOM, b""))
     assert grey(image.pixels, image).tolist() == [[0.0, 255.0]]

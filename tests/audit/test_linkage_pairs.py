@@ -13,7 +13,7 @@ from medveil.metrics.ranking import auc
 
 
 def _case(number: int, patient: int, stratum: int) -> Case:
-    image = Image(np.zeros((64, 64), np.uint8), 8, Source(FileKind.PNG, b""))
+    image = Image.of_pixels(np.zeros((64, 64), np.uint8), 8, Source(FileKind.PNG, b""))
     subject = Subject(number, patient, stratum, image, np.zeros((8, 8), np.float32))
     return Case(subject, Observation(Bucket(64, 64)))
 

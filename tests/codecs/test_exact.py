@@ -25,7 +25,9 @@ def coded(pixels, bits):
     codec = LappedCodec()
     profile = codec.profile(quality_centidb=4000, sparsity=None, deep=int(bits > 8))
     bucket = Bucket.of(*pixels.shape)
-    return codec.decode(codec.encode(Image(pixels, bits, Source(FileKind.PNG, b"")), profile, None), profile, bucket)
+    return codec.decode(
+        codec.encode(Image.of_pixels(pixels, bits, Source(FileKind.PNG, b"")), profile, None), profile, bucket
+    )
 
 
 @settings(max_examples=40, deadline=None)

@@ -18,7 +18,7 @@ SHALLOW, DEEP = Profile("lapped", 4000), Profile("lapped", 4000, deep=1)
 
 
 def image_of(pixels: np.ndarray, bits: int = 8, padding: tuple[int, int] | None = None) -> Image:
-    return Image(np.ascontiguousarray(pixels), bits, Source(FileKind.PNG, b""), padding=padding)
+    return Image.of_pixels(np.ascontiguousarray(pixels), bits, Source(FileKind.PNG, b""), padding=padding)
 
 
 def sealed_and_opened(image: Image, profile: Profile) -> np.ndarray:

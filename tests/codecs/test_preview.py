@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -35,7 +34,7 @@ SEALED = pytest.mark.parametrize(
 
 
 def image_of(pixels: np.ndarray, bits: int = 8, padding: tuple[int, int] | None = None) -> Image:
-    return Image(np.ascontiguousarray(pixels), bits, Source(FileKind.PNG, b""), padding=padding)
+    return Image.of_pixels(np.ascontiguousarray(pixels), bits, Source(FileKind.PNG, b""), padding=padding)
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -196,7 +195,7 @@ def test_another_base_is_refused(sealed: bool) -> None:
         opened(image, complete, SHALLOW, base)
     with pytest.raises(IntegrityError, match="left over"):
         opened(image, code, SHALLOW, code)
-    deeper = preview_of(replace(image, pixels=image.pixels.astype(np.uint16), bits_stored=10), SHALLOW, sealed)
+    deeper = preview_of(image.with_pixels(image.pixels.astype(np.uint16), bits_stored=10), SHALLOW, sealed)
     with pytest.raises(IntegrityError, match="refine"):
         opened(image, code, SHALLOW, deeper)
 

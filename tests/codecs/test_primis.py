@@ -52,7 +52,7 @@ def image(height: int, width: int, bits: int = 8, signed: bool = False, seed: in
     spread = float(np.ptp(shape)) or 1.0
     values = (shape - shape.min()) / spread * ((1 << bits) - 1) - (1 << (bits - 1) if signed else 0)
     kind = np.int16 if signed else np.uint8 if bits == 8 else np.uint16
-    return Image(values.astype(kind), bits, Source(FileKind.PNG, b""))
+    return Image.of_pixels(values.astype(kind), bits, Source(FileKind.PNG, b""))
 
 
 def round_trip(codec: PrimisCodec, original: Image, sealed: bool = True) -> NDArray[np.generic]:
@@ -80,13 +80,13 @@ def test_images_come_back_alike(
 
 @pytest.mark.parametrize("value", [0, 77, 255])
 def test_constant_images_come_back_exactly(codec: PrimisCodec, value: int) -> None:
-    original = replace(image(40, 70), pixels=np.full((40, 70), value, np.uint8))
+    original = image(40, 70).with_pixels(np.full((40, 70), value, np.uint8))
     assert (round_trip(codec, original) == value).all()
 
 
 def test_noise_is_coarsened_until_it_fits(codec: PrimisCodec) -> None:
     noise = np.random.default_rng(0).integers(0, 65536, (96, 96)).astype(np.uint16)
-    original = replace(image(96, 96, 16), pixels=noise)
+    original = image(96, 96, 16).with_pixels(noise)
     profile, bucket = profile_of(codec, 1), Bucket.of(96, 96)
     composition = codec.composition(profile, bucket)
     code = codec.encode(original, profile, composition)
@@ -97,7 +97,7 @@ def test_noise_is_coarsened_until_it_fits(codec: PrimisCodec) -> None:
 def test_padding_pixels_come_back_exactly(codec: PrimisCodec) -> None:
     pixels = image(50, 60, 12).pixels.astype(np.int16) - 1000
     pixels[:, :20] = -2000
-    original = Image(pixels, 12, Source(FileKind.DICOM, b""), padding=(-2000, -2000))
+    original = Image.of_pixels(pixels, 12, Source(FileKind.DICOM, b""), padding=(-2000, -2000))
     back = round_trip(codec, original)
     assert ((back == -2000) == (pixels == -2000)).all()
 

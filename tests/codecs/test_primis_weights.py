@@ -80,7 +80,9 @@ def coded(pixels: np.ndarray, sparsity: int) -> float:
     """PSNR of an 8-bit image through the codec."""
     codec, bucket = PrimisCodec(), Bucket.of(*pixels.shape)
     profile = codec.profile(quality_centidb=0, sparsity=sparsity, deep=0)
-    code = codec.encode(Image(pixels, 8, Source(FileKind.PNG, b"")), profile, codec.composition(profile, bucket))
+    code = codec.encode(
+        Image.of_pixels(pixels, 8, Source(FileKind.PNG, b"")), profile, codec.composition(profile, bucket)
+    )
     for entry in code.maps:
         assert np.bincount(entry.positions // 256).max() <= sparsity
     return psnr(pixels, codec.decode(code, profile, bucket), data_range=255)

@@ -83,7 +83,7 @@ def test_a_codec_that_draws_is_seen() -> None:
 
     def encode(self, image, *given):
         noise = generator.integers(0, 8, image.pixels.shape).astype(np.uint8)
-        return BlockCodec.encode(self, replace(image, pixels=image.pixels // 2 + noise), *given)
+        return BlockCodec.encode(self, image.with_pixels(image.pixels // 2 + noise), *given)
 
     def decode(self, *given):
         return np.clip(2 * (BlockCodec.decode(self, *given).astype(int) - 3), 0, 255).astype(np.uint8)

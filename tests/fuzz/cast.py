@@ -58,7 +58,7 @@ def plain_image(height: int, width: int, bits: int, *, signed: bool = False, pad
     pixels = picture(height, width, bits, signed=signed).copy()
     low = int(pixels.min())
     pixels[: height // 3, : width // 3] = low if padded else pixels[: height // 3, : width // 3]
-    return Image(pixels, bits, Source(FileKind.PNG, b""), padding=(low, low) if padded else None)
+    return Image.of_pixels(pixels, bits, Source(FileKind.PNG, b""), padding=(low, low) if padded else None)
 
 
 @cache

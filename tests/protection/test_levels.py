@@ -16,7 +16,7 @@ from medveil.protection.keystream import Keystream
 from medveil.protection.levels import CODE, LEVELS, PREVIEW, SUPPORT, Obfuscated, coding_of, level_of
 
 BUCKET = Bucket(64, 64)
-IMAGE = Image(picture(1, 64, 60), 8, Source(FileKind.PNG, b""))
+IMAGE = Image.of_pixels(picture(1, 64, 60), 8, Source(FileKind.PNG, b""))
 _lapped = get_codec("lapped")
 CODING = Coding(_lapped, _lapped.profile(quality_centidb=3400, sparsity=None, deep=0))
 LEVEL = pytest.mark.parametrize("level", [make() for make in LEVELS.values()], ids=list(LEVELS))

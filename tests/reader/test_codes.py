@@ -41,7 +41,7 @@ def _image(bits: int, *, dtype: type[np.generic], framed: bool) -> Image:
     if framed:
         pixels[:5] = pixels[:, -3:] = 7
         limits = (3, 9)
-    return Image(pixels, bits, Source(FileKind.PNG, b""), padding=limits)
+    return Image.of_pixels(pixels, bits, Source(FileKind.PNG, b""), padding=limits)
 
 
 IMAGES = [_image(8, dtype=np.uint8, framed=True), _image(12, dtype=np.int16, framed=False)]

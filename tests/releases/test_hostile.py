@@ -82,7 +82,7 @@ def image_of(package, ring, protection):
 
 def honest():
     """The packed code of an honest picture of 80 by 96 pixels."""
-    image = Image(picture(1, 80, 96), 8, Source(FileKind.PNG, b"", b""))
+    image = Image.of_pixels(picture(1, 80, 96), 8, Source(FileKind.PNG, b"", b""))
     return entropy.pack(registry.get_codec("lapped").encode(image, PROFILE, None))
 
 
@@ -96,7 +96,7 @@ def test_a_small_image_cannot_state_a_billion_cells(protection):
 @pytest.mark.parametrize("size", [(1, 1), (64, 64), (65, 200), (512, 40)])
 def test_every_honest_code_is_below_the_limit_of_cells(size):
     pixels = picture(1, max(size[0], 20), max(size[1], 20))[: size[0], : size[1]]
-    image = Image(pixels, 8, Source(FileKind.PNG, b"", b""))
+    image = Image.of_pixels(pixels, 8, Source(FileKind.PNG, b"", b""))
     code = registry.get_codec("lapped").encode(image, PROFILE, None)
     cells = sum(entry.cells for entry in code.maps)
     limit = Coding(registry.get_codec("lapped"), PROFILE).max_cells(Bucket.of(*pixels.shape))
@@ -385,7 +385,7 @@ def test_an_exact_section_is_coded_beside_what_every_machine_decodes_alike():
     class Floating:
         reproducible = False
 
-    pixels, image = picture(1, 80, 96), Image(picture(1, 80, 96), 8, Source(FileKind.PNG, b"", b""))
+    pixels, image = picture(1, 80, 96), Image.of_pixels(picture(1, 80, 96), 8, Source(FileKind.PNG, b"", b""))
     profile, bucket = preview_profile(PROFILE), Bucket.of(80, 96)
     preview = preview_codec().encode(image, profile, None)
     shown = preview_codec().decode(preview, profile, bucket)

@@ -96,7 +96,7 @@ def _wrong_file(patch: pytest.MonkeyPatch) -> None:
 
     def write(image, **more):
         if not image.source.identity_record and np.array_equal(image.pixels, picture(_BAD, *_SIDE)):
-            image = dataclasses.replace(image, pixels=image.pixels ^ np.eye(*_SIDE, dtype=np.uint8))
+            image = image.with_pixels(image.pixels ^ np.eye(*_SIDE, dtype=np.uint8))
         return real(image, **more)
 
     patch.setattr(images, "to_file_bytes", write)

@@ -19,7 +19,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="shared memory withou
 
 
 def image_of(pixels, bits, rescale=(1.0, 0.0)):
-    return Image(pixels, bits, Source(FileKind.PNG, b""), rescale=rescale)
+    return Image.of_pixels(pixels, bits, Source(FileKind.PNG, b""), rescale=rescale)
 
 
 class Counted:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from medveil.codecs.code import Composition, Profile, SparseCode
@@ -32,7 +30,7 @@ class PreviewCodec(LappedCodec):
             if padding is None:
                 raise
             smooth = np.round(filled(image.pixels.astype(np.float32), padding.mask)).astype(image.pixels.dtype)
-            return super().encode(replace(image, pixels=smooth, padding=None), profile, composition, base)
+            return super().encode(image.with_pixels(smooth, padding=None), profile, composition, base)
 
 
 def preview_codec() -> LappedCodec:

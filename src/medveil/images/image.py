@@ -1,12 +1,15 @@
-"""Image: integer pixels at their own depth, with what is needed to write the same kind of file again."""
+"""Image: frames of integer pixels at their own depth, and their source: what is needed to write them again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from medveil.errors import UnsupportedInputError
 
 
 class FileKind(StrEnum):
@@ -41,25 +44,31 @@ def pixel_type(bits_stored: int, *, signed: bool) -> np.dtype[np.generic]:
 
 @dataclass(frozen=True)
 class Image:
-    """One grey image.
+    """Frames of one kind, with what is needed to write the same kind of file again.
+
+    What medveil reads and shares today is one grey frame: `Image.of_pixels` makes such an image, `pixels` is its plane.
 
     Attributes:
-        pixels: (height, width), dtype `pixel_type(bits_stored, signed)`, C-contiguous, as stored (MONOCHROME1 is not
-            inverted, rescale is not applied).
+        frames: (frames, height, width, channels), dtype `pixel_type(bits_stored, signed)`, C-contiguous, as stored
+            (MONOCHROME1 is not inverted, rescale is not applied); 1 channel is grey, 3 are colour.
         bits_stored: 8 to 16; pixels lie in [0, 2**bits_stored) or, signed, [-2**(bits_stored-1), 2**(bits_stored-1)).
+        source: what is needed to write the same kind of file again.
         spacing_mm: (row, column) spacing in mm, or None.
         rescale: (slope, intercept) from stored values to modality units, (1, 0) where the file gives none.
         padding: (low, high), the inclusive range of stored values that mean "no data here", or None.
-        source: what is needed to write the same kind of file again.
         notes: what the reader mended in the file, or could not keep, in words without any value of the file.
+
+    Raises:
+        ValueError: the frames are of another form or type.
 
     >>> import numpy as np
     >>> from medveil.images.image import FileKind, Source
-    >>> Image(np.zeros((2, 3), np.uint8), 8, Source(FileKind.PNG, b"")).pixels.dtype
-    dtype('uint8')
+    >>> image = Image.of_pixels(np.zeros((2, 3), np.uint8), 8, Source(FileKind.PNG, b""))
+    >>> image.frames.shape, image.pixels.shape
+    ((1, 2, 3, 1), (2, 3))
     """
 
-    pixels: NDArray[np.generic]
+    frames: NDArray[np.generic]
     bits_stored: int
     source: Source
     spacing_mm: tuple[float, float] | None = None
@@ -67,9 +76,46 @@ class Image:
     padding: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        shape = self.frames.shape
+        if len(shape) != 4 or 0 in shape or shape[3] not in (1, 3):
+            raise ValueError(
+                f"frames are (frames, height, width, 1 or 3), not {shape}; Image.of_pixels takes one grey plane"
+            )
+        if not 8 <= self.bits_stored <= 16 or self.frames.dtype != pixel_type(self.bits_stored, signed=self.signed):
+            raise ValueError(f"frames of {self.bits_stored} bits stored are not {self.frames.dtype}")
+
+    @classmethod
+    def of_pixels(cls, pixels: NDArray[np.generic], bits_stored: int, source: Source, **attributes: Any) -> Image:
+        """An image of one grey frame; it holds the pixels themselves, and no copy.
+
+        Args:
+            pixels: (height, width).
+            bits_stored, source, attributes: as of an image.
+        """
+        return cls(pixels[None, :, :, None], bits_stored, source, **attributes)
+
+    def with_pixels(self, pixels: NDArray[np.generic], **attributes: Any) -> Image:
+        """The same image with another plane (height, width), and with other attributes where they are given."""
+        return replace(self, frames=pixels[None, :, :, None], **attributes)
+
+    @property
+    def pixels(self) -> NDArray[np.generic]:
+        """(height, width): the plane of an image of one grey frame, a view of `frames`.
+
+        Raises:
+            UnsupportedInputError: there are several frames, or colours.
+        """
+        if self.frames.shape[0] != 1 or self.frames.shape[3] != 1:
+            raise UnsupportedInputError(
+                f"an image of {self.frames.shape[0]} frames and {self.frames.shape[3]} channels has no one grey plane",
+                hint="its attribute `frames` holds all of them, as (frames, height, width, channels)",
+            )
+        return self.frames[0, :, :, 0]
+
     @property
     def signed(self) -> bool:
-        return self.pixels.dtype.kind == "i"
+        return self.frames.dtype.kind == "i"
 
     @property
     def value_range(self) -> tuple[int, int]:

@@ -306,7 +306,7 @@ def restore(pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, 
     _identity(identity_record, header)
     rescale = (header.slope, header.intercept)
     source = Source(FileKind.NIFTI, pixel_record, identity_record)
-    return Image(pixels, bits_stored, source, header.spacing, rescale)
+    return Image.of_pixels(pixels, bits_stored, source, spacing_mm=header.spacing, rescale=rescale)
 
 
 def _identity(identity_record: bytes, bare: _Header) -> tuple[bytes, bytes]:

@@ -196,7 +196,9 @@ def restore(
         raise IntegrityError(_MISFIT)
     if form is not None and max(form.bits, 8) != depth:
         raise IntegrityError(_MISFIT)
-    return Image(pixels, bits_stored, Source(kind, pixel_record, identity_record), _spacing(density))
+    return Image.of_pixels(
+        pixels, bits_stored, Source(kind, pixel_record, identity_record), spacing_mm=_spacing(density)
+    )
 
 
 def write(image: Image, *, exact: bool) -> bytes:

@@ -309,7 +309,9 @@ def restore(pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, 
     form = _form(identity_record)
     if form is not None and (signed or (form.photometric != _PALETTE and form.bits != depth)):
         raise IntegrityError(_MISFIT)
-    return Image(pixels, bits_stored, Source(FileKind.TIFF, pixel_record, identity_record), _spacing(fields))
+    return Image.of_pixels(
+        pixels, bits_stored, Source(FileKind.TIFF, pixel_record, identity_record), spacing_mm=_spacing(fields)
+    )
 
 
 def _own(identity_record: bytes) -> record.Fields:

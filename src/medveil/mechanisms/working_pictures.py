@@ -64,4 +64,4 @@ def working_picture(pixels: NDArray[np.generic], bucket: Bucket, window: Window,
 def picture_image(picture: Picture) -> Image:
     """A working picture as an 8-bit image, for mechanisms that publish working pictures instead of originals."""
     pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    return Image(np.ascontiguousarray(pixels), 8, Source(FileKind.PNG, b""))
+    return Image.of_pixels(np.ascontiguousarray(pixels), 8, Source(FileKind.PNG, b""))

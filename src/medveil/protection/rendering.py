@@ -85,4 +85,4 @@ def texture(height: int, width: int, profile: Profile) -> Image:
     rows, columns = np.mgrid[:height, :width]
     grain = ((rows * 73_856_093) ^ (columns * 19_349_663)) % 31 - 15
     pixels = (1 << (bits - 1)) + (grain << (bits - 8))
-    return Image(np.ascontiguousarray(pixels.astype(dtype)), bits, Source(FileKind.PNG, b""))
+    return Image.of_pixels(np.ascontiguousarray(pixels.astype(dtype)), bits, Source(FileKind.PNG, b""))

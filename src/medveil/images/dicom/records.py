@@ -249,7 +249,7 @@ def restore(pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, 
     shape = (layout.height, layout.width)
     if pixels.shape != shape or layout.stored != bits_stored or pixels.dtype != layout.dtype:
         raise IntegrityError(_MISFIT)
-    image = Image(pixels, bits_stored, Source(FileKind.DICOM, pixel_record, identity_record))
+    image = Image.of_pixels(pixels, bits_stored, Source(FileKind.DICOM, pixel_record, identity_record))
     return replace(
         image,
         spacing_mm=_spacing(part.elements),
