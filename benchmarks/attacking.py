@@ -19,7 +19,7 @@ from medveil.attacks.applicability import unmet_need
 from medveil.attacks.attack import Attack, Attacker, Effort, Guess
 from medveil.attacks.registry import chosen_attacks
 from medveil.audit.protocol import Round, RoundPlan, carry_out, plan_round
-from medveil.audit.scores.attack_scores import PEAK, figures_of
+from medveil.audit.scores.attack_scores import figures_of
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.experiments.sampling import drawn_by_patient, generator_of, simulated_key
@@ -29,7 +29,7 @@ from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Observation, Picture, Shown, Subject
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.working_pictures import Window, picture_image, working_picture
-from medveil.metrics.image_quality import mean_absolute_error, mean_error, rmse
+from medveil.metrics.image_quality import PEAK, mean_absolute_error, mean_error, rmse
 from medveil.metrics.inference import bootstrap_means, interval
 
 SEED = 2024

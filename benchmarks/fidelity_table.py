@@ -17,12 +17,20 @@ from benchmarks.shared_images import grey, radiographs
 from medveil.audit.reference_codecs import recodings
 from medveil.images.image import FileKind, Image, Source
 from medveil.metrics.histograms import PooledCorrelation
-from medveil.metrics.image_quality import MS_SSIM_SIDE, mean_absolute_error, mean_error, ms_ssim, psnr, rmse, ssim
+from medveil.metrics.image_quality import (
+    MOST_DB,
+    MS_SSIM_SIDE,
+    PEAK,
+    mean_absolute_error,
+    mean_error,
+    ms_ssim,
+    psnr,
+    rmse,
+    ssim,
+)
 
 CODECS = ("primis 4", "primis 8", "primis 16", "lapped 40")
 EVERY = 2
-PEAK = 255.0
-MOST_DB = 100.0
 
 
 def figures(original: NDArray[np.generic], opened: NDArray[np.generic]) -> dict[str, float]:

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from tests.audit.scenes import WORKING
 
-from medveil.audit.fidelity import grey, tier_fidelity
+from medveil.audit.fidelity import tier_fidelity
 from medveil.audit.targets.keyed import keyed_target
 from medveil.audit.targets.target import Limits
-from medveil.images.image import FileKind, Image, Source
 from medveil.releases.release import Release
 
 
@@ -53,8 +52,3 @@ def test_the_histogram_pools_all_pixels_and_the_worst_images_are_shown(opened):
     assert tuple(example.number for example in found.examples) == psnr.worst
     for example in found.examples:
         np.testing.assert_allclose(example.baseline, np.abs(example.attacker - example.original))
-
-
-def test_deep_pixels_are_brought_to_eight_bits_by_their_range():
-    image = Image.of_pixels(np.array([[-2048, 2047]], np.int16), 12, Source(FileKind.DICOM, b""))
-    assert grey(image.pixels, image).tolist() == [[0.0, 255.0]]

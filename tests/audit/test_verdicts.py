@@ -4,9 +4,10 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from medveil.audit.judging.verdicts import PSNR_CAP, Judging, judge
+from medveil.audit.judging.verdicts import Judging, judge
 from medveil.audit.results import AttackResult, Measured, Pairs, Sample, Verdict
 from medveil.experiments.unit import Status
+from medveil.metrics.image_quality import MOST_DB
 
 _QUICK = Judging(resamples=400)
 
@@ -159,7 +160,7 @@ def test_a_value_on_one_side_only_is_left_out() -> None:
 def test_equal_pictures_count_as_the_cap() -> None:
     values = np.tile([np.inf, 20.0], (20, 1))
     measured = _only(_sample({"psnr": values}, np.arange(20)))
-    assert measured.advantage == PSNR_CAP - 20
+    assert measured.advantage == MOST_DB - 20
     assert measured.verdict is Verdict.BROKEN
 
 

@@ -14,18 +14,15 @@ from numpy.typing import NDArray
 from medveil.audit.results import Example, FidelityRow, TierFidelity
 from medveil.audit.targets.target import ImageSet
 from medveil.experiments.unit import Product
-from medveil.images.image import Image
+from medveil.images.intensity import grey, grey_of
 from medveil.mechanisms.observation import Subject
 from medveil.metrics.histograms import PooledCorrelation, joint_histogram
-from medveil.metrics.image_quality import MS_SSIM_SIDE, ms_ssim, psnr, rmse, ssim
+from medveil.metrics.image_quality import MOST_DB, MS_SSIM_SIDE, PEAK, SSIM_SIDE, ms_ssim, psnr, rmse, ssim
 from medveil.metrics.inference import bootstrap_means, interval
 from medveil.tasks.image_sets import ORIGINAL, Gallery
 
-PEAK = 255.0
-MOST_DB = 100.0  # of equal pictures
 METRICS = ("me", "mae", "rmse", "psnr", "ssim", "ms_ssim")
 _WORST = 3
-_SSIM_SIDE = 11
 _Plane = NDArray[np.float64]
 
 
@@ -52,7 +49,7 @@ def tier_fidelity(
     pooled = PooledCorrelation()
     worst: list[tuple[float, int, Example]] = []
     for subject in subjects:
-        original, opened = grey(subject.image.pixels, subject.image), grey(tier.stored(subject), subject.image)
+        original, opened = grey_of(subject.image), grey(tier.stored(subject), subject.image.value_range)
         values.append(_figures(original, opened))
         histogram += joint_histogram(original, opened)
         pooled = pooled.add(original, opened)
@@ -78,15 +75,9 @@ def set_likeness(gallery: Gallery, name: str, numbers: Sequence[int], tick: Call
         original = gallery.picture(ORIGINAL, number).astype(np.float64)
         opened = gallery.picture(name, number).astype(np.float64)
         decibels.append(min(psnr(original, opened, PEAK), MOST_DB))
-        likeness.append(ssim(original, opened, PEAK) if min(original.shape) >= _SSIM_SIDE else float("nan"))
+        likeness.append(ssim(original, opened, PEAK) if min(original.shape) >= SSIM_SIDE else float("nan"))
         tick()
     return Product({"psnr": np.array(decibels), "ssim": np.array(likeness)})
-
-
-def grey(pixels: NDArray[np.generic], image: Image) -> _Plane:
-    """Stored values as grey values 0 … 255, by the range that the image's depth allows."""
-    low, high = image.value_range
-    return (pixels.astype(np.float64) - low) * (PEAK / (high - low))
 
 
 def _figures(original: _Plane, opened: _Plane) -> dict[str, float]:
@@ -96,7 +87,7 @@ def _figures(original: _Plane, opened: _Plane) -> dict[str, float]:
         "psnr": min(psnr(original, opened, PEAK), MOST_DB),
     }  # fmt: skip
     side = min(original.shape)
-    if side >= _SSIM_SIDE:
+    if side >= SSIM_SIDE:
         found["ssim"] = ssim(original, opened, PEAK)
     if side >= MS_SSIM_SIDE:
         found["ms_ssim"] = ms_ssim(original, opened, PEAK)

@@ -1,7 +1,7 @@
 """Tasking: the images of a release as tasks see them, as they were and as they are opened. Nothing is written.
 
 Every set is opened or coded in memory when a task asks for a picture. Grey values are those of
-`medveil.audit.fidelity`: 0 … 255 by the range of the stored depth.
+`medveil.images.intensity`: 0 … 255 by the range of the stored depth.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from medveil.audit.fidelity import grey
 from medveil.audit.reference_codecs import Recoding, recodings
 from medveil.audit.targets.annotations import mask_again, sound_mask, usable_folds
 from medveil.audit.targets.target import ImageSet, SetKind, Stored, Target
 from medveil.experiments.cache import ByteCache
+from medveil.images.intensity import grey
 from medveil.tasks.image_sets import ORIGINAL, Gallery, Mask, Pixels, TaskImage
 
 _STORED_BYTES = 1 << 30  # of opened pixels as they are stored, all sets together
@@ -72,7 +72,7 @@ def tasking_of(target: Target, compare: Sequence[str], least: int, tick: Callabl
             stored = one.stored(subject)
         else:
             stored = store.get((one.name, number), lambda: one.stored(subject))
-        return grey(stored, subject.image).astype(np.float32)
+        return grey(stored, subject.image.value_range).astype(np.float32)
 
     def mask(number: int) -> Mask:
         return mask_again(target.annotations[number], subjects[number].image.pixels.shape)

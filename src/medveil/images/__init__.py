@@ -1,9 +1,11 @@
 """Grey images at their own bit depth, read from and written to the files of the clinic and of research.
 
 Data. `read(path)` or `read_bytes` looks at the content, never at the suffix, and gives an `Image`: frames of integer
-pixels as stored (today one grey frame, whose plane is `.pixels`), depth, spacing, scales, `Source`. `records(image, tag_key)` splits what else the file held in two: the
-pixel record, which travels with the pixels, and the identity record, which is for those with identity. `restore` makes
-an image of decoded pixels and records, and `to_file_bytes` a file of the kind that went in (JPEG: PNG).
+pixels as stored (today one grey frame, whose plane is `.pixels`), depth, spacing, scales, and its `Source`.
+`records(image, tag_key)` splits what else the file held in two: the pixel record, which travels with the pixels, and
+the identity record, which is for those with identity. `restore` makes an image of decoded pixels and records, and
+`to_file_bytes` a file of the kind that went in (JPEG: PNG). `intensity` brings stored values of any depth to grey
+values 0 … 255.
 
 Import from `medveil.images`, as `__all__` lists it; other rooms don't need the modules. `formats` chooses the module of
 a file: `png`, `jpeg`, `tiff`, `nifti`, or `dicom/`. `bounds` holds the limits, `colour_form` grey pictures in the form

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket
 from medveil.images.image import FileKind, Image, Source
+from medveil.images.intensity import grey
 from medveil.mechanisms.observation import Picture
+from medveil.metrics.image_quality import PEAK
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,9 @@ def working_picture(pixels: NDArray[np.generic], bucket: Bucket, window: Window,
     Returns:
         (S, S) float32.
     """
-    scaled = (pixels.astype(np.float32) - window.low) * (255.0 / max(window.high - window.low, 1.0))
+    scaled = grey(pixels, (window.low, window.high), kind=np.float32)
     height, width = scaled.shape
-    clipped: Picture = np.clip(scaled, 0.0, 255.0)
+    clipped: Picture = np.clip(scaled, 0.0, PEAK)
     if height == width == side:
         return clipped
     padded = np.pad(clipped, ((0, bucket.height - height), (0, bucket.width - width)), mode="edge")

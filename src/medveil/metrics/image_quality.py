@@ -5,12 +5,20 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+PEAK = 255.0
+"""The data range of pictures of 8 bits, and of those that were brought to their grey values."""
+MOST_DB = 100.0
+"""What the PSNR of equal pictures counts as, so that means stay finite."""
+
 _SIGMA = 1.5
 _TRUNCATE = 3.5
 _K1, _K2 = 0.01, 0.03
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+_RADIUS = int(_TRUNCATE * _SIGMA + 0.5)
 
-MS_SSIM_SIDE = 11 << (len(_SCALES) - 1)
+SSIM_SIDE = 2 * _RADIUS + 1
+"""The shortest side that has an SSIM: that of the window (11)."""
+MS_SSIM_SIDE = SSIM_SIDE << (len(_SCALES) - 1)
 """The shortest side that has an MS-SSIM: after four halvings, odd ends dropped, a window of 11 must still fit (176)."""
 
 _Plane = NDArray[np.float64]
@@ -68,18 +76,10 @@ def ssim(first: NDArray[np.generic], second: NDArray[np.generic], data_range: fl
         ValueError: the shapes differ, or a side is below 11.
     """
     _difference(first, second)
-    radius = int(_TRUNCATE * _SIGMA + 0.5)
-    if min(first.shape) < 2 * radius + 1:
-        raise ValueError(f"SSIM needs sides of at least {2 * radius + 1} pixels, not {min(first.shape)}")
-    x, y = first.astype(np.float64), second.astype(np.float64)
-    mean_x, mean_y = _smoothed(x, radius), _smoothed(y, radius)
-    variance_x = _smoothed(x * x, radius) - mean_x * mean_x
-    variance_y = _smoothed(y * y, radius) - mean_y * mean_y
-    covariance = _smoothed(x * y, radius) - mean_x * mean_y
-    small, smaller = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
-    likeness = (2 * mean_x * mean_y + small) * (2 * covariance + smaller)
-    likeness /= (mean_x**2 + mean_y**2 + small) * (variance_x + variance_y + smaller)
-    return float(likeness.mean())
+    if min(first.shape) < SSIM_SIDE:
+        raise ValueError(f"SSIM needs sides of at least {SSIM_SIDE} pixels, not {min(first.shape)}")
+    luminance, structure = _terms(first.astype(np.float64), second.astype(np.float64), data_range)
+    return float(np.mean(luminance * structure))
 
 
 def ms_ssim(first: NDArray[np.generic], second: NDArray[np.generic], data_range: float) -> float:
@@ -113,10 +113,9 @@ def ms_ssim(first: NDArray[np.generic], second: NDArray[np.generic], data_range:
 
 def _terms(x: _Plane, y: _Plane, data_range: float) -> tuple[_Plane, _Plane]:
     """Maps of the luminance, and of the contrast and structure, of SSIM."""
-    radius = int(_TRUNCATE * _SIGMA + 0.5)
-    mean_x, mean_y = _smoothed(x, radius), _smoothed(y, radius)
-    variances = _smoothed(x * x, radius) - mean_x**2 + _smoothed(y * y, radius) - mean_y**2
-    covariance = _smoothed(x * y, radius) - mean_x * mean_y
+    mean_x, mean_y = _smoothed(x), _smoothed(y)
+    variances = _smoothed(x * x) - mean_x**2 + _smoothed(y * y) - mean_y**2
+    covariance = _smoothed(x * y) - mean_x * mean_y
     small, smaller = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
     luminance = (2 * mean_x * mean_y + small) / (mean_x**2 + mean_y**2 + small)
     return luminance, (2 * covariance + smaller) / (variances + smaller)
@@ -134,11 +133,10 @@ def _difference(first: NDArray[np.generic], second: NDArray[np.generic]) -> _Pla
     return difference
 
 
-def _smoothed(plane: _Plane, radius: int) -> _Plane:
+def _smoothed(plane: _Plane) -> _Plane:
     """Gaussian means of all windows that lie within the plane."""
-    offsets = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (offsets / _SIGMA) ** 2)
+    kernel = np.exp(-0.5 * (np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA) ** 2)
     kernel /= kernel.sum()
-    height, width = plane.shape
-    rows = sum(weight * plane[start : height - 2 * radius + start] for start, weight in enumerate(kernel))
-    return np.asarray(sum(weight * rows[:, start : width - 2 * radius + start] for start, weight in enumerate(kernel)))
+    height, width = (side - 2 * _RADIUS for side in plane.shape)
+    rows = sum(weight * plane[start : height + start] for start, weight in enumerate(kernel))
+    return np.asarray(sum(weight * rows[:, start : width + start] for start, weight in enumerate(kernel)))

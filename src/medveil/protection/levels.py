@@ -20,6 +20,7 @@ from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Composition, SparseCode
 from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError
+from medveil.images.intensity import grey
 from medveil.protection import padding, sealing
 from medveil.protection.ambiguation import AmbiguatedCode, ambiguate, purify
 from medveil.protection.keystream import Keystream, Stream
@@ -281,5 +282,4 @@ def coding_of(section: str, coding: Coding) -> Coding:
 
 
 def _stretched(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
-    low, high = float(pixels.min()), float(pixels.max())
-    return np.asarray((pixels.astype(np.float64) - low) * (255.0 / max(high - low, 1.0)), dtype=np.uint8)
+    return grey(pixels, (float(pixels.min()), float(pixels.max()))).astype(np.uint8)

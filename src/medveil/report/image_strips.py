@@ -13,6 +13,7 @@ import numpy as np
 from medveil.audit.record import ranked
 from medveil.audit.results import AttackResult, Audit, TierFidelity
 from medveil.mechanisms.observation import Picture
+from medveil.metrics.image_quality import PEAK
 from medveil.report.charts import Drawing, canvas_of, drawing_style, finished
 from medveil.tasks.results import Overlay
 
@@ -24,7 +25,6 @@ _STRONGEST = 3
 _ALWAYS = ("naive-decode",)
 _ROWS = 3
 _SIDE, _OUTLINED_SIDE = 1.75, 2.1
-_PEAK = 255.0
 _TRUE, _FOUND = "#56B4E9", "#E69F00"
 
 
@@ -105,7 +105,7 @@ def contours(overlays: Sequence[Overlay], name: str) -> Drawing:
 def psnr_between(first: Picture, second: Picture) -> float:
     """dB against 255; infinite where equal."""
     error = float(np.mean((first.astype(np.float64) - second.astype(np.float64)) ** 2))
-    return math.inf if error == 0 else 10 * math.log10(_PEAK**2 / error)
+    return math.inf if error == 0 else 10 * math.log10(PEAK**2 / error)
 
 
 def _psnr_words(original: Picture, picture: Picture) -> str:
@@ -114,7 +114,7 @@ def _psnr_words(original: Picture, picture: Picture) -> str:
 
 
 def _show(axis: Axes, picture: Picture) -> None:
-    axis.imshow(picture, cmap="gray", vmin=0, vmax=_PEAK, interpolation="nearest")
+    axis.imshow(picture, cmap="gray", vmin=0, vmax=PEAK, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import overload
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from medveil.errors import InputError
+from medveil.images import intensity
 from medveil.images.image import Image
-from medveil.networks.greyscale import to_grey
 
 CACHE_BYTES = 1 << 30
 
@@ -27,7 +28,7 @@ def grey_of(image: Image) -> Tensor:
     """See `read_grey`."""
     if image.pixels.dtype.name == "uint8" and image.bits_stored == 8:
         return torch.from_numpy(image.pixels.copy())
-    return to_grey(image.pixels, image.value_range, image.value_range[0])
+    return torch.from_numpy(intensity.grey_of(image, np.float32))
 
 
 class Pictures(Sequence[Tensor]):

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset, Subset
 from medveil.datasets.splits import held_out
 from medveil.errors import UsageError
 from medveil.images.image import Image
+from medveil.images.intensity import unit_line
 from medveil.training.pixel_cache import Kept, make_cache
 
 _MOST_BYTES = 1 << 48
@@ -213,10 +214,7 @@ class OpenedImages(Dataset[Any]):
 
 def _line(image: Image, scaling: str) -> tuple[float, float]:
     """Gain and offset from stored values to what training sees."""
-    if scaling == "modality":
-        return image.rescale
-    low, high = image.value_range
-    return 1 / (high - low), -low / (high - low)
+    return image.rescale if scaling == "modality" else unit_line(image)
 
 
 def _scaled(kept: Kept, size: tuple[int, int] | None) -> Tensor:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from medveil.audit.results import AttackResult, Measured, Sample, Verdict
 from medveil.experiments.unit import Status
+from medveil.metrics.image_quality import MOST_DB
 from medveil.metrics.inference import (
     LEAST,
     LeastPatients,
@@ -23,9 +24,6 @@ from medveil.metrics.inference import (
     weighted_means,
 )
 from medveil.metrics.ranking import auc, bootstrap_auc, permuted_auc_p, share_below
-
-PSNR_CAP = 100.0
-"""dB that equal pictures count as: a mean needs a number, and beyond this nothing is left to tell apart."""
 
 _PER_IMAGE = ("psnr", "ssim", "support_auc")
 _NO_SPREAD = 1e-12  # below what rounding makes of equal numbers
@@ -251,7 +249,7 @@ def _finite(sample: Sample, metric: str) -> tuple[_Floats, NDArray[np.bool_]]:
     """(k, 2) values of the images that have both, and (n,) which those are."""
     values = np.asarray(sample.values[metric], dtype=np.float64)
     if metric == "psnr":
-        values = np.minimum(values, PSNR_CAP)
+        values = np.minimum(values, MOST_DB)
     kept: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1), np.bool_)
     return values[kept], kept
 

@@ -18,11 +18,9 @@ from medveil.codecs.code import CodeMap
 from medveil.errors import InputError
 from medveil.experiments.sampling import generator_of
 from medveil.mechanisms.observation import Case, Observation, Picture, Shown
-from medveil.metrics.image_quality import psnr, ssim
+from medveil.metrics.image_quality import MOST_DB, PEAK, psnr, ssim
 from medveil.metrics.ranking import auc
 
-PEAK = 255.0
-MOST_DB = 100.0  # of equal pictures, so that means stay finite
 FIGURES = ("psnr", "ssim", "support_auc", "recovered_bits")
 PARTNER = "partner "
 """What the extra figures begin with that count how the other packages of a round were found."""

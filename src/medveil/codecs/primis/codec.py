@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket, CodeMap, Composition, MapShape, Profile, SparseCode
@@ -19,7 +20,7 @@ from medveil.codecs.primis.weights_file import Model, load_model, parse_model
 from medveil.codecs.varints import read_varint, varint
 from medveil.errors import IntegrityError, MissingDependencyError, UnsupportedInputError, UsageError
 from medveil.images.image import Image
-from medveil.networks.greyscale import from_grey, to_grey
+from medveil.images.intensity import grey, stored
 from medveil.networks.lapped_bases import CHANNELS, STRIDE
 from medveil.networks.primis_inference import decode_picture, encode_picture, grid_of
 
@@ -174,9 +175,9 @@ class PrimisCodec:
         if any(entry.cells != cells for entry in code.maps):
             raise IntegrityError("the maps of the code don't have the cells of an image of its size")
         levels = from_cells(code.maps, grid, model.network)
-        grey = decode_picture(model.network, levels, (side.height, side.width), side.step * _STEP_UNIT)
+        found = decode_picture(model.network, levels, (side.height, side.width), side.step * _STEP_UNIT)
         kind = np.dtype(np.int16 if side.signed else np.uint8 if side.bits_stored == 8 else np.uint16)
-        pixels = from_grey(grey, side.value_range, side.offset, kind)
+        pixels = stored(found.numpy(), side.value_range, side.offset, kind)
         return pixels if side.padding is None else _padded(pixels, side.padding, side.value_range)
 
     def _model(self, profile: Profile) -> Model:
@@ -257,8 +258,8 @@ def _encode_at(image: Image, model: Model, bucket: Bucket, step: int) -> SparseC
     offset = round(float(samples.mean(dtype=np.float64)))
     height, width = pixels.shape
     side = Side(height, width, image.bits_stored, image.signed, offset, step, padding)
-    grey = to_grey(samples, side.value_range, offset)
-    levels = encode_picture(model.network, grey, step * _STEP_UNIT)
+    picture = torch.from_numpy(grey(samples, side.value_range, offset=offset, kind=np.float32))
+    levels = encode_picture(model.network, picture, step * _STEP_UNIT)
     cells = (bucket.height // STRIDE) * (bucket.width // STRIDE) * CHANNELS
     found = to_cells(levels, grid_of(height, width), model.network)
     return SparseCode(tuple(CodeMap(cells, *entry) for entry in found), side.to_bytes())
