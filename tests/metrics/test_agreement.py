@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from medveil.metrics.agreement import Group, icc, relative_error, reproducibility_group
+from medveil.metrics.agreement import Reproducibility, icc, relative_error, reproducibility_group
 
 # Shrout and Fleiss 1979, table 2: six subjects, four judges.
 RATINGS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], np.float64)
@@ -56,7 +56,7 @@ def test_constant_and_missing_values_have_no_icc() -> None:
     values[4, 3] = np.nan
     found = icc(values, values)
     assert np.isnan(found.icc31).tolist() == np.isnan(found.icc21_low).tolist() == [False, True, True, True]
-    assert reproducibility_group(float(found.icc31_low[1])) is Group.UNDEFINED
+    assert reproducibility_group(float(found.icc31_low[1])) is Reproducibility.UNDEFINED
     steps = icc(np.full(20, 1.0), np.full(20, 2.0))  # no subject differs from another
     assert np.isnan(steps.icc31[0])
     assert np.isnan(steps.icc21_low[0])
@@ -90,7 +90,7 @@ def test_relative_errors_by_hand_with_a_feature_about_0_left_out() -> None:
 def test_groups_hold_their_upper_bounds() -> None:
     by_value = {-0.2: "poor", 0.4: "poor", 0.41: "fair", 0.6: "fair", 0.61: "good", 0.75: "good", 0.751: "excellent"}
     assert {value: reproducibility_group(value).value for value in by_value} == by_value
-    assert reproducibility_group(float("nan")) is Group.UNDEFINED
+    assert reproducibility_group(float("nan")) is Reproducibility.UNDEFINED
 
 
 def test_what_has_no_icc_is_refused() -> None:

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from medveil.networks.lapped_bases import Frame  # noqa: E402
 from medveil.networks.primis import PrimisConfig, PrimisNetwork  # noqa: E402
-from medveil.networks.primis_inference import decode_picture, encode_picture, grid_of, pad_to_grid, windows  # noqa: E402
+from medveil.networks.primis_inference import decode_picture, encode_picture, grid_of, pad_to_grid, tiles  # noqa: E402
 from medveil.networks.top_s import Selection  # noqa: E402
 
 SMALL = PrimisConfig(8, bank_channels=(1, 4, 4), sweeps=2)
@@ -109,14 +109,14 @@ def test_windows_leave_no_seams() -> None:
     assert float(seams.mean()) < 1.5 * float(parts.mean())
 
 
-def test_windows_cover_the_grid_once() -> None:
+def test_tiles_cover_the_grid_once() -> None:
     grid = grid_of(1111, 530)
     assert grid == (70, 34)
     seen = torch.zeros(grid)
-    for window in windows(grid):
-        seen[window.row : window.row + window.frame.rows, window.column : window.column + window.frame.columns] += 1
-        assert window.frame.rows <= 32
-        assert window.frame.columns <= 32
+    for tile in tiles(grid):
+        seen[tile.row : tile.row + tile.frame.rows, tile.column : tile.column + tile.frame.columns] += 1
+        assert tile.frame.rows <= 32
+        assert tile.frame.columns <= 32
     assert (seen == 1).all()
 
 

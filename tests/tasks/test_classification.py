@@ -20,7 +20,7 @@ from medveil.metrics.ranking import auc_draws
 from medveil.networks.classifiers import build_classifier, classifier_names
 from medveil.tasks.classification import Classification, _questions, _Ready
 from medveil.tasks.classification_scores import RunOdds, scored
-from medveil.tasks.comparisons import Asked, Group, groups
+from medveil.tasks.comparisons import Asked, ClassGroup, groups
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.results import TaskResult
 from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
@@ -168,7 +168,7 @@ def test_few_patients_or_a_network_that_learned_nothing_decide_nothing() -> None
         images = _images(labels)
         black = {name: lambda _: np.zeros((8, 8), np.float32) for name in (ORIGINAL, "coarse")}
         gallery = Gallery(images, black, _nothing)
-        group = Group("ward", tuple(range(100)), ("normal", "ill"), (Asked("a", "a", ("normal",), ("ill",)),))
+        group = ClassGroup("ward", tuple(range(100)), ("normal", "ill"), (Asked("a", "a", ("normal",), ("ill",)),))
         targets = np.array([int(label == "ill") for label in labels])
         split = (Split(np.arange(0), np.arange(0), np.arange(100), 0),)
         said = odds + (9 * np.eye(2)[targets] if good else 0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medveil.errors import UsageError
-from medveil.metrics.agreement import Group, icc
+from medveil.metrics.agreement import Reproducibility, icc
 from medveil.tasks.radiomics_compare import compare
 
 NAMES = ("kept", "noisy", "shifted", "constant")
@@ -19,8 +19,18 @@ def tables(n=200, seed=0):
 
 def test_features_fall_into_the_groups_that_they_were_made_for() -> None:
     found = compare(*tables(), np.arange(200), NAMES)
-    assert found.groups31 == (Group.EXCELLENT, Group.POOR, Group.EXCELLENT, Group.UNDEFINED)
-    assert found.groups21 == (Group.EXCELLENT, Group.POOR, Group.POOR, Group.UNDEFINED)
+    assert found.groups31 == (
+        Reproducibility.EXCELLENT,
+        Reproducibility.POOR,
+        Reproducibility.EXCELLENT,
+        Reproducibility.UNDEFINED,
+    )
+    assert found.groups21 == (
+        Reproducibility.EXCELLENT,
+        Reproducibility.POOR,
+        Reproducibility.POOR,
+        Reproducibility.UNDEFINED,
+    )
     assert found.share_kept() == {"icc21": 1 / 4, "icc31": 2 / 4}
     assert found.counts()["icc31"] == {"excellent": 2, "good": 0, "fair": 0, "poor": 1, "undefined": 1}
     assert found.mean_re[2] == pytest.approx(10, abs=0.5)
@@ -33,7 +43,7 @@ def test_groups_go_by_the_lower_bound_and_not_by_the_estimate() -> None:
     original = generator.standard_normal((8, 1))
     found = compare(original, original + 0.45 * generator.standard_normal((8, 1)), np.arange(8), ("few",))
     assert found.icc.icc31[0] > 0.75 > found.icc.icc31_low[0]
-    assert found.groups31[0] is not Group.EXCELLENT
+    assert found.groups31[0] is not Reproducibility.EXCELLENT
     assert found.share_kept()["icc31"] == 0
 
 

@@ -44,7 +44,7 @@ class RelativeError:
     left_out: NDArray[np.int64]
 
 
-class Group(StrEnum):
+class Reproducibility(StrEnum):
     """Reproducibility by ICC, with the bounds of the published comparison."""
 
     POOR = "poor"
@@ -117,16 +117,16 @@ def relative_error(first: _Floats, second: _Floats, near_zero: float = 0.01) -> 
     return RelativeError(signed, np.abs(signed), np.sum(~usable, axis=0).astype(np.int64))
 
 
-def reproducibility_group(value: float) -> Group:
+def reproducibility_group(value: float) -> Reproducibility:
     """Poor up to 0.40, fair up to 0.60, good up to 0.75, excellent above; NaN is undefined.
 
     Args:
         value: an ICC, or better the lower bound of one.
     """
     if np.isnan(value):
-        return Group.UNDEFINED
-    bounds = ((0.40, Group.POOR), (0.60, Group.FAIR), (0.75, Group.GOOD))
-    return next((group for bound, group in bounds if value <= bound), Group.EXCELLENT)
+        return Reproducibility.UNDEFINED
+    bounds = ((0.40, Reproducibility.POOR), (0.60, Reproducibility.FAIR), (0.75, Reproducibility.GOOD))
+    return next((group for bound, group in bounds if value <= bound), Reproducibility.EXCELLENT)
 
 
 def _mean_squares(values: _Floats) -> tuple[_Floats, _Floats, _Floats]:

@@ -5,10 +5,9 @@ fresh weights (one classifier begins from ImageNet); whoever trains it is in `tr
 
 Import:
 - `primis`: `PrimisConfig`, `PrimisNetwork`; with `primis_bank` (its encoder), `lapped_bases` (what it starts from) and
-  `top_s` (which cells stay nonzero). `primis_inference`: whole pictures through it, in windows of bounded memory.
+  `top_s` (which cells stay nonzero). `primis_inference`: whole pictures through it, in tiles of bounded memory.
 - `classifiers`: `build_classifier(name, classes)`. `segmenters`: `build_segmenter(name)`. Both by name, from MONAI.
 - `translators`: U-Net, V-Net and discriminator of the picture attacks. `code_decoders`: networks that read codes.
-- `greyscale`: integer pixels of any depth to the 8-bit grey values that networks work in, and back.
 
 What holds:
 - torch is imported at the head of these modules, so other rooms import them inside the function that needs them.

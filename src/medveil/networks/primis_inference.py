@@ -1,4 +1,4 @@
-"""Whole pictures through a PRIMIS network: padding, windows with overlap (so bounded memory), quantisation."""
+"""Whole pictures through a PRIMIS network: padding, tiles with overlap (so bounded memory), quantisation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch import Tensor
 from medveil.networks.lapped_bases import OVERLAP, STRIDE, Frame
 from medveil.networks.primis import PrimisNetwork
 
-# Locations a side of one window: 512 pixels.
-WINDOW = 32
+# Locations a side of one tile: 512 pixels.
+TILE = 32
 
 
 @dataclass(frozen=True)
-class Window:
+class Tile:
     """A part of the code grid that is coded as one: its first row and column, and its frame."""
 
     row: int
@@ -47,12 +47,12 @@ def _parts(count: int, limit: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def windows(grid: tuple[int, int], limit: int = WINDOW) -> Iterator[Window]:
-    """The grid cut into windows of nearly equal size, at most `limit` locations a side, in raster order."""
+def tiles(grid: tuple[int, int], limit: int = TILE) -> Iterator[Tile]:
+    """The grid cut into tiles of nearly equal size, at most `limit` locations a side, in raster order."""
     for top, bottom in _parts(grid[0], limit):
         for left, right in _parts(grid[1], limit):
             frame = Frame(bottom - top, right - left, top == 0, bottom == grid[0], left == 0, right == grid[1])
-            yield Window(top, left, frame)
+            yield Tile(top, left, frame)
 
 
 def pad_to_grid(picture: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -69,21 +69,21 @@ def pad_to_grid(picture: Tensor) -> tuple[Tensor, Tensor | None]:
 
 
 @torch.no_grad()
-def encode_picture(network: PrimisNetwork, picture: Tensor, step: float, limit: int = WINDOW) -> list[Tensor]:
-    """Picture (H, W) in 8-bit grey values minus the offset -> for each window (L, locations, 256) int32 levels.
+def encode_picture(network: PrimisNetwork, picture: Tensor, step: float, limit: int = TILE) -> list[Tensor]:
+    """Picture (H, W) in 8-bit grey values minus the offset -> for each tile (L, locations, 256) int32 levels.
 
-    Windows are coded one after the other, each on what the ones before it left over in the shared overlap.
+    Tiles are coded one after the other, each on what the ones before it left over in the shared overlap.
     """
     residual, mask = pad_to_grid(picture)
     residual = residual.clone()
     grid = grid_of(*picture.shape)
     found = []
-    for window in windows(grid, limit):
-        here = (window.rows, window.columns)
+    for tile in tiles(grid, limit):
+        here = (tile.rows, tile.columns)
         inner = None if mask is None else mask[here]
-        codes = network.pursue(residual[here], window.frame, inner).codes
+        codes = network.pursue(residual[here], tile.frame, inner).codes
         levels = torch.round(codes / step)
-        residual[here] -= network.synthesise(levels * step, window.frame)
+        residual[here] -= network.synthesise(levels * step, tile.frame)
         found.append(levels.to(torch.int32))
     return found
 
@@ -96,15 +96,15 @@ def decode_picture(
     step: float,
     *,
     maps: int | None = None,
-    limit: int = WINDOW,
+    limit: int = TILE,
 ) -> Tensor:
-    """Levels of every window -> picture (H, W) in 8-bit grey values minus the offset.
+    """Levels of every tile -> picture (H, W) in 8-bit grey values minus the offset.
 
     Args:
         maps: how many code maps to use (a lower tier has fewer); all by default.
     """
     grid = grid_of(*shape)
     picture = network.projection.new_zeros(grid[0] * STRIDE, grid[1] * STRIDE)
-    for window, part in zip(windows(grid, limit), levels, strict=True):
-        picture[window.rows, window.columns] += network.synthesise(part * step, window.frame, maps)
+    for tile, part in zip(tiles(grid, limit), levels, strict=True):
+        picture[tile.rows, tile.columns] += network.synthesise(part * step, tile.frame, maps)
     return picture[: shape[0], : shape[1]]

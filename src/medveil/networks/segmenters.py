@@ -29,7 +29,12 @@ class Segmenter(nn.Module):
         height, width = x.shape[2:]
         padding = (0, -width % self.multiple, 0, -height % self.multiple)
         folded = nn.functional.pixel_unshuffle(nn.functional.pad(x, padding, mode="replicate"), self.fold)
-        return nn.functional.pixel_shuffle(self.body(folded), self.fold)[:, :, :height, :width]
+        return nn.functional.pixel_shuffle(self.folded(folded), self.fold)[:, :, :height, :width]
+
+    def folded(self, x: Tensor) -> Tensor:
+        """(n, fold², h, w) -> (n, fold², h, w), of sides that fit."""
+        found: Tensor = self.body(x)
+        return found
 
 
 def segmenter_names() -> tuple[str, ...]:

@@ -11,6 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from medveil.networks.segmenters import Segmenter
+
 _VNET_STAGES = 4
 _UNET_STRIDES = (2, 2, 2)
 _VNET_WIDTH = 16
@@ -18,32 +20,23 @@ _VNET_WIDTH = 16
 _HEAD_GAIN = 10.0
 
 
-class Translator(nn.Module):
-    """A network between the layers that make it fit any size: (n, 1, H, W) -> (n, 1, H, W).
+class Translator(Segmenter):
+    """A network of any size, as segmenters are, with a last layer that also sees the plane: (n, 1, H, W) -> the same.
 
     Args:
         body: (n, fold², h, w) -> (n, features, h, w).
         features: channels that the body gives.
-        multiple: the sides that the body sees are multiples of this.
-        fold: squares of fold × fold pixels become channels before the body, and pixels again after it: the body works
-            at a fraction of the size, and nothing is lost.
+        multiple, fold: as of a segmenter.
     """
 
     def __init__(self, body: nn.Module, features: int, multiple: int, fold: int = 1) -> None:
-        super().__init__()
-        self.body = body
+        super().__init__(body, multiple, fold)
         self.head = nn.Conv2d(features + fold**2, fold**2, 1)
-        self.fold = fold
-        self.multiple = multiple * fold
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(cast(Tensor, self.head.bias))
 
-    def forward(self, x: Tensor) -> Tensor:
-        height, width = x.shape[2:]
-        padding = (0, -width % self.multiple, 0, -height % self.multiple)
-        folded = nn.functional.pixel_unshuffle(nn.functional.pad(x, padding, mode="replicate"), self.fold)
-        found = self.head(torch.cat([self.body(folded), folded], 1))
-        return _HEAD_GAIN * nn.functional.pixel_shuffle(found, self.fold)[:, :, :height, :width]
+    def folded(self, x: Tensor) -> Tensor:
+        return _HEAD_GAIN * cast(Tensor, self.head(torch.cat([self.body(x), x], 1)))
 
 
 def unet(width: int) -> Translator:

@@ -21,7 +21,7 @@ from medveil.experiments.unit import Key, Product, Tick, Unit
 from medveil.metrics.inference import LEAST, non_inferiority, patient_draws, run_draws, training_chance, undecided
 from medveil.tasks.classification_scores import RunOdds, Scored, curve, estimates, mean_draws, scored
 from medveil.tasks.classifier_training import BATCH, class_log_odds, learn_classes
-from medveil.tasks.comparisons import Asked, Group, groups
+from medveil.tasks.comparisons import Asked, ClassGroup, groups
 from medveil.tasks.image_sets import ORIGINAL, TaskImage
 from medveil.tasks.results import Baseline, Curve, MatrixCell, Question, TaskResult
 from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
@@ -46,7 +46,7 @@ class _Ready:
         shared: whether all runs test the same images, so that they differ by their seed alone.
     """
 
-    group: Group
+    group: ClassGroup
     images: tuple[TaskImage, ...]
     targets: _Numbers
     split: tuple[Split, ...]

@@ -38,7 +38,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Group:
+class ClassGroup:
     """Images that one network learns.
 
     Attributes:
@@ -54,7 +54,7 @@ class Group:
     asked: tuple[Asked, ...]
 
 
-def groups(images: Sequence[TaskImage], least: int = LEAST.of_class) -> tuple[Group, ...]:
+def groups(images: Sequence[TaskImage], least: int = LEAST.of_class) -> tuple[ClassGroup, ...]:
     """All groups that these images allow, data sets by name, comparisons across data sets last.
 
     Args:
@@ -66,7 +66,7 @@ def groups(images: Sequence[TaskImage], least: int = LEAST.of_class) -> tuple[Gr
         classes = _classes([image for image in images if image.source == source], least)
         if len(classes) >= 2:
             members = tuple(i for i, image in enumerate(images) if image.source == source and image.label in classes)
-            found.append(Group(source or "all images", members, classes, _within(classes)))
+            found.append(ClassGroup(source or "all images", members, classes, _within(classes)))
     across = _across(images, found, least)
     return (*found, *across)
 
@@ -100,7 +100,7 @@ def _within(classes: tuple[str, ...]) -> tuple[Asked, ...]:
     return tuple(several)
 
 
-def _across(images: Sequence[TaskImage], found: Sequence[Group], least: int) -> tuple[Group, ...]:
+def _across(images: Sequence[TaskImage], found: Sequence[ClassGroup], least: int) -> tuple[ClassGroup, ...]:
     """Each label that no data set lets be compared, against the classes of the data set with most images."""
     if not found:
         return ()
@@ -126,7 +126,9 @@ def _across(images: Sequence[TaskImage], found: Sequence[Group], least: int) -> 
                       ill, (label,), caution)
             )  # fmt: skip
         classes = tuple(sorted((*largest.classes, label), key=_normal_first))
-        groups_across.append(Group(f"across data sets, {_said(label)}", tuple(sorted(members)), classes, tuple(asked)))
+        groups_across.append(
+            ClassGroup(f"across data sets, {_said(label)}", tuple(sorted(members)), classes, tuple(asked))
+        )
     return tuple(groups_across)
 
 

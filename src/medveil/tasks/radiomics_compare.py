@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import UsageError
-from medveil.metrics.agreement import Group, Icc, icc, relative_error, reproducibility_group
+from medveil.metrics.agreement import Icc, Reproducibility, icc, relative_error, reproducibility_group
 from medveil.metrics.radiomics.table import NAMES
 
 EXCELLENT_ABOVE = 0.75
@@ -42,13 +42,13 @@ class Comparison:
     median_are: _Floats
     left_out: NDArray[np.int64]
     icc: Icc
-    groups21: tuple[Group, ...]
-    groups31: tuple[Group, ...]
+    groups21: tuple[Reproducibility, ...]
+    groups31: tuple[Reproducibility, ...]
 
-    def counts(self) -> dict[str, dict[Group, int]]:
+    def counts(self) -> dict[str, dict[Reproducibility, int]]:
         """Features in each group, by the lower bound of "icc21" and of "icc31"."""
         return {
-            form: {group: Counter(groups)[group] for group in Group}
+            form: {group: Counter(groups)[group] for group in Reproducibility}
             for form, groups in (("icc21", self.groups21), ("icc31", self.groups31))
         }
 

@@ -9,7 +9,7 @@ demand as grey values; `primis_training.Trainer` shows them to the network of th
 Import:
 - `loop`: `train`, `Turn`, `seeded`, `choose_device`.
 - `primis_training`: `Settings`, `Trainer`.
-- `release_dataset`: `OpenedImages`, `Source`, `Labels`; users get one from `medveil.Release(...).dataset(...)`.
+- `release_dataset`: `OpenedImages`, `ImageSource`, `Labels`; users get one from `medveil.Release(...).dataset(...)`.
 - `model_card`: `Card`, `digest_of_images`.
 
 What holds:
@@ -19,7 +19,7 @@ What holds:
 - Weights are safetensors; their card names the seed and a digest of the training images, those of medveil's own also
   the commit.
 
-This room knows nothing of releases: `releases.dataset` gives `OpenedImages` a `Source` that opens packages.
+This room knows nothing of releases: `releases.dataset` gives `OpenedImages` an `ImageSource` that opens packages.
 
 To add: a loss goes to `primis_loss`, a schedule to `loop`.
 """

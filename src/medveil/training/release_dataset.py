@@ -24,7 +24,7 @@ _LONGEST = 1 << 16
 SCALINGS = ("range", "modality")
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """Where images come from, by number. It goes to the worker processes and holds what they need to open one."""
 
     def __len__(self) -> int: ...
@@ -78,7 +78,7 @@ class OpenedImages(Dataset[Any]):
     """
 
     def __init__(
-        self, source: Source, names: Sequence[str], labels: Labels | None, *, size: tuple[int, int] | None,
+        self, source: ImageSource, names: Sequence[str], labels: Labels | None, *, size: tuple[int, int] | None,
         transform: Callable[[Tensor], Any] | None, scaling: str, cache_bytes: float,
     ) -> None:  # fmt: skip
         if scaling not in SCALINGS:

@@ -37,7 +37,7 @@ _LEAST_ODDS = -12.0
 
 
 @dataclass(frozen=True)
-class Example:
+class CodePlanes:
     """Planes of one observation: odds, values, shown, and what is true and what counts; (5, cells, ...)."""
 
     planes: NDArray[np.float32]
@@ -64,14 +64,14 @@ class Layout:
             return np.arange(sum(cells))[None]
         return grid_order(self.space, cells, observation.bucket, size)
 
-    def inputs(self, observation: Observation, size: Size | None, odds: Sequence[Plane]) -> Example:
+    def inputs(self, observation: Observation, size: Size | None, odds: Sequence[Plane]) -> CodePlanes:
         """What the network sees of an observation."""
         order = self.order(observation, size)
         planes = np.stack([flat[order] for flat in laid_out(observation.maps, odds)])
         extra = ranks(observation.maps) if self.line else np.zeros((0, *order.shape[1:]), np.float32)
-        return Example(planes, extra)
+        return CodePlanes(planes, extra)
 
-    def example(self, case: Case, size: Size | None, odds: Sequence[Plane]) -> Example:
+    def example(self, case: Case, size: Size | None, odds: Sequence[Plane]) -> CodePlanes:
         """The same with what is true and what counts."""
         seen, code = case.observation, case.code
         found = self.inputs(seen, size, odds)
@@ -82,7 +82,7 @@ class Layout:
             start += code_map.cells
         truth = true[self.order(seen, size)]
         counts = found.planes[2] if self.in_place else np.ones_like(truth)
-        return Example(np.concatenate([found.planes, truth[None], counts[None]]), found.extra)
+        return CodePlanes(np.concatenate([found.planes, truth[None], counts[None]]), found.extra)
 
 
 class NetworkOdds:
@@ -132,7 +132,7 @@ class NetworkOdds:
             return SupportNetwork(1, width, _LINE_DILATIONS, line=True, extra=2)
         return SupportNetwork(channels, 4 * width, _GRID_DILATIONS)
 
-    def _example(self, case: Case) -> Example:
+    def _example(self, case: Case) -> CodePlanes:
         return self.layout.example(case, own_size(self.knowledge.mechanism, case), self.odds(case.observation))
 
     def _draw(self, cases: Sequence[Case], batch: int) -> Callable[[np.random.Generator], tuple[Tensor, Tensor]]:
@@ -153,16 +153,16 @@ class NetworkOdds:
         return (losses * planes[:, 4]).sum() / planes[:, 4].sum().clamp_min(1.0)
 
 
-def _cropped(example: Example, limit: int, generator: np.random.Generator) -> Example:
+def _cropped(example: CodePlanes, limit: int, generator: np.random.Generator) -> CodePlanes:
     """A random part of at most `limit` places a side."""
     parts = []
     for side in example.planes.shape[2:]:
         start = int(generator.integers(max(side - limit, 0) + 1))
         parts.append(slice(start, start + limit))
-    return Example(example.planes[:, :, *parts], example.extra[:, *parts])
+    return CodePlanes(example.planes[:, :, *parts], example.extra[:, *parts])
 
 
-def _batch(examples: Sequence[Example], device: str) -> tuple[Tensor, Tensor]:
+def _batch(examples: Sequence[CodePlanes], device: str) -> tuple[Tensor, Tensor]:
     """Examples of one batch, filled up with places that don't count."""
     sides = np.max([example.planes.shape[2:] for example in examples], axis=0)
     planes, extra = [], []

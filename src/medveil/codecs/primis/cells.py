@@ -1,7 +1,7 @@
-"""Levels of a PRIMIS network's windows <-> cells of code maps.
+"""Levels of a PRIMIS network's tiles <-> cells of code maps.
 
 Cell v * 256 + c of a map is the channel of rank c (lowest frequency first) of code vector v. Vectors are numbered
-window by window, and within a window in raster order.
+tile by tile, and within a tile in raster order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from medveil.codecs.code import CodeMap
 from medveil.errors import IntegrityError
 from medveil.networks.lapped_bases import CHANNELS
 from medveil.networks.primis import PrimisNetwork
-from medveil.networks.primis_inference import windows
+from medveil.networks.primis_inference import tiles
 
 Entries = tuple[NDArray[np.int64], NDArray[np.int32]]
 
@@ -26,15 +26,15 @@ def to_cells(levels: Sequence[Tensor], grid: tuple[int, int], network: PrimisNet
     """Positions and levels of the nonzeros of each code map.
 
     Args:
-        levels: for each window (L, locations, 256) int32.
+        levels: for each tile (L, locations, 256) int32.
         grid: rows and columns of the whole code grid.
     """
     found = []
     for code_map in range(network.maps):
         positions, values, start = [], [], 0
         order = torch.tensor(network.order(code_map))
-        for window, part in zip(windows(grid), levels, strict=True):
-            vectors = network.to_vectors(part[code_map], window.frame, code_map)[:, order].reshape(-1)
+        for tile, part in zip(tiles(grid), levels, strict=True):
+            vectors = network.to_vectors(part[code_map], tile.frame, code_map)[:, order].reshape(-1)
             where = vectors.nonzero()[:, 0]
             positions.append(where.numpy() + start)
             values.append(vectors[where].numpy().astype(np.int32))
@@ -50,8 +50,8 @@ def from_cells(maps: Sequence[CodeMap], grid: tuple[int, int], network: PrimisNe
         raise IntegrityError("the code has nonzeros outside of the image that it states")
     orders = [torch.argsort(torch.tensor(network.order(i))) for i in range(network.maps)]
     found, start = [], 0
-    for window in windows(grid):
-        size = window.frame.locations * CHANNELS
+    for tile in tiles(grid):
+        size = tile.frame.locations * CHANNELS
         parts = []
         for i, entry in enumerate(maps):
             first, last = np.searchsorted(entry.positions, (start, start + size))
@@ -60,7 +60,7 @@ def from_cells(maps: Sequence[CodeMap], grid: tuple[int, int], network: PrimisNe
                 entry.levels[first:last].astype(np.float32)
             )
             ranked = vectors.reshape(-1, CHANNELS)[:, orders[i]]
-            parts.append(network.from_vectors(ranked, window.frame, i))
+            parts.append(network.from_vectors(ranked, tile.frame, i))
         found.append(torch.stack(parts))
         start += size
     return found

@@ -18,7 +18,7 @@ from medveil.codecs.primis.codec import PrimisCodec, _encode_at
 from medveil.images.image import Image
 from medveil.networks.lapped_bases import CHANNELS
 from medveil.networks.primis import PrimisNetwork
-from medveil.networks.primis_inference import grid_of, windows
+from medveil.networks.primis_inference import grid_of, tiles
 
 
 class ArrangedPrimis(PrimisCodec):
@@ -60,12 +60,12 @@ class ArrangedPrimis(PrimisCodec):
 
 
 def _to_planes(levels: Sequence[Tensor], grid: tuple[int, int]) -> NDArray[np.float32]:
-    """Values of windows, as `from_cells` gives them, where they are in the picture: (L * 256, rows, columns)."""
+    """Values of tiles, as `from_cells` gives them, where they are in the picture: (L * 256, rows, columns)."""
     out = np.zeros((levels[0].shape[0], *grid, CHANNELS), np.float32)
-    for window, part in zip(windows(grid), levels, strict=True):
-        rows = slice(window.row, window.row + window.frame.rows)
-        columns = slice(window.column, window.column + window.frame.columns)
-        out[:, rows, columns] = part.reshape(-1, window.frame.rows, window.frame.columns, CHANNELS).numpy()
+    for tile, part in zip(tiles(grid), levels, strict=True):
+        rows = slice(tile.row, tile.row + tile.frame.rows)
+        columns = slice(tile.column, tile.column + tile.frame.columns)
+        out[:, rows, columns] = part.reshape(-1, tile.frame.rows, tile.frame.columns, CHANNELS).numpy()
     return np.ascontiguousarray(out.transpose(0, 3, 1, 2)).reshape(-1, *grid)
 
 
@@ -77,10 +77,10 @@ def _scores_of_planes(planes: NDArray[np.float32], network: PrimisNetwork) -> tu
     for code_map in range(network.maps):
         order = torch.tensor(network.order(code_map))
         parts = []
-        for window in windows(grid):
-            rows = slice(window.row, window.row + window.frame.rows)
-            columns = slice(window.column, window.column + window.frame.columns)
+        for tile in tiles(grid):
+            rows = slice(tile.row, tile.row + tile.frame.rows)
+            columns = slice(tile.column, tile.column + tile.frame.columns)
             part = torch.from_numpy(np.ascontiguousarray(by_place[code_map, rows, columns])).reshape(-1, CHANNELS)
-            parts.append(network.to_vectors(part, window.frame, code_map)[:, order].reshape(-1).numpy())
+            parts.append(network.to_vectors(part, tile.frame, code_map)[:, order].reshape(-1).numpy())
         found.append(np.concatenate(parts))
     return tuple(found)
