@@ -40,16 +40,11 @@ class Build:
     @classmethod
     def draw(cls, rng: np.random.Generator, *, female: bool) -> Build:
         return cls(
-            width=rng.uniform(0.78, 0.86),
-            apex=rng.uniform(-0.86, -0.78),
-            base=rng.uniform(0.42, 0.56),
-            heart=rng.uniform(0.36, 0.46),
-            stout=rng.uniform(0.0, 1.0),
-            breasts=rng.uniform(0.3, 1.0) if female else 0.0,
-            slope=rng.uniform(0.85, 1.15),
-            ribs=int(rng.integers(9, 11)),
-            bone=rng.uniform(0.8, 1.15),
-        )
+            width=rng.uniform(0.78, 0.86), apex=rng.uniform(-0.86, -0.78), base=rng.uniform(0.42, 0.56),
+            heart=rng.uniform(0.36, 0.46), stout=rng.uniform(0.0, 1.0),
+            breasts=rng.uniform(0.3, 1.0) if female else 0.0, slope=rng.uniform(0.85, 1.15),
+            ribs=int(rng.integers(9, 11)), bone=rng.uniform(0.8, 1.15)
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -280,27 +275,15 @@ def _add_vessels(plane: Plane, canvas: Canvas, side: int, rng: np.random.Generat
     for angle in np.linspace(-1.2, 1.4, 13):
         heading = angle + rng.normal(0, 0.08)
         _grow(
-            plane,
-            canvas,
-            root + np.array([0.02 * rng.normal(), 0.11 * np.sin(heading) + 0.03 * rng.normal()]),
-            heading,
-            side,
-            rng.uniform(0.015, 0.026),
-            0,
-            rng,
-        )
+            plane, canvas, root + np.array([0.02 * rng.normal(), 0.11 * np.sin(heading) + 0.03 * rng.normal()]),
+            heading, side, rng.uniform(0.015, 0.026), 0, rng
+        )  # fmt: skip
 
 
 def _grow(
-    plane: Plane,
-    canvas: Canvas,
-    start: Points,
-    heading: float,
-    side: int,
-    radius: float,
-    depth: int,
-    rng: np.random.Generator,
-) -> None:
+    plane: Plane, canvas: Canvas, start: Points, heading: float, side: int, radius: float, depth: int,
+    rng: np.random.Generator
+) -> None:  # fmt: skip
     if depth > 3 or radius < 0.004:
         return
     length = rng.uniform(0.13, 0.21) * (0.95**depth)

@@ -110,12 +110,8 @@ def sealed_instance(kind: FileKind, pixel_record: bytes, identity_record: bytes)
 
 
 def restore(
-    pixels: NDArray[np.generic],
-    bits_stored: int,
-    kind: FileKind,
-    pixel_record: bytes,
-    identity_record: bytes = b"",
-) -> Image:
+    pixels: NDArray[np.generic], bits_stored: int, kind: FileKind, pixel_record: bytes, identity_record: bytes = b""
+) -> Image:  # fmt: skip
     """The image with these pixels (height, width) and the records that `records` gave; without identity, b"".
 
     Raises:

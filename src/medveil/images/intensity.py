@@ -16,12 +16,8 @@ Kind = type[np.floating[Any]]
 
 
 def grey(
-    pixels: NDArray[np.generic],
-    values: Range,
-    *,
-    offset: float | None = None,
-    kind: Kind = np.float64,
-) -> NDArray[Any]:
+    pixels: NDArray[np.generic], values: Range, *, offset: float | None = None, kind: Kind = np.float64
+) -> NDArray[Any]:  # fmt: skip
     """Stored values as grey values, neither rounded nor clipped.
 
     Args:

@@ -74,21 +74,11 @@ _ONE = _Version(
     travels=((0, 4), (40, 56), (70, 74), (76, 92), (108, 120), (123, 132), (252, 328), (344, 348)),
 )
 _TWO = _Version(
-    length=540,
-    magic=(4, b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n"),
-    dim=(16, "8q"),
-    datatype=(12, "h"),
-    pixdim=(104, "4d"),
-    offset=(168, "q"),
-    scale=(176, "2d"),
-    units=(500, "i"),
-    bits=(14, "h"),
-    display=(192, "2d"),
-    codes=(344, "2i"),
-    quaternion=(352, "6d"),
-    rows=(400, "12d"),
-    travels=((0, 80), (104, 136), (168, 208), (344, 496), (500, 504)),
-)
+    length=540, magic=(4, b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n"), dim=(16, "8q"), datatype=(12, "h"),
+    pixdim=(104, "4d"), offset=(168, "q"), scale=(176, "2d"), units=(500, "i"), bits=(14, "h"), display=(192, "2d"),
+    codes=(344, "2i"), quaternion=(352, "6d"), rows=(400, "12d"),
+    travels=((0, 80), (104, 136), (168, 208), (344, 496), (500, 504))
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -201,17 +191,10 @@ def _header(raw: bytes, version: _Version, order: str) -> _Header:
     slope, intercept = field(version.scale)
     scaled = slope != 0 and math.isfinite(slope) and math.isfinite(intercept)
     return _Header(
-        raw=raw,
-        version=version,
-        order=order,
-        height=sides[1],
-        width=sides[0],
-        dtype=np.dtype(order + dtype),
-        offset=int(offset),
-        slope=slope if scaled else 1.0,
-        intercept=intercept if scaled else 0.0,
-        spacing=spacing if all(0 < side < 1e6 for side in spacing) else None,
-    )
+        raw=raw, version=version, order=order, height=sides[1], width=sides[0], dtype=np.dtype(order + dtype),
+        offset=int(offset), slope=slope if scaled else 1.0, intercept=intercept if scaled else 0.0,
+        spacing=spacing if all(0 < side < 1e6 for side in spacing) else None
+    )  # fmt: skip
 
 
 def _bare(header: _Header) -> bytes:

@@ -176,12 +176,9 @@ def records_of(
 
 
 def restore(
-    pixels: NDArray[np.generic],
-    bits_stored: int,
-    pixel_record: bytes,
-    identity_record: bytes,
-    kind: FileKind = FileKind.PNG,
-) -> Image:
+    pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, identity_record: bytes,
+    kind: FileKind = FileKind.PNG
+) -> Image:  # fmt: skip
     """The image with these pixels and records.
 
     Raises:

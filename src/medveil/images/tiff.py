@@ -369,13 +369,10 @@ def write(image: Image, *, exact: bool) -> bytes:
         form = Form(fields.integer("photometric", 0, 1), image.bits_stored, 1)
     strip = _strip(_cells(image.pixels, form), compression, predicted=form.bits >= 8)
     shorts = {
-        _BITS: [form.bits] * form.channels,
-        _COMPRESSION: [compression],
-        _PHOTOMETRIC: [form.photometric],
-        _ORIENTATION: [fields.integer("orientation", 1, 8)],
-        _SAMPLES: [form.channels],
-        _SAMPLE_FORMAT: [2 if image.signed else 1] * form.channels,
-    }
+        _BITS: [form.bits] * form.channels, _COMPRESSION: [compression], _PHOTOMETRIC: [form.photometric],
+        _ORIENTATION: [fields.integer("orientation", 1, 8)], _SAMPLES: [form.channels],
+        _SAMPLE_FORMAT: [2 if image.signed else 1] * form.channels
+    }  # fmt: skip
     if form.channels % 2 == 0:
         shorts[_EXTRA_SAMPLES] = [form.extra]
     if compression == _DEFLATE and form.bits >= 8:

@@ -76,17 +76,13 @@ def overlap(truth: Mask, found: Mask, spacing: tuple[float, float] | None = None
     padded = float(pooled.sum()) / entries
     return Overlap(
         dice=_share(2 * both, 2 * both + missed + added, empty=1.0),
-        jaccard=_share(both, both + missed + added, empty=1.0),
-        false_negative_rate=_share(missed, both + missed),
-        false_positive_rate=_share(added, both + missed),
-        false_discovery_rate=_share(added, both + added),
+        jaccard=_share(both, both + missed + added, empty=1.0), false_negative_rate=_share(missed, both + missed),
+        false_positive_rate=_share(added, both + missed), false_discovery_rate=_share(added, both + added),
         surface_mean=float(pooled.mean()) if len(pooled) else 0.0,
-        surface_sd=float(pooled.std()) if len(pooled) else 0.0,
-        hausdorff=float(pooled.max(initial=0.0)),
+        surface_sd=float(pooled.std()) if len(pooled) else 0.0, hausdorff=float(pooled.max(initial=0.0)),
         hausdorff_95=max(float(np.quantile(side, 0.95)) if len(side) else 0.0 for side in (there, back)),
-        padded_mean=padded,
-        padded_sd=math.sqrt(max(float(np.sum(pooled**2)) / entries - padded**2, 0.0)),
-    )
+        padded_mean=padded, padded_sd=math.sqrt(max(float(np.sum(pooled**2)) / entries - padded**2, 0.0))
+    )  # fmt: skip
 
 
 def _share(part: int, whole: int, empty: float = 0.0) -> float:

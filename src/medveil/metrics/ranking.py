@@ -70,12 +70,9 @@ def auc_draws(score: _Scores, positive: NDArray[np.bool_], weights: NDArray[np.f
 
 
 def bootstrap_auc(
-    score: _Scores,
-    same: NDArray[np.bool_],
-    patients: NDArray[np.int64],
-    resamples: int,
-    generator: np.random.Generator,
-) -> _Floats:
+    score: _Scores, same: NDArray[np.bool_], patients: NDArray[np.int64], resamples: int,
+    generator: np.random.Generator
+) -> _Floats:  # fmt: skip
     """AUC of pairs among as many patients as there are, drawn with replacement.
 
     A patient drawn w times brings the own pairs w times, and each pair with a patient drawn v times w·v times; nobody
@@ -108,12 +105,9 @@ def bootstrap_auc(
 
 
 def permuted_auc_p(
-    score: _Scores,
-    same: NDArray[np.bool_],
-    patients: NDArray[np.int64],
-    resamples: int,
-    generator: np.random.Generator,
-) -> float:
+    score: _Scores, same: NDArray[np.bool_], patients: NDArray[np.int64], resamples: int,
+    generator: np.random.Generator
+) -> float:  # fmt: skip
     """One-sided p of "pairs of one patient score higher than pairs of two", by sign flips of whole patients.
 
     Pairs share images and patients: shuffling `same` over the pairs would take them for independent and be too sure.

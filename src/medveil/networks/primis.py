@@ -178,13 +178,9 @@ class PrimisNetwork(nn.Module):
 
     @torch.no_grad()
     def pursue(
-        self,
-        region: Tensor,
-        frame: Frame,
-        mask: Tensor | None = None,
-        gains: Tensor | None = None,
-        sweeps: int | None = None,
-    ) -> Pursuit:
+        self, region: Tensor, frame: Frame, mask: Tensor | None = None, gains: Tensor | None = None,
+        sweeps: int | None = None
+    ) -> Pursuit:  # fmt: skip
         """Encode one region.
 
         Args:

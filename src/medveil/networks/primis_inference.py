@@ -90,14 +90,9 @@ def encode_picture(network: PrimisNetwork, picture: Tensor, step: float, limit: 
 
 @torch.no_grad()
 def decode_picture(
-    network: PrimisNetwork,
-    levels: list[Tensor],
-    shape: tuple[int, int],
-    step: float,
-    *,
-    maps: int | None = None,
-    limit: int = TILE,
-) -> Tensor:
+    network: PrimisNetwork, levels: list[Tensor], shape: tuple[int, int], step: float, *, maps: int | None = None,
+    limit: int = TILE
+) -> Tensor:  # fmt: skip
     """Levels of every tile -> picture (H, W) in 8-bit grey values minus the offset.
 
     Args:

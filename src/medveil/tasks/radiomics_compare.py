@@ -91,17 +91,12 @@ def compare(
     errors = relative_error(original, opened)
     agreement = icc(original[first], opened[first])
     return Comparison(
-        names=names,
-        images=len(original),
-        patients=len(first),
-        mean_re=_over_images(errors.signed, "mean"),
-        mean_are=_over_images(errors.absolute, "mean"),
-        median_are=_over_images(errors.absolute, "median"),
-        left_out=errors.left_out,
-        icc=agreement,
+        names=names, images=len(original), patients=len(first), mean_re=_over_images(errors.signed, "mean"),
+        mean_are=_over_images(errors.absolute, "mean"), median_are=_over_images(errors.absolute, "median"),
+        left_out=errors.left_out, icc=agreement,
         groups21=tuple(reproducibility_group(float(low)) for low in agreement.icc21_low),
-        groups31=tuple(reproducibility_group(float(low)) for low in agreement.icc31_low),
-    )
+        groups31=tuple(reproducibility_group(float(low)) for low in agreement.icc31_low)
+    )  # fmt: skip
 
 
 def _over_images(errors: _Floats, how: str) -> _Floats:

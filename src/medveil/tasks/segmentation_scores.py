@@ -59,12 +59,9 @@ def chance_of(
 
 
 def cells_of(
-    measured: Measured,
-    chance: Chance,
-    margin: float,
-    spread: Mapping[tuple[str, str], float] | None = None,
-    least: int = LEAST.decided,
-) -> tuple[MatrixCell, ...]:
+    measured: Measured, chance: Chance, margin: float, spread: Mapping[tuple[str, str], float] | None = None,
+    least: int = LEAST.decided
+) -> tuple[MatrixCell, ...]:  # fmt: skip
     """The matrix: of each measure the mean over runs of each image, then mean and SD over images.
 
     Args:

@@ -31,15 +31,9 @@ class Objective:
 
 
 def picture_objective(
-    network: PrimisNetwork,
-    region: Tensor,
-    mask: Tensor,
-    *,
-    step: float,
-    sweeps: int,
-    bank_weight: float,
-    autocast: bool,
-) -> Objective:
+    network: PrimisNetwork, region: Tensor, mask: Tensor, *, step: float, sweeps: int, bank_weight: float,
+    autocast: bool
+) -> Objective:  # fmt: skip
     """The objective of one picture (H, W; multiples of 16), with quantisation in the loop.
 
     The codes are found without gradients. On the chosen support their values are (nearly) optimal, so the gradient of

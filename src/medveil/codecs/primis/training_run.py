@@ -56,23 +56,11 @@ class TrainingResult:
 
 
 def train_codec(
-    images: Sequence[Path],
-    out: Path,
-    *,
-    codec: str = "primis",
-    sparsity: int = 16,
-    manifest: Path | None = None,
-    resume: bool = False,
-    steps: int = 450,
-    seed: int = 0,
-    device: str = "auto",
-    config: PrimisConfig | None = None,
-    settings: Settings | None = None,
-    progress: Callable[[LogEntry], None] | None = None,
-    level_step: float | None = None,
-    data: str = "images of the user's own",
-    commit: str = "",
-) -> TrainingResult:
+    images: Sequence[Path], out: Path, *, codec: str = "primis", sparsity: int = 16, manifest: Path | None = None,
+    resume: bool = False, steps: int = 450, seed: int = 0, device: str = "auto", config: PrimisConfig | None = None,
+    settings: Settings | None = None, progress: Callable[[LogEntry], None] | None = None,
+    level_step: float | None = None, data: str = "images of the user's own", commit: str = ""
+) -> TrainingResult:  # fmt: skip
     """Train a codec and write `model.safetensors`, `training.jsonl` and `README.md` (the model card) to a folder.
 
     Args:

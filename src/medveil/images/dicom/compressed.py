@@ -30,20 +30,13 @@ _GDCM_BYTES, _GDCM_BYTES_A_PIXEL = 1 << 30, 24
 
 # In order of preference: the decoder that stood up best to damaged input first.
 _PLUGINS = {
-    RLE: ("pylibjpeg", "pydicom"),
-    JPEG_BASELINE: ("pillow",),
-    JPEG_EXTENDED: ("pillow",),
-    **dict.fromkeys(JPEG_LS, ("pyjpegls",)),
-    **dict.fromkeys(JPEG_2000, ("pylibjpeg",)),
-}
+    RLE: ("pylibjpeg", "pydicom"), JPEG_BASELINE: ("pillow",), JPEG_EXTENDED: ("pillow",),
+    **dict.fromkeys(JPEG_LS, ("pyjpegls",)), **dict.fromkeys(JPEG_2000, ("pylibjpeg",))
+}  # fmt: skip
 _NAMES = {
-    RLE: "RLE",
-    JPEG_BASELINE: "JPEG",
-    JPEG_EXTENDED: "JPEG",
-    **dict.fromkeys(JPEG_LOSSLESS, "JPEG lossless"),
-    **dict.fromkeys(JPEG_LS, "JPEG-LS"),
-    **dict.fromkeys(JPEG_2000, "JPEG 2000"),
-}
+    RLE: "RLE", JPEG_BASELINE: "JPEG", JPEG_EXTENDED: "JPEG", **dict.fromkeys(JPEG_LOSSLESS, "JPEG lossless"),
+    **dict.fromkeys(JPEG_LS, "JPEG-LS"), **dict.fromkeys(JPEG_2000, "JPEG 2000")
+}  # fmt: skip
 
 
 def decode(value: bytes, syntax: str, layout: Layout, notes: list[str]) -> NDArray[np.unsignedinteger]:
@@ -138,16 +131,10 @@ def _by_pydicom(frame: bytes, syntax: str, layout: Layout) -> NDArray[np.unsigne
     if plugin is None:
         raise _missing(syntax)
     options: dict[str, Any] = {
-        "rows": layout.height,
-        "columns": layout.width,
-        "number_of_frames": 1,
-        "samples_per_pixel": 1,
-        "photometric_interpretation": "MONOCHROME2",
-        "bits_allocated": layout.allocated,
-        "bits_stored": layout.stored,
-        "pixel_representation": int(layout.signed),
-        "pixel_keyword": "PixelData",
-    }
+        "rows": layout.height, "columns": layout.width, "number_of_frames": 1, "samples_per_pixel": 1,
+        "photometric_interpretation": "MONOCHROME2", "bits_allocated": layout.allocated, "bits_stored": layout.stored,
+        "pixel_representation": int(layout.signed), "pixel_keyword": "PixelData"
+    }  # fmt: skip
     pixels, _ = decoder.as_array(encapsulate([frame]), index=0, raw=True, decoding_plugin=plugin, **options)
     return np.ascontiguousarray(pixels).view(layout.cell)
 

@@ -100,13 +100,10 @@ def _meta(elements: dict[int, Element], identity: IdentityRecord | None) -> byte
     """The file meta information, group length included."""
     sop_class, instance = elements.get(attributes.SOP_CLASS), elements.get(SOP_INSTANCE)
     meta = [
-        Element(0x00020001, "OB", b"\0\1"),
-        Element(0x00020002, "UI", sop_class.data if sop_class else b""),
-        Element(0x00020003, "UI", instance.data if instance else b""),
-        Element(0x00020010, "UI", _EXPLICIT),
-        Element(0x00020012, "UI", IMPLEMENTATION),
-        Element(0x00020013, "SH", b"MEDVEIL"),
-    ]
+        Element(0x00020001, "OB", b"\0\1"), Element(0x00020002, "UI", sop_class.data if sop_class else b""),
+        Element(0x00020003, "UI", instance.data if instance else b""), Element(0x00020010, "UI", _EXPLICIT),
+        Element(0x00020012, "UI", IMPLEMENTATION), Element(0x00020013, "SH", b"MEDVEIL")
+    ]  # fmt: skip
     if identity is not None:
         meta += [identity.meta[tag] for tag in _FROM_ORIGINAL_META if tag in identity.meta]
     body = encode(meta)
