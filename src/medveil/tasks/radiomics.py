@@ -21,7 +21,7 @@ from medveil.metrics.radiomics.resampling import resampled
 from medveil.metrics.radiomics.table import NAMES, features
 from medveil.tasks.image_sets import ORIGINAL, TaskImage
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE, compare
-from medveil.tasks.results import FeatureAgreement, TaskResult
+from medveil.tasks.results import TaskResult
 from medveil.tasks.task import Assignment
 
 DISCRETISATIONS: dict[str, Bins | Width] = {"64 bins": Bins(64), "width 25": Width(25.0)}
@@ -70,8 +70,9 @@ class Radiomics:
             raise InputError(
                 f"The masks of {len(chosen) - len(kept)} of {len(chosen)} images hold too few pixels for texture."
             )
+        patients = np.array([image.patient for image in kept])
         agreements = [
-            _agreement(name, way, number, tables[ORIGINAL][usable], tables[name][usable], kept)
+            compare(name, way, tables[ORIGINAL][usable, number], tables[name][usable, number], patients)
             for name in assignment.gallery.sets if name != ORIGINAL
             for number, way in enumerate(DISCRETISATIONS)
         ]  # fmt: skip
@@ -115,22 +116,6 @@ def _measured(name: str, image: TaskImage, assignment: Assignment) -> _Floats:
         return np.stack([features(picture, mask, way) for way in DISCRETISATIONS.values()])
     except UsageError:
         return np.full((len(DISCRETISATIONS), len(NAMES)), np.nan)
-
-
-def _agreement(
-    name: str, way: str, number: int, original: _Floats, opened: _Floats, images: Sequence[TaskImage]
-) -> FeatureAgreement:
-    patients = np.array([image.patient for image in images])
-    found = compare(original[:, number], opened[:, number], patients)
-    figures = {
-        "mean_re": found.mean_re, "median_are": found.median_are, "left_out": found.left_out.astype(np.float64),
-        **{f"{form}{end}": getattr(found.icc, f"{form}{end}") for form in ("icc21", "icc31")
-           for end in ("", "_low", "_high")},
-    }  # fmt: skip
-    return FeatureAgreement(
-        name, way, found.images, found.patients, found.names, found.mean_are, found.icc.icc31, found.icc.icc31_low,
-        figures, {group.value: count for group, count in found.counts()["icc31"].items()},
-    )  # fmt: skip
 
 
 def _notes(chosen: Sequence[TaskImage], kept: Sequence[TaskImage]) -> tuple[str, ...]:
