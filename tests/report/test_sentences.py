@@ -133,6 +133,8 @@ def test_a_failed_control_does_not_swallow_what_broke_the_release():
     assert told.startswith("Too weak to conclude, and yet broken by code-decoder: ")
     assert answer(audit(Verdict.TOO_WEAK)).startswith(told)
     assert headline(audit(Verdict.TOO_WEAK, attacks=attacks(broken=False))).startswith("Too weak to conclude: ")
+    undone = audit(Verdict.TOO_WEAK, attacks=(), controls=(), grounds={"failed": ("unet",)})
+    assert headline(undone).startswith("Too weak to conclude: a part of this audit failed")
     wrong = control("random-codes", attack("unet", measured("psnr", 2.0, verdict=Verdict.BROKEN)), positive=False)
     doubted = answer(audit(Verdict.TOO_WEAK, controls=(wrong,)))
     assert "may not be there" in doubted

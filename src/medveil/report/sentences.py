@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from medveil.audit.judging.decision import Ground
 from medveil.audit.record import broken_by, excellent_share, expected_of, leading, ranked, strict_share
 from medveil.audit.request import NO_ATTACK
 from medveil.audit.results import AttackResult, Audit, Measured, Verdict, failed_checks
@@ -29,6 +30,7 @@ HEADLINES = {
     Verdict.TOO_WEAK: "Too weak to conclude: this audit did not pass its own controls.",
     Verdict.MEASURED: "Measured: the released pictures are for everybody, and this is what they give away.",
 }
+UNFINISHED = "Too weak to conclude: a part of this audit failed, and what was not done has shown nothing."
 UNATTACKED = "Not attacked: this audit says nothing of what somebody without a key gets out of this release."
 BROKEN_UNATTACKED = "Broken in its form, and not attacked: what else somebody without a key gets is not said."
 _MOST_OF_IT = 0.9
@@ -92,6 +94,9 @@ def headline(audit: Audit) -> str:
     found = broken_by(audit)
     if not audit.attacked:
         return BROKEN_UNATTACKED if found else UNATTACKED
+    undone = {Ground.FAILED, Ground.UNFINISHED} & audit.grounds.keys()
+    if audit.conclusion is Verdict.TOO_WEAK and undone and all(control.ok for control in audit.controls):
+        return UNFINISHED
     if audit.conclusion is not Verdict.TOO_WEAK or not found:
         return HEADLINES[audit.conclusion]
     return (
