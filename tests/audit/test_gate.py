@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from tests.audit.invented import attack, attacks, audit, measured
 from tests.audit.task_scenes import classification, radiomics, tasked
 
 from medveil.audit import gate as gates
 from medveil.audit.gate import check_asked, read_gate
+from medveil.audit.presets import preset_names
 from medveil.audit.record import record_of
 from medveil.audit.results import Verdict
 from medveil.errors import UsageError
@@ -74,6 +77,10 @@ def test_a_gate_can_ask_for_a_preset(gate, preset, passes):
     found = passed_thresholds(gate("[audit]\npreset = 'standard'"), audit(settings={"preset": preset}))
     assert (found == ()) is passes
     assert passes or found == (f"the preset is {preset}; the gate asks for standard at least",)
+
+
+def test_a_gate_knows_the_presets_that_there_are():
+    assert get_args(gates._Preset) == preset_names()
 
 
 def test_a_gate_can_ask_for_all_attacks(gate):
