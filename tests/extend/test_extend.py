@@ -151,7 +151,7 @@ class _Lucky(Turner):
         (type("Broken", (Turner,), {"requires": ("pictures",)}), "requires is of Need"),
         (type("Broken", (Turner,), {"predict": lambda self, seen: Guess()}), "an opinion on something"),
         (type("Broken", (Turner,), {"predict": lambda self, seen: Guess(picture=np.zeros((3, 3)))}), "a picture is"),
-        (_Blind, "tells it more than another one"),
+        (_Blind, "tells it more than another one by two"),
         (_Lucky, "the same knowledge and seed"),
     ],
 )  # fmt: skip
