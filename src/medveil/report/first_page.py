@@ -48,14 +48,14 @@ def released(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [*rows, ("Images", f"{plural(facts.get('packages', 0), 'package')}, {made}{tiers}")]
 
 
-def recipients(facts: Mapping[str, Any], most: int = _MOST) -> list[str]:
-    """Who may open it, a line each; keys are named as `medveil grants` names them."""
+def recipients(facts: Mapping[str, Any], most: int | None = _MOST) -> list[str]:
+    """Who may open it, a line each, and no more than so many; keys are named as `medveil grants` names them."""
     known = facts.get("recipients")
     if known is None:
         count = plural(facts["grants"], "grant") if "grants" in facts else "Not known"
         return [f"{count}; whom they are for is told to the owners alone, and an owner's key did not ask."]
-    more = len(known) - most
-    return [_recipient(one) for one in known[:most]] + ([f"and {more} more, in section Release"] if more > 0 else [])
+    more = len(known[len(known) if most is None else most :])
+    return [_recipient(one) for one in known[:most]] + ([f"and {more} more, in section Release"] if more else [])
 
 
 def _recipient(one: Mapping[str, Any]) -> str:
