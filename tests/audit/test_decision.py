@@ -7,6 +7,7 @@ from tests.audit.invented import audit
 
 from medveil.audit.judging.decision import Ground, conclude, control_result, grounds
 from medveil.audit.results import AttackResult, ControlResult, Measured, Verdict
+from medveil.audit.targets.target import Kind
 from medveil.experiments.unit import Status
 from medveil.report.findings import because
 
@@ -46,6 +47,14 @@ def test_a_positive_control_has_to_be_broken_by_somebody() -> None:
     assert _CAUGHT.by == ("likelihood-ratio",)
     assert not control_result("matched-decoys", "", True, [_LOST]).ok
     assert not control_result("matched-decoys", "", True, [_attack("unet", None)]).ok
+
+
+def test_an_open_release_is_measured_unless_the_audit_is_too_weak() -> None:
+    assert conclude(grounds([_WON], [_CAUGHT, _QUIET]), Kind.OPEN) is Verdict.MEASURED
+    assert conclude(grounds([_LOST], [_CAUGHT, _QUIET], ("vnet",)), Kind.OPEN) is Verdict.MEASURED
+    missed = control_result("unprotected", "the code itself", True, [_LOST])
+    assert conclude(grounds([_WON], [missed]), Kind.OPEN) is Verdict.TOO_WEAK
+    assert conclude(grounds([_WON], [_CAUGHT, _QUIET])) is Verdict.BROKEN
 
 
 def test_rows_of_the_sensitivity_curve_need_not_be_broken() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -26,7 +27,9 @@ from medveil.audit.scores.attack_scores import run_attack
 from medveil.mechanisms.controls import control_named
 from medveil.metrics.inference import LeastPatients
 from medveil.metrics.ranking import auc
+from medveil.report.first_page import gets
 from medveil.report.page import write_report
+from medveil.report.sentences import headline, measured_risk
 from medveil.tasks.task import TaskEffort
 
 SIDE, PATIENTS = 64, 12
@@ -126,6 +129,16 @@ def test_attacks_controls_and_tasks_are_done_and_told(fine):
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "pixelation" in page
     assert "patient 0" not in page
+
+
+def test_what_was_measured_is_not_called_de_identified(fine):
+    measured = replace(fine[0], conclusion=Verdict.MEASURED)
+    assert headline(measured).startswith("Measured: ")
+    quiet = replace(measured, attacks=tuple(each for each in measured.attacks if each.verdict is not Verdict.BROKEN))
+    assert measured_risk(measured).startswith("Not de-identified: ")
+    assert "does not say whether the release is de-identified" in measured_risk(quiet)
+    assert gets(measured)
+    assert gets(quiet)
 
 
 def test_what_needs_a_code_is_refused_with_its_reason(fine):

@@ -16,6 +16,7 @@ _MOST_BROKEN = 3
 _NOTHING = {
     Verdict.NO_EVIDENCE: "Nothing that these attacks could tell from chance.",
     Verdict.INCONCLUSIVE: "Nothing was found, and nothing was ruled out.",
+    Verdict.MEASURED: "The released pictures, and nothing more that these attacks could tell from chance.",
     Verdict.TOO_WEAK: "Not known: what was found and what was not says little, since controls failed.",
 }
 _BY_DESIGN = (

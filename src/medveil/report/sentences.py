@@ -185,7 +185,7 @@ def measured_risk(audit: Audit) -> str:
     if found or audit.conclusion is Verdict.BROKEN:
         by = f" It was broken by {listed(found)}." if found else ""
         return f"Not de-identified: release of medveil, protection level {level}.{by} Risk {against}: {strongest}."
-    if audit.conclusion is Verdict.INCONCLUSIVE:
+    if audit.conclusion in (Verdict.INCONCLUSIVE, Verdict.MEASURED):
         return f"Risk {against}: {strongest}. This audit does not say whether the release is de-identified."
     return (
         f"De-identified for those without a key by medveil, protection level {level}; measured risk {against}: "
