@@ -160,20 +160,11 @@ def _pairs(groups: Sequence[Group]) -> list[FormCheck]:
     for group in groups:
         cells, levels = cells + shown_cells(group), levels + equal_levels(group)
     return [
-        FormCheck(
-            "permutations-differ",
-            "Cells that two sealed codes both show",
-            f"{cells.words}.",
-            cells.ok,
-            tried=cells.pairs > 0,
-        ),
-        FormCheck(
-            "streams-differ",
-            "Equal bytes of two masked level streams",
-            f"{levels.words}.",
-            levels.ok,
-            tried=levels.pairs > 0,
-        ),
+        FormCheck(name, title, f"{found.words}.", found.ok, tried=found.pairs > 0)
+        for name, title, found in (
+            ("permutations-differ", "Cells that two sealed codes both show", cells),
+            ("streams-differ", "Equal bytes of two masked level streams", levels),
+        )
     ]
 
 
