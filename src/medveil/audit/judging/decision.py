@@ -109,7 +109,6 @@ def conclude(found: Iterable[str], kind: Kind = Kind.KEYED) -> Verdict:
     Args:
         found: of `grounds`.
         kind: of the release.
-        whole: whether all parts of the audit beside attacks were done.
     """
     found = set(found)
     if found & _WEAK:

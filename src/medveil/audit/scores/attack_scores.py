@@ -15,7 +15,7 @@ from medveil.audit.protocol import Attacked, Round
 from medveil.audit.results import Example, Sample
 from medveil.audit.scores.linkage_pairs import linkage
 from medveil.codecs.code import CodeMap
-from medveil.errors import InputError
+from medveil.errors import InputError, MedveilError
 from medveil.experiments.sampling import generator_of
 from medveil.mechanisms.observation import Case, Observation, Picture, Shown
 from medveil.metrics.image_quality import MOST_DB, PEAK, psnr, ssim
@@ -25,6 +25,10 @@ FIGURES = ("psnr", "ssim", "support_auc", "recovered_bits")
 PARTNER = "partner "
 """What the extra figures begin with that count how the other packages of a round were found."""
 _EXAMPLES = 3
+
+
+class AttackError(Exception):
+    """An attack that had begun ended with an error of medveil's: a failure. It is refused only before it begins."""
 
 
 def run_attack(attack: Attack, trial: Round, tick: Callable[[], None] = lambda: None) -> Sample:
@@ -37,12 +41,16 @@ def run_attack(attack: Attack, trial: Round, tick: Callable[[], None] = lambda: 
 
     Raises:
         InputError: the attack makes no sense here; the message says why.
+        AttackError: it had begun. Nothing may be ruled out after it, as after any other error.
     """
     start = time.perf_counter()
     need = unmet_need(attack.requires, trial.knowledge)
     if need is not None:
         raise InputError(need.words)
-    sample = _scored(attack.name, attack.fit(trial.knowledge), trial, tick)
+    try:
+        sample = _scored(attack.name, attack.fit(trial.knowledge), trial, tick)
+    except MedveilError as error:
+        raise AttackError from error
     return replace(sample, seconds=time.perf_counter() - start)
 
 
