@@ -49,7 +49,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*([-.@][a-z0-9]+)*")
 _KEY, _OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 _SHAPES = ((64, 64), (50, 70))
 _MIDDLE = 128.0
-EFFORT = Effort(working=64, steps=40, batch=4, width=4, seed_bits=6, targets=2)
+EFFORT = Effort(working=64, steps=40, batch=4, width=4, seed_bits=6, targets=16)
 TASK_EFFORT = TaskEffort(
     seeds=1, classifier="resnet18", segmenter="unet", classify_side=16, segment_side=16, classify_epochs=3.0,
     segment_epochs=3.0, resamples=20, radiomics_images=100,
