@@ -66,6 +66,7 @@ def test_dry_run_says_what_tasks_would_see(shared_desk, monkeypatch):
         "  set diagnostic: what recipients of this tier open",
         "  set lapped:36: codec lapped, quality 36 dB: not this release",
         "  task brightness: not possible: The manifest names no label.",
+        "units of the plan: 3 fidelity, 1 check",
     ]
     record = run("audit", *words, "--dry-run", "--json").json
     assert record["tasks"][0]["refused"] == "The manifest names no label."
