@@ -55,7 +55,7 @@ def keyed_target(
         UsageError: no package has its original among the files, or the manifest cannot be read.
         IntegrityError: the release is damaged.
     """
-    ring = _owner_ring(release, identity)
+    ring = owner_ring(release, identity)
     codec = release.codec(ring)
 
     def image_of(entry: PackageEntry, opener: KeyRing) -> Image | None:
@@ -158,7 +158,7 @@ def standing_facts(release: Release, identity: Opener) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _owner_ring(release: Release, identity: Opener) -> KeyRing:
+def owner_ring(release: Release, identity: Opener) -> KeyRing:
     """The keys of somebody who sees which package is which original.
 
     Raises:
