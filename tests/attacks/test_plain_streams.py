@@ -124,7 +124,9 @@ def test_what_is_protected_leaves_the_mean_picture(shelf, name, level):
     pytest.param(lambda plain, key, aad: b"sixteen bytes-16" + plain, marks=pytest.mark.slow),
     pytest.param(lambda plain, key, aad: plain, marks=pytest.mark.slow),
 ])  # fmt: skip
-@pytest.mark.parametrize(("level", "preview"), [(Encrypted, False), (Encrypted, True), (Obfuscated, False)])
+@pytest.mark.parametrize(("level", "preview"), [
+    (Encrypted, False), pytest.param(Encrypted, True, marks=pytest.mark.slow), (Obfuscated, False),
+])  # fmt: skip
 def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt, monkeypatch):
     monkeypatch.setattr(levels, "encrypt", encrypt)
     _, _, shares = gains(Protection(space("lapped", fixed=False, preview=preview), shelf, level=level()))
@@ -132,7 +134,9 @@ def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt,
 
 
 @BOTH_CODECS
-@pytest.mark.parametrize("level", [UnmaskedLevels.level, Encrypted(), Obfuscated()])
+@pytest.mark.parametrize("level", [
+    pytest.param(UnmaskedLevels.level, marks=pytest.mark.slow), Encrypted(), Obfuscated(),
+])  # fmt: skip
 def test_no_bytes_break_it(shelf, name, level):
     preview = name == "lapped" and level.tiered
     attacker, seen = learned(Protection(space(name, fixed=level.fixed, preview=preview), shelf, level=level))

@@ -123,6 +123,7 @@ def test_nothing_in_a_report_names_a_patient_or_a_file(run, tmp_path, monkeypatc
     assert str(tmp_path) not in text
 
 
+@pytest.mark.slow
 def test_a_second_run_says_the_same(run, tmp_path, monkeypatch):
     use(monkeypatch, [Noise("noise")])
     run(out=tmp_path / "one")
@@ -265,6 +266,7 @@ def test_killed_at_any_unit_it_goes_on_and_says_the_same(run, tmp_path, monkeypa
     assert without_seconds(tmp_path / "audit") == without_seconds(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_an_executor_gives_the_same(run, tmp_path, monkeypatch):
     use(monkeypatch, [Noise("noise"), Blind("blind")])
     run(out=tmp_path / "one")

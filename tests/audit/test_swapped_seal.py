@@ -91,7 +91,8 @@ def verdicts(tmp_path, auditor, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("codec", ["lapped", pytest.param("primis", marks=pytest.mark.slow)])
+@pytest.mark.slow  # by default: canary audit_sealed, tests/locks
+@pytest.mark.parametrize("codec", ["lapped", "primis"])
 def test_a_seal_is_not_broken(verdicts, codec):
     assert Verdict.BROKEN not in verdicts(codec).values()
 

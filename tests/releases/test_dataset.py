@@ -150,6 +150,7 @@ def test_two_epochs_in_two_workers_write_nothing_and_open_each_package_once(
 
 
 @linux
+@pytest.mark.slow
 def test_the_watch_catches_a_transform_that_writes(tmp_path, repository, release, people):
     _, events, seen, changed = train_watched(tmp_path, repository, release, people, "fork", "leave_pictures")
     found = faults(events, seen, changed)

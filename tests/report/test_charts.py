@@ -22,6 +22,7 @@ def test_every_chart_is_there():
     assert not any(one.patients for one in drawn)
 
 
+@pytest.mark.slow
 def test_same_audit_same_bytes_whatever_the_users_style():
     few = audit(controls=curve()[2:], attacks=attacks()[:2])
     first = charts(few) + strips(few)

@@ -119,6 +119,7 @@ def test_lungs_are_found_in_both_sets(result: TaskResult) -> None:
     assert result.settings["distances"] == "pixels"
 
 
+@pytest.mark.slow
 def test_masks_of_others_are_not_learned(result: TaskResult) -> None:
     with_others = done(
         gallery=gallery(mask_of=lambda number: 5000 - number, opened=None), effort=replace(EFFORT, seeds=1)
@@ -156,6 +157,7 @@ def same(one: TaskResult, other: TaskResult) -> bool:
     return repr(one.questions) == repr(other.questions) and all(masks)
 
 
+@pytest.mark.slow
 def test_an_interrupted_matrix_goes_on_with_the_same_result(
     result: TaskResult, store: UnitStore, tmp_path: Path
 ) -> None:
