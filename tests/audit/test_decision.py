@@ -153,6 +153,16 @@ def test_a_failed_attack_is_not_one_that_makes_no_sense() -> None:
     assert not any("makes no sense" in line or "Could not be run" in line for line in told)
 
 
+def test_a_part_that_failed_counts_where_nothing_was_attacked() -> None:
+    found = grounds((), (), unfinished=["checks of the form"], attacked=False)
+    assert found[Ground.UNFINISHED] == ("checks of the form",)
+    assert conclude(found) is Verdict.TOO_WEAK
+    assert conclude(grounds((), (), attacked=False)) is Verdict.INCONCLUSIVE
+    data = {"unfinished": [{"unit": "checks of the form", "status": "failed", "reason": "OSError"}]}
+    told = because(audit(attacks=(), controls=(), settings={"attacks": []}, data=data))
+    assert "Failed while running, so that nothing can be ruled out: checks of the form (OSError)." in told
+
+
 def test_an_attack_that_did_not_run_on_all_images_rules_nothing_out() -> None:
     partial = replace(_attack("likelihood-ratio", Verdict.NO_EVIDENCE), extra={"rounds_refused": 1.0})
     assert _concluded([partial], [_CAUGHT]) is Verdict.INCONCLUSIVE

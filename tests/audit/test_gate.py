@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import get_args
 
 import pytest
-from tests.audit.invented import attack, attacks, audit, measured
+from tests.audit.invented import attack, attacks, audit, control, measured
 from tests.audit.task_scenes import classification, radiomics, tasked
 
 from medveil.audit import gate as gates
 from medveil.audit.gate import check_asked, read_gate
 from medveil.audit.presets import preset_names
 from medveil.audit.record import record_of
-from medveil.audit.results import Verdict
+from medveil.audit.results import FormCheck, Verdict
 from medveil.errors import UsageError
 from medveil.experiments.unit import Status
 from medveil.tasks.results import TaskResult
@@ -89,6 +89,36 @@ def test_a_gate_can_ask_for_all_attacks(gate):
     found = passed_thresholds(wants, audit(settings={"left_out": ["unet", "vnet"]}))
     assert found == ("these attacks were not asked for, and the gate wants all of them: unet, vnet",)
     assert len(passed_thresholds(wants, audit(settings={}))) == 1
+
+
+_FAILED = attack("vnet", refusal="ValueError", status=Status.FAILED)
+_UNFINISHED = {"unfinished": [{"unit": "checks of the form", "status": "failed", "reason": "OSError"}]}
+
+
+@pytest.mark.parametrize("text", ["[attacks]\npsnr = 90", "[audit]\nattacks = 'all'", "[audit]\npreset = 'quick'"])
+@pytest.mark.parametrize(("changed", "sentence"), [
+    ({"attacks": (*attacks(), _FAILED)}, "the attack vnet failed (ValueError): nothing is known of it"),
+    ({"attacks": (*attacks(), attack("vnet", measured(), extra={"rounds_failed": 1.0}))},
+     "the attack vnet failed in a part of its rounds: 1"),
+    ({"controls": (control("twin", _FAILED),)}, "the attack vnet on twin failed (ValueError): nothing is known of it"),
+    ({"data": _UNFINISHED}, "checks of the form: not done (failed), and the gate wants the whole audit"),
+])  # fmt: skip
+def test_what_failed_does_not_pass(gate, text, changed, sentence):
+    asked = {"settings": {"preset": "quick", "left_out": []}}
+    assert passed_thresholds(gate(text), audit(**asked)) == ()
+    assert passed_thresholds(gate(text), audit(**asked, **changed)) == (sentence,)
+    assert passed_thresholds(gate("[fidelity.diagnostic]\npsnr = 30"), audit(**changed)) == ()
+
+
+def test_a_check_that_fails_does_not_pass_a_gate_on_attacks(gate):
+    fault = FormCheck("nothing-repeats", "Nothing repeats", "Two salts are one.", False)
+    wrong = audit(checks=(fault, FormCheck("file-times", "", "", False, of_copy=True)))
+    sentence = ("the form of the release fails the check nothing-repeats",)
+    assert passed_thresholds(gate("[attacks]\npsnr = 90"), wrong) == sentence
+    quiet = audit(attacks=attacks(broken=False), checks=(fault,))
+    assert passed_thresholds(gate("[audit]\nverdicts = ['no-evidence', 'inconclusive']"), quiet) == sentence
+    assert passed_thresholds(gate("[audit]\nverdicts = ['no-evidence', 'inconclusive', 'broken']"), wrong) == ()
+    assert passed_thresholds(gate("[audit]\npreset = 'quick'"), wrong) == ()
 
 
 def test_what_no_attack_measured_does_not_pass(gate):

@@ -218,6 +218,7 @@ def test_a_report_of_schema_1_is_read_as_one_of_today(tmp_path):
     """)
     assert passed_thresholds(read_gate(gate), report) == (
         "the conclusion is broken",
+        "the attack vnet failed (MemoryError: it needs more memory than there is): nothing is known of it",
         "psnr_advantage of code-decoder is 1.237; the gate allows 1",
         "psnr of tier diagnostic is 40.11; the gate asks for 40.2",
         "task failing was not done, and the gate has thresholds for it",

@@ -6,7 +6,7 @@ import importlib.util
 import re
 
 import pytest
-from tests.audit.invented import audit, small
+from tests.audit.invented import attack, attacks, audit, control, measured, small
 from tests.cli.shell import run
 
 from medveil.audit import audit_run
@@ -14,6 +14,8 @@ from medveil.audit.plan import Forecast
 from medveil.audit.results import Verdict
 from medveil.cli import audit as command
 from medveil.errors import UsageError
+from medveil.experiments.unit import Status
+from medveil.tasks.results import TaskResult
 
 _GATE = "[audit]\nconclusion = ['no-evidence', 'inconclusive']\n[attacks]\npsnr_advantage = 0.3\n"
 
@@ -94,6 +96,31 @@ def test_gate_that_is_passed_ends_with_13(asked, shared_desk):
 def test_gate_that_holds_ends_with_0(asked, shared_desk):
     (shared_desk / "gate.toml").write_text("[attacks]\npsnr_advantage = 1.3\n")
     assert _audit("--gate", "gate.toml").code == 0
+
+
+_FAILED = attack("vnet", refusal="ValueError", status=Status.FAILED)
+
+
+@pytest.mark.parametrize(("changed", "name", "reason"), [
+    ({"attacks": (*attacks(broken=False), _FAILED)}, "vnet", "ValueError"),
+    ({"attacks": (attack("vnet", measured(), extra={"rounds_failed": 1.0}),)}, "vnet", ""),
+    ({"controls": (control("twin", _FAILED, positive=False),)}, "vnet on twin", "ValueError"),
+    ({"data": {"unfinished": [{"unit": "checks", "status": "failed", "reason": "OSError"}]}}, "checks", "OSError"),
+    ({"tasks": (TaskResult("texture", "T", refusal="OSError", status=Status.FAILED),)}, "task texture", "OSError"),
+])  # fmt: skip
+def test_what_failed_ends_with_3(asked, shared_desk, changed, name, reason):
+    asked["found"] = small(Verdict.TOO_WEAK, **changed)
+    done = _audit("--json", "-q")
+    assert (done.code, done.json["ok"]) == (3, False)
+    assert done.json["failed"] == [{"input": name, "error": reason, "message": f"{name} failed"}]
+    assert f"failed: {name} (" in done.err
+    (shared_desk / "gate.toml").write_text(_GATE)
+    assert _audit("--gate", "gate.toml").code == 13
+
+
+def test_a_control_on_which_nothing_ran_is_not_as_expected(asked):
+    asked["found"] = small(controls=(control("random-codes", positive=False),))
+    assert "controls: 0 of 0 as expected; not tried: random-codes" in _audit().out.splitlines()
 
 
 @pytest.mark.parametrize("text", ["[attack]\npsnr = 1\n", "no toml at all", "[attacks]\npsnr = 'high'\n"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.audit.invented import attack, audit, measured
+from tests.audit.invented import attack, audit, control, measured
 
 from medveil.audit.results import FormCheck, Verdict
 from medveil.experiments.unit import Status
@@ -83,9 +83,10 @@ def test_what_was_not_tried_counts_for_nothing():
     told = tried(audit(attacks=(attack("unet", measured()), failed), checks=checks, settings={"left_out": ["cgan"]}))
     assert told[0] == "1 attack without a key on up to 64 images of 31 patients: 1 no evidence."
     assert "Not tried, attacks that were not asked for: cgan." in told
-    assert "Not tried, attacks that failed while running: vnet." in told
+    assert "Failed while running, and so rule out nothing: vnet." in told
     assert any(line.startswith("Checks of the form of this release: 1 of 2 passed; not file-times") for line in told)
     assert any("1 more had nothing to check and count for nothing" in line for line in told)
     assert "No check of the form was made." in tried(audit(checks=checks[2:]))
     assert "No attack was run." in tried(audit(attacks=()))
-    assert any(line.startswith("No control was run") for line in tried(audit(controls=())))
+    for controls in ((), (control("random-codes", positive=False),)):
+        assert any(line.startswith("No control was run") for line in tried(audit(controls=controls)))

@@ -173,8 +173,27 @@ def test_rare_leaks_may_have_gone_unseen():
 def test_grounds_count_controls_but_not_the_weak_end_of_the_curve():
     told = " ".join(grounds(audit()))
     assert "5 attacks on up to 64 images of 31 patients; 1 attack made no sense here" in told
-    assert "2 of 3 that leak came out as they must, and 1 of 1 that do not leak" in told
+    assert "2 of 3 that leak were found out, 1 of 1 that do not leak were left alone." in told
     assert "is not known" in " ".join(grounds(audit(controls=())))
+
+
+def test_a_control_on_which_nothing_ran_is_not_one_that_passed():
+    idle = (
+        control("random-codes", positive=False),
+        control("stale-codes", attack("unet", refusal="no"), positive=False),
+    )
+    told = " ".join(grounds(audit(controls=(*audit().controls[:1], *idle))))
+    assert "1 of 1 that leak were found out, 0 of 0 that do not leak were left alone. Controls that no attack" in told
+    assert "could be run on: random-codes and stale-codes." in told
+    assert "No control was run" in " ".join(grounds(audit(controls=idle)))
+
+
+def test_a_part_that_failed_without_attacks_is_told():
+    asked = {"attacks": (), "controls": (), "settings": {"attacks": []}, "grounds": {"unfinished": ("checks",)},
+             "data": {"unfinished": [{"unit": "checks", "status": "failed", "reason": "ValueError"}]}}  # fmt: skip
+    report = audit(Verdict.TOO_WEAK, **asked)
+    assert headline(report).startswith("Not attacked, and too weak to conclude anything else: a part")
+    assert "Failed while running, and so rule out nothing: checks." in grounds(report)
 
 
 def test_what_is_not_shown_begins_with_the_smallest_visible_leak():

@@ -4,7 +4,7 @@
     conclusion = ["no-evidence", "inconclusive"]   # conclusions that are let through
     verdicts = ["no-evidence", "inconclusive"]     # the same for every single attack
     preset = "standard"                            # this one at least
-    attacks = "all"                                # none was left out
+    attacks = "all"                                # each was done, or refused since it needs what is not there
 
     [attacks]                                      # the strongest attack must stay at or below
     psnr = 20.0                                    # dB of its picture, the mean over the images
@@ -31,6 +31,9 @@ Everything is optional, but an empty gate is refused. Without `conclusion` every
 audit which is too weak to conclude as well. With it, an attack that broke the release counts as passed over, whatever
 controls make of the conclusion, unless "broken" is among those let through. What the audit could not measure does not
 pass: a threshold on it counts as passed over. So does any word on conclusion or verdicts where no attack was asked for.
+Nor does what failed: with anything under [audit] or [attacks], each attack and each part of the audit that ended with
+an error counts as a threshold passed; and with any word on attacks each check of the form that fails does, unless
+"broken" is let through.
 
 The classes here are the schema, which pydantic checks. A gate judges what stands in report.json, to its six digits: a
 report of today and one that was kept are judged alike.
@@ -48,7 +51,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from annotated_types import Interval, MinLen
 
-from medveil.audit.results import Verdict
+from medveil.audit.results import ROUNDS_FAILED, Verdict
 from medveil.errors import IntegrityError, UsageError
 from medveil.experiments.unit import Status
 from medveil.files.reading import read_regular
@@ -188,6 +191,10 @@ def passed_thresholds(gate: Gate, record: Mapping[str, Any]) -> tuple[str, ...]:
         record: what report.json holds, of `record.record_of` or `record.read_record`.
     """
     found = list(_of_audit(gate.audit, record))
+    if _set(gate.audit) or _set(gate.attacks):
+        found += _failures(record)
+    if _set(gate.attacks) or gate.audit.verdicts or gate.audit.attacks:
+        found += _malformed(gate.audit, record)
     for key, limit in _set(gate.attacks).items():
         found += _too_strong(key, limit, record["attacks"])
     rows = {tier["tier"]: tier["metrics"] for tier in record["fidelity"]}
@@ -243,6 +250,28 @@ def _of_audit(limits: AuditLimits, record: Mapping[str, Any]) -> Iterator[str]:
     for attack in record["attacks"]:
         if limits.verdicts is not None and attack["verdict"] not in limits.verdicts:
             yield f"the verdict on {attack['name']} is {attack['verdict']}"
+
+
+def _failures(record: Mapping[str, Any]) -> Iterator[str]:
+    """What ended with an error: an attack, in one round at least, on the release or a control; a part of the audit."""
+    for where, found in [("", record), *((f" on {control['name']}", control) for control in record["controls"])]:
+        for attack in found["refused"]:
+            if attack["status"] == Status.FAILED.value:
+                yield f"the attack {attack['name']}{where} failed ({attack['reason']}): nothing is known of it"
+        for attack in found["attacks"]:
+            rounds = _number(attack.get("extra", {}).get(ROUNDS_FAILED, 0.0))
+            if not rounds <= 0:
+                yield f"the attack {attack['name']}{where} failed in a part of its rounds: {rounds:g}"
+    for part in record["data"].get("unfinished", ()):
+        yield f"{part['unit']}: not done ({part['status']}), and the gate wants the whole audit"
+
+
+def _malformed(limits: AuditLimits, record: Mapping[str, Any]) -> Iterator[str]:
+    """Checks of the form that fail, where no word on the conclusion tells of them and "broken" is not let through."""
+    if limits.conclusion is None and Verdict.BROKEN not in (limits.verdicts or ()):
+        for check in record["checks"]:
+            if not (check["ok"] or check.get("of_copy", False)):
+                yield f"the form of the release fails the check {check['name']}"
 
 
 def _too_strong(key: str, limit: float, attacks: Sequence[Mapping[str, Any]]) -> list[str]:

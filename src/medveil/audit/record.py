@@ -254,12 +254,11 @@ def _attack(result: AttackResult) -> dict[str, Any]:
 
 
 def _control(control: ControlResult) -> dict[str, Any]:
-    ran = any(result.verdict is not None for result in control.attacks)
     return {
         **_some(control, "name", "title", "ok", "by"),
         "kind": "positive" if control.positive else "negative",
         "expected": expected_of(control),
-        "got": "broken" if control.by else "not-broken" if ran else "not-run",
+        "got": "broken" if control.by else "not-broken" if control.tried else "not-run",
         **_attacks(control.attacks),
     }
 

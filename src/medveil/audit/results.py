@@ -168,6 +168,11 @@ class ControlResult:
     by: tuple[str, ...]
     ok: bool
 
+    @property
+    def tried(self) -> bool:
+        """Whether any attack was run on it. Where none was, it has not come out in any way, whatever `ok` says."""
+        return any(attack.verdict is not None for attack in self.attacks)
+
 
 @dataclass(frozen=True)
 class FidelityRow:

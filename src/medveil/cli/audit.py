@@ -18,7 +18,7 @@ from medveil.errors import InputError, MissingDependencyError, ThresholdPassedEr
 
 if TYPE_CHECKING:
     from medveil.audit.plan import Forecast
-    from medveil.audit.results import Audit
+    from medveil.audit.results import Audit, ControlResult
 
 _PACKAGES = ("torch", "monai", "scipy", "sklearn", "matplotlib", "jinja2", "pydantic")
 _REPORT = "report.html"
@@ -89,6 +89,7 @@ def audit(
         from medveil.audit.presets import find_preset
         from medveil.audit.record import record_of
         from medveil.cli.owner import opener_of, recipient_of
+        from medveil.report.findings import failed_parts
         from medveil.report.page import write_report
         from medveil.report.sentences import failed_names
 
@@ -114,7 +115,7 @@ def audit(
         _print(run, found, passed, pictures=pictures)
         if passed:
             raise typer.Exit(ThresholdPassedError.exit_code)
-        if failed_names(found):
+        if failed_parts(found) or failed_names(found):
             raise typer.Exit(InputError.exit_code)
 
 
@@ -155,9 +156,10 @@ class Stages:
 
 def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
     from medveil.audit.record import broken_by, leading, ranked
+    from medveil.experiments.unit import Status
+    from medveil.report.findings import failed_parts
     from medveil.report.sentences import (
         VERDICT_WORDS,
-        failed_names,
         headline,
         measured_sentence,
         task_lines,
@@ -168,31 +170,40 @@ def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool)
         run.warn("the report holds pictures of patients: keep it as you keep the images")
     for sentence in passed:
         run.warn(f"gate: {sentence}")
+    failures = failed_parts(found)
+    failures += [(f"task {task.name}", task.refusal) for task in found.tasks if task.status is Status.FAILED]
+    for name, reason in failures:
+        run.warn(f"failed: {name} ({reason or 'in a part of its rounds'})")
     lines = [headline(found)]
     for result in ranked(found.attacks):
         lead = leading(result)
         told = measured_sentence(result, lead) if lead is not None else f"{result.title}: nothing to measure."
         lines.append(f"{VERDICT_WORDS[result.verdict or found.conclusion]:13}{told}")
-    failed = [control.name for control in found.controls if not control.ok]
-    good = len(found.controls) - len(failed)
     if found.attacked:
-        lines.append(
-            f"controls: {good} of {len(found.controls)} as expected" + (f"; not {', '.join(failed)}" if failed else "")
-        )
+        lines.append(_controls(found.controls))
     lines += task_lines(found)
-    failed_tasks = failed_names(found)
     lines.append(f"the whole of it is in {_REPORT}, in the folder that you named")
     run.result(
         lines,
         done=len([result for result in found.attacks if result.verdict is not None]),
-        ok=not passed and not failed_tasks,
+        failed=[{"input": name, "error": reason, "message": f"{name} failed"} for name, reason in failures],
+        ok=not passed and not failures,
         conclusion=found.conclusion.value,
         broken_by=list(broken_by(found)),
         verdicts={result.name: result.verdict.value for result in found.attacks if result.verdict is not None},
-        failed_controls=failed,
+        failed_controls=[control.name for control in found.controls if not control.ok],
         tasks=task_results(found),
         gate=list(passed),
     )
+
+
+def _controls(controls: Sequence[ControlResult]) -> str:
+    tried = [control for control in controls if control.tried]
+    wrong = [control.name for control in tried if not control.ok]
+    idle = [control.name for control in controls if not control.tried]
+    told = f"controls: {len(tried) - len(wrong)} of {len(tried)} as expected"
+    told += f"; not {', '.join(wrong)}" if wrong else ""
+    return told + (f"; not tried: {', '.join(idle)}" if idle else "")
 
 
 def _print_forecast(run: Session, expected: Forecast) -> None:

@@ -24,7 +24,7 @@ def because(audit: Audit) -> list[str]:
     """The sentences that say what led to the conclusion. What was found is told first, whatever controls say."""
     attacks, controls, failed = audit.attacks, audit.controls, failed_checks(audit.checks)
     if not audit.attacked:
-        return [*map(_malformed, failed), _UNATTACKED, *_cautions(audit)]
+        return [*map(_malformed, failed), _UNATTACKED, *_failures(audit), *_cautions(audit)]
     by_verdict = {verdict: [attack for attack in attacks if attack.verdict is verdict] for verdict in Verdict}
     broken, quiet = by_verdict[Verdict.BROKEN], by_verdict[Verdict.NO_EVIDENCE]
     ran = [attack for attack in attacks if attack.verdict is not None]
@@ -38,6 +38,16 @@ def because(audit: Audit) -> list[str]:
         *_not_covered(attacks, ran, controls),
         *_cautions(audit),
     ]
+
+
+def failed_parts(audit: Audit) -> list[tuple[str, str]]:
+    """(name, reason) of each attack, on the release or a control, and each other part of the audit that failed."""
+    found = [(attack.name, attack.refusal) for attack in audit.attacks if attack.failed]
+    found += [
+        (f"{attack.name} on {control.name}", attack.refusal)
+        for control in audit.controls for attack in control.attacks if attack.failed
+    ]  # fmt: skip
+    return found + [(part["unit"], part["reason"]) for part in audit.data.get("unfinished", ())]
 
 
 def _weakness(ran: Sequence[AttackResult], broken: bool, controls: Sequence[ControlResult]) -> list[str]:
@@ -137,18 +147,17 @@ def _unfinished(audit: Audit) -> list[str]:
     told, attacks, left_out = [], audit.attacks, audit.settings.get("left_out", ())
     if left_out:
         told.append(f"Not asked for, so that nothing can be ruled out: {listed(list(left_out))}.")
-    failed = [f"{attack.name} ({attack.refusal.rstrip('.')})" for attack in attacks if attack.failed]
-    failed += [
-        f"{attack.name} on {control.name} ({attack.refusal.rstrip('.')})"
-        for control in audit.controls for attack in control.attacks if attack.failed
-    ]  # fmt: skip
-    failed += [f"{part['unit']} ({part['reason'].rstrip('.')})" for part in audit.data.get("unfinished", ())]
-    if failed:
-        told.append(f"Failed while running, so that nothing can be ruled out: {'; '.join(failed)}.")
+    told += _failures(audit)
     partial = [attack.name for attack in attacks if attack.partial]
     if partial:
         told.append(f"Not run on all images, so that nothing can be ruled out: {listed(partial)}.")
     return told
+
+
+def _failures(audit: Audit) -> list[str]:
+    """What ended with an error."""
+    failed = [f"{name} ({reason.rstrip('.') or 'in a part of its rounds'})" for name, reason in failed_parts(audit)]
+    return [f"Failed while running, so that nothing can be ruled out: {'; '.join(failed)}."] if failed else []
 
 
 def _not_covered(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medveil.audit.record import expected_of, leading, ranked
+from medveil.audit.record import leading, ranked
 from medveil.audit.results import Audit, Verdict, failed_checks
 from medveil.experiments.unit import Status
 from medveil.report.amounts import listed, plural
-from medveil.report.sentences import ENDED, VERDICT_WORDS, measured_sentence
+from medveil.report.sentences import ENDED, VERDICT_WORDS, controls_told, failed_told, measured_sentence
 
 _MOST = 8  # recipients on the first page
 _MOST_BROKEN = 3
@@ -87,7 +87,7 @@ def gets(audit: Audit) -> list[str]:
 
 def tried(audit: Audit) -> list[str]:
     """What was tried, and what was not. What could not be tried counts for nothing."""
-    told = [*_attacks(audit), *_controls(audit), *_checks(audit)]
+    told = [*_attacks(audit), *failed_told(audit), *controls_told(audit), *_checks(audit)]
     told += [f"Fidelity at tier {tier.tier}: {max((row.images for row in tier.rows), default=0)} images compared with "
              "their originals." for tier in audit.fidelity]  # fmt: skip
     if audit.tasks:
@@ -110,20 +110,8 @@ def _attacks(audit: Audit) -> list[str]:
     aside = {
         "were not asked for": list(audit.settings.get("left_out", ())),
         "made no sense here": [one.name for one in audit.attacks if one.status is Status.REFUSED],
-        "failed while running": [one.name for one in audit.attacks if one.status is Status.FAILED],
     }
     return told + [f"Not tried, attacks that {why}: {listed(names)}." for why, names in aside.items() if names]
-
-
-def _controls(audit: Audit) -> list[str]:
-    if not audit.controls:
-        return ["No control was run: whether this audit would have found a leak is not known."]
-    leaky = [control for control in audit.controls if expected_of(control) == "broken"]
-    tight = [control for control in audit.controls if not control.positive]
-    return [
-        f"The same attacks on mechanisms whose answer is known: {sum(one.ok for one in leaky)} of {len(leaky)} that "
-        f"leak were found out, {sum(one.ok for one in tight)} of {len(tight)} that do not leak were left alone."
-    ]
 
 
 def _checks(audit: Audit) -> list[str]:

@@ -13,6 +13,7 @@ from medveil.audit.results import AttackResult, Audit, Measured, Verdict, failed
 from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
 from medveil.report.amounts import NOT_MEASURED, amount, interval, listed, metric_name, percent, plural
+from medveil.report.findings import failed_parts
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 from medveil.tasks.results import Estimate, FeatureAgreement, Question
 
@@ -33,6 +34,7 @@ HEADLINES = {
 UNFINISHED = "Too weak to conclude: a part of this audit failed, and what was not done has shown nothing."
 UNATTACKED = "Not attacked: this audit says nothing of what somebody without a key gets out of this release."
 BROKEN_UNATTACKED = "Broken in its form, and not attacked: what else somebody without a key gets is not said."
+UNFINISHED_UNATTACKED = "Not attacked, and too weak to conclude anything else: a part of this audit failed."
 _MOST_OF_IT = 0.9
 _ADVICE = {
     Verdict.BROKEN: "Treat what was found as readable by everybody who holds the release folder.",
@@ -93,7 +95,8 @@ def headline(audit: Audit) -> str:
     """The conclusion in one sentence. What broke the release is told in it even where a control failed."""
     found = broken_by(audit)
     if not audit.attacked:
-        return BROKEN_UNATTACKED if found else UNATTACKED
+        unfinished = Ground.UNFINISHED in audit.grounds
+        return BROKEN_UNATTACKED if found else UNFINISHED_UNATTACKED if unfinished else UNATTACKED
     undone = {Ground.FAILED, Ground.UNFINISHED} & audit.grounds.keys()
     if audit.conclusion is Verdict.TOO_WEAK and undone and all(control.ok for control in audit.controls):
         return UNFINISHED
@@ -196,14 +199,11 @@ def measured_risk(audit: Audit) -> str:
 def grounds(audit: Audit) -> list[str]:
     """What the answer rests on."""
     if not audit.attacked:
-        return ["No attack was run, and no control.", *_checks_told(audit)]
+        return ["No attack was run, and no control.", *failed_told(audit), *_checks_told(audit)]
     attacks = ranked(audit.attacks)
-    failed = [attack.name for attack in audit.attacks if attack.failed]
-    refused = len(audit.attacks) - len(attacks) - len(failed)
+    refused = sum(attack.status is Status.REFUSED for attack in audit.attacks)
     patients = _most_patients(audit)
     images = max((m.images for a in attacks for m in a.measured), default=0)
-    positive = [control for control in audit.controls if expected_of(control) == "broken"]
-    negative = [control for control in audit.controls if not control.positive]
     told = [
         f"{plural(len(attacks), 'attack')} on up to {plural(images, 'image')} of {plural(patients, 'patient')}; "
         f"{plural(refused, 'attack')} made no sense here, for the reasons given below.",
@@ -213,18 +213,29 @@ def grounds(audit: Audit) -> list[str]:
         "of tests on the release (Holm). Each control is a family of tests of its own: nothing is corrected for there "
         "being several of them.",
     ]
-    if failed:
-        told.insert(1, f"Failed while running, and so rule out nothing: {listed(failed)}.")
-    if audit.controls:
-        good = sum(control.ok for control in positive)
-        quiet = sum(control.ok for control in negative)
-        told.append(
-            f"The same attacks ran in the same way on mechanisms whose answer is known: {good} of "
-            f"{len(positive)} that leak came out as they must, and {quiet} of {len(negative)} that do not leak."
-        )
-    else:
-        told.append("No control was run: whether this audit would have found a leak is not known.")
-    return [*told, *_checks_told(audit)]
+    told[1:1] = failed_told(audit)
+    return [*told, *controls_told(audit), *_checks_told(audit)]
+
+
+def failed_told(audit: Audit) -> list[str]:
+    """What ended with an error."""
+    failed = [name for name, _ in failed_parts(audit)]
+    return [f"Failed while running, and so rule out nothing: {listed(failed)}."] if failed else []
+
+
+def controls_told(audit: Audit) -> list[str]:
+    """What came of the controls. One on which nothing ran counts for nothing."""
+    tried = [control for control in audit.controls if control.tried]
+    if not tried:
+        return ["No control was run: whether this audit would have found a leak is not known."]
+    leaky = [control for control in tried if expected_of(control) == "broken"]
+    tight = [control for control in tried if not control.positive]
+    told = (
+        f"The same attacks on mechanisms whose answer is known: {sum(one.ok for one in leaky)} of {len(leaky)} that "
+        f"leak were found out, {sum(one.ok for one in tight)} of {len(tight)} that do not leak were left alone."
+    )
+    idle = [control.name for control in audit.controls if not control.tried]
+    return [told + (f" Controls that no attack could be run on: {listed(idle)}." if idle else "")]
 
 
 def _checks_told(audit: Audit) -> list[str]:

@@ -68,7 +68,8 @@ def grounds(
     """
     malformed = tuple(check.name for check in failed_checks(checks))
     if not attacked:
-        return {Ground.NOT_ATTACKED: (), **({Ground.MALFORMED: malformed} if malformed else {})}
+        beside = {Ground.MALFORMED: malformed, Ground.UNFINISHED: tuple(unfinished)}
+        return {Ground.NOT_ATTACKED: (), **{ground: names for ground, names in beside.items() if names}}
     of = {verdict: tuple(each.name for each in attacks if each.verdict is verdict) for verdict in Verdict}
     wrong = [control for control in controls if not control.ok]
     every = [*attacks, *(attack for control in controls for attack in control.attacks)]
