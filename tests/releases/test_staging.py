@@ -163,21 +163,6 @@ def test_two_shares_at_once_are_one_and_a_refusal(tmp_path, pictures, settings, 
     assert share([pictures], tmp_path / "release", settings, owner=people["owner"]).done == 3
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks at parents of processes as Linux has them")
-def test_workers_end_with_their_parent():
-    from medveil.releases.workers import end_with_parent
-
-    worker = multiprocessing.get_context("spawn").Process(target=_wait_with, args=(end_with_parent, 1 << 30))
-    worker.start()
-    worker.join(30)
-    assert worker.exitcode == 1
-
-
-def _wait_with(watch, parent):
-    watch(parent)
-    time.sleep(60)
-
-
 def test_limits_hold_for_what_an_unfinished_share_left(tmp_path, pictures, settings, people, killed_at):
     _, run = killed_at
     run(pictures, tmp_path / "release", 24)

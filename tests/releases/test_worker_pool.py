@@ -1,9 +1,13 @@
-"""Worker processes where torch has computed in the parent: they must come to an end."""
+"""Worker processes: they come to an end, with their results, with an error or with the process that asked for them."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
+from pathlib import Path
+
+import pytest
 
 _PROGRAM = """
 import torch
@@ -24,3 +28,71 @@ def test_workers_compute_after_the_parent_has_computed(tmp_path) -> None:
     program.write_text(_PROGRAM)
     done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=120, check=True)
     assert float(done.stdout) == 4 * 600.0**3
+
+
+_ENDINGS = """
+import multiprocessing, os, sys, time
+from medveil.errors import MedveilError
+from medveil.releases.workers import done_by_workers
+
+def work(setting, item):
+    if setting == "killed" and item == 5:
+        os.kill(os.getpid(), 9)
+    if setting == "orphans":
+        print(os.getpid(), flush=True)
+        time.sleep(60)
+    return item
+
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv[1])
+    try:
+        print(sum(done_by_workers(work, sys.argv[2], range(8), 2)))
+    except MedveilError as error:
+        print(error.message, error.hint)
+"""
+_METHODS = ("fork", "forkserver", "spawn")
+
+
+@pytest.fixture
+def started(tmp_path):
+    """A program whose workers end in one way or another, with the lines that it prints."""
+    program = tmp_path / "program.py"
+    program.write_text(_ENDINGS)
+
+    def started(method: str, ending: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, str(program), method, ending], stdout=subprocess.PIPE, text=True)
+
+    return started
+
+
+@pytest.mark.parametrize("method", _METHODS)
+def test_the_work_is_done_however_processes_are_started(started, method) -> None:
+    assert started(method, "whole").communicate(timeout=60)[0] == "28\n"
+
+
+def test_a_worker_that_is_killed_is_told_and_no_fault_of_the_program(started) -> None:
+    told = started("fork", "killed").communicate(timeout=60)[0]
+    assert "a worker process ended" in told
+    assert "fewer --jobs" in told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes as Linux shows them")
+@pytest.mark.parametrize("method", _METHODS)
+def test_workers_end_with_the_process_that_asked_for_them(started, method) -> None:
+    program = started(method, "orphans")
+    workers = [Path(f"/proc/{int(program.stdout.readline())}") for _ in range(2)]
+    program.kill()
+    program.wait()
+    for _ in range(300):
+        if not any(map(_works, workers)):
+            return
+        time.sleep(0.1)
+    pytest.fail("a worker is still at work")
+
+
+def _works(process: Path) -> bool:
+    """Whether a process is there and is not dead and only waiting to be buried."""
+    try:
+        return "\nState:\tZ" not in (process / "status").read_text()
+    except OSError:
+        return False

@@ -9,12 +9,15 @@ import multiprocessing
 import os
 import sys
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from typing import Any, TypeVar
+
+from medveil.errors import MedveilError
 
 PARALLEL_FROM = 4  # items; below that, starting processes costs more than it saves
 _AHEAD = 16  # items a worker that are begun or done and not yet taken, so that what is done never piles up
@@ -43,6 +46,9 @@ def done_by_workers(
         setting: what it needs for every item.
         items: one after the other.
         jobs: worker processes; 0 for one a core.
+
+    Raises:
+        MedveilError: a worker was killed, as systems do that run out of memory.
     """
     workers = min(jobs or os.cpu_count() or 1, len(items))
     if workers <= 1 or len(items) < PARALLEL_FROM:
@@ -57,6 +63,11 @@ def done_by_workers(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool:
+        raise MedveilError(
+            "a worker process ended before its work did, perhaps for lack of memory; what was done so far is kept",
+            hint="run the same command again with fewer --jobs; open needs --force over the files that it wrote",
+        ) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -66,19 +77,20 @@ def _pool(workers: int, work: Callable[..., Any], setting: object) -> ProcessPoo
 
     A process that is forked off one in which torch has computed waits for ever at its first computation: the threads of
     the parent's OpenMP pool don't come along. And workers with a thread for each core keep each other from working.
+    Without torch the way to start processes is Python's own of this system, or the one that the caller has set.
     """
     alone = "torch" in sys.modules
     context = multiprocessing.get_context("spawn") if alone else None
-    return ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(os.getpid(), alone, work, setting))
+    return ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(alone, work, setting))
 
 
 _given: list[tuple[Callable[..., Any], object]] = []  # of this worker: what it does, and with what
 
 
-def _begin(parent: int, alone: bool, work: Callable[..., Any], setting: object) -> None:
+def _begin(alone: bool, work: Callable[..., Any], setting: object) -> None:
     if alone:  # torch, not loaded yet, will compute in one thread
         os.environ["OMP_NUM_THREADS"] = "1"
-    end_with_parent(parent)
+    end_with_parent()
     _given[:] = [(work, setting)]
 
 
@@ -87,12 +99,17 @@ def _work(item: object) -> Any:
     return work(setting, item)
 
 
-def end_with_parent(parent: int) -> None:
-    """In a worker process: end when the parent has, so that a killed command leaves nobody at work."""
+def end_with_parent() -> None:
+    """In a worker process: end when the process that asked for it has, so that a killed command leaves nobody at work.
+
+    With a fork server that one is not the parent that the system knows.
+    """
+    asking = multiprocessing.parent_process()
+    if asking is None:
+        return
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.2)
+        wait([asking.sentinel])
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
