@@ -241,3 +241,11 @@ def test_a_threshold_on_what_is_not_done_is_refused(gate, text, message):
     with pytest.raises(UsageError, match=message) as caught:
         check_asked(asked, ["classification", "radiomics"])
     assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text", [f"[attacks]\npsnr = {'9' * 5000}", f"[attacks]\npsnr = {'[' * 3000}{']' * 3000}"], ids=["digits", "depth"]
+)
+def test_a_gate_that_the_reader_of_toml_gives_up_on_is_refused(gate, text):
+    with pytest.raises(UsageError, match="too many digits, or tables or lists nested too deep"):
+        gate(text)

@@ -152,6 +152,10 @@ def read_gate(path: Path) -> Gate:
         raise UsageError(f"the gate cannot be read: {type(error).__name__}", hint="name a TOML file") from None
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"the gate is not TOML: {error}", hint=_HINT) from None
+    except (ValueError, RecursionError):  # Python reads no integer of thousands of digits, and no such nesting
+        raise UsageError(
+            "the gate holds a number of too many digits, or tables or lists nested too deep", hint=_HINT
+        ) from None
     try:
         gate = TypeAdapter(Gate).validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
