@@ -59,6 +59,19 @@ def test_a_damaged_or_foreign_file_counts_as_not_finished(store, tmp_path):
         assert store.find(("a",)) is None
 
 
+def test_a_flipped_bit_leaves_a_unit_as_it_was_or_not_finished(store, tmp_path):
+    store.keep(("a",), Result(Status.DONE, Product({"some": np.arange(9)}, {"value": 1}), "", 1.0))
+    (path,) = (tmp_path / "deep" / "units").iterdir()
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 5):
+        for bit in (0, 3):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << bit
+            path.write_bytes(damaged)
+            found = store.find(("a",))
+            assert found is None or (found.status is Status.DONE and found.product.values == {"value": 1})
+
+
 def test_all_of_it_is_its_users_alone(store, tmp_path):
     store.keep(("a",), DONE)
     folder = tmp_path / "deep" / "units"

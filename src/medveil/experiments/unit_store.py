@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,12 @@ from medveil.files.reading import read_regular
 _ARRAY, _REST = "array ", "rest"
 _MOST_BYTES = 1 << 30
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
-_DAMAGED = (FileNotFoundError, MedveilError, ValueError, KeyError, TypeError, zipfile.BadZipFile, EOFError)
+_FORM = 1  # of the files; a unit of another one is never found
+_DAMAGED = (
+    FileNotFoundError, MedveilError, ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile,
+    zlib.error, NotImplementedError, RuntimeError, OverflowError, SyntaxError, struct.error,
+)  # fmt: skip
+"""What numpy, zipfile and json raise for bytes that they did not write."""
 
 
 class UnitStore:
@@ -36,7 +43,7 @@ class UnitStore:
     def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
         self.settings = dict(settings)
         self._folder = folder
-        self._name = _digest(self.settings)
+        self._name = _digest([_FORM, self.settings])
         make_folder(folder, mode=_PRIVATE_FOLDER)
 
     def find(self, key: Key) -> Result | None:
