@@ -101,3 +101,22 @@ def test_a_value_of_dataclasses_comes_back_as_it_was(store):
     assert point.inside[0].place.dtype == np.float32
     with pytest.raises(KeyError):
         store.find(("a",)).product.value(Colour)
+
+
+@dataclass(frozen=True)
+class Former:
+    """What a unit gave once."""
+
+    some: int
+
+
+@pytest.mark.parametrize("now", ["Former", "Other"])
+def test_a_value_that_cannot_be_read_back_is_not_finished(store, tmp_path, now):
+    """It is of another form than the class of that name has now, or of a class that there is no more."""
+    store.keep(("a",), Result(Status.DONE, Product.of(Former(3))))
+
+    def found(*classes):
+        return UnitStore(tmp_path / "deep" / "units", {"seed": 0}, classes).find(("a",))
+
+    assert found(Former) is not None
+    assert found(dataclass(type(now, (), {"__annotations__": {"more": int}}))) is None

@@ -15,7 +15,7 @@ from medveil.audit.facts import data_facts, told_settings
 from medveil.audit.judging.decision import conclude, control_result, grounds
 from medveil.audit.judging.pooling import merged, without_partners
 from medveil.audit.judging.verdicts import Judging, judge
-from medveil.audit.plan import AuditPlan, Forecast, Results, plan_audit
+from medveil.audit.plan import KEPT, AuditPlan, Forecast, Results, plan_audit
 from medveil.audit.presets import Preset
 from medveil.audit.record import write_record
 from medveil.audit.request import request_of
@@ -123,7 +123,7 @@ def audit_target(
         told.begin("reading the release and the originals")
         plan = plan_audit(read, request, out, threads=count, tick=told.tick)
         with growing_folder(out, plan.units.settings, resume=resume, force=force) as partial:
-            results = run(plan.units, UnitStore(partial / UNITS, plan.units.settings), executor, told)
+            results = run(plan.units, UnitStore(partial / UNITS, plan.units.settings, KEPT), executor, told)
             told.begin("judging")
             audit = _judged(plan, results, start)
             told.begin("writing the report")

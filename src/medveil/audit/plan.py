@@ -33,7 +33,8 @@ from medveil.tasks.results import TaskResult
 from medveil.tasks.task import Assignment, PlannedTask
 
 Results = Mapping[Key, Result]
-_KEPT = (Sample, Pairs, Example, TierFidelity, FidelityRow, FormCheck, Status)
+KEPT = (Sample, Pairs, Example, TierFidelity, FidelityRow, FormCheck, Status)
+"""Classes of which the values of an audit's own units are made."""
 _NETWORK, _PUBLISHING, _QUICK = 10.0, 4.0, 1.0
 """Costs of units: one that trains a network, publishing the images of a round, and all others."""
 _CHECKS: Key = ("checks",)
@@ -112,12 +113,12 @@ class AuditPlan:
     def fidelity(self, results: Results) -> tuple[TierFidelity, ...]:
         """Of each set of images that could be opened."""
         found = [results[_fidelity_key(one)] for one in self.target.image_sets]
-        return tuple(each.product.value(*_KEPT) for each in found if each.status is Status.DONE)
+        return tuple(each.product.value(*KEPT) for each in found if each.status is Status.DONE)
 
     def checks(self, results: Results) -> tuple[FormCheck, ...]:
         """Of the form of the release."""
         found = results[_CHECKS]
-        return found.product.value(*_KEPT) if found.status is Status.DONE else ()
+        return found.product.value(*KEPT) if found.status is Status.DONE else ()
 
     def task_sets(self, results: Results) -> list[dict[str, Any]]:
         """What each set of the tasks is, and how near its pictures come to the originals.
@@ -282,7 +283,7 @@ def _sample(name: str, attack: Attack, mechanism: str, results: Results) -> Samp
     """What an attack found in a round, or why not."""
     result = results[_attack_key(name, attack)]
     if result.status is Status.DONE:
-        found: Sample = result.product.value(*_KEPT)
+        found: Sample = result.product.value(*KEPT)
         return found
     none = np.zeros(0, np.int64)
     return Sample(

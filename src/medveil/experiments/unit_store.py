@@ -8,7 +8,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +38,11 @@ class UnitStore:
     Args:
         folder: made where there is none.
         settings: what every unit depends on, as JSON knows it; a unit of other settings is never found.
+        classes: of which values of `Product.of` are made; a unit whose value cannot be read back is never found.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], classes: Sequence[type] = ()) -> None:
+        self._classes = classes
         self.settings = dict(settings)
         self._folder = folder
         self._name = _digest([_FORM, self.settings])
@@ -53,7 +55,10 @@ class UnitStore:
             with np.load(io.BytesIO(data), allow_pickle=False) as file:
                 rest = json.loads(file[_REST].tobytes())
                 arrays = {name.removeprefix(_ARRAY): file[name] for name in file.files if name != _REST}
-            return Result(Status(rest["status"]), Product(arrays, rest["values"]), rest["reason"], rest["seconds"])
+            product = Product(arrays, rest["values"])
+            if self._classes and "value" in product.values:
+                product.value(*self._classes)  # raises where it cannot be read back
+            return Result(Status(rest["status"]), product, rest["reason"], rest["seconds"])
         except _DAMAGED:
             return None
 
