@@ -169,7 +169,7 @@ def check_task(task: Task, *, effort: TaskEffort = TASK_EFFORT) -> None:
     bare = [replace(image, label="", masked=False) for image in images[:1]]
     refused = do_task(task, Assignment(_gallery(bare), effort, seed=1))
     told = refused.status is Status.REFUSED and bool(refused.refusal)
-    _ask(told, "one image without label and mask is refused by a MedveilError that says why", refused)
+    _ask(told, "one image without label and mask is refused by an InputError that says why", refused)
 
 
 def check_mechanism(mechanism: Mechanism, *, keyed: bool = True) -> None:

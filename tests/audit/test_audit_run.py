@@ -229,7 +229,7 @@ def test_refused_attacks_are_told_and_after_a_failed_one_nothing_is_ruled_out(ru
     assert ended == {
         "unfit": (Status.REFUSED, Need.OWN_PATIENTS.words),
         "wrong": (Status.FAILED, "ValueError"),
-        "bad": (Status.FAILED, "AttackError"),
+        "bad": (Status.FAILED, "IntegrityError"),
     }
     assert found.conclusion is Verdict.TOO_WEAK
     assert any(line.startswith("Failed while running") and "wrong (ValueError)" in line for line in because(found))

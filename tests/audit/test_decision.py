@@ -1,14 +1,16 @@
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.audit.invented import audit
 
 from medveil.audit.judging.decision import Ground, conclude, control_result, grounds
+from medveil.audit.plan import AuditPlan
 from medveil.audit.results import AttackResult, ControlResult, Measured, Verdict
 from medveil.audit.targets.target import Kind
-from medveil.experiments.unit import Status
+from medveil.experiments.unit import Plan, Product, Result, Status, Unit
 from medveil.report.findings import because
 
 _ADVANTAGE = {Verdict.BROKEN: 2.5, Verdict.NO_EVIDENCE: 0.01, Verdict.INCONCLUSIVE: 0.2}
@@ -161,6 +163,16 @@ def test_a_part_that_failed_counts_where_nothing_was_attacked() -> None:
     data = {"unfinished": [{"unit": "checks of the form", "status": "failed", "reason": "OSError"}]}
     told = because(audit(attacks=(), controls=(), settings={"attacks": []}, data=data))
     assert "Failed while running, so that nothing can be ruled out: checks of the form (OSError)." in told
+
+
+def test_an_unknown_likeness_of_a_set_of_the_tasks_is_a_part_that_failed() -> None:
+    unit = Unit(("task fidelity", "diagnostic"), "fidelity", "tasks: how near", lambda _: Product())
+    tier = SimpleNamespace(name="diagnostic")
+    plan = SimpleNamespace(
+        target=SimpleNamespace(image_sets=()), tasking=SimpleNamespace(sets=(tier,)), units=Plan({}, (unit,))
+    )
+    found = AuditPlan.unfinished(plan, {unit.key: Result(Status.FAILED, reason="OSError")})  # type: ignore[arg-type]
+    assert found == [{"unit": "tasks: how near", "status": "failed", "reason": "OSError"}]
 
 
 def test_an_attack_that_did_not_run_on_all_images_rules_nothing_out() -> None:

@@ -66,4 +66,6 @@ def test_a_failure_stays_one_whatever_else_was_done():
     assert merged([[sample(refusal="no images"), failed]]).status is Status.FAILED
     for repeats in ([[sample(), failed]], [[sample()], [failed]]):
         found = merged(repeats)
-        assert (found.status, found.extra[ROUNDS_FAILED]) == (Status.DONE, 1.0)
+        assert (found.status, found.extra[ROUNDS_FAILED], found.refusal) == (Status.DONE, 1.0, "ValueError")
+    found = merged([[sample(), sample(4)], [sample(), failed]])  # the second time some images were not attacked
+    assert (found.extra[ROUNDS_FAILED], found.refusal, len(found.subjects)) == (1.0, "ValueError", 8)

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from medveil.errors import MedveilError, NotKeptError, UsageError
+from medveil.errors import IntegrityError, MedveilError, MissingDependencyError, NotKeptError, UsageError
 from medveil.experiments import unit_store
 from medveil.experiments.progress import Progress
 from medveil.experiments.runner import run
@@ -108,6 +108,18 @@ def test_a_refused_unit_says_why_and_a_failed_one_no_more_than_its_class(monkeyp
     monkeypatch.setenv("MEDVEIL_DEBUG", "1")
     with pytest.raises(ValueError, match="patient 7"):
         run(plan(bad(ValueError("of patient 7"))))
+
+
+def test_damaged_data_is_no_reason_to_refuse_and_a_failure_tells_what_it_came_from():
+    def wrapped(tick):
+        raise ValueError from UsageError("of patient 7")
+
+    odd = (bad(IntegrityError("of patient 7")), Unit(("worse",), "other", "worse", wrapped),
+           bad(MissingDependencyError("needs torch"), "lacks"))  # fmt: skip
+    results = run(Plan({}, odd))
+    assert [(each.status, each.reason) for each in results.values()] == [
+        (Status.FAILED, "IntegrityError"), (Status.FAILED, "UsageError"), (Status.REFUSED, "needs torch"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("product", [

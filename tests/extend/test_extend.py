@@ -194,7 +194,7 @@ def _fails(self, *given):
         (_result(lambda found: replace(found, questions=())), "has questions"),
         (_result(lambda found: replace(found, name="x")), "bears the task"),
         (_result(_unsteady), "the same seed gives the same result"),
-        ({"_images": lambda self, assignment: assignment.gallery.images}, "is refused by a MedveilError"),
+        ({"_images": lambda self, assignment: assignment.gallery.images}, "is refused by an InputError"),
     ],
 )  # fmt: skip
 def test_a_broken_task_is_seen(broken, said) -> None:

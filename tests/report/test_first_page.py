@@ -90,3 +90,13 @@ def test_what_was_not_tried_counts_for_nothing():
     assert "No attack was run." in tried(audit(attacks=()))
     for controls in ((), (control("random-codes", positive=False),)):
         assert any(line.startswith("No control was run") for line in tried(audit(controls=controls)))
+
+
+def test_how_much_of_the_release_was_attacked_is_told():
+    data = {"packages": 100, "images": 44, "packages_with_original": 100, "patients_known": False,
+            "found": {"packages_without_original": 3, "packages_closed_to_key": 2}}  # fmt: skip
+    told = " ".join(tried(audit(data=data)))
+    assert "Only 44 of 100 packages of images were attacked." in told
+    assert "No manifest said who is who" in told
+    assert "3 packages were not attacked, since their originals are not among" in told
+    assert "this key does not say whose they are: 2 packages." in told

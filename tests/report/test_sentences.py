@@ -11,6 +11,7 @@ from tests.audit.invented import attack, attacks, audit, control, measured
 from medveil.audit.results import FormCheck, Verdict
 from medveil.experiments.unit import Status
 from medveil.report.amounts import amount, chance, duration, interval, listed
+from medveil.report.first_page import gets
 from medveil.report.sentences import (
     answer,
     grounds,
@@ -95,15 +96,47 @@ def test_answer_without_attacks():
     assert "No attack could be run" in answer(audit(Verdict.INCONCLUSIVE, attacks=()))
 
 
+_CHECKED = (FormCheck("salts-differ", "Salts", "all differ", True),)
+
+
 def test_risk_is_never_called_low_where_it_was_not_measured():
     assert measured_risk(audit()).startswith("Not de-identified")
     assert "not measured" in measured_risk(audit(Verdict.TOO_WEAK, attacks=attacks(broken=False)))
     assert "not measured" in measured_risk(audit(Verdict.INCONCLUSIVE, attacks=()))
-    told = measured_risk(audit(Verdict.NO_EVIDENCE, attacks=(attack("unet", measured()),)))
+    told = measured_risk(audit(Verdict.NO_EVIDENCE, attacks=(attack("unet", measured()),), checks=_CHECKED))
     assert told == (
         "De-identified for those without a key by medveil, protection level sealed; measured risk against 1 attack by "
         "somebody without a key: strongest advantage +0.05 dB (picture, PSNR; 95 % interval −0.05 to +0.15 dB)."
     )
+
+
+@pytest.mark.parametrize("changed", [
+    {"data": {"packages": 10000, "images": 44}},
+    {"checks": ()},
+    {"attacks": (attack("unet", measured()), attack("vnet", refusal="no"), attack("gan", refusal="no"))},
+])  # fmt: skip
+def test_what_was_hardly_looked_at_is_not_called_de_identified(changed):
+    quiet = {"attacks": (attack("unet", measured()),), "checks": _CHECKED}
+    report = audit(Verdict.NO_EVIDENCE, **(quiet | changed))
+    assert measured_risk(report).endswith("This audit does not say whether the release is de-identified.")
+    assert headline(report).startswith("No evidence")
+    assert "not a proof" in answer(report)
+
+
+def test_controls_are_not_blamed_where_an_attack_on_them_failed():
+    failed = attack("vnet", status=Status.FAILED, refusal="ValueError")
+    quiet = {"attacks": (attack("unet", measured()),), "grounds": {"failed": ("vnet",)}}
+    cut_short = audit(Verdict.TOO_WEAK, controls=(control("twin", failed),), **quiet)
+    assert headline(cut_short).startswith("Too weak to conclude: a part of this audit failed")
+    told = answer(cut_short)
+    assert "Controls that say nothing, since an attack on them failed: twin." in told
+    assert "did not come out as they must" not in told
+    assert "repeat the audit, and report the error" in told
+    assert gets(cut_short)[0].startswith("Not known: a part of this audit failed")
+    missed = audit(Verdict.TOO_WEAK, controls=(control("twin", failed), control("other", attack("unet", measured()))),
+                   **quiet)  # fmt: skip
+    assert "did not pass its own controls" in headline(missed)
+    assert "did not come out as they must: other." in answer(missed)
 
 
 @pytest.mark.parametrize("conclusion", list(Verdict))

@@ -120,6 +120,6 @@ class Attack(Protocol):
         """Learn from what the attacker has.
 
         Raises:
-            MedveilError: it makes no sense here, for a reason that `requires` does not name.
+            MedveilError: it cannot go on: a failure. What makes no sense is told by `requires`.
         """
         ...

@@ -144,7 +144,8 @@ class AuditPlan:
 
     def unfinished(self, results: Results) -> list[dict[str, str]]:
         """Units that are the audit's own, and were refused or failed: nothing can be ruled out without them."""
-        own = [_CHECKS, *map(_fidelity_key, self.target.image_sets)]
+        sets = self.tasking.sets if self.tasking is not None else ()
+        own = [_CHECKS, *map(_fidelity_key, self.target.image_sets), *map(_likeness_key, sets)]
         return [
             {"unit": unit.title, "status": results[unit.key].status.value, "reason": results[unit.key].reason}
             for unit in self.units.units

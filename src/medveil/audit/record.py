@@ -247,6 +247,7 @@ def _attack(result: AttackResult) -> dict[str, Any]:
     return {
         **_some(result, "name", "title", "verdict", "extra", "seconds"),
         "level": result.mechanism,
+        **({"reason": result.refusal} if result.failed else {}),
         **{metric: means.get(metric) for metric in METRICS},
         **(_some(lead, *deciding) if lead else dict.fromkeys(deciding)),
         "measured": {measured.metric: measured for measured in result.measured},

@@ -67,7 +67,7 @@ class Sample:
         extra: further figures, name to number (top-1, gallery size …).
         examples: a few images for the report.
         status: whether it was done. Where the attack makes no sense here, or failed while it ran, all else is empty.
-        refusal: why it was not done, in words.
+        refusal: why it was not done, in words; of one that was done in a part of its rounds, why the first one failed.
         seconds: that it took.
     """
 

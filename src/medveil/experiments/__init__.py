@@ -14,7 +14,8 @@ Import:
 
 What holds:
 - An interrupted run goes on with the same results, in any order and with any executor of the standard library.
-- A MedveilError refuses a unit, with its message. Any other error fails it, and only the name of its class is told.
+- An InputError, a UsageError or a MissingDependencyError refuses a unit, with its message. Any other error fails it,
+  and only the name of its class is told.
 - A full disk, a unit that could not be kept, lack of memory and Ctrl-C end the run.
 - Units that were done or refused are kept; a failed one is tried again. Files are npz without pickles, 0600.
 

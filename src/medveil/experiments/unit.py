@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.errors import MedveilError, NotKeptError
+from medveil.errors import InputError, MedveilError, MissingDependencyError, NotKeptError, UsageError
 
 Key = tuple[str | int | float | bool, ...]
 Value = TypeVar("Value")
 Tick = Callable[[], None]
+REFUSALS = (InputError, MissingDependencyError, UsageError)
+"""Errors that say that a unit makes no sense here. Any other one, such as damaged data, is no answer."""
 _NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
@@ -101,7 +103,7 @@ class Result:
     """How a unit ended, and what it gave.
 
     Attributes:
-        status: done; refused, by a MedveilError; or failed, by any other error.
+        status: done; refused, by one of `REFUSALS`; or failed, by any other error.
         product: empty unless done.
         reason: the message of what refused it, or the name of the class of the error; never that error's own text,
             which may hold values of images or of people.
@@ -117,11 +119,13 @@ class Result:
         """The product, for those who cannot go on without it.
 
         Raises:
-            MedveilError: it was refused or failed.
+            InputError: it was refused.
+            MedveilError: it failed.
         """
         if self.status is not Status.DONE:
             hint = "MEDVEIL_DEBUG=1 shows where" if self.status is Status.FAILED else ""
-            raise MedveilError(f"a part that is needed was {self.status.value}: {self.reason}", hint=hint)
+            kind = MedveilError if self.status is Status.FAILED else InputError
+            raise kind(f"a part that is needed was {self.status.value}: {self.reason}", hint=hint)
         return self.product
 
 
@@ -165,12 +169,13 @@ def attempt(make: Callable[[], Value]) -> tuple[Value | None, Status, str]:
         return make(), Status.DONE, ""
     except (MemoryError, NotKeptError):
         raise
-    except MedveilError as error:
+    except REFUSALS as error:
         return None, Status.REFUSED, error.message
     except Exception as error:
         if getattr(error, "errno", None) in _NO_SPACE or os.environ.get("MEDVEIL_DEBUG") == "1":
             raise
-        return None, Status.FAILED, type(error).__name__
+        cause = error.__cause__ if isinstance(error.__cause__, MedveilError) else error
+        return None, Status.FAILED, type(cause).__name__
 
 
 @dataclass(frozen=True)

@@ -191,8 +191,8 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _cautions(audit: Audit) -> list[str]:
-    """Sentences on what the data cannot show."""
+def coverage(audit: Audit) -> list[str]:
+    """Which packages and patients were not, or not as such, under attack."""
     counts, told = audit.data.get("found", {}), []
     if not audit.data.get("patients_known", True):
         told.append(
@@ -214,6 +214,12 @@ def _cautions(audit: Audit) -> list[str]:
             "Not attacked, since their originals have another size now, and so have changed since they were shared: "
             f"{plural(other, 'package')}."
         )
+    return told
+
+
+def _cautions(audit: Audit) -> list[str]:
+    """Sentences on what the data cannot show."""
+    counts, told = audit.data.get("found", {}), coverage(audit)
     if counts.get("matched_by_path_only"):
         told.append("Some originals were found by their path alone: their files have changed since they were shared.")
     if counts.get("mixed_depths"):

@@ -9,7 +9,16 @@ from medveil.audit.record import leading, ranked
 from medveil.audit.results import Audit, Verdict, failed_checks
 from medveil.experiments.unit import Status
 from medveil.report.amounts import listed, plural
-from medveil.report.sentences import ENDED, VERDICT_WORDS, controls_told, failed_told, measured_sentence
+from medveil.report.findings import coverage
+from medveil.report.sentences import (
+    ENDED,
+    VERDICT_WORDS,
+    controls_told,
+    failed_told,
+    measured_sentence,
+    part_of_it,
+    weak_by_failure,
+)
 
 _MOST = 8  # recipients on the first page
 _MOST_BROKEN = 3
@@ -19,6 +28,7 @@ _NOTHING = {
     Verdict.MEASURED: "The released pictures, and nothing more that these attacks could tell from chance.",
     Verdict.TOO_WEAK: "Not known: what was found and what was not says little, since controls failed.",
 }
+_UNFINISHED = "Not known: a part of this audit failed, and what was not done has shown nothing."
 _BY_DESIGN = (
     "By design, everybody who holds the folder sees the number of images, their size classes, the settings, the day "
     "and the owner's public key."
@@ -77,7 +87,7 @@ def gets(audit: Audit) -> list[str]:
         if len(broken) > _MOST_BROKEN:
             told.append(f"{plural(len(broken) - _MOST_BROKEN, 'more attack')} got something: see the table of attacks.")
         if not broken and audit.conclusion in _NOTHING:
-            told.append(_NOTHING[audit.conclusion])
+            told.append(_UNFINISHED if weak_by_failure(audit) else _NOTHING[audit.conclusion])
             told += [f"The strongest attack: {measured_sentence(*pair)}" for pair in leads[:1]]
     told += [
         f"A fault of its form, {check.name}: {check.title}. {check.found}" for check in failed_checks(audit.checks)
@@ -87,7 +97,14 @@ def gets(audit: Audit) -> list[str]:
 
 def tried(audit: Audit) -> list[str]:
     """What was tried, and what was not. What could not be tried counts for nothing."""
-    told = [*_attacks(audit), *failed_told(audit), *controls_told(audit), *_checks(audit)]
+    told = [
+        *_attacks(audit),
+        *part_of_it(audit),
+        *coverage(audit),
+        *failed_told(audit),
+        *controls_told(audit),
+        *_checks(audit),
+    ]
     told += [f"Fidelity at tier {tier.tier}: {max((row.images for row in tier.rows), default=0)} images compared with "
              "their originals." for tier in audit.fidelity]  # fmt: skip
     if audit.tasks:

@@ -9,7 +9,7 @@ from typing import Any
 from medveil.audit.judging.decision import Ground
 from medveil.audit.record import broken_by, excellent_share, expected_of, leading, ranked, strict_share
 from medveil.audit.request import NO_ATTACK
-from medveil.audit.results import AttackResult, Audit, Measured, Verdict, failed_checks
+from medveil.audit.results import AttackResult, Audit, ControlResult, Measured, Verdict, failed_checks
 from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
 from medveil.report.amounts import NOT_MEASURED, amount, interval, listed, metric_name, percent, plural
@@ -36,6 +36,7 @@ UNATTACKED = "Not attacked: this audit says nothing of what somebody without a k
 BROKEN_UNATTACKED = "Broken in its form, and not attacked: what else somebody without a key gets is not said."
 UNFINISHED_UNATTACKED = "Not attacked, and too weak to conclude anything else: a part of this audit failed."
 _MOST_OF_IT = 0.9
+_REPEAT = "Nothing that was not done is a reassurance; repeat the audit, and report the error if it comes again."
 _ADVICE = {
     Verdict.BROKEN: "Treat what was found as readable by everybody who holds the release folder.",
     Verdict.NO_EVIDENCE: "That is a statement about these attacks on these images, not a proof.",
@@ -97,15 +98,25 @@ def headline(audit: Audit) -> str:
     if not audit.attacked:
         unfinished = Ground.UNFINISHED in audit.grounds
         return BROKEN_UNATTACKED if found else UNFINISHED_UNATTACKED if unfinished else UNATTACKED
-    undone = {Ground.FAILED, Ground.UNFINISHED} & audit.grounds.keys()
-    if audit.conclusion is Verdict.TOO_WEAK and undone and all(control.ok for control in audit.controls):
-        return UNFINISHED
     if audit.conclusion is not Verdict.TOO_WEAK or not found:
-        return HEADLINES[audit.conclusion]
+        return UNFINISHED if weak_by_failure(audit) else HEADLINES[audit.conclusion]
+    why = "a part of this audit failed" if weak_by_failure(audit) else "this audit did not pass its own controls"
     return (
-        f"Too weak to conclude, and yet broken by {listed(found)}: this audit did not pass its own controls, and an "
-        "attacker without a key gets something out of this release."
+        f"Too weak to conclude, and yet broken by {listed(found)}: {why}, and an attacker without a key gets something "
+        "out of this release."
     )
+
+
+def weak_by_failure(audit: Audit) -> bool:
+    """Whether an audit is too weak since a part of it ended with an error, and no control is to blame."""
+    undone = {Ground.FAILED, Ground.UNFINISHED} & audit.grounds.keys()
+    return audit.conclusion is Verdict.TOO_WEAK and bool(undone) and not any(map(_to_blame, audit.controls))
+
+
+def _to_blame(control: ControlResult) -> bool:
+    """Whether a control came out wrong, and not for an attack on it that ended with an error."""
+    cut_short = control.positive and any(attack.failed for attack in control.attacks)
+    return not control.ok and not cut_short
 
 
 def answer(audit: Audit) -> str:
@@ -114,7 +125,7 @@ def answer(audit: Audit) -> str:
     if not audit.attacked:
         return " ".join([headline(audit), *_form(audit)])
     counts = {verdict: [a for a in attacks if a.verdict is verdict] for verdict in Verdict}
-    parts = [headline(audit), *_part_of_it(audit)]
+    parts = [headline(audit), *part_of_it(audit)]
     if not attacks:
         parts.append("No attack could be run on the release.")
     elif audit.conclusion is Verdict.BROKEN:
@@ -124,7 +135,10 @@ def answer(audit: Audit) -> str:
     else:
         parts.append(_tally(len(attacks), counts))
     if audit.conclusion is Verdict.TOO_WEAK:
-        failed = [control.name for control in audit.controls if not control.ok]
+        failed = [control.name for control in audit.controls if _to_blame(control)]
+        cut_short = [control.name for control in audit.controls if not control.ok and not _to_blame(control)]
+        if cut_short:
+            parts.append(f"Controls that say nothing, since an attack on them failed: {listed(cut_short)}.")
         if failed:
             parts.append(f"Controls that did not come out as they must: {listed(failed)}.")
         if counts[Verdict.BROKEN]:
@@ -132,7 +146,7 @@ def answer(audit: Audit) -> str:
     strongest = next(((a, lead) for a in attacks if (lead := leading(a)) is not None), None)
     if strongest is not None:
         parts.append(f"The strongest: {measured_sentence(*strongest)}")
-    parts.append(_ADVICE[audit.conclusion])
+    parts.append(_REPEAT if weak_by_failure(audit) else _ADVICE[audit.conclusion])
     return " ".join(parts)
 
 
@@ -149,7 +163,7 @@ def _despite(audit: Audit) -> str:
     return "The attacks that succeeded did so all the same: what they found is there."
 
 
-def _part_of_it(audit: Audit) -> list[str]:
+def part_of_it(audit: Audit) -> list[str]:
     """A sentence where much of the release was not looked at."""
     told = []
     packages = audit.data.get("packages")
@@ -158,6 +172,13 @@ def _part_of_it(audit: Audit) -> list[str]:
         if isinstance(packages, int) and isinstance(count, int) and count < _MOST_OF_IT * packages:
             told.append(f"Only {count} of {packages} packages of images were {what}.")
     return told
+
+
+def _looked_at_little(audit: Audit) -> bool:
+    """Whether so much was not looked at that nothing may be called de-identified, whatever the attacks found."""
+    refused = sum(attack.status is Status.REFUSED for attack in audit.attacks)
+    unchecked = not any(check.tried for check in audit.checks)
+    return bool(part_of_it(audit)) or unchecked or 2 * refused > len(audit.attacks)
 
 
 def _tally(total: int, counts: Mapping[Verdict, Sequence[AttackResult]]) -> str:
@@ -188,7 +209,7 @@ def measured_risk(audit: Audit) -> str:
     if found or audit.conclusion is Verdict.BROKEN:
         by = f" It was broken by {listed(found)}." if found else ""
         return f"Not de-identified: release of medveil, protection level {level}.{by} Risk {against}: {strongest}."
-    if audit.conclusion in (Verdict.INCONCLUSIVE, Verdict.MEASURED):
+    if audit.conclusion is not Verdict.NO_EVIDENCE or _looked_at_little(audit):
         return f"Risk {against}: {strongest}. This audit does not say whether the release is de-identified."
     return (
         f"De-identified for those without a key by medveil, protection level {level}; measured risk {against}: "

@@ -90,12 +90,12 @@ class Task(Protocol):
         """What is to be done: trainings, measurements. A key names all that a product depends on, but for the pixels.
 
         Raises:
-            MedveilError: these images don't allow the task; the message says why.
+            InputError: these images don't allow the task; the message says why.
         """
         ...
 
     def result(self, assignment: Assignment, products: Mapping[Key, Product]) -> TaskResult:
-        """What the products of all units say. Raises MedveilError where they don't allow an answer."""
+        """What the products of all units say. Raises InputError where they don't allow an answer."""
         ...
 
 

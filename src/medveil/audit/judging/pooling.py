@@ -65,7 +65,7 @@ def _joined(samples: Sequence[Sample]) -> Sample:
     return Sample(
         ran[0].attack, ran[0].mechanism, np.concatenate([sample.subjects for sample in ran]),
         np.concatenate([sample.patients for sample in ran]), values, pairs, extra, _examples(ran),
-        seconds=sum(sample.seconds for sample in samples),
+        refusal=_failure(samples), seconds=sum(sample.seconds for sample in samples),
     )  # fmt: skip
 
 
@@ -73,10 +73,11 @@ def _averaged(samples: Sequence[Sample]) -> Sample:
     ran, worst = _done(samples)
     if not ran:
         return worst
-    failed = {name: count for name, count in _undone(samples).items() if name == ROUNDS_FAILED}
+    count = sum((each.status is Status.FAILED) + each.extra.get(ROUNDS_FAILED, 0.0) for each in samples)
+    failed = {ROUNDS_FAILED: float(count)} if count else {}
     alike = [sample for sample in ran if np.array_equal(sample.subjects, ran[0].subjects)]
     if len(alike) < 2:
-        return replace(ran[0], extra={**ran[0].extra, **failed}) if failed else ran[0]
+        return replace(ran[0], extra={**ran[0].extra, **failed}, refusal=_failure(samples)) if failed else ran[0]
     names = [name for name in ran[0].values if all(name in sample.values for sample in alike)]
     values = {name: np.mean([sample.values[name] for sample in alike], axis=0) for name in names}
     linked = [sample.pairs for sample in alike if sample.pairs is not None]
@@ -86,7 +87,7 @@ def _averaged(samples: Sequence[Sample]) -> Sample:
         pairs = Pairs(score, pairs.same, pairs.patients)
     return Sample(
         ran[0].attack, ran[0].mechanism, ran[0].subjects, ran[0].patients, values, pairs,
-        _means([sample.extra for sample in alike]) | failed, ran[0].examples,
+        _means([sample.extra for sample in alike]) | failed, ran[0].examples, refusal=_failure(samples),
         seconds=sum(sample.seconds for sample in samples),
     )  # fmt: skip
 
@@ -95,6 +96,12 @@ def _done(samples: Sequence[Sample]) -> tuple[list[Sample], Sample]:
     """Those that were done; and one to stand for all where none was: that of a failure, if there is any."""
     done = [sample for sample in samples if sample.status is Status.DONE]
     return done, next((sample for sample in samples if sample.status is Status.FAILED), samples[0])
+
+
+def _failure(samples: Sequence[Sample]) -> str:
+    """Why the first one failed that did; of several rounds that were merged one may have, though others were done."""
+    failed = (sample for sample in samples if sample.status is Status.FAILED or ROUNDS_FAILED in sample.extra)
+    return next((sample.refusal for sample in failed), "")
 
 
 def _undone(samples: Sequence[Sample]) -> dict[str, float]:

@@ -28,7 +28,9 @@ _EXAMPLES = 3
 
 
 class AttackError(Exception):
-    """An attack that had begun ended with an error of medveil's: a failure. It is refused only before it begins."""
+    """An attack that had begun ended with an error of medveil's, which is its cause: a failure. It is refused only
+    before it begins.
+    """
 
 
 def run_attack(attack: Attack, trial: Round, tick: Callable[[], None] = lambda: None) -> Sample:
