@@ -133,3 +133,39 @@ def test_messages_of_the_staging_folder_speak_of_the_audit(tmp_path):
     named = growing_folder(tmp_path / "x.partial", _SETTINGS, resume=False, force=False)
     with pytest.raises(UsageError, match="an audit cannot have a name"), named:
         pass
+
+
+def test_killed_before_it_was_cleared_an_audit_goes_on_to_its_end(tmp_path, monkeypatch):
+    """The report has its name then, and units with pictures of patients are still beside it."""
+    out = tmp_path / "audit"
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    def check(**asked):
+        return check_out(out, {"release": tmp_path / "release"}, **asked)
+
+    with monkeypatch.context() as patch, kept(tmp_path) as folder:
+        (folder / UNITS).mkdir()
+        (folder / UNITS / "one.npz").write_bytes(b"unit")
+        a_report(report_folder(folder))
+        patch.setattr("medveil.audit.audit_folder.clear", killed)
+        with pytest.raises(KeyboardInterrupt):
+            finish(folder, out)
+    with pytest.raises(TargetExistsError, match="pictures of patients") as caught:
+        check(force=False)
+    assert "--resume" in caught.value.hint
+    assert check(force=False, resume=True) == out.resolve()
+    with kept(tmp_path, resume=True) as folder:
+        assert (folder / UNITS / "one.npz").exists()
+        a_report(report_folder(folder))
+        finish(folder, out)
+    assert [path.name for path in tmp_path.iterdir()] == ["audit"]
+
+
+def test_resume_replaces_no_other_audit(tmp_path):
+    a_report(tmp_path / "audit")
+    with kept(tmp_path) as folder:
+        (folder / UNITS).mkdir()
+    with pytest.raises(TargetExistsError, match="holds files"):
+        check_out(tmp_path / "audit", {"release": tmp_path / "release"}, force=False, resume=True)

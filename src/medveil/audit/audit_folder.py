@@ -8,6 +8,7 @@ pictures of patients.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -31,21 +32,22 @@ from medveil.releases.writing.staging import clear, held, refuse_inside_release,
 
 UNITS = "units"
 """The folder of finished units."""
-_SETTINGS, _REPORT, _FORMER = "settings.json", "report", ".former"
-_STAGED = {MARK, _SETTINGS, UNITS, _REPORT, _FORMER}
+_SETTINGS, _REPORT, _FORMER, _ENDED = "settings.json", "report", ".former", "ended"
+_STAGED = {MARK, _SETTINGS, UNITS, _REPORT, _FORMER, _ENDED}
 _TEMPORARY = ".tmp"
 _MAX_REPORT = 1 << 28
 _MAX_SETTINGS = 1 << 20
 _PRIVATE_FOLDER, _PRIVATE_FILE = 0o700, 0o600
 
 
-def check_out(out: Path, beside: Mapping[str, Path], *, force: bool) -> Path:
+def check_out(out: Path, beside: Mapping[str, Path], *, force: bool, resume: bool = False) -> Path:
     """The output folder as an absolute path, once it is known that nothing of the user's is in danger.
 
     Args:
         out: the output folder.
         beside: folders that nothing is written into, such as the release and the originals, by what they are.
         force: whether an audit may be replaced.
+        resume: whether one may be written again that was interrupted after its report had got its name.
 
     Raises:
         TargetExistsError: it is inside a release, is one of those folders, lies in it or holds it, or is there already
@@ -60,7 +62,13 @@ def check_out(out: Path, beside: Mapping[str, Path], *, force: bool) -> Path:
                 f"the output and the {what} lie in each other", hint="an audit writes into neither; name a new folder"
             )
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not force:
+        left_over = _is_left_over(out)
+        if left_over and not force and not resume:
+            raise TargetExistsError(
+                "the output folder holds a whole audit, and <out>.partial still what it grew from, with pictures of "
+                "patients", hint="--resume writes the report once more from it and removes it",
+            )  # fmt: skip
+        if not force and not left_over:
             raise TargetExistsError("the output folder holds files", hint="name a new folder, or --force to replace it")
         if not _is_audit(out):
             raise TargetExistsError(
@@ -68,6 +76,20 @@ def check_out(out: Path, beside: Mapping[str, Path], *, force: bool) -> Path:
                 hint="name a new folder, or move what is not the audit's out of it",
             )
     return out
+
+
+def _is_left_over(out: Path) -> bool:
+    """Whether the staging folder is that of the audit that stands at `out`, which was killed before it was cleared."""
+    partial = staging_of(out, "an audit")
+    try:
+        ended = read_regular(partial / _ENDED, limit=_MAX_SETTINGS, what="mark")
+        return ended == _mark_of(out) and (partial / _SETTINGS).is_file()
+    except (MedveilError, OSError):
+        return False
+
+
+def _mark_of(report: Path) -> bytes:
+    return hashlib.sha256(read_regular(report / JSON, limit=_MAX_REPORT, what="report")).hexdigest().encode()
 
 
 def _is_audit(folder: Path) -> bool:
@@ -190,6 +212,8 @@ def finish(partial: Path, out: Path) -> None:
     report = partial / _REPORT
     former = partial / _FORMER
     flush_tree(report)
+    if (report / JSON).is_file():
+        write_bytes(partial / _ENDED, _mark_of(report), mode=_PRIVATE_FILE, overwrite=True)
     if out.exists():
         if former.exists():  # of an interrupted replacement that came to its end otherwise
             empty_folder(former)

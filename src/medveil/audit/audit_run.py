@@ -117,7 +117,7 @@ def audit_target(
     """
     start = time.perf_counter()
     request = request_of(preset, seed, attacks, tasks, compare, networks)
-    out = check_out(out, beside, force=force)
+    out = check_out(out, beside, force=force, resume=resume)
     told = Progress(progress)
     with fixed_threads(threads) as count:
         told.begin("reading the release and the originals")
