@@ -239,3 +239,10 @@ def test_what_is_no_report_is_refused(tmp_path, text):
             read_record(path)
         assert caught.value.hint
         assert tmp_path.name not in caught.value.message
+
+
+def test_a_report_nested_too_deep_cannot_be_read(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(UsageError, match="cannot be read: RecursionError"):
+        read_record(path)
