@@ -36,6 +36,8 @@ from benchmarks.benchmark import find
 from benchmarks.program import Program
 from benchmarks.provenance import EVIDENCE, load, write
 from benchmarks.toy_images import make_shared
+from medveil.experiments.runner import run
+from medveil.experiments.unit import Plan, Product, Unit
 
 FOLDER = EVIDENCE / "canaries"
 RELATIVE, ABSOLUTE = 1e-3, 1e-6
@@ -345,6 +347,11 @@ def _same(before: Any, now: Any, allowed: tuple[float, float]) -> bool:
     return type(before) is type(now) and bool(before == now)
 
 
+def plan_of(names: Sequence[str], place: Path) -> Plan:
+    """A unit for each of these canaries, in the surroundings at `place`."""
+    return Plan({}, tuple(Unit((n,), "canary", n, lambda _, n=n: Product(values=measure(n, place))) for n in names))
+
+
 def stored(name: str, folder: Path = FOLDER) -> Values:
     """The values of a canary that were accepted last; empty where there are none."""
     path = folder / f"{name}.json"
@@ -389,8 +396,9 @@ def main() -> None:
     accepted = list(CANARIES) if "all" in asked.accept else asked.accept
     wrong = 0
     with toy_surroundings() as place:
-        found = {name: measure(name, place) for name in accepted or asked.names or CANARIES}
-    for name, values in found.items():
+        results = run(plan_of(accepted or asked.names or list(CANARIES), place))
+    for (name, *_), result in results.items():
+        values = result.required().values
         changed = accept(name, values) if accepted else differences(stored(name), values, tolerance(name))
         wrong += bool(changed)
         print(told(name, changed) if changed and not accepted else f"{name}: {len(changed) or 'nothing'} changed")
