@@ -221,6 +221,8 @@ def finish(partial: Path, out: Path) -> None:
         os.replace(out, former)
     os.replace(report, out)
     flush_folders({out.parent, partial})
+    if (partial / UNITS).is_dir():
+        clear(partial / UNITS)  # first, while what tells a left-over is there: they hold pictures of patients
     clear(partial)
 
 

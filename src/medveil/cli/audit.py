@@ -89,9 +89,9 @@ def audit(
         from medveil.audit.presets import find_preset
         from medveil.audit.record import record_of
         from medveil.cli.owner import opener_of, recipient_of
+        from medveil.experiments.unit import Status
         from medveil.report.findings import failed_parts
         from medveil.report.page import write_report
-        from medveil.report.sentences import failed_names
 
         find_preset(preset)
         names, work, others, built = (_names(text) for text in (attacks, tasks, compare, networks))
@@ -112,10 +112,12 @@ def audit(
             networks=built, write=partial(write_report, pictures=pictures), progress=Stages(run),
         )  # fmt: skip
         passed = passed_thresholds(thresholds, record_of(found)) if thresholds is not None else ()
-        _print(run, found, passed, pictures=pictures)
+        failures = failed_parts(found)
+        failures += [(f"task {task.name}", task.refusal) for task in found.tasks if task.status is Status.FAILED]
+        _print(run, found, passed, failures, pictures=pictures)
         if passed:
             raise typer.Exit(ThresholdPassedError.exit_code)
-        if failed_parts(found) or failed_names(found):
+        if failures:
             raise typer.Exit(InputError.exit_code)
 
 
@@ -154,10 +156,10 @@ class Stages:
             self._run.say(f"[{done}/{total}] {text}" if total else text)
 
 
-def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool) -> None:
+def _print(
+    run: Session, found: Audit, passed: Sequence[str], failures: Sequence[tuple[str, str]], *, pictures: bool
+) -> None:  # fmt: skip
     from medveil.audit.record import broken_by, leading, ranked
-    from medveil.experiments.unit import Status
-    from medveil.report.findings import failed_parts
     from medveil.report.sentences import (
         VERDICT_WORDS,
         headline,
@@ -170,8 +172,6 @@ def _print(run: Session, found: Audit, passed: Sequence[str], *, pictures: bool)
         run.warn("the report holds pictures of patients: keep it as you keep the images")
     for sentence in passed:
         run.warn(f"gate: {sentence}")
-    failures = failed_parts(found)
-    failures += [(f"task {task.name}", task.refusal) for task in found.tasks if task.status is Status.FAILED]
     for name, reason in failures:
         run.warn(f"failed: {name} ({reason or 'in a part of its rounds'})")
     lines = [headline(found)]

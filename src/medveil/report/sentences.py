@@ -399,11 +399,6 @@ def task_lines(audit: Audit) -> list[str]:
     return lines
 
 
-def failed_names(audit: Audit) -> tuple[str, ...]:
-    """Tasks that were begun and ended with an error."""
-    return tuple(result.name for result in audit.tasks if result.status is Status.FAILED)
-
-
 def task_results(audit: Audit) -> list[dict[str, Any]]:
     """The same as plain values."""
     told = []
