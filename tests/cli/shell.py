@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner
@@ -23,6 +25,12 @@ class Done:
     def json(self) -> dict[str, Any]:
         (line,) = self.out.splitlines()
         return dict(json.loads(line))
+
+
+def listed(done: Done) -> list[dict[str, str]]:
+    """The rows of the list that a command with --json wrote."""
+    with Path(done.json["list"]).open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def run(*args: object) -> Done:

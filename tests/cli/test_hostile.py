@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import stat
+import os
+import re
 from pathlib import Path
 
 import pytest
-from tests.cli.shell import run
+from tests.cli.shell import listed, run
 
-from medveil.cli.failed_inputs import failures_file
+from medveil.cli import input_list
 from medveil.cli.printable import shown
 
 _PATH = "patients/DOE_JOHN.png"
-_HEADER = "input,path,error,message\n"
 
 
 @pytest.mark.parametrize(
@@ -87,33 +86,46 @@ def test_names_of_originals_do_not_steer_the_terminal(desk: Path) -> None:
         assert not {"\x1b", "\x07", "\x7f", "\u202e"} & set(printed)
 
 
-def test_a_list_of_failures_overwrites_no_file_of_the_users(desk: Path) -> None:
-    mine = desk / "release.failed.csv"
-    mine.write_text("my own notes\n")
-    (desk / "release.failed-2.csv").symlink_to(mine)
+def test_a_hostile_name_is_no_formula_and_steers_nothing_in_the_list(desk: Path) -> None:
+    name = 'a;=HYPERLINK("x"),+1\x1b[2J\n\udcff.png'
+    (desk / "images" / name).write_bytes(b"")
+    shared = run("share", "images", "--to", "alice.pub", "-o", "release", "--json")
+    (row,) = listed(shared)
+    assert row["path"] == str(desk / "images" / "a;'=HYPERLINK(\"x\"),'+1\\x1b[2J\\n\\udcff.png")
+    text = Path(shared.json["list"]).read_text()
+    assert len(text.splitlines()) == 2
+    assert not {"\x1b", "\udcff"} & set(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ("=1+1", "'=1+1"), ("+1", "'+1"), ("-1", "'-1"), ("@SUM(A1)", "'@SUM(A1)"), ("  =1", "'  =1"),
+        ("\t=1", "\\t=1"), ("\r=1", "\\r=1"), ("\n=1", "\\n=1"), ("\uff1d1", "'\uff1d1"), ("a-b=c", "a-b=c"), ("", ""),
+    ],
+)  # fmt: skip
+def test_cells_are_neutral(text: str, cell: str) -> None:
+    assert input_list.neutral(text) == cell
+
+
+def test_so_many_lists_are_kept_and_nothing_else_goes(desk: Path) -> None:
     (desk / "images" / "bad.png").write_bytes(b"")
-    shared = run("share", "images", "--to", "alice.pub", "-o", "release")
-    assert shared.code == 3
-    assert "release.failed-3.csv" in shared.err
-    listed = desk / "release.failed-3.csv"
-    assert stat.S_IMODE(listed.stat().st_mode) == 0o600
-    with listed.open(newline="") as file:
-        assert [Path(row["path"]).name for row in csv.DictReader(file)] == ["bad.png"]
-    (desk / "images" / "bad.png").unlink()
-    assert run("share", "images", "--to", "alice.pub", "-o", "release").code == 0
-    assert mine.read_text() == "my own notes\n"
-    assert not listed.exists()
-
-
-def test_a_list_of_ours_is_replaced(tmp_path: Path) -> None:
-    (tmp_path / "r.failed.csv").write_text(_HEADER + "1,x,y,z\n")
-    assert failures_file(tmp_path / "r") == tmp_path / "r.failed.csv"
+    folder = input_list.lists_folder()
+    folder.mkdir(parents=True)
+    old = [folder / f"2026-01-01-{number:016x}.csv" for number in range(input_list.KEPT)]
+    for number, path in enumerate(old):
+        path.write_text("x")
+        os.utime(path, (number, number))
+    mine = folder / "my own.csv"
+    mine.write_text("notes")
+    os.utime(mine, (0, 0))
+    newest = Path(run("share", "images", "--to", "alice.pub", "-o", "release", "--json").json["list"])
+    assert set(folder.iterdir()) == {mine, newest, *old[1:]}
 
 
 def test_a_dry_run_says_what_would_fail_and_writes_nothing(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(desk / "config"))
     (desk / "images" / "DOE.png").write_bytes(b"")
-    (desk / "release.failed.csv").write_text(_HEADER)
     before = sorted(desk.rglob("*"))
     would = run("share", "images", "--to", "alice.pub", "-o", "release", "--dry-run", "--json")
     assert would.code == 3
@@ -125,6 +137,7 @@ def test_a_dry_run_says_what_would_fail_and_writes_nothing(desk: Path, monkeypat
     words = run("share", "images", "--to", "alice.pub", "-o", "release", "--dry-run")
     assert words.out.startswith("would share 2 files; 0 there already; 1 would fail; nothing was written")
     assert sorted(desk.rglob("*")) == before
+    assert not input_list.lists_folder().exists()
 
 
 @pytest.mark.parametrize("args", [["open", "release", "-o", "out"], ["open", "release", "-o", "out", "--dry-run"]])
@@ -166,7 +179,8 @@ def test_open_says_how_many_names_it_altered(desk: Path) -> None:
     assert made.code == 0, made.err
     done = run("open", "release", "-o", "opened", "-i", "mallory.key", "--json")
     assert (done.code, done.json["done"], done.json["renamed"]) == (0, 7, 3)
-    assert "3 files under another name than the owner's" in done.err
+    assert re.search(r"warning: 3 files \(#\d, #\d, #\d\): under another name than the owner's", done.err)
+    assert {"_envrc.data", "Makefile.data"} < {Path(row["path"]).name for row in listed(done)}
     assert "envrc" not in done.out + done.err
     opened = {path.name for path in (desk / "opened").iterdir() if path.is_file()}
     assert {"_envrc.data", "Makefile.data", "labels.csv"} <= opened

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import errno
 import os
 import signal
 import stat
@@ -13,12 +11,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from PIL import Image
-from tests.cli.shell import run
+from tests import image_files
+from tests.cli.shell import listed, run
+from tests.pictures import picture
 
 from medveil.cli.attach import spread
+from medveil.cli.input_list import lists_folder
 from medveil.cli.session import session
 from medveil.cli.text import bytes_text, plural
 from medveil.errors import FormatVersionError, MedveilError, RefusedError
@@ -38,12 +40,41 @@ def test_an_input_that_fails_is_numbered_and_the_others_are_done(desk: Path) -> 
     assert f"#{failed['input']}: UnreadableInputError: " in shared.err
     assert "Doe" not in shared.out + shared.err
 
-    listed = desk / "release.failed.csv"
-    assert stat.S_IMODE(listed.stat().st_mode) == 0o600
-    with listed.open(newline="") as file:
-        (row,) = csv.DictReader(file)
-    assert row["path"].endswith(_NAME)
-    assert not list((desk / "release").rglob("*.csv"))
+    path = Path(shared.json["list"])
+    assert f"which file each # is: {path}" in shared.err
+    assert path.is_relative_to(os.environ["XDG_STATE_HOME"])
+    assert [stat.S_IMODE(place.stat().st_mode) for place in (path, path.parent)] == [0o600, 0o700]
+    (row,) = listed(shared)
+    assert row == {
+        "input": str(failed["input"]), "path": str(desk / "images" / _NAME), "kind": "failed",
+        "class": "UnreadableInputError", "message": failed["message"],
+    }  # fmt: skip
+    assert not list(desk.rglob("*.csv"))
+
+
+def test_warnings_are_traceable_to_their_files(desk: Path) -> None:
+    """One line says it of all, the list of each; --show-paths names them, also in a dry run, which writes no list."""
+    for number in range(3):
+        pixels = picture(number, 24, 32, bits=12).astype(np.uint16)
+        (desk / "images" / f"Doe{number}.dcm").write_bytes(image_files.dicom(pixels, bits_stored=12))
+    command = ("share", "images", "--to", "alice.pub", "-o", "release", "--json")
+    would = run(*command, "--dry-run", "--show-paths")
+    assert would.json["list"] == ""
+    assert "images/Doe1.dcm" in would.err
+    shared = run(*command)
+    assert shared.code == 0
+    rows = listed(shared)
+    assert [(Path(row["path"]).name, row["kind"]) for row in rows] == [(f"Doe{n}.dcm", "warning") for n in (1, 2)]
+    (line,) = [line for line in shared.err.splitlines() if "SOP Instance UID" in line]
+    assert line.startswith(f"warning: 2 files (#{rows[0]['input']}, #{rows[1]['input']}): another input has the same ")
+    assert "Doe" not in shared.err.replace(shared.json["list"], "")
+
+
+def test_a_mistyped_input_is_told_by_its_place_and_leaves_no_list(desk: Path) -> None:
+    shared = run("share", "images", "imgaes", "--to", "alice.pub", "-o", "release", "--json")
+    assert (shared.code, shared.json["done"], shared.json["list"]) == (3, 2, "")
+    assert "there is no such file or folder (2 were named, and it is the one at place 2)" in shared.err
+    assert not lists_folder().exists()
 
 
 def test_show_paths(desk: Path) -> None:
@@ -60,7 +91,7 @@ def test_a_failure_list_that_cannot_be_written_takes_no_result_with_it(
     real = atomic.write_bytes
 
     def full(path: Path, data: bytes, **said: Any) -> None:
-        if path.name.endswith(".failed.csv"):
+        if path.parent == lists_folder():
             raise MedveilError("a file could not be written: No space left on device")
         real(path, data, **said)
 
@@ -76,29 +107,18 @@ def test_a_failure_list_that_cannot_be_written_takes_no_result_with_it(
     for done in (shared, opened):
         assert "No space left on device" in done.err
         assert _NAME not in done.err
-    assert not list(desk.glob("*.failed*.csv"))
+        assert done.json["list"] == ""
+    assert not list(lists_folder().iterdir())
 
 
-def test_a_failure_list_that_cannot_be_removed_is_told(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (desk / "release.failed.csv").write_text("input,path,error,message\n")
-    with monkeypatch.context() as patch:
-        patch.setattr(Path, "unlink", _denied)
-        shared = run("share", "images", "--to", "alice.pub", "-o", "release", "--json")
-    assert (shared.code, shared.json["done"]) == (0, 2)
-    assert "cannot be removed" in shared.err
-
-
-def _denied(*_args: object, **_said: object) -> None:
-    raise PermissionError(errno.EACCES, "Permission denied")
-
-
-def test_the_failure_list_goes_when_nothing_fails_any_more(desk: Path) -> None:
-    broken = desk / "images" / _NAME
-    broken.write_bytes(b"")
-    assert run("share", "images", "--to", "alice.pub", "-o", "release").code == 3
-    broken.unlink()
-    assert run("share", "images", "--to", "alice.pub", "-o", "release").code == 0
-    assert not (desk / "release.failed.csv").exists()
+def test_without_a_state_folder_the_run_works_and_says_so(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (desk / "a file").write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(desk / "a file"))
+    (desk / "images" / _NAME).write_bytes(b"")
+    shared = run("share", "images", "--to", "alice.pub", "-o", "release", "--json")
+    assert (shared.code, shared.json["done"], shared.json["list"]) == (3, 2, "")
+    assert "cannot be kept in your state folder" in shared.err
+    assert "--show-paths" in shared.err
 
 
 @pytest.mark.parametrize(

@@ -142,5 +142,5 @@ def test_open_says_where_two_files_have_one_sop_instance_uid(desk: Path) -> None
     opened = run("open", "release", "-o", "opened")
     assert opened.code == 0
     (line,) = [line for line in opened.err.splitlines() if "SOP Instance UID" in line]
-    assert line.startswith("3 DICOM files with one SOP Instance UID and other content than another: ")
+    assert line.startswith("warning: 3 files (#1, #2, #3): a DICOM file with one SOP Instance UID and other content ")
     assert "SOP Instance UID" not in run("open", "release", "-o", "lossy", "--tier", "diagnostic").err

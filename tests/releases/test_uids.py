@@ -237,7 +237,7 @@ def shared_as(out, people, files, **more):
     wanted = ShareSettings(to=to, identity=to[1:], tiers=tuple(Tier), protection="encrypted", jobs=1, **more)
     result = share(files, out, wanted, owner=people["owner"])
     assert result.failed == []
-    return [line for line in result.warnings if "SOP Instance UID" in line]
+    return [f"#{number}: {text}" for number, text in result.warned if "SOP Instance UID" in text]
 
 
 def tags(release, people):
@@ -280,9 +280,9 @@ def test_of_inputs_with_one_uid_the_first_keeps_its_tag(tmp_path, people, worker
     files = one_uid(tmp_path / "in", ["a", "b", "c", "a-copy", "a-rle"])
     wanted = ShareSettings(tiers=tuple(Tier), protection="encrypted", jobs=workers)
     result = share(files, tmp_path / "out", wanted, owner=people["owner"])
-    said = sorted(line for line in result.warnings if "SOP" in line)
-    assert [line[:3] for line in said] == ["#2:", "#3:"]
-    assert all("other content; both are kept" in line and UID not in line for line in said)
+    said = sorted((number, text) for number, text in result.warned if "SOP" in text)
+    assert [number for number, _ in said] == [2, 3]
+    assert all("other content; both are kept" in text and UID not in text for _, text in said)
     tag_key, found = tags(tmp_path / "out", people)
     first = expected(tag_key)
     assert {name for name, tag in found.items() if tag == first} == {"a", "a-copy", "a-rle"}
@@ -361,7 +361,7 @@ def test_an_image_of_an_early_release_is_the_first(tmp_path, people, opened):
     (tmp_path / "other").write_bytes(image_files.dicom(pixels, bits_stored=12, SOPInstanceUID=there.SOPInstanceUID))
     wanted = ShareSettings(add=True, jobs=1)
     result = share([tmp_path / "other"], folder, wanted, owner=Identity.load(keys / "owner.key"))
-    assert [line[:17] for line in result.warnings] == ["#1: another input"]
+    assert [(number, text[:13]) for number, text in result.warned] == [(1, "another input")]
     found = opened(folder, load_opener(keys / "alice.key"))
     assert len(every(found, "SOPInstanceUID")) == 2
 

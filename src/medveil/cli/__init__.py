@@ -12,7 +12,7 @@ fidelity in words; `demo_picture` draws what the demo shows.
 
 What holds:
 - `medveil --help` answers within 0.4 s: what is heavy is imported inside the command that needs it.
-- An input is `#n` in every message. Paths and names stand only in the list of `failed_inputs`, for the user alone.
+- An input is `#n` in every message. Paths and names stand only in the list of `input_list`, for the user alone.
 - What comes from a release or a path goes through `printable.shown` before it is printed to a terminal.
 - Messages, hints and exit codes come from `medveil.errors`; an error that nobody expected is told by its class only.
 

@@ -37,7 +37,7 @@ def open_(
 ) -> None:
     """Get the images back, in their own formats and folders."""
     with session("open", as_json=json, quiet=quiet) as run:
-        from medveil.cli.failed_inputs import report_failures
+        from medveil.cli.input_list import report_inputs
         from medveil.cli.owner import opener_of, recipient_of, tier_named
         from medveil.cli.text import plural
         from medveil.releases.opening import open_release
@@ -59,24 +59,15 @@ def open_(
             )
         if result.withheld:
             run.warn(f"{plural(result.withheld, 'package')} left closed: this key was not granted them")
-        if result.renamed:
-            run.warn(
-                f"{plural(result.renamed, 'file')} under another name than the owner's: programs may act upon hers, "
-                "or it was not legal or taken"
-            )
-        if result.same_uid:
-            run.warn(
-                f"{plural(result.same_uid, 'DICOM file')} with one SOP Instance UID and other content than another: "
-                "a PACS keeps one of two, so store them apart; shared anew, the originals get two UIDs"
-            )
         if result.until:
             run.warn(f"the owner means this key's access to end with {result.until}")
-        failed = report_failures(run, out, result.failed, show_paths=show_paths)
+        failed, listed = report_inputs(run, result.failed, result.warned, result.written, show_paths=show_paths)
         run.result(
             [f"opened {plural(result.done, 'file')}{_tiers(result.tiers)}; {len(failed)} failed"],
             done=result.done, failed=failed, size=result.bytes, withheld=result.withheld, renamed=result.renamed,
             tiers={tier.value: count for tier, count in result.tiers.items()}, until=result.until,
             signer_known=result.signer_known, signer=result.signer, warning=result.warning, pin_note=result.pin_note,
+            list=listed,
         )  # fmt: skip
         if failed:
             newer = FormatVersionError.exit_code if result.newer else SOME_FAILED

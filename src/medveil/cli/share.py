@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from medveil.releases.settings import ShareSettings
     from medveil.releases.sharing import ShareResult
 
-_LOW_SHOWN = 20
-
 
 def share(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES", help="Image files, and folders of them.")],
@@ -162,15 +160,16 @@ def _tell_tiers(run: Session, settings: ShareSettings) -> None:
 
 
 def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_paths: bool) -> None:
-    from medveil.cli.failed_inputs import report_failures
+    from medveil.cli.input_list import report_inputs
     from medveil.cli.text import bytes_text, fidelity_lines, plural
 
     tell_pin(run, result.standing.pin_note)
     for warning in result.warnings:
         run.warn(f"warning: {warning}")
-    for number, psnr in result.low[:_LOW_SHOWN]:
-        run.warn(f"#{number}: {psnr:.1f} dB, more than 3 dB below the profile's target")
-    failed = report_failures(run, out, result.failed, show_paths=show_paths, dry_run=dry_run)
+    low = [(number, f"{psnr:.1f} dB, more than 3 dB below the profile's target") for number, psnr in result.low]
+    failed, listed = report_inputs(
+        run, result.failed, [*result.warned, *low], result.inputs, show_paths=show_paths, dry_run=dry_run
+    )
     counts = f"{plural(result.done, 'file')}; {result.unchanged} there already; {len(failed)}"
     if dry_run:
         lines = [f"would share {counts} would fail; nothing was written"]
@@ -183,7 +182,8 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
     run.result(
         lines, done=result.done, failed=failed, size=result.bytes, unchanged=result.unchanged, pixels=result.pixels,
         mean_psnr=result.mean_psnr, low=[{"input": number, "psnr": psnr} for number, psnr in result.low],
-        warnings=list(result.warnings), dry_run=dry_run, **standing_record(result.standing),
+        warnings=[*result.warnings, *(f"#{number}: {text}" for number, text in result.warned)], list=listed,
+        dry_run=dry_run, **standing_record(result.standing),
     )  # fmt: skip
     if result.failed:
         raise typer.Exit(SOME_FAILED)

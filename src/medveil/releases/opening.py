@@ -25,6 +25,12 @@ from medveil.releases.weights import codec_of
 from medveil.releases.workers import Failure, done_by_workers
 from medveil.releases.writing.staging import refuse_inside_release
 
+_RENAMED = "under another name than the owner's: programs may act upon hers, or it was not legal or taken"
+_SAME_UID = (
+    "a DICOM file with one SOP Instance UID and other content than another: a PACS keeps one of two, so store them "
+    "apart; shared anew, the originals get two UIDs"
+)
+
 
 @dataclass
 class OpenResult:
@@ -45,6 +51,8 @@ class OpenResult:
         warning: as in Access.
         same_uid: how many DICOM files share their SOP Instance UID with one of other content.
         pin_note: what is to be said where this machine can't remember the release; see `pins.note_of`.
+        warned: what is to be said of files that were written, as (number, words), without names.
+        written: path of each of those files, by number; for the user's own list, never for messages.
     """
 
     done: int = 0
@@ -61,18 +69,21 @@ class OpenResult:
     warning: str = ""
     same_uid: int = 0
     pin_note: str = ""
+    warned: list[tuple[int, str]] = field(default_factory=list)
+    written: dict[int, str] = field(repr=False, default_factory=dict)
 
 
 @dataclass
 class _Written:
-    """What lies in the output folder so far: the names, and how many DICOM files of each UID and content."""
+    """What lies in the output folder so far: the names, and numbers of the DICOM files of each UID and content."""
 
     names: FreeNames = field(default_factory=FreeNames)
-    contents: dict[str, dict[bytes, int]] = field(default_factory=dict, repr=False)
+    contents: dict[str, dict[bytes, list[int]]] = field(default_factory=dict, repr=False)
 
     @property
-    def same_uid(self) -> int:
-        return sum(sum(files.values()) for files in self.contents.values() if len(files) > 1)
+    def same_uid(self) -> list[int]:
+        found = [files for files in self.contents.values() if len(files) > 1]
+        return sorted(number for files in found for numbers in files.values() for number in numbers)
 
 
 @dataclass(frozen=True)
@@ -142,14 +153,16 @@ def open_release(
         try:
             if isinstance(opened, MedveilError):
                 raise opened
-            _write(opened, out, written, result, force=force)
+            _write(number, opened, out, written, result, force=force)
         except MedveilError as error:
             result.damaged |= isinstance(error, IntegrityError)
             result.newer |= isinstance(error, FormatVersionError)
-            result.failed.append(Failure(number, entry.path, type(error).__name__, error.message))
+            place = str(release.folder / entry.path)
+            result.failed.append(Failure(number, place, type(error).__name__, error.message))
         if progress is not None:
             progress(number, len(release), f"#{number}")
-    result.same_uid = written.same_uid
+    result.same_uid = len(written.same_uid)
+    result.warned += [(number, _SAME_UID) for number in written.same_uid]
     if result.done:
         release.pin()
         result.pin_note = note_of(release.ledger)
@@ -167,7 +180,9 @@ def _open_one(source: _Source, entry: PackageEntry) -> OpenedFile | MedveilError
         return IntegrityError(f"a package makes no sense ({type(error).__name__})")
 
 
-def _write(file: OpenedFile | None, out: Path, written: _Written, result: OpenResult, *, force: bool) -> None:
+def _write(
+    number: int, file: OpenedFile | None, out: Path, written: _Written, result: OpenResult, *, force: bool
+) -> None:  # fmt: skip
     if file is None:
         result.withheld += 1
         return
@@ -182,10 +197,13 @@ def _write(file: OpenedFile | None, out: Path, written: _Written, result: OpenRe
             f"the opened file cannot be written: {error.strerror or type(error).__name__}", hint="free some space"
         ) from None
     result.done += 1
-    result.renamed += file.renamed or name != file.name
+    result.written[number] = str(path)
+    if file.renamed or name != file.name:
+        result.renamed += 1
+        result.warned.append((number, _RENAMED))
     result.bytes += len(file.data)
     if file.instance is not None and file.instance.uid:
         files = written.contents.setdefault(file.instance.uid, {})
-        files[file.instance.content] = files.get(file.instance.content, 0) + 1
+        files.setdefault(file.instance.content, []).append(number)
     if file.tier is not None:
         result.tiers[file.tier] = result.tiers.get(file.tier, 0) + 1

@@ -52,7 +52,9 @@ class ShareResult:
         unchanged: inputs that were in the release (or the staging folder) already.
         skipped: files that are not meant to be read (DICOMDIR, hidden files).
         failed: one entry an input that could not be used.
-        warnings: generic notes, without values or names.
+        warnings: notes of no one input, without values or names.
+        warned: what is to be said of inputs that were used, as (number, words), without values or names.
+        inputs: path of each input, by number; for the user's own list, never for messages.
         bytes: length of the whole release on disk.
         pixels: number of pixels of the images of this run.
         fidelity: of each image of this run, by input number.
@@ -65,6 +67,8 @@ class ShareResult:
     skipped: int = 0
     failed: list[Failure] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    warned: list[tuple[int, str]] = field(default_factory=list)
+    inputs: dict[int, str] = field(repr=False, default_factory=dict)
     bytes: int = 0
     pixels: int = 0
     fidelity: dict[int, Fidelity] = field(default_factory=dict)
@@ -113,6 +117,7 @@ def share(
     lists = out.parent.glob(f"{glob.escape(out.name)}.failed*.csv")
     own = [out, staging, staged_files.lock_of(staging), *lists]
     tasks, result.failed, result.skipped = list_inputs(inputs, list(settings.attach), own)
+    result.inputs = {task.number: str(task.path) for task in tasks}
     with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging):
         existing = None
         if _is_there(out, owner, dry_run=settings.dry_run):
@@ -328,7 +333,7 @@ def _record(packed: Packed, staged: Origins, result: ShareResult) -> None:
     if packed.entry is not None:
         staged[packed.input.identity] = packed.entry
         result.done += 1
-    result.warnings.extend(f"#{number}: {text}" for text in packed.warnings)
+    result.warned.extend((number, text) for text in packed.warnings)
     if packed.fidelity is not None:
         result.fidelity[number] = packed.fidelity
         result.pixels += packed.fidelity.pixels
@@ -357,4 +362,4 @@ def _examine(
         if progress is not None:
             progress(count, len(tasks), "examined")
     marked = mark_repeats(tasks, found, there, tag_key)
-    result.warnings.extend(f"#{task.number}: {REPEATS}" for task in marked if task.repeats)
+    result.warned.extend((task.number, REPEATS) for task in marked if task.repeats)

@@ -28,12 +28,20 @@ _Done = TypeVar("_Done")
 
 @dataclass(frozen=True)
 class Failure:
-    """An input or a package that could not be used; `path` is for the private failure list, never for messages."""
+    """An input or a package that could not be used.
+
+    Attributes:
+        number: its number in messages.
+        path: where it is; for the user's own list, never for messages.
+        error_class, message: what went wrong.
+        mistyped: the user named a path at which there is nothing; the message says which of those that she named.
+    """
 
     number: int
     path: str
     error_class: str
     message: str
+    mistyped: bool = False
 
 
 def done_by_workers(

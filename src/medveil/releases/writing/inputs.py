@@ -16,7 +16,7 @@ from medveil.errors import (
     UsageError,
 )
 from medveil.files.atomic import make_folder, write_bytes
-from medveil.files.walk import Found, find_files
+from medveil.files.walk import NO_SUCH_FILE, Found, find_files
 from medveil.images import Instance
 from medveil.releases.packages.origin import Origin
 from medveil.releases.packages.package import Package, PackageEntry
@@ -113,8 +113,14 @@ def list_inputs(
         if failure is None:
             found.append(Input(number, file.path, file.relative.as_posix(), digest, attached))
         else:
-            failed.append(Failure(number, str(file.path), type(failure).__name__, failure.message))
+            failed.append(_failure_of(number, file, failure, attach if attached else inputs))
     return found, failed, images.skipped + attachments.skipped
+
+
+def _failure_of(number: int, file: Found, error: MedveilError, named: list[Path]) -> Failure:
+    mistyped = file.problem == NO_SUCH_FILE and file.path == Path(named[file.root])
+    place = f" ({len(named)} were named, and it is the one at place {file.root + 1})" if mistyped else ""
+    return Failure(number, str(file.path), type(error).__name__, error.message + place, mistyped)
 
 
 def _digest(file: Found) -> tuple[MedveilError | None, bytes]:
