@@ -150,6 +150,27 @@ def test_a_manifest_may_lie_elsewhere(data, match, tmp_path):
     assert len({subject.patient for subject in found.subjects}) == 6
 
 
+def _manifest(path, *rows):
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([("image", "patient_id"), *rows])
+    return path
+
+
+def test_a_manifest_with_other_folders_in_it_is_matched_by_names(data, match, tmp_path):
+    """Its paths begin with a folder that --originals is already, which once gave an audit without patients."""
+    rows = [(f"cohort/{path.name}", path.name.partition("-")[0]) for path in (data / "shared").iterdir()]
+    found = match(data, _manifest(tmp_path / "m.csv", *rows, ("cohort/gone.png", "p9")))
+    assert len({subject.patient for subject in found.subjects}) == 6
+    assert found.counts["packages_unlisted_in_manifest"] == 0
+    assert (found.counts["manifest_rows"], found.counts["manifest_rows_unmatched"]) == (13, 1)
+
+
+@pytest.mark.parametrize("row", ["cohort/nobody.png", "others/p6-0.png"])
+def test_a_manifest_that_lists_no_image_of_the_release_is_refused(data, match, row, tmp_path):
+    with pytest.raises(UsageError, match="lists"):
+        match(data, _manifest(tmp_path / "m.csv", (row, "p")))
+
+
 def test_no_original_at_all_is_an_error_that_names_nothing(tmp_path, match):
     (tmp_path / "secret-folder").mkdir()
     with pytest.raises(UsageError, match="none of the 12 packages") as caught:

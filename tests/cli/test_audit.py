@@ -81,6 +81,20 @@ def test_progress_in_a_log_is_one_line_a_stage(asked):
     assert "[" not in _audit("-q").err
 
 
+def test_rows_that_name_no_image_are_told_before_the_work_and_by_a_dry_run(asked, shared_desk, monkeypatch):
+    expected = Forecast(2, 2, 3, 1, 2, ("unet",), (), "quick", "", manifest={"rows": 5, "unmatched": 2, "unlisted": 1})
+    told = ["Rows of the manifest that name no file among the originals: 2 of 5.",
+            "The manifest does not list 1 image of the release: each counts as a patient of its own."]  # fmt: skip
+    _audit("-q")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("medveil.cli.session.Session.warn", lambda _, text: asked.setdefault("warned", []).append(text))
+        asked["begun"](expected)
+    assert asked["warned"] == told
+    monkeypatch.setattr(audit_run, "forecast_release", lambda *_, **__: expected)
+    assert set(told) <= set(_audit("--dry-run").out.splitlines())
+    assert "that name no file" not in _audit("--dry-run", "--json").err
+
+
 def test_gate_that_is_passed_ends_with_13(asked, shared_desk):
     (shared_desk / "gate.toml").write_text(_GATE)
     done = _audit("--gate", "gate.toml")

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from medveil.codecs.primis.codec import codec_from_folder  # noqa: E402
-from medveil.codecs.primis.training_run import read_log, train_codec  # noqa: E402
+from medveil.codecs.primis.training_run import TrainingStart, read_log, train_codec  # noqa: E402
 from medveil.errors import TargetExistsError, UsageError  # noqa: E402
 from medveil.networks.primis import PrimisConfig  # noqa: E402
 from medveil.training.model_card import digest_of_images  # noqa: E402
@@ -55,6 +55,20 @@ def test_training_writes_weights_log_and_card(images: list[Path], tmp_path: Path
     assert sorted(path.name for path in out.iterdir()) == ["README.md", "model.safetensors", "training.jsonl"]
     with pytest.raises(TargetExistsError, match="trained model"):
         train_codec(images, out, sparsity=4, config=CONFIG, settings=SETTINGS)
+
+
+def test_a_manifest_that_was_moved_is_matched_below_the_folder_and_what_is_left_over_is_told(
+    images: list[Path], tmp_path: Path
+) -> None:
+    manifest = tmp_path / "moved.csv"
+    manifest.write_text("image,patient_id\nimages/0.png,p\n1.png,q\ngone.png,r\n")
+    starts: list[TrainingStart] = []
+    given = {"sparsity": 4, "device": "cpu", "config": CONFIG, "settings": SETTINGS, "manifest": manifest}
+    train_codec(images, tmp_path / "out", folders=[tmp_path], begun=starts.append, **given)
+    assert starts == [TrainingStart(1, 1, unlisted=4, rows=3, unmatched=1)]
+    manifest.write_text("image,patient_id\nelsewhere.png,p\n")
+    with pytest.raises(UsageError, match="none of the 1 images"):
+        train_codec(images, tmp_path / "other", **given)
 
 
 def test_an_unfinished_run_goes_on_only_with_resume(images: list[Path], tmp_path: Path) -> None:

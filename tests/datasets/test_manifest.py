@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from medveil.datasets.manifest import Record, read_manifest
+from medveil.datasets.manifest import Record, match_rows, read_manifest
 from medveil.errors import UsageError
 
 
@@ -63,3 +63,47 @@ def test_labels_masks_and_views_are_read_without_spaces(tmp_path: Path) -> None:
     assert (bare.label, bare.mask, bare.source) == ("", None, "")
     with pytest.raises(UsageError, match="path that no file can have"):
         read_manifest(write(tmp_path, "image,patient_id,mask\na.png,p,m\0.png\n"))
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> list[Path]:
+    """images/a.png, images/sub/b.png, masks/a.png below a folder that the manifest is not in."""
+    paths = [tmp_path / "data" / name for name in ("images/a.png", "images/sub/b.png", "masks/a.png")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def patients(rows: str, where: Path, files: list[Path], *folders: Path) -> list[str]:
+    records = read_manifest(write(where, f"image,patient_id\n{rows}"))
+    return [row.patient if row is not None else "" for row in match_rows(records, files, folders).rows]
+
+
+def test_a_row_is_found_by_its_path_then_below_the_folder_then_by_a_name_that_is_the_only_one(
+    images: list[Path], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    assert patients("images/a.png,p\nimages/sub/b.png,q\n", data, images) == ["p", "q", ""]
+    assert patients("images/a.png,p\nsub/b.png,q\n", tmp_path, images, data) == ["p", "q", ""]
+    assert patients("images/a.png,p\nb.png,q\n", tmp_path, images[:2], data / "images") == ["p", "q"]
+    assert patients("b.png,q\na.png,p\n", tmp_path, images, data) == ["", "q", ""]  # two files are called a.png
+    assert patients("images/b.png,q\nold/b.png,r\nimages/a.png,p\n", tmp_path, images, data)[1] == ""  # two rows
+    assert patients("a.png,p\nsub/b.png,q\n", data, images[:2], data / "images") == ["p", "q"]
+
+
+def test_what_is_not_matched_is_counted(images: list[Path], tmp_path: Path) -> None:
+    rows = read_manifest(write(tmp_path, "image,patient_id\nb.png,q\nc.png,r\nd.png,r\n"))
+    found = match_rows(rows, images)
+    assert (found.listed, found.unmatched, found.unlisted) == (3, 2, 2)
+
+
+def test_a_manifest_that_lists_none_of_the_files_is_refused_and_names_nobody(
+    images: list[Path], tmp_path: Path
+) -> None:
+    rows = read_manifest(write(tmp_path, "image,patient_id\nscans/Doe_Jane-1977.dcm,p\n"))
+    with pytest.raises(UsageError, match=r"none of the 1 images .* x/x_x-9\.dcm, .* x/x\.png") as caught:
+        match_rows(rows, images, [tmp_path / "data"])
+    told = caught.value.message + caught.value.hint
+    assert not any(word in told for word in ("Doe", "Jane", "1977", "scans", "images/", "a.png"))
+    assert match_rows(rows, []).unmatched == 1  # without any file something else is wrong

@@ -35,7 +35,7 @@ def test_a_new_patient_moves_no_other() -> None:
 
 def test_named_folds_are_kept_and_unlisted_images_left_out() -> None:
     known = [Record(Path(f"/d/{fold}.png"), fold, fold) for fold in ("train", "val", "test")]
-    found = split_files([*(record.path for record in known), Path("/d/other.png")], known, seed=0)
+    found = split_files([*(record.path for record in known), Path("/d/other.png")], [*known, None], seed=0)
     assert found == ((Path("/d/train.png"),), (Path("/d/val.png"),))
 
 

@@ -32,6 +32,8 @@ from medveil.releases.release import Release
 
 Writer = Callable[[Audit, Path], None]
 """Writes what an audit found into its folder, which is there and empty."""
+Begun = Callable[[Forecast], None]
+"""Is told what an audit will do."""
 
 
 def audit_release(
@@ -39,7 +41,7 @@ def audit_release(
     preset: str | Preset = "quick", attacks: Sequence[str] = (), resume: bool = False, force: bool = False,
     seed: int = 0, owner: Recipient | None = None, threads: int = 0, tasks: Sequence[str] = (),
     compare: Sequence[str] = (), networks: Sequence[str] = (), write: Writer = write_record,
-    progress: Report | None = None, executor: Executor | None = None,
+    progress: Report | None = None, executor: Executor | None = None, begun: Begun | None = None,
 ) -> Audit:  # fmt: skip
     """Attack a release as somebody without a key would, do tasks on opened images, and write what was found into
     the folder `out` (0700).
@@ -66,6 +68,7 @@ def audit_release(
         progress: called as (done, total, text).
         executor: does the units, see `medveil.experiments.runner.run`; networks draw from one generator of the process,
             so that threads give other numbers where an attack or a task trains one.
+        begun: told once, before the first unit, what will be done.
 
     Raises:
         UsageError: an unknown preset, attack, task or codec; nothing to audit; `resume` with other settings.
@@ -78,7 +81,7 @@ def audit_release(
         lambda **how: keyed_target(Release(folder, owner=owner), identity, originals, manifest, **how),
         beside={"release": Path(folder), "originals": originals}, out=out, preset=preset, attacks=attacks,
         resume=resume, force=force, seed=seed, threads=threads, tasks=tasks, compare=compare, networks=networks,
-        write=write, progress=progress, executor=executor,
+        write=write, progress=progress, executor=executor, begun=begun,
     )  # fmt: skip
 
 
@@ -107,6 +110,7 @@ def audit_target(
     attacks: Sequence[str] = (), resume: bool = False, force: bool = False, seed: int = 0, threads: int = 0,
     tasks: Sequence[str] = (), compare: Sequence[str] = (), networks: Sequence[str] = (),
     write: Writer = write_record, progress: Report | None = None, executor: Executor | None = None,
+    begun: Begun | None = None,
 ) -> Audit:  # fmt: skip
     """The same for a release of any kind.
 
@@ -123,6 +127,8 @@ def audit_target(
         told.begin("reading the release and the originals")
         plan = plan_audit(read, request, out, threads=count, tick=told.tick)
         with growing_folder(out, plan.units.settings, resume=resume, force=force) as partial:
+            if begun is not None:
+                begun(plan.forecast())
             results = run(plan.units, UnitStore(partial / UNITS, plan.units.settings, KEPT), executor, told)
             told.begin("judging")
             audit = _judged(plan, results, start)

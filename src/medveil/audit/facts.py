@@ -77,6 +77,16 @@ def data_facts(target: Target, plans: Sequence[RoundPlan], preset: Preset, sampl
     }
 
 
+def manifest_counts(counts: Mapping[str, int]) -> dict[str, int]:
+    """What of a manifest and a release did not find each other."""
+    if "manifest_rows" not in counts:
+        return {}
+    names = {"rows": "manifest_rows", "unmatched": "manifest_rows_unmatched"}
+    return {name: counts[of] for name, of in names.items()} | {
+        "unlisted": counts.get("packages_unlisted_in_manifest", 0)
+    }
+
+
 def _several(patients: Sequence[int]) -> int:
     return len({patient for patient in patients if patients.count(patient) > 1})
 

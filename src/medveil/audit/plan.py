@@ -16,7 +16,7 @@ import numpy as np
 
 from medveil.attacks.attack import Attack
 from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, fitting, of_control
-from medveil.audit.facts import settings_of
+from medveil.audit.facts import manifest_counts, settings_of
 from medveil.audit.fidelity import set_likeness, tier_fidelity
 from medveil.audit.protocol import Round, RoundPlan, plan_rounds, target_round
 from medveil.audit.request import Request
@@ -55,6 +55,8 @@ class Forecast:
         tasks: for each its name, title, number of units, and why it cannot be done where that is known.
         sets: name and title of each set of images that tasks see.
         task_images: counts of the images for tasks.
+        manifest: rows of the manifest, those of them that are of no file, and packages whose image has none; empty
+            without a manifest.
     """
 
     images: int
@@ -70,6 +72,7 @@ class Forecast:
     tasks: tuple[Mapping[str, Any], ...] = ()
     sets: tuple[Mapping[str, str], ...] = ()
     task_images: Mapping[str, Any] = field(default_factory=dict)
+    manifest: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,7 @@ class AuditPlan:
             ),
             tuple({"name": one.name, "title": one.title} for one in sets),
             self.tasking.found if self.tasking is not None else {},
+            manifest_counts(self.target.counts),
         )  # fmt: skip
 
 

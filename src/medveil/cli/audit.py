@@ -110,6 +110,7 @@ def audit(
             release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset, attacks=names,
             resume=resume, force=force, seed=seed, owner=founder, threads=jobs, tasks=work, compare=others,
             networks=built, write=partial(write_report, pictures=pictures), progress=Stages(run),
+            begun=lambda expected: _warn_of(run, expected),
         )  # fmt: skip
         passed = passed_thresholds(thresholds, record_of(found)) if thresholds is not None else ()
         failures = failed_parts(found)
@@ -206,8 +207,17 @@ def _controls(controls: Sequence[ControlResult]) -> str:
     return told + (f"; not tried: {', '.join(idle)}" if idle else "")
 
 
+def _warn_of(run: Session, expected: Forecast) -> None:
+    """What is better known before the work is done than after it."""
+    from medveil.report.findings import manifest_told
+
+    for sentence in manifest_told(expected.manifest):
+        run.warn(sentence)
+
+
 def _print_forecast(run: Session, expected: Forecast) -> None:
     from medveil.cli.text import plural
+    from medveil.report.findings import manifest_told
 
     attacked = [
         f"would attack {plural(expected.images, 'image')} of {plural(expected.patients, 'patient')}, "
@@ -220,6 +230,7 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
     run.result(
         [
             *(attacked if expected.attacks else ["would attack nothing, and conclude nothing"]),
+            *manifest_told(expected.manifest),
             *_task_forecast(expected),
             f"units of the plan: {', '.join(f'{count} {kind}' for kind, count in expected.units.items())}",
             f"preset {expected.preset}: {expected.expected}",

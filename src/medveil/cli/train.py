@@ -12,6 +12,7 @@ from medveil.cli.session import session
 from medveil.errors import MissingDependencyError
 
 if TYPE_CHECKING:
+    from medveil.codecs.primis.training_run import TrainingStart
     from medveil.training.primis_training import LogEntry
 
 
@@ -54,10 +55,16 @@ def train(
                 f"validation {entry.validation_psnr:.2f} dB, {entry.seconds:.0f} s"
             )
 
+        def begin(start: TrainingStart) -> None:
+            if start.unmatched:
+                run.warn(f"rows of the manifest that name none of the files: {start.unmatched} of {start.rows}")
+            if start.unlisted:
+                run.warn(f"files that the manifest does not list, and that are not used: {start.unlisted}")
+
         result = train_codec(
             [found.path for found in find_files(images).files],
             out, codec=codec, sparsity=sparsity, manifest=manifest, resume=resume, steps=steps, seed=seed,
-            device=device, progress=report,
+            device=device, progress=report, folders=images, begun=begin,
         )  # fmt: skip
         split = "by patient" if result.patients_known else "by image: no manifest says whose they are"
         counts = f"{result.training_images} images to train on, {result.validation_images} to validate"

@@ -1,14 +1,23 @@
-"""Reading a manifest: which patient an image belongs to, which fold the patient is in, its label and its mask."""
+"""Reading a manifest: which patient an image belongs to, which fold the patient is in, its label and its mask.
+
+Rows name images by paths; `match_rows` is the one place that says which row is of which file.
+"""
 
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Generic, Protocol, TypeVar
 
 from medveil.errors import UsageError
 
 _PATH_COLUMNS = ("image", "path", "file", "filename")
+_SUFFIXES = frozenset((".bmp", ".csv", ".dcm", ".gz", ".jpeg", ".jpg", ".nii", ".png", ".tif", ".tiff", ".txt"))
+"""Ends of names that say what a file is, and nothing of anybody."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,93 @@ def read_manifest(path: Path) -> tuple[Record, ...]:
     _check_patients(records)
     _check_folds(records)
     return records
+
+
+class Row(Protocol):
+    """What a row of any manifest says of its image: `path` is absolute, `written` is how the manifest writes it."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def written(self) -> str: ...
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+@dataclass(frozen=True)
+class Matched(Generic[AnyRow]):
+    """Which row is of which file.
+
+    Attributes:
+        rows: of each file its row, None for a file that the manifest does not list.
+        listed: how many different images the manifest lists.
+        unmatched: of how many of these there is no file.
+    """
+
+    rows: tuple[AnyRow | None, ...]
+    listed: int
+    unmatched: int
+
+    @property
+    def unlisted(self) -> int:
+        """How many files no row is of."""
+        return self.rows.count(None)
+
+
+def match_rows(rows: Sequence[AnyRow], files: Sequence[Path], folders: Sequence[Path] = ()) -> Matched[AnyRow]:
+    """Find the row of each file: by its path from the manifest's folder, by its path below a folder that was given
+    (a manifest may have been moved away from its images), then by its base name, where no other row and no other file
+    has that name.
+
+    Args:
+        rows: of a manifest, at most one of a path counts.
+        files: that may be meant.
+        folders: that the user named for the files.
+
+    Raises:
+        UsageError: no row is of any of the files. The message shows the form of one path of each, not the path, since
+            a name may be a patient's.
+    """
+    by_path = {row.path: row for row in rows}
+    below: dict[Path, AnyRow] = {}
+    for folder in folders:
+        below |= {(folder / row.written).resolve(): row for row in by_path.values() if row.written}
+    places = [file.resolve() for file in files]
+    names, named = Counter(place.name for place in places), Counter(path.name for path in by_path)
+    by_name = {path.name: row for path, row in by_path.items() if named[path.name] == names[path.name] == 1}
+    found = [by_path.get(place) or below.get(place) for place in places]
+    taken = {row.path for row in found if row is not None}
+    for number, place in enumerate(places):
+        row = by_name.get(place.name)
+        if found[number] is None and row is not None and row.path not in taken:
+            found[number] = row
+            taken.add(row.path)
+    if rows and files and not taken:
+        shown = _form(rows[0].written or rows[0].path.name), _form(_below(places[0], folders))
+        raise UsageError(
+            f"none of the {len(by_path)} images that the manifest lists is among the {len(files)} files that were "
+            f"given: a row has the form {shown[0]}, a file below its folder the form {shown[1]} "
+            "(x for letters, 9 for digits)",
+            hint="write paths as they are from the manifest's own folder or below the folder that you named; a bare "
+            "file name does where no two files share one",
+        )
+    return Matched(tuple(found), len(by_path), len(by_path) - len(taken))
+
+
+def _below(place: Path, folders: Sequence[Path]) -> str:
+    """A path from the folder that holds it; its base name where none does."""
+    roots = (folder.resolve() for folder in folders)
+    return next((place.relative_to(root).as_posix() for root in roots if place.is_relative_to(root)), place.name)
+
+
+def _form(path: str) -> str:
+    """images/p0012_Doe.png -> x/x9_x.png: how a path is built, without what it says."""
+    suffix = PurePosixPath(path).suffix
+    kept = suffix if suffix.lower() in _SUFFIXES else ""
+    form = re.sub(r"[^\W\d_]+", "x", path.removesuffix(kept))
+    form = re.sub(r"\d+", "9", form)
+    return re.sub(r"[^x9_./\\ -]", "?", form) + kept
 
 
 def _record_of(row: dict[str, str], image: str, folder: Path) -> Record:

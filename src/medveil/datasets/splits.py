@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -94,7 +94,7 @@ def splits(images: Sequence[Imaged], runs: int, seed: int) -> tuple[Split, ...]:
 
 
 def split_files(
-    images: Sequence[Path], records: Sequence[Record] | None, seed: int
+    images: Sequence[Path], rows: Sequence[Record | None] | None, seed: int
 ) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
     """Images to train a codec on, and to validate it with.
 
@@ -104,14 +104,15 @@ def split_files(
 
     Args:
         images: files.
-        records: of the manifest; None where there is none: every image counts as a patient of its own then.
+        rows: of each image its row in the manifest, see `medveil.datasets.manifest.match_rows`; None where there is no
+            manifest: every image counts as a patient of its own then.
         seed: of the hash.
     """
-    if records is None:
-        known = [Record(path.resolve(), str(path.resolve()), "") for path in images]
+    places = [path.resolve() for path in images]
+    if rows is None:
+        known = [Record(path, str(path), "") for path in places]
     else:
-        by_path = {record.path: record for record in records}
-        known = [by_path[path.resolve()] for path in images if path.resolve() in by_path]
+        known = [replace(row, path=path) for path, row in zip(places, rows, strict=True) if row is not None]
     if any(record.fold for record in known):
         sides = [[each for each in known if each.fold in names] for names in (("train",), _VALIDATION_FOLDS)]
     else:

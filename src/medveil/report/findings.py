@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from medveil.audit.facts import manifest_counts
 from medveil.audit.results import (
     METRICS,
     AttackResult,
@@ -199,9 +200,7 @@ def coverage(audit: Audit) -> list[str]:
             "No manifest said who is who: every image counts as a patient of its own. Linkage could not be tested, and "
             "intervals are too narrow where patients have several images."
         )
-    unlisted = counts.get("packages_unlisted_in_manifest", 0)
-    if unlisted:
-        told.append(f"{unlisted} packages are of images that the manifest does not list: each counts as a patient.")
+    told += manifest_told(manifest_counts(counts))
     lost = counts.get("packages_without_original", 0)
     if lost:
         told.append(f"{lost} packages were not attacked, since their originals are not among those that were given.")
@@ -213,6 +212,21 @@ def coverage(audit: Audit) -> list[str]:
         told.append(
             "Not attacked, since their originals have another size now, and so have changed since they were shared: "
             f"{plural(other, 'package')}."
+        )
+    return told
+
+
+def manifest_told(counts: Mapping[str, int]) -> list[str]:
+    """What of a manifest and a release did not find each other, see `manifest_counts`."""
+    told = []
+    if counts.get("unmatched"):
+        told.append(
+            f"Rows of the manifest that name no file among the originals: {counts['unmatched']} of {counts['rows']}."
+        )
+    if counts.get("unlisted"):
+        told.append(
+            f"The manifest does not list {plural(counts['unlisted'], 'image')} of the release: each counts as a "
+            "patient of its own."
         )
     return told
 

@@ -52,7 +52,7 @@ def keyed_target(
 
     Raises:
         NoFittingKeyError: the key does not open the release, or not whose the images are.
-        UsageError: no package has its original among the files, or the manifest cannot be read.
+        UsageError: no package has its original among the files, or the manifest cannot be read or lists none of them.
         IntegrityError: the release is damaged.
     """
     ring = owner_ring(release, identity)
@@ -78,7 +78,12 @@ def keyed_target(
             hint="name the folder that was shared",
         )
     if manifest is not None:
-        counts["packages_unlisted_in_manifest"] = sum(match.file.record is None for match in matched)
+        unlisted = counts["packages_unlisted_in_manifest"] = sum(match.file.record is None for match in matched)
+        if unlisted == len(matched):
+            raise UsageError(
+                f"the manifest lists none of the {len(matched)} images of the release, only other files of --originals",
+                hint="give the manifest that names the patients of the images that were shared",
+            )
     material = gather(
         matched, files, originals, listed=manifest is not None, alike=alike, limits=limits, working=working, seed=seed,
         release=release.manifest.to_bytes(), counts=counts, tick=tick,

@@ -18,7 +18,7 @@ import numpy as np
 from medveil.audit.targets.annotations import Annotation, annotation_of
 from medveil.audit.targets.target import Limits
 from medveil.codecs.code import Bucket
-from medveil.datasets.manifest import Record, read_manifest
+from medveil.datasets.manifest import Record, match_rows, read_manifest
 from medveil.errors import MedveilError, UsageError
 from medveil.experiments.sampling import drawn_by_patient, generator_of
 from medveil.files.walk import Found, find_files
@@ -94,25 +94,25 @@ def find_originals(
         originals: a folder with the originals, and maybe images of other patients.
         manifest: CSV with a path column and patient_id, and maybe source and view.
         skip: folders to pass over.
-        counts: files and unreadable_files rise.
+        counts: files and unreadable_files rise; manifest_rows and manifest_rows_unmatched are set.
         tick: called after each file.
 
     Raises:
-        UsageError: the manifest cannot be read.
+        UsageError: the manifest cannot be read, or none of its rows is of any of the files.
     """
-    rows = read_manifest(manifest) if manifest is not None else ()
     listing = find_files([originals], skip=skip)
-    by_path = {record.path: record for record in rows}
-    # A manifest may have been moved away from its images; then its paths are taken as those below the originals.
-    below = {(originals / record.written).resolve(): record for record in rows if record.written}
+    rows: Sequence[Record | None] = [None] * len(listing)
+    if manifest is not None:
+        matched = match_rows(read_manifest(manifest), [found.path for found in listing], [originals])
+        counts["manifest_rows"], counts["manifest_rows_unmatched"] = matched.listed, matched.unmatched
+        rows = matched.rows
     files = []
-    for found in listing:
+    for found, row in zip(listing, rows, strict=True):
         content = None if found.problem else _digest_of(found.path)
         if content is None:
             counts["unreadable_files"] += 1
             continue
-        place = found.path.resolve()
-        files.append(OriginalFile(found, content[0], content[1], by_path.get(place) or below.get(place)))
+        files.append(OriginalFile(found, content[0], content[1], row))
         tick()
     counts["files"] = len(listing)
     return files

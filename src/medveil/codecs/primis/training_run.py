@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from medveil.codecs.primis.weights_file import load_model, save_model
-from medveil.datasets.manifest import read_manifest
+from medveil.datasets.manifest import match_rows, read_manifest
 from medveil.datasets.splits import split_files
 from medveil.errors import TargetExistsError, UsageError
 from medveil.files.atomic import write_bytes
@@ -55,11 +55,29 @@ class TrainingResult:
     patients_known: bool
 
 
+@dataclass(frozen=True)
+class TrainingStart:
+    """What a run begins with.
+
+    Attributes:
+        training_images, validation_images: how many.
+        unlisted: images that the manifest does not list: they are not used.
+        rows, unmatched: images that the manifest lists, and those of them that were not given; 0 without one.
+    """
+
+    training_images: int
+    validation_images: int
+    unlisted: int = 0
+    rows: int = 0
+    unmatched: int = 0
+
+
 def train_codec(
     images: Sequence[Path], out: Path, *, codec: str = "primis", sparsity: int = 16, manifest: Path | None = None,
     resume: bool = False, steps: int = 450, seed: int = 0, device: str = "auto", config: PrimisConfig | None = None,
     settings: Settings | None = None, progress: Callable[[LogEntry], None] | None = None,
-    level_step: float | None = None, data: str = "images of the user's own", commit: str = ""
+    level_step: float | None = None, data: str = "images of the user's own", commit: str = "",
+    folders: Sequence[Path] = (), begun: Callable[[TrainingStart], None] = lambda _: None,
 ) -> TrainingResult:  # fmt: skip
     """Train a codec and write `model.safetensors`, `training.jsonl` and `README.md` (the model card) to a folder.
 
@@ -74,9 +92,11 @@ def train_codec(
         progress: called at each validation.
         level_step: quantisation step that the file states; the settings' one by default.
         data, commit: stated in the model card.
+        folders: that the images were found in; rows of the manifest may be paths below them.
+        begun: told once, before the first update, what the run has.
 
     Raises:
-        UsageError: nothing to train on, or an impossible setting.
+        UsageError: nothing to train on, a manifest that lists none of the images, or an impossible setting.
         TargetExistsError: the folder holds a model, or a run and `resume` is not set.
     """
     if codec != "primis":
@@ -86,7 +106,8 @@ def train_codec(
     config = replace(config or PrimisConfig(sparsity), sparsity=sparsity)
     settings = settings or Settings(steps=steps, step=_step_for(sparsity), seed=seed)
     _check_target(out, resume)
-    train, validate = _split(images, manifest, seed)
+    train, validate, start = _split(images, manifest, seed, folders)
+    begun(start)
     patients_known = manifest is not None
     chosen = choose_device(device)
     with torch.random.fork_rng(devices=[]):
@@ -134,16 +155,19 @@ def _check_target(out: Path, resume: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
 
 
-def _split(images: Sequence[Path], manifest: Path | None, seed: int) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Those that can be read of the images to train on and to validate with."""
-    records = read_manifest(manifest) if manifest else None
-    train, validation = map(readable, split_files(images, records, seed))
+def _split(
+    images: Sequence[Path], manifest: Path | None, seed: int, folders: Sequence[Path]
+) -> tuple[tuple[Path, ...], tuple[Path, ...], TrainingStart]:
+    """Those that can be read of the images to train on and to validate with, and how many there are of what."""
+    matched = match_rows(read_manifest(manifest), images, folders) if manifest else None
+    train, validation = map(readable, split_files(images, matched.rows if matched else None, seed))
     if not train:
         raise UsageError(
             "there is no image to train on",
             hint="are the images listed in the manifest, with fold train or none?" if manifest else "",
         )
-    return train, validation
+    counts = (matched.unlisted, matched.listed, matched.unmatched) if matched else ()
+    return train, validation, TrainingStart(len(train), len(validation), *counts)
 
 
 def _thinned(paths: Sequence[Path], most: int) -> tuple[Path, ...]:
