@@ -84,6 +84,9 @@ def test_a_session_of_an_owner(desk: Path) -> None:
     assert run("open", "release", "-i", "mallory.key", "-o", "m2").code == 10
     assert run("open", "release", "-i", "alice.key", "-o", "a2").out.startswith("opened 2 files")
 
+    told = run(*owner("rotate", "release", "--dry-run"))
+    assert told.out.startswith("would give 2 packages new keys, epoch 2; 4 grants made anew; needs ")
+    assert "an older state from then on" in told.err
     rotated = run(*owner("rotate", "release", "-j", 1))
     assert rotated.code == 0
     assert rotated.out.startswith("new keys for 2 packages, epoch 2; 4 grants made anew; release: ")
@@ -196,6 +199,7 @@ def test_open_at_a_lower_tier(desk: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_said_and_changes_nothing(desk: Path, args: list[str], code: int, words: str) -> None:
+    assert run("verify", "release").code == 0  # which remembers the path of this copy
     before = {path: path.read_bytes() for path in desk.rglob("*") if path.is_file()}
     done = run(*args)
     assert (done.code, done.out) == (code, "")
@@ -414,6 +418,7 @@ _UNUSABLE = {
 @pytest.mark.parametrize("text", _UNUSABLE.values(), ids=_UNUSABLE)
 def test_a_key_that_nothing_can_be_wrapped_for_is_refused_before_anything_is_coded(desk: Path, text: str) -> None:
     (desk / "bad.pub").write_text(f"{text}\n")
+    assert run("verify", "release").code == 0  # which remembers the path of this copy
     before = snapshot(desk)
     allowed = ("--to", "bad.pub", "--allow-classical", "-j", 1)
     for command in (("share", "images", "-o", "another", *allowed), ("grant", "release", *allowed[:3])):

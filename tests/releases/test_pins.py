@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ntpath
 import os
 import shutil
 from dataclasses import replace
@@ -91,9 +92,18 @@ def test_a_head_and_a_first_look_are_enough_and_are_remembered(tmp_path, revoked
     assert extend(again, first_look=True).standing.entry == 2
 
 
-def test_a_pin_of_any_kind_is_a_state_to_build_on(release, people, elsewhere):
-    verify(release)
-    assert grant(release, Request((people["mallory"].recipient,)), people["owner"]).notes
+def test_a_look_is_no_state_to_build_on(tmp_path, revoked, pictures, people, settings, elsewhere):
+    """Else a verify or open of the older state, on a new machine, would end the question."""
+    older, release, head = revoked
+    mallory = Request((people["mallory"].recipient,))
+    for _ in range(2):
+        verify(older)
+        share([pictures], older, settings, owner=people["owner"])
+        with pytest.raises(RefusedError, match="has only looked at the release") as caught:
+            grant(older, mallory, people["owner"])
+        assert "--first-look" in caught.value.hint
+    assert grant(release, mallory, people["owner"], head=head).notes
+    assert grant(release, Request((people["deputy"].recipient,)), people["owner"]).notes  # it was said once
 
 
 def test_the_same_share_again_is_a_look_and_no_pin(tmp_path, release, pictures, people, settings, elsewhere):
@@ -340,3 +350,129 @@ def test_a_tier_is_still_granted_by_who_may(release, people):
     done = grant(release, Request((mallory,), {mallory: Tier.DIAGNOSTIC}), people["owner"])
     assert [note.recipient.fingerprint for note in done.notes] == [mallory.fingerprint]
     assert mallory.fingerprint in {note.recipient.fingerprint for note in done.standing.open_to}
+
+
+@pytest.fixture
+def strangers(tmp_path, pictures, people, settings):
+    """A release of the same pictures that mallory founded, on a machine of her own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path / "hers"))
+        share([pictures], tmp_path / "strangers", settings, owner=people["mallory"])
+    return tmp_path / "strangers"
+
+
+def exchange(place, other):
+    """What hostile storage does: the release at a path is another one, as a whole."""
+    place.rename(place.with_name(f"was {place.name}"))
+    shutil.copytree(other, place)
+
+
+def test_looking_twice_vouches_for_nobody(tmp_path, release, people, elsewhere):
+    assert [verify(release).words for _ in range(3)] == ["signer unknown"] + [f"same signer as on {today()}"] * 2
+    opened = [open_release(release, tmp_path / f"{n}", identity=people["alice"], jobs=1) for n in range(2)]
+    assert {result.signer_known for result in opened} == {False}
+    assert not Release(release, pin=True).signer_known
+    assert verify(release, owner=people["owner"].recipient).signer_known
+    assert verify(release).signer_known
+
+
+def test_a_stranger_at_the_path_of_a_release_that_was_vouched_for(tmp_path, release, strangers, people, elsewhere):
+    verify(release, owner=people["owner"].recipient)
+    exchange(release, strangers)
+    for look in (verify, Release, lambda folder: open_release(folder, tmp_path / "o", identity=people["alice"])):
+        with pytest.raises(IntegrityError, match="another signer's release lies here") as caught:
+            look(release)
+        assert "medveil forget" in caught.value.hint
+    assert not (tmp_path / "o").exists()
+    assert verify(release.with_name("was release")).words == "verified"  # a folder that was moved
+    assert verify(release, owner=people["mallory"].recipient).words == "verified"
+    assert verify(release).words == "verified"  # it is hers from now on
+    shutil.rmtree(release)
+    (tmp_path / "was release").rename(release)
+    with pytest.raises(IntegrityError, match="another signer's release"):
+        verify(release)
+
+
+def test_a_stranger_at_the_path_of_a_release_that_was_only_seen(tmp_path, release, strangers, people, elsewhere):
+    verify(release)
+    exchange(release, strangers)
+    for _ in range(2):  # until somebody says otherwise
+        assert (verify(release).replaced, verify(release).replaced_since) == ("signer", today())
+        assert not verify(release).signer_known
+    opened = open_release(release, tmp_path / "o", identity=people["alice"], jobs=1)
+    assert (opened.replaced, opened.done) == ("signer", 3)
+    assert pins.forget(folder=release)
+    assert not verify(release).replaced
+
+
+def test_another_release_of_the_same_founder_at_a_path(tmp_path, release, pictures, people, settings):
+    """The storage shows her an older one in its place: what she adds, those who may open that one would open."""
+    newer = tmp_path / "newer"
+    share([pictures], newer, settings, owner=people["owner"])
+    exchange(newer, release)
+    found = verify(newer)
+    assert (found.replaced, found.words) == ("release", "verified")
+    for name, extend in extensions(tmp_path, people, settings).items():
+        with pytest.raises(RefusedError, match="another release lies there") as caught:
+            extend(newer)
+        assert "--head" in caught.value.hint, name
+    mallory = Request((people["mallory"].recipient,))
+    assert grant(newer, mallory, people["owner"], first_look=True).notes
+    assert not verify(newer).replaced
+
+
+def test_paths_are_known_by_every_name_and_stand_nowhere(tmp_path, release, strangers, people, elsewhere, monkeypatch):
+    link = tmp_path / "link"
+    link.symlink_to(release)
+    verify(link, owner=people["owner"].recipient)
+    folder = Path(os.environ["XDG_STATE_HOME"]) / "medveil" / "paths"
+    files = sorted(folder.iterdir())
+    assert [path.stat().st_mode & 0o777 for path in files] == [0o600] * 3  # the key, and two names of one folder
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert not any(name in path.read_bytes() + path.name.encode() for path in files for name in (b"release", b"link"))
+    link.unlink()
+    link.symlink_to(strangers)  # the link was turned, and the folders are as they were
+    with pytest.raises(IntegrityError, match="another signer's release"):
+        verify(link)
+    exchange(release, strangers)
+    monkeypatch.chdir(tmp_path)
+    for name in ("release", "./release/", "originals/../release"):
+        with pytest.raises(IntegrityError, match="another signer's release"):
+            verify(Path(name))
+
+
+def test_names_of_a_path_on_windows():
+    names = [
+        pins._names_of(name, ntpath)
+        for name in ("C:\\Data\\Release", "c:/data/release/", "C:\\data\\.\\x\\..\\RELEASE")
+    ]
+    assert set(names) == {("c:\\data\\release",)}
+
+
+def test_a_path_that_cannot_be_remembered_is_told(release, strangers, people, elsewhere):
+    state = Path(os.environ["XDG_STATE_HOME"]) / "medveil"
+    state.mkdir(parents=True)
+    (state / "paths").write_bytes(b"")  # no folder can be made there
+    assert "at this path" in verify(release).pin_note
+    (state / "paths").unlink()
+    verify(release)
+    for path in (state / "paths").iterdir():
+        sound = path.read_bytes()
+        for bad in (b"junk", canonical.dumps([]), canonical.dumps([bytes(16), bytes(32), today(), 1])):
+            path.write_bytes(bad)
+            assert "at this path" in verify(release).pin_note
+            assert path.read_bytes() == bad
+        path.write_bytes(sound)
+    assert not verify(release).pin_note
+    exchange(release, strangers)
+    assert verify(release).replaced == "signer"
+
+
+def test_forgetting_a_release_forgets_its_paths(tmp_path, release, strangers, people, elsewhere):
+    copy = shutil.copytree(release, tmp_path / "copy")
+    for place in (release, copy):
+        verify(place, owner=people["owner"].recipient)
+    assert pins.forget(ledgers.load(release).head.release)
+    for place in (release, copy):
+        exchange(place, strangers)
+        assert not verify(place).replaced

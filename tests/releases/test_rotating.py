@@ -18,6 +18,7 @@ from medveil.releases.granting import Request, grant, revoke
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.packages.package import Package
+from medveil.releases.records import pins
 from medveil.releases.records import state as states
 from medveil.releases.records.ledger import Action
 from medveil.releases.release import Release
@@ -229,3 +230,30 @@ def test_several_processes_rotate_as_one_does(tmp_path, pictures, people):
     done = rotate(tmp_path / "release", people["owner"], jobs=2, progress=lambda *told: reported.append(told))
     assert (done.packages, [told[:2] for told in reported]) == (4, [(n, 4) for n in range(1, 5)])
     assert content(tmp_path / "release", people["owner"], tmp_path / "after") == before
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(tmp_path, release, people):
+    grant(release, Request((people["mallory"].recipient,), until="2999-01-01"), people["owner"])
+    before = snapshot(tmp_path)
+    told = rotate(release, people["owner"], dry_run=True)
+    assert snapshot(tmp_path) == before
+    assert (told.standing.entry, len(told.standing.open_to)) == (1, 4)
+    done = rotate(release, people["owner"], jobs=1)
+    assert (told.packages, told.grants, told.epoch, told.ended) == (done.packages, done.grants, done.epoch, done.ended)
+    with pytest.raises(NoFittingKeyError):
+        rotate(release, people["alice"], dry_run=True)
+
+
+def test_a_copy_that_was_rotated_does_not_lock_out_of_the_original(tmp_path, release, people):
+    """The message says what happened and which command helps; that command does, and so does the hint after it."""
+    copy = shutil.copytree(release, tmp_path / "copy")
+    rotate(copy, people["owner"], jobs=1)
+    with pytest.raises(IntegrityError, match="a copy of this release went further, to entry 1") as caught:
+        rotate(release, people["owner"], jobs=1)
+    assert "medveil forget RELEASE" in caught.value.hint
+    assert pins.forget(Release(copy).manifest.release, release)
+    assert verify(release).sequence == 0
+    assert rotate(release, people["owner"], first_look=True, jobs=1).standing.entry == 1
+    with pytest.raises(IntegrityError, match="two histories") as caught:
+        verify(copy)
+    assert "medveil forget RELEASE" in caught.value.hint

@@ -10,6 +10,7 @@ import typer
 
 from medveil.cli.options import Json, Quiet
 from medveil.cli.session import session
+from medveil.errors import MedveilError
 
 
 def forget(
@@ -19,20 +20,27 @@ def forget(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Drop what this machine remembers of a release.
+    """Drop what this machine remembers of a release, and of the folder that it lies in.
 
     The next look is a first one: nothing is noticed of an older state or of another signer.
     """
     with session("forget", as_json=json, quiet=quiet) as run:
         from medveil.releases.records import pins
 
-        done = pins.forget(_id_of(release))
+        known = re.fullmatch(r"[0-9a-f]{32}", release) and not Path(release).exists()
+        done = pins.forget(bytes.fromhex(release)) if known else _forget_folder(Path(release))
         run.result(["forgotten" if done else "nothing was remembered of this release"], done=int(done))
 
 
-def _id_of(release: str) -> bytes:
+def _forget_folder(folder: Path) -> bool:
+    """Also where no release lies there any more, or a damaged one: the path itself may be known."""
+    from medveil.releases.records import pins
     from medveil.releases.records import state as states
 
-    if re.fullmatch(r"[0-9a-f]{32}", release) and not Path(release).exists():
-        return bytes.fromhex(release)
-    return states.load(Path(release)).manifest.release
+    try:
+        release = states.load(folder).manifest.release
+    except MedveilError:
+        if pins.forget(folder=folder):
+            return True
+        raise
+    return pins.forget(release, folder)

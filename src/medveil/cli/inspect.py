@@ -10,6 +10,7 @@ import typer
 
 from medveil.cli.options import Force, Json, Quiet, ReleaseFolder
 from medveil.cli.session import session
+from medveil.cli.standing import tell_replaced
 
 
 def inspect(
@@ -29,7 +30,10 @@ def inspect(
 
         from medveil.releases.inspecting import inspect as inspect_release
         from medveil.releases.inspecting import write_render
+        from medveil.releases.release import Release
 
+        signer = Release(release).signer
+        tell_replaced(run, signer.replaced, signer.replaced_since)
         seen = asdict(inspect_release(release, package))
         if render is not None:
             write_render(release, package, render, force=force)

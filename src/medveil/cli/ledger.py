@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medveil.cli.options import Json, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import session
+from medveil.cli.standing import tell_replaced
 
 
 def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quiet: Quiet = False) -> None:
@@ -17,6 +18,7 @@ def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quie
         from medveil.releases.release import Release
 
         opened = Release(release, owner=recipient_of(owner))
+        tell_replaced(run, opened.signer.replaced, opened.signer.replaced_since)
         chain = opened.ledger
         owners = [Recipient("", key).fingerprint for key in chain.owners]
         rows = [
@@ -37,5 +39,5 @@ def ledger(release: ReleaseFolder, owner: Owner = None, json: Json = False, quie
         head = chain.digests[-1].hex()
         run.result(
             [*lines, f"head {head}"], done=len(rows), entries=rows, owners=owners, head=head,
-            signer_known=opened.signer_known, signer=opened.signer.words,
+            signer_known=opened.signer_known, signer=opened.signer.words, replaced=opened.signer.replaced,
         )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medveil.cli.options import Json, Key, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import session
+from medveil.cli.standing import tell_replaced
 
 
 def list_(
@@ -16,8 +17,12 @@ def list_(
     with session("list", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import opener_of, recipient_of
         from medveil.releases.listing import list_originals
+        from medveil.releases.release import Release
 
-        pairs = list(list_originals(release, opener_of(run, key), owner=recipient_of(owner)))
+        opener, founder = opener_of(run, key), recipient_of(owner)
+        signer = Release(release, owner=founder).signer
+        tell_replaced(run, signer.replaced, signer.replaced_since)
+        pairs = list(list_originals(release, opener, owner=founder))
         run.result(
             [f"{pair.package}  {pair.path}" for pair in pairs],
             done=len(pairs),

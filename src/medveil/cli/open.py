@@ -10,7 +10,7 @@ import typer
 
 from medveil.cli.options import DryRun, Force, Head, Jobs, Json, Key, Owner, Quiet, ReleaseFolder, ShowPaths
 from medveil.cli.session import SOME_FAILED, Session, session
-from medveil.cli.standing import tell_pin
+from medveil.cli.standing import tell_pin, tell_replaced
 from medveil.errors import FormatVersionError, IntegrityError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def open_(
             progress=run.progress,
         )  # fmt: skip
         _tell_signer(run, result.signer, known=result.signer_known)
+        tell_replaced(run, result.replaced, result.replaced_since)
         tell_pin(run, result.pin_note)
         if result.warning:
             run.warn(
@@ -68,6 +69,7 @@ def open_(
             tiers={tier.value: count for tier, count in result.tiers.items()}, until=result.until,
             signer_known=result.signer_known, signer=result.signer, warning=result.warning, pin_note=result.pin_note,
             list=listed,
+            replaced=result.replaced,
         )  # fmt: skip
         if failed:
             newer = FormatVersionError.exit_code if result.newer else SOME_FAILED
@@ -89,8 +91,12 @@ def _look(run: Session, folder: Path, identity: Opener, owner: Recipient | None,
     names = "with names" if ring.sees_identity else "without names"
     count = len(release) if ring.packages is None else len(ring.packages)
     line = f"would open {plural(count, 'package')} up to tier {ring.tier.value}, {names}; nothing was written"
-    _tell_signer(run, release.signer.words, known=release.signer_known)
-    run.result([line], packages=count, signer_known=release.signer_known, signer=release.signer.words, dry_run=True)
+    signer = release.signer
+    _tell_signer(run, signer.words, known=signer.vouched)
+    tell_replaced(run, signer.replaced, signer.replaced_since)
+    run.result(
+        [line], packages=count, signer_known=signer.vouched, signer=signer.words, replaced=signer.replaced, dry_run=True
+    )
 
 
 def _tiers(tiers: Mapping[Tier, int]) -> str:

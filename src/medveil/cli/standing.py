@@ -8,6 +8,7 @@ from medveil.cli.session import Session
 
 if TYPE_CHECKING:
     from medveil.releases.records.owner_records import GrantNote, Standing
+    from medveil.releases.records.pins import Replaced
 
 _GRANT_DIGITS = 12
 
@@ -31,6 +32,21 @@ def tell_pin(run: Session, note: str) -> None:
     """Say what this machine could not remember of a release."""
     if note:
         run.warn(f"warning: {note}")
+
+
+def tell_replaced(run: Session, replaced: Replaced, since: str) -> None:
+    """Say that another release lies at this path than at an earlier look: loudly, where it is another founder's."""
+    if not replaced:
+        return
+    from medveil.releases.records.pins import Replaced
+
+    by_another = replaced is Replaced.SIGNER
+    what = "ANOTHER SIGNER'S RELEASE" if by_another else "another release of the same signer"
+    run.warn(
+        f"{'WARNING' if by_another else 'warning'}: {what} lies here than at the first look on {since}; it may have "
+        "been put in the place of the one that you mean. Ask its owner; if it is meant, name her .pub with --owner, or "
+        "drop what this machine remembers of this path: medveil forget RELEASE"
+    )
 
 
 def grant_line(note: GrantNote) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medveil.cli.options import Head, Json, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import session
-from medveil.cli.standing import tell_pin
+from medveil.cli.standing import tell_pin, tell_replaced
 
 
 def verify(
@@ -17,6 +17,7 @@ def verify(
         from medveil.releases.verifying import verify as verify_release
 
         result = verify_release(release, owner=recipient_of(owner), head=head)
+        tell_replaced(run, result.replaced, result.replaced_since)
         tell_pin(run, result.pin_note)
         if result.leftovers:
             run.warn(
@@ -26,5 +27,5 @@ def verify(
             [f"{result.words}: {plural(result.packages, 'package')}, founded by key {result.owner}"],
             done=result.packages, size=result.bytes, words=result.words, owner=result.owner,
             signer_known=result.signer_known, sequence=result.sequence, head=result.head, leftovers=result.leftovers,
-            pin_note=result.pin_note,
+            pin_note=result.pin_note, replaced=result.replaced,
         )  # fmt: skip

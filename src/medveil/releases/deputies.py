@@ -18,7 +18,7 @@ from medveil.keys.wrapping import wrap
 from medveil.releases.access import find_access, read_dictionary
 from medveil.releases.records import state as states
 from medveil.releases.records.owner_records import GrantNote, OwnerBook, Standing
-from medveil.releases.records.pins import check_can_follow, check_extension, is_pinned, note_of
+from medveil.releases.records.pins import check_can_follow, check_extension, is_known_state, note_of
 from medveil.releases.records.state import State
 from medveil.releases.verifying import check_signer
 from medveil.releases.writing import staging as staged_files
@@ -34,7 +34,8 @@ def owned_state(
 
     Anybody can found a release and call somebody else a deputy of it, whose own release it then replaces. So somebody
     has to vouch for the founder before a deputy goes on: the deputy, who names her or a head, or the pin. And anybody
-    who holds the storage can show an older state: what is to be extended has to be pinned, or vouched for by a head.
+    who holds the storage can show an older state: what is to be extended has to be known by more than a look, or
+    vouched for by a head.
 
     Args:
         folder: the release.
@@ -58,7 +59,7 @@ def owned_state(
         )
     if founder is None and owner.recipient.verify_key == state.ledger.owners[0]:
         founder = owner.recipient
-    signer = check_signer(state.ledger, founder, head=head, pin=False)
+    signer = check_signer(state.ledger, folder, founder, head=head, pin=False)
     if not signer.vouched:
         raise RefusedError(
             f"the release was founded by {state.manifest.owner_fingerprint}, for whom nobody vouches here; "
@@ -66,13 +67,13 @@ def owned_state(
             hint="compare that fingerprint with the founder's, and name her .pub file with --owner",
         )
     if extends:
-        check_extension(state.ledger, head=head, first_look=first_look)
+        check_extension(state.ledger, folder, head=head, first_look=first_look)
         if repair:
             check_can_follow(state.ledger.head.release)
-    if not repair or not (head or first_look or is_pinned(state.ledger)):
+    if not repair or not (head or first_look or is_known_state(state.ledger, folder)):
         return state
     states.make_durable(folder)
-    check_signer(state.ledger, founder, head=head, pin=True)
+    check_signer(state.ledger, folder, founder, head=head, pin=True)
     staging = staging_of(folder)  # packages that an interrupted --add had moved already count there
     moved = [entry.path for entry in state.pending if (folder / entry.path).is_file()]
     move_all([(folder / path, staging / path) for path in moved])
@@ -121,7 +122,7 @@ def founder_of(folder: Path, identity: Identity) -> str:
     return Recipient("", ledger.owners[0]).fingerprint if is_deputy else ""
 
 
-def standing_of(state: State, book: OwnerBook) -> Standing:
+def standing_of(state: State, book: OwnerBook, folder: Path) -> Standing:
     """What a release is after a change that was made with this book."""
     grants = OwnerBook.read(state.ledger, state.manifest, book.owner_key).grants
-    return replace(Standing.of(state.ledger, grants), pin_note=note_of(state.ledger))
+    return replace(Standing.of(state.ledger, grants), pin_note=note_of(state.ledger, folder))

@@ -127,8 +127,9 @@ def grant(
         gone = [former.grant_id for former in replaced]
         what = Change(Action.GRANT, _marked(state, gone), files, gone, Notes(granted=tuple(new)))
         after = change(folder, state, what, book.owner_key, owner)
-        check_and_pin(after.ledger)
-    return Granted(tuple(new), len(wanted) - len(new), after.manifest.epoch, len(gone), standing_of(after, book))
+        check_and_pin(after.ledger, folder)
+    now = standing_of(after, book, folder)
+    return Granted(tuple(new), len(wanted) - len(new), after.manifest.epoch, len(gone), now)
 
 
 def revoke(
@@ -174,9 +175,9 @@ def revoke(
             ended = [note for note in book.grants if note.has_ended() and note not in gone]
             what = _next_epoch(folder, state, book, [*gone, *ended], owner)
         after = change(folder, state, what, book.owner_key, owner)
-        check_and_pin(after.ledger)
+        check_and_pin(after.ledger, folder)
     revoked = len({note.recipient.text for note in gone})
-    taken, now = len(gone) + len(ended), standing_of(after, book)
+    taken, now = len(gone) + len(ended), standing_of(after, book, folder)
     return Granted((), len(leaving) - revoked, after.manifest.epoch, taken, now, revoked, len(ended))
 
 

@@ -19,7 +19,7 @@ from medveil.releases.access import Access
 from medveil.releases.packages.package import PackageEntry
 from medveil.releases.packages.unpacking import OpenedFile, file_of
 from medveil.releases.records.manifest import Manifest
-from medveil.releases.records.pins import note_of
+from medveil.releases.records.pins import Replaced, note_of
 from medveil.releases.release import Release, open_package
 from medveil.releases.weights import codec_of
 from medveil.releases.workers import Failure, done_by_workers
@@ -53,6 +53,7 @@ class OpenResult:
         pin_note: what is to be said where this machine can't remember the release; see `pins.note_of`.
         warned: what is to be said of files that were written, as (number, words), without names.
         written: path of each of those files, by number; for the user's own list, never for messages.
+        replaced, replaced_since: whether another release lay at this path before; see `pins.Signer`.
     """
 
     done: int = 0
@@ -71,6 +72,8 @@ class OpenResult:
     pin_note: str = ""
     warned: list[tuple[int, str]] = field(default_factory=list)
     written: dict[int, str] = field(repr=False, default_factory=dict)
+    replaced: Replaced = Replaced.NO
+    replaced_since: str = ""
 
 
 @dataclass
@@ -143,8 +146,9 @@ def open_release(
             f"the output folder cannot be made: {error.strerror or type(error).__name__}", hint="name another with -o"
         ) from None
     result = OpenResult(
-        signer_known=release.signer_known, signer=release.signer.words, until=access.until, warning=access.warning
-    )
+        signer_known=release.signer_known, signer=release.signer.words, until=access.until, warning=access.warning,
+        replaced=release.signer.replaced, replaced_since=release.signer.replaced_since,
+    )  # fmt: skip
     source = _Source(release.folder, replace(release.manifest, packages=()), access)
     written = _Written()
     entries = release.manifest.packages
@@ -165,7 +169,7 @@ def open_release(
     result.warned += [(number, _SAME_UID) for number in written.same_uid]
     if result.done:
         release.pin()
-        result.pin_note = note_of(release.ledger)
+        result.pin_note = note_of(release.ledger, release.folder)
     return result
 
 

@@ -67,7 +67,7 @@ class Release:
         Looking at a release does not do so; `verify` does where all is sound. Where a later state was remembered since
         this look, that one stays.
         """
-        check_signer(self.ledger, self._owner, head=self._head, pin=True, again=True)
+        check_signer(self.ledger, self.folder, self._owner, head=self._head, pin=True, again=True)
 
     def verify(self) -> VerifyResult:
         """Check every byte; see `medveil.releases.verifying.verify`."""

@@ -6,6 +6,7 @@ one step, and the old ones are removed. Who holds an old grant, or an old copy, 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -41,7 +42,7 @@ _ROOM = 1 << 20  # bytes beside the packages: manifest, ledger, grants
 
 @dataclass(frozen=True)
 class Rotated:
-    """What `rotate` did.
+    """What `rotate` did, or would do.
 
     Attributes:
         packages: number of packages that were sealed anew.
@@ -85,7 +86,7 @@ class _Work:
 
 def rotate(
     folder: Path, owner: Identity, *, founder: Recipient | None = None, head: str = "", first_look: bool = False,
-    jobs: int = 0, progress: Callable[[int, int, str], None] | None = None,
+    jobs: int = 0, dry_run: bool = False, progress: Callable[[int, int, str], None] | None = None,
 ) -> Rotated:  # fmt: skip
     """Seal every package of a release anew. Grants whose day is over are not made anew.
 
@@ -94,6 +95,7 @@ def rotate(
         owner: an owner of it.
         founder, head, first_look: see `deputies.owned_state`.
         jobs: worker processes; 0 for one a core.
+        dry_run: say what would be done; no package is opened, and nothing is written.
         progress: called as (done, total, text) after each package.
 
     Raises:
@@ -106,11 +108,16 @@ def rotate(
     """
     folder = Path(os.path.realpath(folder))  # one release has one lock, by whatever name it is reached
     staging = staging_of(folder)
-    with staged_files.held(staging):
-        state = owned_state(folder, owner, founder=founder, head=head, first_look=first_look)
+    with contextlib.nullcontext() if dry_run else staged_files.held(staging):
+        state = owned_state(folder, owner, founder=founder, head=head, first_look=first_look, repair=not dry_run)
         book = read_book(folder, state, owner)
-        refuse_unsafe(note for note in book.grants if not note.has_ended())
-        _check_room(folder, staging)
+        kept = tuple(note for note in book.grants if not note.has_ended())
+        ended = len(book.grants) - len(kept)
+        refuse_unsafe(kept)
+        _check_room(folder)
+        if dry_run:
+            count, epoch, now = len(state.manifest.packages), state.manifest.epoch + 1, Standing.of(state.ledger, kept)
+            return Rotated(count, len(kept), epoch, size_of(folder), state.manifest.protection, now, ended)
         staged_files.clear(staging)  # what a killed run left there was sealed with keys that nobody has
         epoch, keys = state.manifest.epoch + 1, EpochKeys.fresh()
         ring = replace(KeyRing.whole({epoch: keys}), dictionary=book.dictionary)
@@ -121,22 +128,21 @@ def rotate(
             packages=tuple(sorted(entries)),
         )  # fmt: skip
         book = replace(book, manifest=manifest, epochs={epoch: keys})
-        notes = tuple(_renewed(note, ids) for note in book.grants if not note.has_ended())
+        notes = tuple(_renewed(note, ids) for note in kept)
         headers = load_headers(staging, manifest, notes)
         granted = [issue(staging, note, book, headers, owner) for note in notes]
         new = [entry.path for entry in manifest.packages] + [file.name for file in manifest.shared]
         old = [grant.grant_id for grant in state.ledger.grants]
-        ended = len(book.grants) - len(notes)
         what = Change(Action.ROTATE, manifest, granted, old, Notes(keys={epoch: keys}, granted=notes), new)
         after = change(folder, state, what, book.owner_key, owner)
-        check_and_pin(after.ledger)
+        check_and_pin(after.ledger, folder)
         staged_files.clear(staging)
-    now = standing_of(after, book)
+    now = standing_of(after, book, folder)
     return Rotated(len(entries), len(granted), epoch, size_of(folder), manifest.protection, now, ended)
 
 
-def _check_room(folder: Path, staging: Path) -> None:
-    needed, free = size_of(folder) + _ROOM, shutil.disk_usage(staging).free
+def _check_room(folder: Path) -> None:
+    needed, free = size_of(folder) + _ROOM, shutil.disk_usage(folder.parent).free
     if free < needed:
         raise MedveilError(
             f"rotating needs {needed} bytes of free space, for the new packages beside the old; {free} are free",

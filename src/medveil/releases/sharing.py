@@ -165,7 +165,7 @@ def _make(
         staged_files.clear(staging)
         return
     state = _found(out, book, staged, settings, owner)
-    result.standing = standing_of(state, book)
+    result.standing = standing_of(state, book, out)
     result.bytes = size_of(out)
 
 
@@ -229,8 +229,8 @@ def _extend(
         manifest = existing.manifest.with_packages(entries, existing.ledger.head.number + 1)
         what = Change(Action.ADD, manifest, files=[entry.path for entry in staged.values()])
         state = change(out, existing, what, book.owner_key, owner)
-        check_and_pin(state.ledger)
-        result.standing = standing_of(state, book)
+        check_and_pin(state.ledger, out)
+        result.standing = standing_of(state, book, out)
         staged_files.clear(staging_of(out))
     elif not settings.dry_run:
         level_times(out, existing.manifest.created)  # a run that was killed at its very end may have left them uneven

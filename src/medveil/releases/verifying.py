@@ -13,7 +13,7 @@ from medveil.releases.packages.package import load_package
 from medveil.releases.records import state as states
 from medveil.releases.records.ledger import NEXT, Ledger
 from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE
-from medveil.releases.records.pins import Signer, check_and_pin, note_of
+from medveil.releases.records.pins import Replaced, Signer, check_and_pin, note_of
 from medveil.releases.records.state import State
 
 
@@ -31,6 +31,7 @@ class VerifyResult:
         leftovers: files of a killed run of the owner, which count for nothing until she goes on.
         words: the verdict as it is to be printed: verified, same signer as on a day, or signer unknown.
         pin_note: what is to be said where this machine can't remember the release; see `pins.note_of`.
+        replaced, replaced_since: whether another release lay at this path before; see `pins.Signer`.
     """
 
     packages: int
@@ -42,6 +43,8 @@ class VerifyResult:
     leftovers: int
     words: str
     pin_note: str = ""
+    replaced: Replaced = Replaced.NO
+    replaced_since: str = ""
 
 
 def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> VerifyResult:
@@ -77,10 +80,10 @@ def load_checked(folder: Path, owner: Recipient | None, *, head: str = "") -> tu
     """
     try:
         state = states.load(folder)
-        return state, check_signer(state.ledger, owner, head=head, pin=False)
+        return state, check_signer(state.ledger, folder, owner, head=head, pin=False)
     except IntegrityError:
         state = states.load(folder)
-        return state, check_signer(state.ledger, owner, head=head, pin=False)
+        return state, check_signer(state.ledger, folder, owner, head=head, pin=False)
 
 
 def _verify(folder: Path, state: State, signer: Signer, owner: Recipient | None, head: str) -> VerifyResult:
@@ -90,7 +93,7 @@ def _verify(folder: Path, state: State, signer: Signer, owner: Recipient | None,
         _check_digest(folder / name, digest, what)
     leftovers = _check_nothing_added(folder, state)
     _check_records(folder, state)
-    check_signer(state.ledger, owner, head=head, pin=True, again=True)  # only now that all of it is sound
+    check_signer(state.ledger, folder, owner, head=head, pin=True, again=True)  # only now that all of it is sound
     return VerifyResult(
         packages=len(state.manifest.packages),
         bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
@@ -100,12 +103,14 @@ def _verify(folder: Path, state: State, signer: Signer, owner: Recipient | None,
         head=state.ledger.digests[-1].hex(),
         leftovers=leftovers,
         words=signer.words,
-        pin_note=note_of(state.ledger),
+        pin_note=note_of(state.ledger, folder),
+        replaced=signer.replaced,
+        replaced_since=signer.replaced_since,
     )
 
 
 def check_signer(
-    ledger: Ledger, owner: Recipient | None, *, head: str = "", pin: bool, again: bool = False
+    ledger: Ledger, folder: Path, owner: Recipient | None, *, head: str = "", pin: bool, again: bool = False
 ) -> Signer:  # fmt: skip
     """Compare the release's founder with the named or the pinned one; see `pins.check_and_pin`."""
     if owner is not None and not owner.verify_key:
@@ -113,7 +118,8 @@ def check_signer(
             "the named owner's public key file holds no verify key",
             hint="use the .pub file that medveil keygen wrote",
         )
-    return check_and_pin(ledger, owner_key=owner.verify_key if owner else b"", head=head, pin=pin, again=again)
+    owner_key = owner.verify_key if owner else b""
+    return check_and_pin(ledger, folder, owner_key=owner_key, head=head, pin=pin, again=again)
 
 
 def _check_digest(path: Path, digest: bytes, what: str) -> None:

@@ -1,13 +1,18 @@
 """Pins: what this machine has seen of a release before, so that another owner or an older state is noticed.
 
-Two files a release, in the user's state folder:
+Two files a release, and one a path at which one lay, in the user's state folder:
 
     pins/<id>.cbor          [founder, number of the last entry, its sha256]: the newest state that was seen
     pins/<id>.signer.cbor   [founder, day of the first look, whether she is vouched for]
+    paths/<hmac>.cbor       [release id, founder, day of the first look, whether she is vouched for]
+    paths/key               32 bytes: the name above is HMAC-SHA256(key, path), so that no path can be read there
 
 A founder is *vouched for* once somebody named her by `--owner` or `--head`, or when she founded the release on this
 machine; who was only looked at is *seen*. The first file is what former versions write, and all that they read: they
-pass over the second, and one of theirs alone counts as seen, on the day of its last change.
+pass over the others, and one of theirs alone counts as seen, on the day of its last change.
+
+A path keeps the release that was pinned there first, until somebody names the founder of another one or a head of it,
+or `forget` drops it. A folder that is moved takes its pin along, since that goes by the release's id.
 
 A first file that is there and can't be read is a damaged pin. It counts as none where somebody looks, and keeps whoever
 would extend the release from doing so; nothing but `forget` takes it away.
@@ -16,19 +21,25 @@ would extend the release from doing so; nothing but `forget` takes it away.
 from __future__ import annotations
 
 import datetime
+import hmac
 import os
 import re
+import secrets
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
+from types import ModuleType
 
-from medveil.errors import IntegrityError, MedveilError, RefusedError, UsageError
+from medveil.errors import IntegrityError, MedveilError, RefusedError, TargetExistsError, UsageError
 from medveil.files import canonical
 from medveil.files.atomic import make_folder, remove_all, write_bytes
 from medveil.releases.records.ledger import Ledger
 
 _HEX_DIGITS = 64
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_KEY_BYTES = 32
+_PATH_LABEL = b"medveil/v1/path\0"
 _PROBE_BYTES = 8192  # two blocks of a file system, as the two records take
 _DAMAGED = "what this machine remembers of the release cannot be read"
 _NOTES = {
@@ -38,7 +49,19 @@ _NOTES = {
     "later, will not be noticed; keep the head, and name it with --head",
     "older": "this machine could not remember the new state of the release, and takes an older one for the newest: see "
     "to space and permissions of its state folder, and run medveil verify before any other command",
+    "path": "this machine could not remember which release lies at this path: another one in its place will not be "
+    "noticed; see to space and permissions of its state folder",
 }
+
+
+class Replaced(StrEnum):
+    """What lies at a path at which another release was seen before."""
+
+    NO = ""
+    RELEASE = "release"
+    """Another release of the same founder."""
+    SIGNER = "signer"
+    """A release of another founder."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +70,16 @@ class Signer:
 
     Attributes:
         vouched: somebody vouches for her: the caller, who named her or a head, or the pin.
-        since: day of the first look at a release of hers under this id; empty where this is the first.
+        since: day of the first look at a release of hers under this id, or at this path; empty where this is the first.
+        replaced: whether another release lay at this path at an earlier look. Of another founder, it was one for whom
+            nobody vouched.
+        replaced_since: day of the first look at that one, or empty.
     """
 
     vouched: bool = False
     since: str = ""
+    replaced: Replaced = Replaced.NO
+    replaced_since: str = ""
 
     @property
     def words(self) -> str:
@@ -71,15 +99,26 @@ class _Pin:
     signer: Signer
 
 
+@dataclass(frozen=True)
+class _Place:
+    """What is remembered of a path: the release there, its founder, the first look, whether she is vouched for."""
+
+    release: bytes
+    founder: bytes
+    since: str
+    vouched: bool
+
+
 def check_and_pin(
-    ledger: Ledger, *, owner_key: bytes = b"", head: str = "", pin: bool = True, again: bool = False
+    ledger: Ledger, folder: Path, *, owner_key: bytes = b"", head: str = "", pin: bool = True, again: bool = False
 ) -> Signer:  # fmt: skip
-    """Compare a ledger with what was pinned for its release id, then pin it unless it is a mere look.
+    """Compare a ledger with what was pinned for its release id and its path, then pin it unless it is a mere look.
 
     An owner key or a head that the caller names outranks a pin of another owner.
 
     Args:
         ledger: a chain whose signatures fit the owners that it names.
+        folder: where the release lies, or will.
         owner_key: the Ed25519 key that the caller expects, or empty.
         head: sha256 of a ledger entry in hexadecimal digits, or empty: the release must be that state or a later one.
         pin: remember what was seen; off for a mere look. A damaged pin stays, and `note_of` tells what was not kept.
@@ -90,7 +129,8 @@ def check_and_pin(
         Who signed, as far as this machine knows.
 
     Raises:
-        IntegrityError: another owner than expected, an older state than seen before, or one that forked off it.
+        IntegrityError: another owner than expected, or than the one vouched for whose release lay at this path; an
+            older state than seen before, or one that forked off it.
         UsageError: `head` is no such digest.
     """
     founder = ledger.owners[0]
@@ -100,23 +140,31 @@ def check_and_pin(
             hint="compare fingerprints with the owner before you use it",
         )
     _check_head(ledger, head)
-    known = _read(ledger.head.release)
-    if known is not None and (owner_key or head) and known.founder != founder:
+    known, named = _read(ledger.head.release), bool(owner_key or head)
+    if known is not None and named and known.founder != founder:
         known = None
     ahead = again and known is not None and known.founder == founder and known.number > ledger.head.number
     if known is not None and not ahead:
         _compare(ledger, known)
-    signer = Signer(bool(owner_key or head or (known and known.signer.vouched)), known.signer.since if known else "")
-    if pin and not ahead and not _is_damaged(ledger.head.release):
+    vouched, since = named or bool(known and known.signer.vouched), known.signer.since if known else ""
+    signer = _signer_at(ledger, folder, Signer(vouched, since), named=named)
+    if pin and not _is_damaged(ledger.head.release):
         remembered = Signer(signer.vouched, signer.since or _today())
-        _write(ledger.head.release, _Pin(founder, ledger.head.number, ledger.digests[-1], remembered))
+        if not ahead:
+            _write(ledger.head.release, _Pin(founder, ledger.head.number, ledger.digests[-1], remembered))
+        _write_places(ledger, folder, remembered, named=named)
     return signer
 
 
-def is_pinned(ledger: Ledger) -> bool:
-    """Whether this machine has pinned the release as one of this founder."""
+def is_known_state(ledger: Ledger, folder: Path) -> bool:
+    """Whether an owner may take this release for the newest one here without being asked.
+
+    That is where its pin vouches for its founder, and no other release is known at this path.
+    """
     known = _read(ledger.head.release)
-    return known is not None and known.founder == ledger.owners[0]
+    if known is None or known.founder != ledger.owners[0] or not known.signer.vouched:
+        return False
+    return all(place.release == ledger.head.release for place in _places(folder))
 
 
 def is_pinned_state(ledger: Ledger) -> bool:
@@ -131,12 +179,14 @@ def was_published(release: bytes, founder: bytes) -> bool:
     return os.path.lexists(_state_path(release)) if known is None else known.founder == founder
 
 
-def note_of(ledger: Ledger) -> str:
+def note_of(ledger: Ledger, folder: Path) -> str:
     """What is to be said where this machine does not remember this state of a release, or a later one; else empty."""
     known = _read(ledger.head.release)
     if known is None:
         return _NOTES["damaged" if _is_damaged(ledger.head.release) else "none"]
-    return _NOTES["older"] if known.number < ledger.head.number else ""
+    if known.number < ledger.head.number:
+        return _NOTES["older"]
+    return "" if len(_places(folder)) == len(_names_of(folder)) else _NOTES["path"]
 
 
 def check_can_follow(release: bytes) -> None:
@@ -160,36 +210,55 @@ def check_can_follow(release: bytes) -> None:
         ) from None
 
 
-def check_extension(ledger: Ledger, *, head: str = "", first_look: bool = False) -> None:
+def check_extension(ledger: Ledger, folder: Path, *, head: str = "", first_look: bool = False) -> None:
     """Raise RefusedError where an owner is about to build on a state that nothing says is the newest.
 
-    Whoever holds the storage can show an older one, in which somebody who was revoked since still has a grant. A pin,
-    or a head that the caller names, ends that for all states before it; with `first_look` the caller accepts this one.
-    A damaged pin may have been of a later state; it has to be dropped first.
+    Whoever holds the storage can show an older one, in which somebody who was revoked since still has a grant, or
+    another release of hers. A pin that more than a look has made, or a head that the caller names, ends that for all
+    states before it; with `first_look` the caller accepts this one. A damaged pin may have been of a later state; it
+    has to be dropped first.
     """
+    where = f"entry {ledger.head.number} of its ledger ({ledger.head.day})"
     if _is_damaged(ledger.head.release):
         raise RefusedError(
-            f"{_DAMAGED}: it can't tell whether entry {ledger.head.number} of its ledger ({ledger.head.day}) is the "
-            "newest",
+            f"{_DAMAGED}: it can't tell whether {where} is the newest",
             hint="drop it with medveil forget, or see to the permissions of the state folder (XDG_STATE_HOME); "
             "then name the head that the last change printed, with --head",
         )
-    if head or first_look or is_pinned(ledger):
+    if head or first_look or is_known_state(ledger, folder):
         return
+    known = _read(ledger.head.release)
+    if known is not None and known.signer.vouched:
+        raise RefusedError(
+            "another release lies there than the one that this machine knows at this path: who may open that one, may "
+            "open what is added",
+            hint="if it is the one that you mean, name the head that its last change printed, with --head; or look at "
+            "medveil grants, and say --first-look",
+        )
+    seen = "has only looked at the release" if known else "has not seen the release before"
     raise RefusedError(
-        f"this machine has not seen the release before, and can't tell whether entry {ledger.head.number} of its "
-        f"ledger ({ledger.head.day}) is the newest: in an older state, who was revoked since can open what is added",
+        f"this machine {seen}, and can't tell whether {where} is the newest: in an older state, who was revoked since "
+        "can open what is added",
         hint="name the head that the last change printed, with --head; or look at medveil grants, and say --first-look",
     )
 
 
-def forget(release: bytes) -> bool:
-    """Drop what is remembered of a release. Returns whether there was anything.
+def forget(release: bytes = b"", folder: Path | None = None) -> bool:
+    """Drop what is remembered of a release, of the paths at which it was seen, and of a path. Returns whether any was.
+
+    Args:
+        release: its id, or empty.
+        folder: the path, or None.
 
     Raises:
         MedveilError: it cannot be removed.
     """
-    paths = [path for path in (_state_path(release), _signer_path(release)) if os.path.lexists(path)]
+    paths = [_state_path(release), _signer_path(release)] if release else []
+    with suppress(OSError):
+        seen = sorted(_paths_folder().glob("*.cbor")) if release else []
+        paths += [path for path in seen if (place := _read_place(path)) is not None and place.release == release]
+    paths += [path for path in (_place_paths(folder) if folder is not None else ()) if path not in paths]
+    paths = [path for path in paths if os.path.lexists(path)]
     try:
         remove_all(paths)
     except OSError as error:
@@ -225,20 +294,117 @@ def _compare(ledger: Ledger, known: _Pin) -> None:
     number = known.number
     if ledger.head.number < number:
         raise IntegrityError(
-            f"the release is an older state (entry {ledger.head.number} of its ledger) than one seen before ({number})",
-            hint="get the current release from its owner",
+            f"the release is an older state (entry {ledger.head.number} of its ledger) than one seen before: a copy of "
+            f"this release went further, to entry {number}",
+            hint="go on with that copy, or get the current release from its owner; only if this one is to be kept "
+            "instead, drop what this machine remembers: medveil forget RELEASE",
         )
     if ledger.digests[number] != known.digest:
         raise IntegrityError(
             f"the ledger has another entry {number} than at an earlier look: its owner signed two histories",
-            hint="ask the owner which of them is true",
+            hint="ask the owner which of them is true; if you are she, and two copies were changed, keep one of them "
+            "and drop what this machine remembers: medveil forget RELEASE",
         )
 
 
-def _state_path(release: bytes) -> Path:
+def _signer_at(ledger: Ledger, folder: Path, signer: Signer, *, named: bool) -> Signer:
+    """The signer, with what this machine knows of the path. Raises IntegrityError as `check_and_pin` says."""
+    founder = ledger.owners[0]
+    for place in () if named else _places(folder):
+        if place.founder != founder and place.vouched:
+            raise IntegrityError(
+                f"another signer's release lies here than the one seen first on {place.since}, whose signer somebody "
+                "vouched for",
+                hint="it may have been put in the place of yours: ask its owner. If you put it there yourself, name "
+                "her .pub with --owner, or drop what is remembered of this path: medveil forget RELEASE",
+            )
+        if place.founder != founder:
+            signer = replace(signer, replaced=Replaced.SIGNER, replaced_since=place.since)
+        elif place.release != ledger.head.release:
+            signer = replace(signer, since=signer.since or place.since)
+            if not signer.replaced:
+                signer = replace(signer, replaced=Replaced.RELEASE, replaced_since=place.since)
+    return signer
+
+
+def _write_places(ledger: Ledger, folder: Path, signer: Signer, *, named: bool) -> None:
+    """Remember which release lies at a path; one that is known there stays, unless the caller named this one."""
+    with suppress(OSError, MedveilError):
+        make_folder(_paths_folder(), mode=0o700)
+        for path in _place_paths(folder, make_key=True):
+            known = _read_place(path)
+            if known is not None and known.release != ledger.head.release and not named:
+                continue
+            if known is None and os.path.lexists(path) and not named:
+                continue  # damaged; `note_of` says so
+            same = known is not None and (known.release, known.founder) == (ledger.head.release, ledger.owners[0])
+            since = known.since if known is not None and same else _today()
+            vouched = signer.vouched or (known is not None and same and known.vouched)
+            if known != (place := _Place(ledger.head.release, ledger.owners[0], since, vouched)):
+                record = canonical.dumps([place.release, place.founder, place.since, place.vouched])
+                write_bytes(path, record, mode=0o600, overwrite=True)
+
+
+def _places(folder: Path) -> list[_Place]:
+    """What is remembered of a path, one for each of its names; none where there is nothing."""
+    found = [_read_place(path) for path in _place_paths(folder)]
+    return [place for place in found if place is not None]
+
+
+def _read_place(path: Path) -> _Place | None:
+    try:
+        release, founder, since, vouched = _record(path)
+    except (OSError, IntegrityError, ValueError, TypeError):
+        return None
+    if not (isinstance(release, bytes) and isinstance(founder, bytes) and isinstance(since, str)):
+        return None
+    return _Place(release, founder, since, vouched) if _DAY.fullmatch(since) and type(vouched) is bool else None
+
+
+def _names_of(folder: Path, rules: ModuleType = os.path) -> tuple[str, ...]:
+    """The absolute names of a folder: as it was given, and without links; one where they are the same.
+
+    A link that was turned elsewhere is noticed by the first; by the second, a folder is known by whatever link.
+    """
+    names = (rules.normcase(absolute(folder)) for absolute in (rules.abspath, rules.realpath))
+    return tuple(dict.fromkeys(names))
+
+
+def _place_paths(folder: Path, *, make_key: bool = False) -> list[Path]:
+    """The files that tell of a path; none where there is no key for their names."""
+    key = _path_key(make=make_key)
+    if not key:
+        return []
+    names = (hmac.digest(key, _PATH_LABEL + os.fsencode(name), "sha256") for name in _names_of(folder))
+    return [_paths_folder() / f"{name.hex()}.cbor" for name in names]
+
+
+def _path_key(*, make: bool) -> bytes:
+    """The key that hides paths, or nothing. Raises OSError and MedveilError where it is to be made and cannot."""
+    path = _paths_folder() / "key"
+    if make and not os.path.lexists(path):
+        with suppress(TargetExistsError):  # another command made it just now
+            write_bytes(path, secrets.token_bytes(_KEY_BYTES), mode=0o600)
+    try:
+        _check_own(path)
+        key = path.read_bytes()
+    except OSError:
+        return b""
+    return key if len(key) == _KEY_BYTES else b""
+
+
+def _paths_folder() -> Path:
+    return _state_folder() / "paths"
+
+
+def _state_folder() -> Path:
     from platformdirs import user_state_path
 
-    return user_state_path("medveil", appauthor=False) / "pins" / f"{release.hex()}.cbor"
+    return user_state_path("medveil", appauthor=False)
+
+
+def _state_path(release: bytes) -> Path:
+    return _state_folder() / "pins" / f"{release.hex()}.cbor"
 
 
 def _signer_path(release: bytes) -> Path:
@@ -275,12 +441,17 @@ def _is_damaged(release: bytes) -> bool:
 
 def _record(path: Path) -> list[object]:
     """The record in one of the two files. Raises OSError for one that is not this user's."""
-    if os.name == "posix" and path.stat().st_uid != os.getuid():
-        raise PermissionError("another user's")
+    _check_own(path)
     record = canonical.loads(path.read_bytes(), what="pin")
     if type(record) is not list:
         raise TypeError("record")
     return record
+
+
+def _check_own(path: Path) -> None:
+    """Raise OSError for a file that is not there, or not this user's."""
+    if os.name == "posix" and path.stat().st_uid != os.getuid():
+        raise PermissionError("another user's")
 
 
 def _write(release: bytes, pin: _Pin) -> None:

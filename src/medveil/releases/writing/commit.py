@@ -74,7 +74,7 @@ def found(out: Path, book: OwnerBook, granted: Sequence[GrantFile], manifest: Ma
             make_folder((staging / name).parent)
             write_bytes(staging / name, data, overwrite=True)
         flush_tree(staging)  # a killed run may have left folders that were not
-        check_and_pin(states.load(staging).ledger, owner_key=owner.recipient.verify_key)
+        check_and_pin(states.load(staging).ledger, out, owner_key=owner.recipient.verify_key)
         remove_all([staging / DRAFT])  # from here on it is a release that only lacks its name
         remove_stamps(staging)
         level_times(staging, manifest.created)
