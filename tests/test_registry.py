@@ -127,7 +127,23 @@ def test_of_two_packages_with_one_name_neither_is_taken(installed):
         attacks.chosen_attacks(("guesser",))
 
 
-def test_names_need_no_torch():
-    code = "import sys; from medveil.attacks.registry import ATTACKS; ATTACKS.names(); print('torch' in sys.modules)"
+def test_what_there_is_is_told_without_what_it_needs():
+    """`info` and `attacks` answer at once: what is heavy is looked for, and not imported."""
+    heavy = ("torch", "monai", "scipy", "sklearn", "skimage", "matplotlib", "pandas", "PIL", "pydicom", "nibabel")
+    code = (
+        "import sys; from tests.cli.shell import run; told = [run(c).code for c in ('info', 'attacks')]; "
+        f"print(told, [name for name in {heavy} if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    assert done.stdout.strip() == "[0, 0] []"
+
+
+def test_what_a_built_in_one_needs_is_looked_for_before(monkeypatch):
+    made = Registry("colour", {"red": "colorsys:rgb_to_hls"}, extra="paint", needs={"red": ("torch",)})
+    assert [each.ok for each in made.availabilities()] == [True]
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (red,) = made.availabilities()
+    assert (red.ok, red.because) == (False, "colour red needs torch, which is not installed")
+    with pytest.raises(MissingDependencyError) as caught:
+        made.make("red")
+    assert caught.value.hint == 'pip install "medveil[paint]"'

@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -56,16 +57,19 @@ class Registry(Generic[Thing]):
             told.
         group: entry points of other packages; none where empty.
         extra: the optional dependencies of medveil that the built-in ones need.
+        needs: packages that a built-in one imports only when it works: whether they are there is looked up first, so
+            that it can be told without importing them.
         more, hint: see `unknown`.
     """
 
     def __init__(
         self, kind: str, built_in: Mapping[str, str | Callable[..., Thing]] | None = None, *, group: str = "",
-        extra: str = "", more: str = "", hint: str = "",
+        extra: str = "", needs: Mapping[str, Iterable[str]] | None = None, more: str = "", hint: str = "",
     ) -> None:  # fmt: skip
         self.kind = kind
         self._built_in = dict(built_in or {})
         self._group, self._extra, self._more, self._hint = group, extra, more, hint
+        self._needs = dict(needs or {})
         self._registered: dict[str, Callable[..., Thing]] = {}
 
     def register(self, name: str) -> Callable[[_Factory], _Factory]:
@@ -127,11 +131,17 @@ class Registry(Generic[Thing]):
         return made
 
     def availabilities(self) -> tuple[Availability, ...]:
-        """For each name whether its thing can be made, with the reason where not; then what was refused."""
+        """For each name whether its thing can be made, with the reason where not; then what was refused.
+
+        Of a built-in one that says what it needs, no more than that is looked at.
+        """
         found = []
         for name in self.names():
             try:
-                self.make(name)
+                if name in self._needs:
+                    self._check_needs(name)
+                else:
+                    self.make(name)
             except MedveilError as error:
                 found.append(Availability(name, False, error.message))
             else:
@@ -163,12 +173,22 @@ class Registry(Generic[Thing]):
     def _load_built_in(self, name: str, source: str | Callable[..., Thing]) -> Callable[..., Thing]:
         if not isinstance(source, str):
             return source
+        self._check_needs(name)
         module, _, attribute = source.partition(":")
         try:
             return cast("Callable[..., Thing]", getattr(importlib.import_module(module), attribute))
         except ImportError as error:
-            hint = f'pip install "medveil[{self._extra}]"' if self._extra else ""
-            raise self._needing(name, error, hint) from error
+            raise self._needing(name, error, self._pip) from error
+
+    @property
+    def _pip(self) -> str:
+        return f'pip install "medveil[{self._extra}]"' if self._extra else ""
+
+    def _check_needs(self, name: str) -> None:
+        """Raise MissingDependencyError where a package is not installed that a built-in one will import."""
+        for package in self._needs.get(name, ()):
+            if importlib.util.find_spec(package) is None:
+                raise self._needing(name, ImportError(name=package), self._pip)
 
     def _guarded(self, name: str, action: Callable[[], Any]) -> Any:
         """Do what another package brings. It may fail in any way; only medveil's own messages are told."""

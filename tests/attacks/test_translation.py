@@ -12,7 +12,7 @@ pytest.importorskip("monai")
 
 from medveil.attacks.applicability import Need, unmet_need  # noqa: E402
 from medveil.attacks.attack import Effort, Knowledge  # noqa: E402
-from medveil.attacks.reconstruction import translation  # noqa: E402
+from medveil.attacks.reconstruction import translation, translation_training  # noqa: E402
 from medveil.attacks.reconstruction.translation_data import Plates, darkroom_of  # noqa: E402
 from medveil.codecs.code import Bucket  # noqa: E402
 from medveil.mechanisms.mechanism import Mechanism  # noqa: E402
@@ -135,7 +135,7 @@ def test_own_images_are_published_again_unless_that_changes_nothing(monkeypatch:
 def test_halves_have_no_image_in_common() -> None:
     numbers = torch.arange(9.0).reshape(9, 1, 1, 1)
     plates = Plates(torch.stack([numbers, numbers]), numbers)
-    shown, wanted = translation.unpaired(plates, np.random.default_rng(0))
+    shown, wanted = translation_training.unpaired(plates, np.random.default_rng(0))
     first, second = (set(half.flatten().tolist()) for half in (shown, wanted))
     assert not first & second
     assert first | second == set(range(9))
@@ -152,7 +152,7 @@ def test_cyclegan_never_sees_a_stranger_s_picture_and_its_original(monkeypatch: 
         generator = np.random.default_rng(0)
         batches.extend(draw(generator) for _ in range(40))
 
-    monkeypatch.setattr(translation, "train", watched)
+    monkeypatch.setattr(translation_training, "train", watched)
     translation.CycleGanAttack().fit(known)
     shown = [each for each, _ in batches for each in each]
     wanted = [each for _, each in batches for each in each]

@@ -29,6 +29,10 @@ ATTACKS: Registry[Attack] = Registry(
     },
     group="medveil.attacks",
     extra="audit",
+    needs={
+        **dict.fromkeys(("support-network", "code-decoder"), ("torch",)),
+        **dict.fromkeys(("unet", "vnet", "cgan", "cyclegan"), ("torch", "monai")),
+    },
     hint="see medveil attacks",
 )
 register_attack = ATTACKS.register

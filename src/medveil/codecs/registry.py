@@ -13,7 +13,7 @@ from medveil.registry import Availability, Registry
 
 _BUILT_IN = {"lapped": "medveil.codecs.lapped.codec:LappedCodec", "primis": "medveil.codecs.primis.codec:PrimisCodec"}
 CODECS: Registry[Codec] = Registry(
-    "codec", _BUILT_IN, group="medveil.codecs", extra="primis", more="folders of weights"
+    "codec", _BUILT_IN, group="medveil.codecs", extra="primis", needs={"primis": ("torch",)}, more="folders of weights"
 )
 register_codec = CODECS.register
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from medveil.attacks.applicability import Need
 from medveil.attacks.attack import Attacker, Goal, Guess, Knowledge
@@ -23,13 +22,12 @@ from medveil.attacks.reconstruction.linear_decoders import Decoder, Deviation, g
 from medveil.attacks.support.decoding import error
 from medveil.attacks.support.purification import calibration_cases
 from medveil.mechanisms.observation import Observation, Picture
-from medveil.networks.code_decoders import CodeDecoder
-from medveil.training.loop import Turn, choose_device, seeded, train
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _UNIT = 64.0
 """Grey values that count as 1 in the network."""
-
-Batch = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -61,24 +59,29 @@ def network_decoder(
         inputs, targets: to learn from; targets are (n, S, S) deviations from the mean picture.
         kept, kept_targets: to choose by.
     """
+    import torch
+
+    from medveil.networks.code_decoders import CodeDecoder
+    from medveil.training.loop import Turn, choose_device, seeded, train
+
     device, effort = choose_device(), knowledge.effort
     planes, features, side = len(inputs[0].planes), len(inputs[0].features), targets.shape[1]
     with seeded(knowledge.seed):
         network = CodeDecoder(planes, features, effort.width, side).to(device)
     alike = [[i for i, each in enumerate(inputs) if each.planes.shape == one.planes.shape] for one in inputs]
 
-    def batch(chosen: Sequence[Inputs], wanted: NDArray[np.float32]) -> Batch:
+    def batch(chosen: Sequence[Inputs], wanted: NDArray[np.float32]) -> tuple[Tensor, Tensor, Tensor]:
         stacked = np.stack([each.planes for each in chosen]).astype(np.float32)
         features = np.stack([each.features for each in chosen]).astype(np.float32)
         arrays = (stacked, features, (wanted / _UNIT).astype(np.float32))
         first, second, third = (torch.from_numpy(array).to(device) for array in arrays)
         return first, second, third
 
-    def draw(generator: np.random.Generator) -> Batch:
+    def draw(generator: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         chosen = generator.choice(alike[int(generator.integers(len(inputs)))], effort.batch)
         return batch([inputs[i] for i in chosen], targets[chosen])
 
-    def loss(drawn: Batch) -> Tensor:
+    def loss(drawn: tuple[Tensor, Tensor, Tensor]) -> Tensor:
         found: Tensor = (network(drawn[0], drawn[1]) - drawn[2]).square().mean()
         return found
 

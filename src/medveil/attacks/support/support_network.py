@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
 from medveil.attacks.applicability import ON_CODE_MAPS
 from medveil.attacks.attack import Attacker, Goal, Knowledge
@@ -25,8 +24,11 @@ from medveil.attacks.support.purification import Purification, calibration_cases
 from medveil.attacks.views import own_size, published_again
 from medveil.mechanisms.observation import Case, Observation
 from medveil.mechanisms.public_codec import PublicCodec
-from medveil.networks.code_decoders import SupportNetwork
-from medveil.training.loop import Turn, choose_device, seeded, train
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from medveil.networks.code_decoders import SupportNetwork
 
 _CROP = 16
 _LINE_CROP = 4096
@@ -89,6 +91,8 @@ class NetworkOdds:
     """Log-odds of every cell by the network."""
 
     def __init__(self, knowledge: Knowledge) -> None:
+        from medveil.training.loop import Turn, choose_device, seeded, train
+
         space = knowledge.mechanism.space
         if space is None:
             raise ValueError("a network over code maps needs a codec")
@@ -114,6 +118,8 @@ class NetworkOdds:
 
     def __call__(self, observation: Observation, size: Size | None = None) -> tuple[Plane, ...]:
         """For each map (cells,)."""
+        import torch
+
         odds = self.odds(observation)
         found = self.layout.inputs(observation, size, odds)
         with torch.no_grad():
@@ -128,6 +134,8 @@ class NetworkOdds:
         return _LINE_CROP if self.layout.line else _CROP
 
     def _network(self, channels: int, width: int) -> SupportNetwork:
+        from medveil.networks.code_decoders import SupportNetwork
+
         if self.layout.line:
             return SupportNetwork(1, width, _LINE_DILATIONS, line=True, extra=2)
         return SupportNetwork(channels, 4 * width, _GRID_DILATIONS)
@@ -148,8 +156,10 @@ class NetworkOdds:
         return found
 
     def _loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
+        from torch.nn import functional
+
         planes = batch[0]
-        losses = nn.functional.binary_cross_entropy_with_logits(self._forward(batch), planes[:, 3], reduction="none")
+        losses = functional.binary_cross_entropy_with_logits(self._forward(batch), planes[:, 3], reduction="none")
         return (losses * planes[:, 4]).sum() / planes[:, 4].sum().clamp_min(1.0)
 
 
@@ -164,6 +174,8 @@ def _cropped(example: CodePlanes, limit: int, generator: np.random.Generator) ->
 
 def _batch(examples: Sequence[CodePlanes], device: str) -> tuple[Tensor, Tensor]:
     """Examples of one batch, filled up with places that don't count."""
+    import torch
+
     sides = np.max([example.planes.shape[2:] for example in examples], axis=0)
     planes, extra = [], []
     for example in examples:
