@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from tests.attacks.toy_patients import SIDE, Toy, cases, knowledge, subjects
 
 from medveil.attacks.applicability import Need, unmet_need
-from medveil.attacks.keys.guessable_keys import candidates, fitting, kinds, release_kinds
+from medveil.attacks.keys.guessable_keys import candidates, fitting, guessed, kinds, release_kinds
 from medveil.attacks.keys.seed_enumeration import SeedEnumeration
 from medveil.attacks.keys.seeded_decoys import DecoyTable, find_seed, first_probes, probes_of, recover
 from medveil.codecs.code import Bucket
@@ -178,6 +178,13 @@ def test_a_commitment_is_found_by_its_key_only():
     tries = lambda: iter([("small integer", key), ("word", bytes(32))])  # noqa: E731
     assert fitting(tries(), {commit(key)}) == {commit(key): ("small integer", key)}
     assert fitting(tries(), {commit(b"x" * 32)}) == {}
+
+
+@pytest.mark.parametrize("count", [100, 70_000])
+def test_the_first_candidates_are_found_and_no_others(count):
+    chosen = {place: key for place, (_, key) in enumerate(candidates(70_000)) if place in (7, 99, 100, 69_999)}
+    expected = {commit(key) for place, key in chosen.items() if place < count}
+    assert set(guessed(count, {commit(key) for key in chosen.values()})) == expected
 
 
 def test_it_needs_decoys_or_commitments():

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from itertools import chain, islice, repeat
 
 import numpy as np
@@ -20,6 +21,7 @@ from medveil.protection.keystream import KEY_BYTES, commit
 _WORDS = (b"", b"0", b"key", b"test", b"secret", b"password", b"changeme", b"admin", b"default", b"medveil", b"primis")
 _DAY_SECONDS = 86_400
 _RARE = 2048  # candidates of a kind that is slow to make
+_REMEMBERED = 1 << 16  # candidates whose commitments are reckoned once a process; some 20 MB
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,23 @@ def candidates(count: int) -> Iterator[tuple[str, bytes]]:
     sources = [zip(repeat(kind.what), kind.every(), strict=False) for kind in kinds()]
     turns = chain.from_iterable(_in_turns(sources))
     return islice(turns, count)
+
+
+def guessed(count: int, commitments: Collection[bytes]) -> dict[bytes, tuple[str, bytes]]:
+    """For each commitment that one of the first `count` candidates fits, its kind and the key."""
+    if count < _REMEMBERED:
+        return fitting(candidates(count), commitments)
+    table = _remembered()
+    found = {commitment: table[commitment] for commitment in commitments if commitment in table}
+    return fitting(islice(candidates(count), _REMEMBERED, None), commitments) | found
+
+
+@cache
+def _remembered() -> dict[bytes, tuple[str, bytes]]:
+    found: dict[bytes, tuple[str, bytes]] = {}
+    for what, key in candidates(_REMEMBERED):
+        found.setdefault(commit(key), (what, key))
+    return found
 
 
 def fitting(tries: Iterator[tuple[str, bytes]], commitments: Collection[bytes]) -> dict[bytes, tuple[str, bytes]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from medveil.attacks.applicability import Need
 from medveil.attacks.attack import Goal, Guess, Knowledge
-from medveil.attacks.keys.guessable_keys import candidates, fitting
+from medveil.attacks.keys.guessable_keys import guessed
 from medveil.attacks.keys.seeded_decoys import DecoyTable, find_seed, first_probes, recover
 from medveil.attacks.keys.wrong_keys import Fallback, opened, support_scores
 from medveil.attacks.support.decoding import Correction, decoded
@@ -76,7 +76,7 @@ def _guessed_keys(knowledge: Knowledge) -> dict[bytes, bytes]:
     """Guessable keys that some commitment fits, by the commitment."""
     commitments = {each for observation in knowledge.seen for each in observation.commitments}
     count = min(max(_LEAST_KEYS, 1 << min(knowledge.effort.seed_bits, 22)), _MOST_KEYS)
-    return {commitment: key for commitment, (_, key) in fitting(candidates(count), commitments).items()}
+    return {commitment: key for commitment, (_, key) in guessed(count, commitments).items()}
 
 
 def _table(mechanism: Mechanism, cases: Sequence[Case]) -> DecoyTable | None:
