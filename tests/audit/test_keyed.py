@@ -15,6 +15,7 @@ from medveil.audit.targets.target import Limits
 from medveil.errors import NoFittingKeyError, UsageError
 from medveil.images import read
 from medveil.keys.identity import generate
+from medveil.keys.recipients import Recipient
 from medveil.mechanisms.working_pictures import Window
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
@@ -44,9 +45,17 @@ def test_an_owner_is_told_where_the_release_stands_and_who_may_open_it(scene, ma
     assert (facts["entry"], facts["grants"], facts["owner_known"]) == (0, 1, True)
     assert facts["owners"] == [auditor.recipient.fingerprint]
     assert facts["recipients"] == [
-        {"name": auditor.recipient.fingerprint, "tier": "exact", "identity": True, "packages": None, "until": "",
-         "owner": True}
+        {"name": "", "fingerprint": auditor.recipient.fingerprint, "tier": "exact", "identity": True, "packages": None,
+         "until": "", "owner": True}
     ]  # fmt: skip
+
+
+def test_an_owner_is_told_the_names_that_she_gave(scene, tmp_path, auditor):
+    generate(tmp_path / "dr jones.key")
+    settings = ShareSettings(to=(Recipient.load(tmp_path / "dr jones.pub"),), jobs=1)
+    share([scene / "data" / "shared" / "p0-0.png"], tmp_path / "release", settings, owner=auditor)
+    known = standing_facts(Release(tmp_path / "release"), auditor)["recipients"]
+    assert [one["name"] for one in known] == ["", "dr jones"]
 
 
 def test_who_is_no_owner_is_told_how_many_may_open_it_and_not_who(scene, tmp_path, auditor):

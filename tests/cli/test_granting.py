@@ -12,6 +12,7 @@ from tests.releases.looks import snapshot
 
 from medveil.keys import bech32
 from medveil.keys.recipients import Recipient
+from medveil.releases.records.owner_records import today
 
 _HYBRID = "mlkem768x25519"
 
@@ -74,7 +75,8 @@ def test_a_session_of_an_owner(desk: Path) -> None:
     assert first_line(again) == "granted to 0 recipients; 1 could open it already"
 
     listed = run(*owner("grants", "release")).out.splitlines()
-    assert [line.split()[3] for line in listed] == ["exact", "exact", "preview", "exact", "diagnostic"]
+    assert [line.split()[0] for line in listed] == ["-", "deputy", "alice", "ida", "mallory"]
+    assert [line.split()[4] for line in listed] == ["exact", "exact", "preview", "exact", "diagnostic"]
     assert [line.split()[-1] for line in listed] == ["owner", "owner", "names", "names", "names"]
 
     taken = run(*owner("revoke", "release", "--to", "mallory.pub"))
@@ -108,7 +110,8 @@ def test_json_of_every_command(desk: Path) -> None:
     assert (granted["command"], granted["ok"], granted["done"], granted["unchanged"]) == ("grant", True, 1, 0)
     (record,) = granted["grants"]
     assert record | {"fingerprint": "", "grant": ""} == {
-        "fingerprint": "", "wrap": _HYBRID, "tier": "preview", "identity": False, "owner": False, "packages": [],
+        "name": "mallory", "day": today(), "fingerprint": "", "wrap": _HYBRID, "tier": "preview", "identity": False,
+        "owner": False, "packages": [],
         "until": "2999-12-31", "grant": "",
     }  # fmt: skip
     assert len(record["grant"]) == 32
@@ -261,6 +264,45 @@ def test_whom_to_take_out_may_be_named_as_grants_prints_them(desk: Path) -> None
     again = run(*owner("revoke", "release", "--to", "alice.pub"))
     assert again.out.startswith("took out 0 recipients; 1 taken out before;")
     assert run(*owner("revoke", "release", "--to", "zzzz")).code == 2
+
+
+def test_recipients_are_called_by_the_names_of_their_files(desk: Path) -> None:
+    """Who, what and since when; names stay through a rotation, and a name that means one alone takes her out."""
+    (desk / "mallory.pub").rename(desk / "Dr. Zoë Müller.pub")
+    granted = run(*owner("grant", "release", "--to", "Dr. Zoë Müller.pub=diagnostic"))
+    assert "  Dr. Zoë Müller  " in granted.out
+    assert run(*owner("rotate", "release", "-j", 1)).code == 0
+    (zoe,) = [line for line in run(*owner("grants", "release")).out.splitlines() if line.startswith("Dr. Zoë Müller  ")]
+    assert f"  {_HYBRID:15}  diagnostic   since {today()}  without names" in zoe
+    (desk / "two").mkdir()
+    (desk / "old.pub").rename(desk / "two" / "ida.pub")
+    assert run(*owner("grant", "release", "--to", "two/ida.pub=preview", "--allow-classical")).code == 0
+    both = run(*owner("revoke", "release", "--to", "ida"))
+    assert (both.code, both.out) == (2, "")
+    assert "2 of those who were granted anything have that name" in both.err
+    (desk / "ida.pub").unlink()
+    assert run(*owner("revoke", "release", "--to", "Dr. Zoë Müller")).out.startswith("took out 1 recipient;")
+
+    ledger = run(*owner("ledger", "release")).out.splitlines()
+    at = {line.split()[2]: place for place, line in enumerate(ledger) if line[:6].strip().isdigit()}
+    assert [line.split()[:2] for line in ledger[at["share"] + 1 :][:4]] == [
+        ["to", "-"], ["to", "deputy"], ["to", "alice"], ["to", "ida"]
+    ]  # fmt: skip
+    out = [line for line in ledger[at["revoke"] :] if line.startswith("      out")]
+    assert [line.split("  ")[-1].partition(" (")[0] for line in out] == ["Dr. Zoë Müller"]
+    entries = run(*owner("ledger", "release", "--json")).json["entries"]
+    assert [one["name"] for one in entries[0]["to"]] == ["", "deputy", "alice", "ida"]
+    assert [one["name"] for one in entries[-1]["out"]] == ["Dr. Zoë Müller"]
+    assert "alice" not in run("ledger", "release").out
+    assert run("ledger", "release", "-i", "alice.key").code == 10
+
+
+def test_a_name_that_steers_a_terminal_is_made_harmless(desk: Path) -> None:
+    (desk / "mallory.pub").rename(desk / ("x\x1b[2J\n" + "y" * 80 + ".pub"))
+    (file,) = desk.glob("x*.pub")
+    assert run(*owner("grant", "release", "--to", f"{file.name}=preview")).code == 0
+    (name,) = [one["name"] for one in run(*owner("grants", "release", "--json")).json["grants"] if "yy" in one["name"]]
+    assert name == "x_[2J_" + "y" * 58
 
 
 def test_a_certificate_that_expired_can_be_taken_out(desk: Path) -> None:

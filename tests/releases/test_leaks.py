@@ -160,6 +160,26 @@ def test_nothing_planted_shows_whatever_is_done_to_a_release(tmp_path, planted, 
     assert not [d for d in originals for piece in everything_in(release) if d in piece]
 
 
+def test_names_of_recipients_show_nowhere_in_a_release(tmp_path, people):
+    """They are for owners; who holds the folder finds them in no byte, after any command."""
+    called = [dataclasses.replace(people[who].recipient, name=PLANTED[what])
+              for who, what in (("alice", "name"), ("ida", "folder"), ("mallory", "id"))]  # fmt: skip
+    Picture.fromarray(picture(2, 24, 32)).save(tmp_path / "one.png")
+    wanted = ShareSettings(to=tuple(called[:2]), protection="encrypted", jobs=1)
+    release, owner = tmp_path / "release", people["owner"]
+    share([tmp_path / "one.png"], release, wanted, owner=owner)
+    steps = [
+        lambda: grant(release, Request((called[2],)), owner),
+        lambda: revoke(release, [called[0].name], owner),
+        lambda: rotate(release, owner, jobs=1),
+    ]
+    for step in steps:
+        assert_nothing_planted_in(everything_in(release))
+        noted = step().standing.open_to
+    assert_nothing_planted_in(everything_in(release))
+    assert {note.recipient.name for note in noted} == {"", called[1].name, called[2].name}
+
+
 @pytest.mark.parametrize("tier", list(Tier))
 def test_nothing_planted_comes_out_at_any_tier_without_identity(tmp_path, planted, people, tier):
     alice = people["alice"].recipient

@@ -43,7 +43,9 @@ from pathlib import Path
 import medveil
 from medveil.keys.openers import load_opener
 from medveil.keys.recipients import Recipient
+from medveil.releases.book import OwnerBook
 from medveil.releases.opening import open_release
+from medveil.releases.release import Release
 from medveil.releases.verifying import verify
 
 source, work = Path(sys.argv[1]), json.loads(sys.stdin.read())
@@ -54,9 +56,14 @@ for one in work:
     assert verify(Path(one["release"]), owner=owner).words == "verified"
     opener = load_opener(Path(one["key"]))
     result = open_release(Path(one["release"]), Path(one["out"]), identity=opener, owner=owner, jobs=1)
+    release = Release(Path(one["release"]), owner=owner)
+    owner_key = release.access_of(opener).owner_key
+    noted = OwnerBook.read(release.ledger, release.manifest, owner_key).grants if owner_key else ()
     failed = [failure.error_class + ": " + failure.message for failure in result.failed]
     tiers = {tier.value: count for tier, count in result.tiers.items()}
-    found[one["out"]] = {"done": result.done, "withheld": result.withheld, "failed": failed, "tiers": tiers}
+    found[one["out"]] = {
+        "grants": len(noted), "done": result.done, "withheld": result.withheld, "failed": failed, "tiers": tiers
+    }
 print(json.dumps(found))
 """
 
@@ -221,6 +228,12 @@ def test_the_old_reader_opens_as_many_at_the_same_tiers(opened: list[tuple[Made,
         assert told["failed"] == [], (made.folder.name, key)
         assert (told["done"], told["tiers"]) == (len(found), tiers), (made.folder.name, key)
         assert found, (made.folder.name, key)
+
+
+def test_the_old_reader_reads_the_notes_of_owners(opened: list[tuple[Made, str, Path, Any, Any]]) -> None:
+    """They hold names of recipients, which it passes over."""
+    told = {(made.folder.name, key): one["grants"] for made, key, _, _, one in opened if one["grants"]}
+    assert told == {("keys release", "owner"): 7, ("keys release", "deputy"): 7}
 
 
 def test_the_old_reader_writes_the_same_pixels_and_files(

@@ -1,5 +1,7 @@
 """What one owner writes into the notes is read by the programs of the others."""
 
+from dataclasses import replace
+
 import pytest
 
 from medveil.codecs.code import Profile
@@ -42,6 +44,23 @@ def test_notes_of_the_first_version_have_a_uid_key_for_each_tier():
     assert Notes.from_bytes(notes(settings={"uid_tiers": [""], "embed": True})).settings == {"embed": True}
 
 
+def named(name, length=64):
+    return notes(settings={"names": [[b"g" * 16, name.encode().ljust(length, b"\0")]]})
+
+
+def test_names_come_back_and_their_lengths_do_not_show():
+    person = Identity.fresh(classical=True).recipient
+    lengths = set()
+    for name in ("", "alice", "Zoë " + "x" * 60):
+        written = Notes(granted=(GrantNote(b"g" * 16, replace(person, name=name), Tier.EXACT, True),)).to_bytes()
+        lengths.add(len(written))
+        assert Notes.from_bytes(written).granted[0].recipient.name == name.encode()[:64].decode()
+    assert len(lengths) == 1
+    assert Notes.from_bytes(named("ida")).granted[0].recipient.name == "ida"
+    assert Notes.from_bytes(notes()).granted[0].recipient.name == ""
+    assert Notes.from_bytes(named("ida")).settings == {}
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -51,6 +70,13 @@ def test_notes_of_the_first_version_have_a_uid_key_for_each_tier():
         notes(settings={"uid_tiers": ["best"]}),
         notes(settings={"uid_tiers": [[]]}),
         notes(settings={"uid_tiers": {}}),
+        notes(settings={"names": {}}),
+        notes(settings={"names": [[b"g" * 16]]}),
+        notes(settings={"names": [[b"g" * 16, "ida"]]}),
+        notes(settings={"names": [["g", bytes(64)]]}),
+        named("ida", 3),
+        named("i\x1bda"),
+        named(" ida"),
         notes(keys=[(0, KEY, b"short")]),
         notes(keys=[(0, [], KEY)]),
         notes(keys=[(None, KEY, KEY)]),

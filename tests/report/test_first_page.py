@@ -40,6 +40,9 @@ def test_who_may_open_it():
         "eawv-ijsn: tier exact, with names and dates (owner)",
         "p9fs-a0vq: tier preview, 12 packages only, meant to end on 2027-06-30",
     ]
+    named = {**_FACTS["recipients"][1], "fingerprint": "p9fs-a0vq", "name": "alice"}
+    both = recipients(_FACTS | {"recipients": [named, named | {"name": ""}]})
+    assert [line.partition(":")[0] for line in both] == ["alice (p9fs-a0vq)", "p9fs-a0vq"]
     assert recipients(_FACTS, most=1)[-1] == "and 1 more, in section Release"
     assert recipients(_FACTS | {"recipients": None})[0].startswith("2 grants; whom they are for is told to the owners")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medveil.cli.options import Founder, Json, Key, Quiet, ReleaseFolder
 from medveil.cli.session import session
-from medveil.cli.standing import grant_line, grant_record
+from medveil.cli.standing import grant_lines, grant_record
 
 
 def grants(
@@ -21,4 +21,4 @@ def grants(
         owner = owner_of(run, key, release)
         state = owned_state(release, owner, founder=recipient_of(founder), extends=False, repair=False)
         notes = read_book(release, state, owner).grants
-        run.result([grant_line(note) for note in notes], done=len(notes), grants=[grant_record(note) for note in notes])
+        run.result(grant_lines(notes), done=len(notes), grants=[grant_record(note) for note in notes])

@@ -98,12 +98,12 @@ def recipients_of(paths: list[Path] | None) -> tuple[Recipient, ...]:
 
 
 def granted_of(values: list[str]) -> tuple[Recipient | str, ...]:
-    """Whom `revoke --to` names: public key files, however weak or old; what is no file is a fingerprint or a grant."""
+    """Whom `revoke --to` names: public key files, however weak or old; else a name, a fingerprint or a grant."""
     from medveil.keys.recipients import Recipient
 
     return tuple(
         value
-        if re.fullmatch(r"[A-Za-z0-9-]+", value) and not Path(value).exists()
+        if not re.search(r"[/\\]|\.(pub|pem|crt|cer|key)$", value) and not Path(value).exists()
         else Recipient.load(Path(value), checked=False)
         for value in values
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medveil.cli.options import DryRun, FirstLook, Founder, Head, Jobs, Json, Key, Quiet, ReleaseFolder
 from medveil.cli.session import session
-from medveil.cli.standing import grant_line, standing_lines, standing_record, tell_pin
+from medveil.cli.standing import grant_lines, standing_lines, standing_record, tell_pin
 
 
 def rotate(
@@ -48,7 +48,7 @@ def rotate(
                     f"would give {plural(done.packages, 'package')} new keys, epoch {done.epoch}; "
                     f"{plural(done.grants, 'grant')} made anew{over}; needs {bytes_text(done.bytes)} of free space "
                     "meanwhile; nothing was written",
-                    *(f"  {grant_line(note)}" for note in done.standing.open_to),
+                    *(f"  {line}" for line in grant_lines(done.standing.open_to)),
                 ],
                 packages=done.packages, size=0, grants=done.grants, ended=done.ended, epoch=done.epoch,
                 free_bytes_needed=done.bytes, dry_run=True, **standing_record(done.standing),

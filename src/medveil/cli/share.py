@@ -22,7 +22,7 @@ from medveil.cli.options import (
     ShowPaths,
 )
 from medveil.cli.session import SOME_FAILED, Session, session
-from medveil.cli.standing import standing_lines, standing_record, tell_pin
+from medveil.cli.standing import called, standing_lines, standing_record, tell_pin
 
 if TYPE_CHECKING:
     from medveil.releases.settings import ShareSettings
@@ -156,7 +156,7 @@ def _tell_tiers(run: Session, settings: ShareSettings) -> None:
     """Say how well each recipient of a new release may open it."""
     for recipient in settings.to:
         names = "with names" if recipient in settings.identity else "without names"
-        run.say(f"key {recipient.fingerprint} may open it up to tier {settings.tier_of(recipient).value}, {names}")
+        run.say(f"key {called(recipient)} may open it up to tier {settings.tier_of(recipient).value}, {names}")
 
 
 def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_paths: bool) -> None:

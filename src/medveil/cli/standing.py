@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from medveil.cli.session import Session
 
 if TYPE_CHECKING:
+    from medveil.keys.recipients import Recipient
     from medveil.releases.records.owner_records import GrantNote, Standing
     from medveil.releases.records.pins import Replaced
 
@@ -18,7 +20,7 @@ def standing_lines(standing: Standing) -> list[str]:
     if not standing.head:
         return []
     entry = f"entry {standing.entry} of {standing.day}, head {standing.head}"
-    return [entry, "may open it from now on:", *(f"  {grant_line(note)}" for note in standing.open_to)]
+    return [entry, "may open it from now on:", *(f"  {line}" for line in grant_lines(standing.open_to))]
 
 
 def standing_record(standing: Standing) -> dict[str, Any]:
@@ -49,10 +51,24 @@ def tell_replaced(run: Session, replaced: Replaced, since: str) -> None:
     )
 
 
-def grant_line(note: GrantNote) -> str:
+def called(recipient: Recipient) -> str:
+    """Fingerprint of a key, with the name that it has here, if it has one."""
+    return f"{recipient.name} ({recipient.fingerprint})" if recipient.name else recipient.fingerprint
+
+
+def grant_lines(notes: Sequence[GrantNote]) -> list[str]:
+    """Who, what and since when: one line a grant."""
+    width = max((len(note.recipient.name) for note in notes), default=0)
+    return [_grant_line(note, width) for note in notes]
+
+
+def _grant_line(note: GrantNote, width: int) -> str:
     grant = note.grant_id.hex()[:_GRANT_DIGITS]
-    parts = [note.recipient.fingerprint, grant, f"{note.recipient.wrap.value:15}", f"{note.tier.value:11}"]
+    parts = [f"{note.recipient.name or '-':{width}}"] if width else []
+    parts += [note.recipient.fingerprint, grant, f"{note.recipient.wrap.value:15}", f"{note.tier.value:11}"]
     parts.append("with names   " if note.sees_identity else "without names")
+    if note.day:
+        parts.insert(-1, f"since {note.day}")
     if note.is_owner:
         parts.append("owner")
     if note.only:
@@ -64,6 +80,7 @@ def grant_line(note: GrantNote) -> str:
 
 def grant_record(note: GrantNote) -> dict[str, object]:
     return {
+        "name": note.recipient.name, "day": note.day,
         "fingerprint": note.recipient.fingerprint, "wrap": note.recipient.wrap.value, "tier": note.tier.value,
         "identity": note.sees_identity, "owner": note.is_owner, "packages": [package.hex() for package in note.only],
         "until": note.until, "grant": note.grant_id.hex(),

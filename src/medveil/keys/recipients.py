@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
+import unicodedata
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from medveil.keys.points import Curve, check_point
 from medveil.keys.signatures import signature_fits
 
 SELF_CONTEXT = b"medveil/v1/recipient"
+NAME_BYTES = 64  # of a recipient's name in UTF-8
 _X25519_BYTES = 32
 _VERIFY_KEY_BYTES = 32
 
@@ -52,6 +54,8 @@ class Recipient:
         text: canonical public text: "age1…", "age1pq1…", "ssh-ed25519 AAAA…" or "ssh-rsa AAAA…" without a comment,
             "x509:" and the base64 of a DER certificate.
         verify_key: raw Ed25519 public key (32 bytes) that checks what this key signs, or empty when none is named.
+        name: what she is called here, in general the name of the file that she was loaded from without its suffix; see
+            `name_of`. It is for the owners alone: of a release, only their notes hold it.
 
     >>> alice.recipient.wrap.post_quantum
     True
@@ -61,6 +65,7 @@ class Recipient:
 
     text: str
     verify_key: bytes = b""
+    name: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if not self.verify_key:
@@ -135,6 +140,10 @@ class Recipient:
             KeyFileError: unreadable, a secret key, no such file, too weak, its self-signature does not fit, or a
                 certificate that is not valid today.
         """
+        return replace(cls._read(path, checked=checked), name=name_of(Path(path).stem))
+
+    @classmethod
+    def _read(cls, path: Path, *, checked: bool) -> Recipient:
         data = read_public(path)
         if certificates.PEM_MARK in data:
             return cls(certificates.text_of_pem(data) if checked else certificates.text_of(certificates.of_pem(data)))
@@ -153,6 +162,12 @@ class Recipient:
         if "verify-key" not in named:
             return recipient
         return cls(recipient.text, _checked_verify_key(recipient.text, named))
+
+
+def name_of(text: str) -> str:
+    """The text as a recipient's name: on one line, with "_" for what does not print, at most NAME_BYTES long."""
+    plain = "".join(sign if sign.isprintable() else "_" for sign in unicodedata.normalize("NFC", text)).strip()
+    return plain.encode()[:NAME_BYTES].decode(errors="ignore").strip()
 
 
 def _checked_age(text: str) -> str:

@@ -14,7 +14,7 @@ from medveil.errors import UsageError
 from medveil.files.atomic import make_folder, write_bytes
 from medveil.keys.grants import Grant, seal_grant
 from medveil.keys.identity import Identity
-from medveil.keys.recipients import Recipient
+from medveil.keys.recipients import Recipient, name_of
 from medveil.keys.tiers import EpochKeys, Section, Tier, make_link
 from medveil.releases.deputies import owned_state, read_book, standing_of
 from medveil.releases.packages.package import PackageHeader, find_entry, load_package
@@ -114,7 +114,7 @@ def grant(
         book = read_book(folder, state, owner)
         wanted = _wanted(folder, request, state.manifest, owner)
         new = [
-            replace(note, uid_tier=book.uid_tier_of(note.recipient))
+            replace(note, recipient=book.named(note.recipient), uid_tier=book.uid_tier_of(note.recipient))
             for note in wanted
             if not any(_covers(former, note) for former in book.grants)
         ]
@@ -128,8 +128,8 @@ def grant(
         what = Change(Action.GRANT, _marked(state, gone), files, gone, Notes(granted=tuple(new)))
         after = change(folder, state, what, book.owner_key, owner)
         check_and_pin(after.ledger, folder)
-    now = standing_of(after, book, folder)
-    return Granted(tuple(new), len(wanted) - len(new), after.manifest.epoch, len(gone), now)
+    made, now = tuple(replace(note, day=after.ledger.head.day) for note in new), standing_of(after, book, folder)
+    return Granted(made, len(wanted) - len(new), after.manifest.epoch, len(gone), now)
 
 
 def revoke(
@@ -144,8 +144,8 @@ def revoke(
 
     Args:
         folder: the release.
-        recipients: whom to take out: keys, or as words the fingerprints that `grants` prints or ids of grants, or the
-            beginnings of either.
+        recipients: whom to take out: keys, or as words the names and fingerprints that `grants` prints, or ids of
+            grants; of fingerprints and ids the beginning will do.
         owner: an owner of it.
         founder, head, first_look: see `owned_state`.
 
@@ -325,17 +325,25 @@ def _replaces(former: GrantNote, note: GrantNote) -> bool:
 
 
 def _text_of(word: str, book: OwnerBook) -> str:
-    """Public text of the recipient whose fingerprint, or the id of a grant of hers, begins with this word."""
-    start = word.strip().lower()
+    """Public text of the recipient who has this name, or whose fingerprint or grant has an id that begins so.
+
+    A name means those who may open the release now, and where none of them has it, those who might before.
+    """
+    name, start = name_of(word), word.strip().lower()
     fitting = {
         note.recipient.text
         for note in (*book.grants, *book.ended)
         if note.recipient.fingerprint.startswith(start) or note.grant_id.hex().startswith(start)
     }
+    now, before = (
+        {note.recipient.text for note in notes if name and note.recipient.name == name}
+        for notes in (book.grants, book.ended)
+    )
+    fitting |= now or before
     if len(fitting) != 1 or not start:
         raise UsageError(
-            f"{len(fitting)} of those who were granted anything have a fingerprint or a grant that begins so; "
-            "exactly one is wanted",
+            f"{len(fitting)} of those who were granted anything have that name, or a fingerprint or a grant that "
+            "begins so; exactly one is wanted",
             hint="name a .pub file, or a fingerprint or a grant that medveil grants prints",
         )
     return fitting.pop()

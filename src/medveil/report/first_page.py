@@ -60,7 +60,7 @@ def released(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def recipients(facts: Mapping[str, Any], most: int | None = _MOST) -> list[str]:
-    """Who may open it, a line each, and no more than so many; keys are named as `medveil grants` names them."""
+    """Who may open it, a line each, and no more than so many: names and fingerprints, as `medveil grants` has them."""
     known = facts.get("recipients")
     if known is None:
         count = plural(facts["grants"], "grant") if "grants" in facts else "Not known"
@@ -70,7 +70,9 @@ def recipients(facts: Mapping[str, Any], most: int | None = _MOST) -> list[str]:
 
 
 def _recipient(one: Mapping[str, Any]) -> str:
-    told = f"{one['name']}: tier {one['tier']}" + (", with names and dates" if one["identity"] else "")
+    key = one.get("fingerprint", "")  # reports of before have it as the name
+    who = f"{one['name']} ({key})" if key and one["name"] else one["name"] or key
+    told = f"{who}: tier {one['tier']}" + (", with names and dates" if one["identity"] else "")
     told += f", {plural(one['packages'], 'package')} only" if one["packages"] else ""
     told += f", meant to end on {one['until']}" if one["until"] else ""
     return told + (" (owner)" if one["owner"] else "")

@@ -142,7 +142,7 @@ def public_facts(release: Release) -> dict[str, Any]:
 
 def standing_facts(release: Release, identity: Opener) -> dict[str, Any]:
     """Where a release stands, for whoever answers for it: its ledger, its owners and, where an owner audits, who may
-    open what. People are named by the fingerprints of their keys.
+    open what: by the names in the owners' notes, and by the fingerprints of their keys.
     """
     ledger, owner_key = release.ledger, release.access_of(identity).owner_key
     notes = OwnerBook.read(ledger, release.manifest, owner_key).grants if owner_key else None
@@ -155,8 +155,9 @@ def standing_facts(release: Release, identity: Opener) -> dict[str, Any]:
         "grants": len(ledger.grants),
         "recipients": None if notes is None else [
             {
-                "name": note.recipient.fingerprint, "tier": note.tier.value, "identity": note.sees_identity,
-                "packages": len(note.only) or None, "until": note.until, "owner": note.is_owner,
+                "name": note.recipient.name, "fingerprint": note.recipient.fingerprint, "tier": note.tier.value,
+                "identity": note.sees_identity, "packages": len(note.only) or None, "until": note.until,
+                "owner": note.is_owner,
             }
             for note in notes
         ],

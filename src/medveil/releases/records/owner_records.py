@@ -21,7 +21,7 @@ from medveil.files import canonical
 from medveil.files.atomic import write_bytes
 from medveil.files.reading import read_regular
 from medveil.keys.identity import Identity
-from medveil.keys.recipients import Recipient
+from medveil.keys.recipients import NAME_BYTES, Recipient, name_of
 from medveil.keys.signatures import signature_fits
 from medveil.keys.tiers import KEY_BYTES, EpochKeys, KeyRing, Tier, hkdf
 from medveil.keys.wrapping import wrap
@@ -35,6 +35,7 @@ DRAFT = "owner.age"
 _CONTEXT = b"medveil/v1/draft"
 _MAX_NOTES = 1 << 24
 _UID_TIERS = "uid_tiers"
+_NAMES = "names"
 _DAY = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})?")
 
 
@@ -50,6 +51,7 @@ class GrantNote:
         only: ids of the packages that it opens; empty for all.
         until: day that it is meant to end, or empty.
         is_owner: whether it is an owner's.
+        day: of the ledger entry that made it, YYYY-MM-DD; empty while there is none.
         uid_tier: empty, or the tier that enters the key of the recipient's new UIDs: where she was granted something
             by an early version, of which every tier had a key of its own. Such a grant's key stays hers.
     """
@@ -62,6 +64,7 @@ class GrantNote:
     until: str = ""
     is_owner: bool = False
     uid_tier: str = ""
+    day: str = field(default="", compare=False)
 
     def has_ended(self) -> bool:
         """Whether the day until which it was meant is over."""
@@ -135,6 +138,7 @@ class Notes:
         settings = dict(self.settings)
         if self.granted:  # among the settings, where programs that do not know of them pass them over
             settings[_UID_TIERS] = [note.uid_tier for note in self.granted]
+            settings[_NAMES] = [[note.grant_id, _padded_name(note.recipient.name)] for note in self.granted]
         keys = [[epoch, each.tier_key, each.identity_key] for epoch, each in sorted(self.keys.items())]
         return canonical.dumps([settings, keys, [note.record() for note in self.granted]])
 
@@ -146,7 +150,11 @@ class Notes:
                 raise TypeError("parts")
             notes = [GrantNote.of(record) for record in granted]
             tiers = _uid_tiers_of(settings.pop(_UID_TIERS, [note.tier.value for note in notes]))
-            notes = [replace(note, uid_tier=tier) for note, tier in zip(notes, tiers, strict=True)]
+            names = _names_of(settings.pop(_NAMES, []))
+            notes = [
+                replace(note, uid_tier=tier, recipient=replace(note.recipient, name=names.get(note.grant_id, "")))
+                for note, tier in zip(notes, tiers, strict=True)
+            ]
             return cls(settings, _epochs_of(keys), tuple(notes))
         except (TypeError, ValueError):
             raise IntegrityError("the owner's notes do not have the fields of format 1") from None
@@ -209,6 +217,12 @@ class OwnerBook:
         """Key of the new UIDs that a recipient gets, the same for all epochs and for all that she is granted."""
         return hkdf(self.owner_key, b"medveil/v1/uids\x00" + note.recipient.digest + note.uid_tier.encode())
 
+    def named(self, recipient: Recipient) -> Recipient:
+        """The recipient, by the name that she has in the notes where she comes without one."""
+        notes = [note.recipient for note in (*self.ended, *self.grants) if note.recipient.text == recipient.text]
+        known = [recipient.name, *(each.name for each in reversed(notes))]
+        return replace(recipient, name=next(filter(None, known), ""))
+
     def uid_tier_of(self, recipient: Recipient) -> str:
         """What a new grant of a recipient says in `uid_tier`, so that the images that she opened keep their UIDs."""
         hers = [note for note in self.grants if note.recipient.text == recipient.text]
@@ -233,7 +247,7 @@ class OwnerBook:
             notes = Notes.open(entry.notes, owner_key, entry.release, entry.salt)
             settings |= notes.settings
             epochs |= notes.keys
-            every += notes.granted
+            every += [replace(note, day=entry.day) for note in notes.granted]
             first = first or notes.granted
             withdrawn.update(entry.withdrawn)
         grants = tuple(note for note in every if note.grant_id not in withdrawn)
@@ -299,6 +313,26 @@ def _uid_tiers_of(values: Any) -> list[str]:
     if type(values) is not list or any(value not in ("", *Tier) for value in values):
         raise ValueError("tiers")
     return values
+
+
+def _padded_name(name: str) -> bytes:
+    """All of one length, so that the length of the notes, which everybody sees, says nothing of names."""
+    return name_of(name).encode().ljust(NAME_BYTES, b"\0")
+
+
+def _names_of(rows: Any) -> dict[bytes, str]:
+    """Names of recipients by grant id; those that are empty are left out."""
+    if type(rows) is not list:
+        raise TypeError("names")
+    found: dict[bytes, str] = {}
+    for grant_id, padded in rows:
+        if type(grant_id) is not bytes or type(padded) is not bytes or len(padded) != NAME_BYTES:
+            raise ValueError("name")
+        name = padded.rstrip(b"\0").decode()
+        if name != name_of(name):
+            raise ValueError("name")
+        found[grant_id] = name
+    return found
 
 
 def owners_of(grants: Iterable[GrantNote]) -> tuple[bytes, ...]:
