@@ -85,9 +85,9 @@ def zones_of(
         if 0 in shape:
             continue
         features = surroundings.features(zone)
-        keys = significance.predict(features, tables[0](zone), tables[1](zone))
+        keys = surroundings.keys(zone, tables[0](zone), tables[1](zone))
         sizes = np.abs(scan_order.ZoneCells(zone, shape).get(blocks))
-        levels = encoder.quantised(sizes, step, floor[keys])
+        levels = np.where(sizes >= floor[keys], encoder.levels_of(sizes, step), 0)
         surroundings.observe(zone, levels.reshape(shape))
         yield zone, features, levels.reshape(shape)
 
@@ -160,15 +160,19 @@ def measure(images: list[Coefficients], step: float) -> tuple[list[int], int, tu
     for image in images:
         total = image[1:].size
         least = np.full(maps, DEAD_ZONE * step, np.float32)
-        room = np.full(maps, total)
-        survey = encoder._fixed_pass(image, int(step * UNIT), least, room, tables.THRESHOLDS, None)
-        histogram += np.bincount(np.concatenate(survey.keys), minlength=256)
-        _, groups = encoder._regrouped(survey, cells_of(total))
+        picture = encoder._Picture(image)
+        survey = encoder._surveyed(picture, int(step * UNIT), least, tables.THRESHOLDS, None)
+        histogram += np.bincount(np.concatenate(survey.falling), minlength=256)[::-1]
+        _, groups = survey.regrouped(cells_of(total))
         kept = [sizes[sizes >= DEAD_ZONE * step] for sizes in groups]
         density += [len(sizes) / max(1, cells) for sizes, cells in zip(kept, cells_of(total), strict=True)]
-        side = Side(*(16 * side for side in image.shape[1:]), 8, False, 1, tables.THRESHOLDS, (), None, image[0])
-        side_bits = 8 * encoder._side_bytes(image, side, int(step * UNIT))
-        bits += (LEARNING * sum(encoder._level_bits(sizes, step) - 12 for sizes in kept) + side_bits) / total
+        offsets = (0,) * maps
+        sides = (16 * side for side in image.shape[1:])
+        side = Side(*sides, 8, False, int(step * UNIT), tables.THRESHOLDS, offsets, None, image[0])
+        side_bits = 8 * len(encoder._side_bytes(picture, side))
+        which = np.repeat(np.arange(maps), [len(sizes) for sizes in kept])
+        level_bits = encoder._level_bits(np.concatenate(kept), which, maps, step) - 12 * maps
+        bits += (LEARNING * level_bits + side_bits) / total
     at_least = np.cumsum(histogram[::-1])[::-1]
     wanted = np.cumsum(tables.CELLS_PPM)[:-1] * at_least[0] / 1_000_000
     thresholds = tuple(int(np.abs(at_least - want).argmin()) for want in wanted)

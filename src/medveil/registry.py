@@ -92,6 +92,10 @@ class Registry(Generic[Thing]):
         own = {**self._built_in, **self._registered}
         return (*own, *sorted({entry.name for entry in self._entry_points()} - set(own)))
 
+    def __contains__(self, name: str) -> bool:
+        """Whether something has this name; looks through the packages that are installed only where it has to."""
+        return name in self._built_in or name in self._registered or name in self.names()
+
     def make_all(self) -> list[Thing]:
         """One of each, in the order of the names; those of other packages that cannot be made are left out.
 

@@ -16,7 +16,6 @@ from medveil.codecs.lapped.significance import (
     Surroundings,
     Zone,
     channels,
-    predict,
 )
 from medveil.codecs.lapped.significance_tables import base_of, weights_of
 
@@ -43,6 +42,27 @@ def test_features_stay_below_the_greatest() -> None:
             surroundings.observe(zone, np.full(surroundings.shape(zone), 1 << 20, np.int32))
 
 
+def test_keys_are_those_of_the_linear_form() -> None:
+    rng = np.random.default_rng(3)
+    for rows, columns in ((1, 1), (4, 5), (7, 2)):
+        surroundings, plain = Surroundings(rows, columns), Surroundings(rows, columns)
+        for diagonal in DIAGONALS:
+            for phase in range(len(PHASES)):
+                zone = Zone(diagonal, phase)
+                weights, base = (table(zone).astype(np.int64) for table in (weights_of, base_of))
+                if 0 not in surroundings.shape(zone):
+                    features = plain.features(zone).astype(np.int64)
+                    sums = np.clip(np.tensordot(weights, features, 1) + base[:, None, None], 0, (1 << 19) - 1) + 16
+                    octave = np.floor(np.log2(sums + 0.5)).astype(np.int64) - 4
+                    expected = np.minimum(octave * 16 + (sums >> octave) - 16, KEYS - 1)
+                    keys = surroundings.keys(zone, weights_of(zone), base_of(zone))
+                    assert np.array_equal(keys, expected.reshape(-1))
+                found = rng.geometric(0.4, surroundings.shape(zone)).astype(np.int32) - 1
+                if diagonal % 7 != 3:  # a whole diagonal without any
+                    surroundings.observe(zone, found)
+                    plain.observe(zone, found)
+
+
 def test_a_zone_sees_nothing_that_comes_after_it() -> None:
     rng = np.random.default_rng(0)
     first, second = rng.integers(0, 9, (2, 16, 16, 4, 5)).astype(np.int32)
@@ -56,11 +76,11 @@ def test_every_cell_is_visited_once() -> None:
     for rows, columns in ((1, 1), (1, 4), (3, 2), (5, 5)):
         visits = np.zeros((16, 16, rows, columns), np.int32)
 
-        def coder(cells: ZoneCells, placement: object, keys: np.ndarray, visits: np.ndarray = visits) -> np.ndarray:
+        def coder(cells: ZoneCells, keys: np.ndarray, visits: np.ndarray = visits) -> None:
+            assert len(keys) == len(cells.get(visits))
             cells.put(visits, cells.get(visits) + 1)
-            return np.zeros(len(keys), np.int32)
 
-        walk(rows, columns, Ranking([], [255 * rows * columns]), coder)
+        walk(rows, columns, coder)
         assert visits[0, 0].max() == 0
         assert np.all(visits.reshape(256, -1)[1:] == 1)
 
@@ -80,8 +100,9 @@ def test_a_ranking_gives_every_cell_a_place_of_its_own(
     for zone in zones:
         placement = ranking.place(np.array(zone, np.uint8))
         assert sorted(placement.order.tolist()) == list(range(len(zone)))
-        assert int(placement.counts.sum()) == len(zone)
-        for index, start, count in placement.parts():
+        assert placement.falling.tolist() == sorted(255 - key for key in zone)
+        assert sum(count for _, _, count in placement.parts) == len(zone)
+        for index, start, count in placement.parts:
             places = set(range(start, start + count))
             assert not places & taken[index]
             assert start + count <= cells[index]
@@ -103,7 +124,7 @@ def _before(zone: Zone) -> np.ndarray:
 def _keys_up_to(magnitudes: np.ndarray, zones: list[Zone], last: int) -> np.ndarray:
     surroundings = Surroundings(4, 5)
     for zone in zones[: last + 1]:
-        keys = predict(surroundings.features(zone), weights_of(zone), base_of(zone))
+        keys = surroundings.keys(zone, weights_of(zone), base_of(zone))
         shape = surroundings.shape(zone)
         surroundings.observe(zone, ZoneCells(zone, shape).get(magnitudes).reshape(shape))
     return keys
@@ -111,6 +132,6 @@ def _keys_up_to(magnitudes: np.ndarray, zones: list[Zone], last: int) -> np.ndar
 
 def test_maps_without_room_are_a_mistake_of_the_caller() -> None:
     keys = np.full(10, 100, np.uint8)
-    assert Ranking((50,), (4, 6)).place(keys).counts.tolist() == [4, 6]
+    assert Ranking((50,), (4, 6)).place(keys).parts == [(0, 0, 4), (1, 0, 6)]
     with pytest.raises(ValueError, match="fewer cells"):
         Ranking((50,), (4, 5)).place(keys)

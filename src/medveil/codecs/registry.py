@@ -25,7 +25,7 @@ def get_codec(name_or_path: str) -> Codec:
         UsageError: there is no such codec.
         MissingDependencyError: it needs something that is not installed.
     """
-    if name_or_path in CODECS.names():
+    if name_or_path in CODECS:
         return CODECS.make(name_or_path)
     folder = Path(name_or_path)
     if folder.is_dir():
@@ -45,7 +45,7 @@ def codec_of_profile(profile: Profile, weights: bytes | None) -> Codec:
         MissingDependencyError: it, or its weights, are not installed.
         IntegrityError: the weights are not those that the profile names.
     """
-    if profile.codec not in CODECS.names():
+    if profile.codec not in CODECS:
         raise UsageError(
             f"the release was made with a codec that is not installed; there are {', '.join(CODECS.names())}",
             hint="ask the owner which package the codec comes with",

@@ -9,6 +9,7 @@ range coder is exact, so that the stream is the same on every machine.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import constriction
 import numpy as np
@@ -93,10 +94,8 @@ class SymbolWriter:
         widths = np.frexp(excess.astype(np.float64))[1].astype(np.int64) - 1
         self.adaptive(widths.astype(np.int32), Frequencies(_width_prior()))
         tails = excess - (np.int64(1) << widths)
-        for shift in (16, 0):
-            for bits in range(1, 17):
-                chosen = np.clip(widths - shift, 0, 16) == bits
-                self.uniform((tails[chosen] >> shift) & ((1 << bits) - 1), bits)
+        for shift, bits, chosen in _tails(widths):
+            self.uniform((tails[chosen] >> shift) & ((1 << bits) - 1), bits)
 
     def to_bytes(self) -> bytes:
         """The stream, without trailing zero bytes: a reader takes missing bytes for zeros."""
@@ -147,21 +146,29 @@ class SymbolReader:
             return values
         widths = self.adaptive(len(escaped), Frequencies(_width_prior())).astype(np.int64)
         tails = np.zeros(len(escaped), np.int64)
-        for shift in (16, 0):
-            for bits in range(1, 17):
-                chosen = np.flatnonzero(np.clip(widths - shift, 0, 16) == bits)
-                tails[chosen] |= self.uniform(len(chosen), bits) << shift
+        for shift, bits, chosen in _tails(widths):
+            tails[chosen] |= self.uniform(len(chosen), bits) << shift
         values[escaped] = (np.int64(1) << widths) + tails - 1 + top
         if int(values.max()) >= 1 << 31:
             raise IntegrityError("a magnitude of an entropy-coded stream exceeds 2**31")
         return values
 
 
+def _tails(widths: NDArray[np.int64]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+    """(shift, bits, escaped values) of the parts of up to 16 bits that follow the widths, upper ones first."""
+    for shift in (16, 0):
+        here = np.minimum(widths - shift, 16)
+        for bits in np.unique(here[here > 0]).tolist():
+            yield shift, bits, np.flatnonzero(here == bits)
+
+
+@cache
 def geometric_prior(symbols: int, ratio_permille: int = 500, weight: int = 512) -> NDArray[np.int64]:
     """Counts of about `weight` in all that a geometric law gives to `symbols` symbols; integers only."""
     return _counts(_powers(symbols, ratio_permille), weight)
 
 
+@cache
 def folded_prior(symbols: int, ratio_permille: int, weight: int) -> NDArray[np.int64]:
     """Counts that a two-sided geometric law gives to 0, -1, 1, -2, 2, …, and to all that lies beyond as last symbol."""
     shares = _powers(1 + symbols // 2, ratio_permille)
@@ -179,6 +186,7 @@ def _powers(count: int, ratio_permille: int) -> NDArray[np.int64]:
 
 def _counts(shares: NDArray[np.int64], weight: int) -> NDArray[np.int64]:
     counts: NDArray[np.int64] = np.maximum(1, shares * weight // int(shares.sum()))
+    counts.setflags(write=False)  # one array for everybody
     return counts
 
 

@@ -20,16 +20,13 @@ class Placement:
 
     Attributes:
         order: (n,) the zone's cells, most significant first.
-        starts, counts: for each map the first position used there and the number of cells, in that order.
+        falling: (n,) 255 - key of each of them.
+        parts: (map, first position, number of cells) of the maps that take any, in that order.
     """
 
     order: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    counts: NDArray[np.int64]
-
-    def parts(self) -> list[tuple[int, int, int]]:
-        """(map, first position, number of cells) of the maps that take any."""
-        return [(int(index), int(self.starts[index]), int(self.counts[index])) for index in np.flatnonzero(self.counts)]
+    falling: NDArray[np.uint8]
+    parts: list[tuple[int, int, int]]
 
 
 class Ranking:
@@ -41,36 +38,44 @@ class Ranking:
     """
 
     def __init__(self, thresholds: Sequence[int], cells: Sequence[int]) -> None:
-        self._lower = np.concatenate([np.asarray(thresholds, np.int64), [0]])
-        self._room = np.asarray(cells, np.int64)
-        self._used = np.zeros(len(self._room), np.int64)
+        self._bounds = np.array([255 - key for key in (*thresholds, 0)], np.uint8)
+        self._room = [int(count) for count in cells]
+        self._used = [0] * len(self._room)
 
     @property
     def used(self) -> list[int]:
         """Number of cells handed out so far, of each map."""
-        return [int(count) for count in self._used]
+        return list(self._used)
 
     def place(self, keys: NDArray[np.uint8]) -> Placement:
-        order = np.argsort(np.uint8(255) - keys, kind="stable")
-        histogram = np.bincount(keys, minlength=256)
-        at_least = np.concatenate([np.cumsum(histogram[::-1])[::-1], [0]])
-        reached = np.maximum.accumulate(at_least[self._lower])
-        wanted = np.diff(reached, prepend=0)
-        counts = self._settle(wanted)
-        starts = self._used.copy()
-        self._used += counts
-        self._room -= counts
-        return Placement(order, starts, counts)
+        """Places for the cells of the next zone; raises ValueError where there are none left."""
+        falling = np.invert(keys)
+        order = falling.argsort(kind="stable")
+        falling = falling[order]
+        counts = self._settle(falling.searchsorted(self._bounds, "right").tolist())
+        parts = []
+        for index, count in enumerate(counts):
+            if count:
+                parts.append((index, self._used[index], count))
+                self._used[index] += count
+                self._room[index] -= count
+        return Placement(order, falling, parts)
 
-    def _settle(self, wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-        counts = np.zeros_like(wanted)
-        waiting = 0
-        for index in range(len(wanted)):
-            waiting += int(wanted[index])
-            counts[index] = min(waiting, int(self._room[index]))
-            waiting -= int(counts[index])
-        for index in reversed(range(len(wanted))):
-            more = min(waiting, int(self._room[index] - counts[index]))
+    def _settle(self, reached: list[int]) -> list[int]:
+        """Number of cells that each map takes, of so many that belong to it or to one before it."""
+        counts = []
+        waiting = seen = 0
+        for total, room in zip(reached, self._room, strict=True):
+            if total > seen:
+                waiting += total - seen
+                seen = total
+            count = waiting if waiting < room else room
+            waiting -= count
+            counts.append(count)
+        if not waiting:
+            return counts
+        for index in reversed(range(len(counts))):
+            more = min(waiting, self._room[index] - counts[index])
             counts[index] += more
             waiting -= more
         if waiting:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket, CodeMap, Composition, Profile, SparseCode
-from medveil.codecs.lapped.cell_ranking import Placement, Ranking
+from medveil.codecs.lapped.cell_ranking import Ranking
 from medveil.codecs.lapped.encoder import encode_fixed, encode_freely
 from medveil.codecs.lapped.rate_allocation import composition_of, step_of
 from medveil.codecs.lapped.scan_order import ZoneCells, walk
@@ -69,7 +69,7 @@ class LappedCodec:
         if base is not None:
             known, origin = _decoded(base, Bucket.of(height, width))
             coefficients -= known.astype(np.float32) / UNIT
-            padding, refinement = padding if origin.padding is None else None, Refinement(known, step)
+            padding, refinement = padding if origin.padding is None else None, Refinement.of(known, step)
         thresholds = FREE_THRESHOLDS if composition is None else THRESHOLDS
         pixels = (height, width, image.bits_stored, image.signed)
         side = Side(*pixels, step, thresholds, (), padding, np.zeros((0, 0), np.int64), base is not None)
@@ -107,7 +107,7 @@ def _decoded(code: SparseCode, bucket: Bucket, base: SparseCode | None = None) -
     known, origin = _decoded(base, bucket)
     if not side.refines or side.pixel_kind != origin.pixel_kind or None not in (side.padding, origin.padding):
         raise IntegrityError("the code doesn't refine this preview")
-    found = _dequantised(code, side, Refinement(known, side.step))
+    found = _dequantised(code, side, Refinement.of(known, side.step))
     return known + found, replace(side, padding=side.padding or origin.padding)
 
 
@@ -120,15 +120,23 @@ def _dequantised(code: SparseCode, side: Side, refinement: Refinement | None) ->
     out = np.zeros((STRIDE, STRIDE, rows, columns), np.int32)
     levels, values = zip(*(_spread(entry, side, index) for index, entry in enumerate(code.maps)), strict=True)
 
-    def look_up(cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
-        found, placed = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
-        used = [(index, slice(start, start + count)) for index, start, count in placement.parts()]
-        found[placement.order] = np.concatenate([levels[index][part] for index, part in used])
-        placed[placement.order] = np.concatenate([values[index][part] for index, part in used])
-        cells.put(out, placed)
-        return np.abs(found) if refinement is None else refinement.magnitudes(cells, found)
+    ranking = Ranking(side.thresholds, cells)
 
-    walk(rows, columns, Ranking(side.thresholds, cells), look_up)
+    def look_up(cells: ZoneCells, keys: NDArray[np.uint8]) -> NDArray[np.int32] | None:
+        placement = ranking.place(keys)
+        used = [(index, slice(start, start + count)) for index, start, count in placement.parts]
+        ranked = np.concatenate([levels[index][part] for index, part in used])
+        found = None
+        if ranked.any():
+            found, placed = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
+            found[placement.order] = ranked
+            placed[placement.order] = np.concatenate([values[index][part] for index, part in used])
+            cells.put(out, placed)
+        if refinement is not None:
+            return refinement.magnitudes(cells, found)
+        return None if found is None else np.abs(found)
+
+    walk(rows, columns, look_up)
     out[0, 0] = np.clip(side.dc * side.step, -LIMIT, LIMIT)
     coefficients: NDArray[np.int32] = out.reshape(CHANNELS, rows, columns)
     return coefficients

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import CodeMap, Composition, SparseCode
 from medveil.codecs.entropy import level_stream
+from medveil.codecs.lapped import dc_plane
 from medveil.codecs.lapped.cell_ranking import Placement, Ranking
 from medveil.codecs.lapped.composition_padding import pad_with_nulls
-from medveil.codecs.lapped.scan_order import ZoneCells, walk
+from medveil.codecs.lapped.scan_order import ZoneCells, in_order, walk
 from medveil.codecs.lapped.side_information import MAX_STEP, OFFSET_UNIT, Side
 from medveil.codecs.lapped.significance import FRACTION_BITS, KEYS
 from medveil.codecs.lapped.transform import STRIDE, UNIT
@@ -35,130 +37,216 @@ _FINEST = 0.5
 """Finest step, as a share of the mean magnitude that there is no more room for."""
 _OVERHEAD = 0.035
 """Share of the bits of the levels that learning their models and marking nulls takes, about."""
+_ESCAPE = 20
+"""Level from which on a level is reckoned as escaped."""
 _TOLERANCE = 0.012
 """Share of the level stream that may stay empty."""
 
 _Floats = NDArray[np.float32]
 
 
-@dataclass
-class _Entries:
-    """Nonzeros as they are found: map, position in it and signed level, zone after zone.
+class _Picture:
+    """The coefficients of an image in the order in which they are coded, gathered once for all attempts.
+
+    Args:
+        coefficients: (256, rows, columns) in grey values.
 
     Attributes:
-        ones: for each map the number of entries of magnitude 1.
-        below: for each map by how much the coefficients of these are below their level, in steps, all together.
+        rows, columns: number of blocks.
+        dc: (rows, columns) of the blocks' means.
+        zones: AC coefficients zone by zone, and `sizes` their magnitudes; `all_sizes` those in one.
     """
 
-    ones: NDArray[np.int64]
-    below: NDArray[np.float64]
-    map: list[NDArray[np.uint8]] = field(default_factory=list)
-    position: list[NDArray[np.int32]] = field(default_factory=list)
+    def __init__(self, coefficients: _Floats) -> None:
+        _, self.rows, self.columns = coefficients.shape
+        self.dc = coefficients[0]
+        self.zones = in_order(coefficients.reshape(STRIDE, STRIDE, self.rows, self.columns))
+        self.all_sizes = np.abs(np.concatenate(self.zones))
+        self.sizes = np.split(self.all_sizes, np.cumsum([len(zone) for zone in self.zones[:-1]]))
+        self._planes: dict[int, tuple[NDArray[np.int64], bytes]] = {}
+
+    def plane(self, step: int) -> tuple[NDArray[np.int64], bytes]:
+        """(DC plane in steps of so many 1/64 grey value, the same coded)."""
+        if step not in self._planes:
+            plane = quantised_dc(self.dc, step)
+            self._planes[step] = plane, dc_plane.coded(plane)
+        return self._planes[step]
+
+
+@dataclass
+class _Entries:
+    """Nonzeros as they are found, zone after zone.
+
+    Attributes:
+        parts: (map, position in it less the number in `rank`, number of entries) of each map in each zone.
+        rank: numbers of the entries' cells in their zone's placement.
+        level: signed levels.
+        steps: magnitudes of their coefficients in steps.
+    """
+
+    parts: list[tuple[int, int, int]] = field(default_factory=list)
+    rank: list[NDArray[np.int64]] = field(default_factory=list)
     level: list[NDArray[np.int32]] = field(default_factory=list)
+    steps: list[_Floats] = field(default_factory=list)
 
-    @classmethod
-    def of(cls, maps: int) -> _Entries:
-        return cls(np.zeros(maps, np.int64), np.zeros(maps, np.float64))
-
-    def add(
-        self, which: NDArray[np.int64], position: NDArray[np.int64], level: NDArray[np.int32], steps: _Floats
-    ) -> None:
-        """Take in a zone's entries, `steps` being the magnitudes of their coefficients in steps."""
+    def maps(self, cells: Sequence[int]) -> tuple[tuple[CodeMap, ...], tuple[int, ...]]:
+        """(the code maps, how far below their level each map's coefficients of magnitude 1 are in the mean, in 1/64 of
+        a step).
+        """
+        index, first, number = np.array(self.parts, np.int64).reshape(-1, 3).T
+        which = np.repeat(index, number)
+        position = np.concatenate([*self.rank, np.zeros(0, np.int64)]) + np.repeat(first, number)
+        level = np.concatenate([*self.level, np.zeros(0, np.int32)])
+        steps = np.concatenate([*self.steps, np.zeros(0, np.float32)])
         small = np.abs(level) == 1
-        self.ones += np.bincount(which[small], minlength=len(self.ones))
-        self.below += np.bincount(which[small], 1.0 - steps[small], minlength=len(self.ones))
-        self.map.append(which.astype(np.uint8))
-        self.position.append(position.astype(np.int32))
-        self.level.append(level)
+        ones = np.bincount(which[small], minlength=len(cells))
+        below = np.bincount(which[small], 1.0 - steps[small], minlength=len(cells))  # multiples of 2**-25: exact
+        mean = np.round(below / np.maximum(ones, 1) * OFFSET_UNIT)
+        order = which.argsort(kind="stable")
+        stops = np.cumsum(np.bincount(which, minlength=len(cells)))[:-1]
+        mine = zip(cells, np.split(position[order], stops), np.split(level[order], stops), strict=True)
+        return tuple(CodeMap(*each) for each in mine), tuple(int(each) for each in np.clip(mean, -128, 127))
 
-    def maps(self, cells: Sequence[int]) -> tuple[CodeMap, ...]:
-        """The code maps; to be called once, since it empties the lists."""
-        which, position, level = np.concatenate(self.map), np.concatenate(self.position), np.concatenate(self.level)
-        for parts in (self.map, self.position, self.level):
-            parts.clear()
-        found = []
-        for index, size in enumerate(cells):
-            mine = which == index
-            found.append(CodeMap(size, position[mine].astype(np.int64), level[mine]))
-        return tuple(found)
 
-    def offsets(self) -> tuple[int, ...]:
-        """How far below their level each map's coefficients of magnitude 1 are in the mean, in 1/64 of a step."""
-        mean = np.round(self.below / np.maximum(self.ones, 1) * OFFSET_UNIT)
-        return tuple(int(each) for each in np.clip(mean, -128, 127))
+@dataclass
+class _Survey:
+    """Quantises zone after zone without regard to places: what the magnitudes would be, and the keys that follow.
+
+    Attributes:
+        picture: what is coded.
+        step: in grey values.
+        least: (256,) for each key, the least magnitude that is kept, in grey values.
+        refinement: of the base where the picture is what it left over.
+        falling: 255 - keys of all cells, zone by zone.
+    """
+
+    picture: _Picture
+    step: float
+    least: _Floats
+    refinement: Refinement | None
+    falling: list[NDArray[np.uint8]] = field(default_factory=list)
+
+    def __call__(self, cells: ZoneCells, keys: NDArray[np.uint8]) -> NDArray[np.int32] | None:
+        self.falling.append(np.invert(keys))
+        sizes = self.picture.sizes[cells.index]
+        kept = (sizes >= self.least[keys]).nonzero()[0]
+        out = None
+        if len(kept):
+            out = np.zeros(len(sizes), np.int32)
+            out[kept] = levels_of(sizes[kept], self.step)
+        if self.refinement is None:
+            return out
+        if out is not None:
+            np.negative(out, out=out, where=self.picture.zones[cells.index] < 0)
+        return self.refinement.magnitudes(cells, out)
+
+    def regrouped(self, cells: Sequence[int]) -> tuple[tuple[int, ...], list[_Floats]]:
+        """See `_regrouped`."""
+        return _regrouped(np.concatenate(self.falling), self.picture.all_sizes, cells)
 
 
 @dataclass
 class _Quantiser:
-    """Quantises zone after zone: a cell is kept when its magnitude reaches the least of its map and key, and there is
+    """Quantises zone after zone: a cell is kept when its magnitude reaches the least of its map or key, and there is
     room for it in its map.
 
     Attributes:
-        coefficients: (16, 16, rows, columns) float32 in grey values.
+        picture: what is coded.
         step: in grey values.
-        least: for each map the least magnitude that is kept, in grey values.
-        floor: for each key the least magnitude that is kept, in grey values.
+        ranking: hands out the places.
+        least: for each map or, where `by_key`, for each key the least magnitude that is kept, in grey values.
+        by_key: see there.
         room: for each map how many more entries it may have.
+        refinement: of the base where the picture is what it left over.
         entries: the nonzeros found.
-        refinement: of the base where the coefficients are what it left over.
-        keys, sizes: keys and |coefficients| of all cells.
+        falling, sizes: 255 - keys, and |coefficients|, of all cells.
         error: sum of the squared differences to what is kept.
     """
 
-    coefficients: _Floats
+    picture: _Picture
     step: float
+    ranking: Ranking
     least: _Floats
-    floor: _Floats
-    room: NDArray[np.int64]
-    entries: _Entries
+    by_key: bool
+    room: list[int]
     refinement: Refinement | None
-    keys: list[NDArray[np.uint8]] = field(default_factory=list)
+    entries: _Entries = field(default_factory=_Entries)
+    falling: list[NDArray[np.uint8]] = field(default_factory=list)
     sizes: list[_Floats] = field(default_factory=list)
     error: float = 0.0
 
-    def __call__(self, cells: ZoneCells, placement: Placement, keys: NDArray[np.uint8]) -> NDArray[np.int32]:
-        values = cells.get(self.coefficients)[placement.order]
-        sizes = np.abs(values)
-        which = np.repeat(np.arange(len(self.room)), placement.counts)
-        levels = quantised(sizes, self.step, np.maximum(self.least[which], self.floor[keys[placement.order]]))
-        kept = np.flatnonzero(levels)
-        excess = np.bincount(which[kept], minlength=len(self.room)) - self.room
-        for index in np.flatnonzero(excess > 0):
-            mine = kept[which[kept] == index]
-            levels[mine[np.argsort(sizes[mine], kind="stable")[: excess[index]]]] = 0
-        if np.any(excess > 0):
-            kept = kept[levels[kept] > 0]
-        which = which[kept]
-        self.room -= np.bincount(which, minlength=len(self.room))
-        found = levels[kept]
-        first = placement.starts - (np.cumsum(placement.counts) - placement.counts)
-        signed = np.where(values[kept] < 0, -found, found)
-        self.entries.add(which, kept + first[which], signed, (sizes[kept] / np.float32(self.step)).astype(np.float32))
-        self.error += float(np.sum((sizes - levels * np.float32(self.step)) ** 2, dtype=np.float64))
-        self.keys.append(keys[placement.order])
+    def __call__(self, cells: ZoneCells, keys: NDArray[np.uint8]) -> NDArray[np.int32] | None:
+        placement = self.ranking.place(keys)
+        sizes = self.picture.sizes[cells.index][placement.order]
+        self.falling.append(placement.falling)
         self.sizes.append(sizes)
-        out = np.zeros(len(levels), np.int32)
-        out[placement.order[kept]] = signed
-        return np.abs(out) if self.refinement is None else self.refinement.magnitudes(cells, out)
+        if self.by_key:
+            least = self.least[255 - placement.falling]
+        else:
+            index, _, counts = zip(*placement.parts, strict=True)
+            least = self.least[index[0]] if len(index) == 1 else self.least.take(index).repeat(counts)
+        kept = self._with_places((sizes >= least).nonzero()[0], sizes, placement)
+        missed = sizes.astype(np.float64)
+        out = None
+        if len(kept):
+            found, large, cell = levels_of(sizes[kept], self.step), sizes[kept], placement.order[kept]
+            missed[kept] -= found * np.float32(self.step)
+            signed = np.where(self.picture.zones[cells.index][cell] < 0, -found, found)
+            self.entries.rank.append(kept)
+            self.entries.level.append(signed)
+            self.entries.steps.append((large / np.float32(self.step)).astype(np.float32))
+            out = np.zeros(len(sizes), np.int32)
+            out[cell] = found if self.refinement is None else signed
+        self.error += float(np.add.reduce(missed * missed))
+        return out if self.refinement is None else self.refinement.magnitudes(cells, out)
+
+    def _with_places(self, kept: NDArray[np.int64], sizes: _Floats, placement: Placement) -> NDArray[np.int64]:
+        """Those of the cells kept that their maps have room for, the largest of each map; their places are noted."""
+        if not len(kept):
+            return kept
+        parts, found, before = placement.parts, [], 0
+        stops = kept.searchsorted(list(accumulate(count for _, _, count in parts))).tolist()
+        for (index, start, count), begin, stop in zip(parts, [0, *stops], stops, strict=False):
+            if stop > begin:
+                mine, excess = kept[begin:stop], stop - begin - self.room[index]
+                if excess > 0:
+                    mine = np.delete(mine, sizes[mine].argsort(kind="stable")[:excess])
+                self.room[index] -= len(mine)
+                self.entries.parts.append((index, start - before, len(mine)))
+                found.append(mine)
+            before += count
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def regrouped(self, cells: Sequence[int]) -> tuple[tuple[int, ...], list[_Floats]]:
+        """See `_regrouped`; to be called once, since it empties the lists."""
+        falling, sizes = np.concatenate(self.falling), np.concatenate(self.sizes)
+        self.falling.clear()
+        self.sizes.clear()
+        return _regrouped(falling, sizes, cells)
 
 
-def _regrouped(quantiser: _Quantiser, cells: Sequence[int]) -> tuple[tuple[int, ...], list[_Floats]]:
-    """(thresholds that give each map its number of cells, |coefficients| that then fall to each map)."""
-    keys, sizes = np.concatenate(quantiser.keys), np.concatenate(quantiser.sizes)
-    quantiser.keys.clear()
-    quantiser.sizes.clear()
-    order = np.argsort(np.uint8(255) - keys, kind="stable")
-    stops = np.minimum(np.cumsum(cells), len(keys))
-    at_least = np.cumsum(np.bincount(keys, minlength=256)[::-1])[::-1]
-    greatest = int(keys.max())
-    thresholds = tuple(min(greatest, int(np.abs(at_least - stop).argmin())) for stop in stops[:-1])
-    return thresholds, np.split(sizes[order], stops[:-1])
+def _regrouped(
+    falling: NDArray[np.uint8], sizes: _Floats, cells: Sequence[int]
+) -> tuple[tuple[int, ...], list[_Floats]]:
+    """(thresholds that give each map its number of cells, |coefficients| that then fall to each map).
+
+    Args:
+        falling: 255 - key of every cell, zone by zone.
+        sizes: their |coefficients|.
+        cells: number of cells of each map.
+    """
+    stops = np.minimum(np.cumsum(cells), len(falling))[:-1]
+    at_least = np.cumsum(np.bincount(falling, minlength=256))[::-1]
+    greatest = 255 - int(falling.min())
+    nearest = np.abs(at_least - stops[:, None]).argmin(axis=1)
+    thresholds = tuple(min(greatest, key) for key in nearest.tolist())
+    return thresholds, np.split(sizes[falling.argsort(kind="stable")], stops)
 
 
-def quantised(sizes: _Floats, step: float, least: _Floats | np.float32) -> NDArray[np.int32]:
-    """Levels of magnitudes: 0 below `least`, at least 1 above it."""
+def levels_of(sizes: _Floats, step: float) -> NDArray[np.int32]:
+    """Levels of magnitudes that are kept: at least 1."""
     levels = (sizes * np.float32(1 / step) + np.float32(_ROUNDING)).astype(np.int32)
-    return np.where(sizes >= least, np.maximum(levels, 1), 0)
+    return np.maximum(levels, 1)
 
 
 def dead_zones() -> NDArray[np.float64]:
@@ -171,10 +259,10 @@ def dead_zones() -> NDArray[np.float64]:
     return zones
 
 
-def quantised_dc(coefficients: _Floats, step: int) -> NDArray[np.int64]:
-    """DC plane in steps (units of 1/64 grey value)."""
-    plane: NDArray[np.int64] = np.floor(coefficients[0].astype(np.float64) * UNIT / step + 0.5).astype(np.int64)
-    return plane
+def quantised_dc(plane: _Floats, step: int) -> NDArray[np.int64]:
+    """A DC plane in steps (units of 1/64 grey value)."""
+    quantised: NDArray[np.int64] = np.floor(plane.astype(np.float64) * UNIT / step + 0.5).astype(np.int64)
+    return quantised
 
 
 def encode_freely(coefficients: _Floats, side: Side, refinement: Refinement | None = None) -> SparseCode:
@@ -185,16 +273,14 @@ def encode_freely(coefficients: _Floats, side: Side, refinement: Refinement | No
         side: complete but for offsets and DC plane.
         refinement: of the base where the coefficients are what it left over.
     """
-    blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
-    count, total = len(side.thresholds) + 1, coefficients[1:].size
-    ranking, step = Ranking(side.thresholds, [total] * count), side.step / UNIT
-    floor = (dead_zones() * step).astype(np.float32)
-    least, room = np.zeros(count, np.float32), np.full(count, total)
-    quantiser = _Quantiser(blocks, step, least, floor, room, _Entries.of(count), refinement)
-    walk(blocks.shape[2], blocks.shape[3], ranking, quantiser)
-    entries = quantiser.entries
-    side = replace(side, offsets=entries.offsets(), dc=quantised_dc(coefficients, side.step))
-    return SparseCode(entries.maps(ranking.used), side.to_bytes())
+    picture, step = _Picture(coefficients), side.step / UNIT
+    count, total = len(side.thresholds) + 1, len(picture.all_sizes)
+    least = (dead_zones() * step).astype(np.float32)
+    ranking = Ranking(side.thresholds, [total] * count)
+    quantiser = _Quantiser(picture, step, ranking, least, True, [total] * count, refinement)
+    walk(picture.rows, picture.columns, quantiser)
+    maps, offsets = quantiser.entries.maps(ranking.used)
+    return SparseCode(maps, _side_bytes(picture, replace(side, offsets=offsets)))
 
 
 def encode_fixed(
@@ -209,32 +295,34 @@ def encode_fixed(
         composition: shape of the code.
         refinement: of the base where the coefficients are what it left over.
     """
+    picture = _Picture(coefficients)
     cells = [shape.cells for shape in composition.maps]
     room = np.array([shape.nonzeros for shape in composition.maps])
-    least, step = np.zeros(len(room), np.float32), _first_step(coefficients, int(room.sum()))
+    least, step = np.zeros(len(room), np.float32), _first_step(picture.all_sizes, int(room.sum()))
     for _ in range(_SURVEYS):
         before = _units(step)
-        survey = _fixed_pass(coefficients, before, least, room, side.thresholds, None, refinement)
-        thresholds, groups = _regrouped(survey, cells)
-        bits = 8 * (composition.level_bytes - _side_bytes(coefficients, side, before)) * (1 - _OVERHEAD)
-        least, step = _fitted_step(groups, room, bits, coefficients[0].size, before / UNIT)
+        thresholds, groups = _surveyed(picture, before, least, side.thresholds, refinement).regrouped(cells)
+        whole = replace(side, step=before, offsets=(0,) * len(room))
+        bits = 8 * (composition.level_bytes - len(_side_bytes(picture, whole))) * (1 - _OVERHEAD)
+        least, step = _fitted_step(groups, room, bits, picture.dc.size, before / UNIT)
         used = np.isfinite(least)
         step = max(step, _FINEST * float(np.sum(least[used] * room[used]) / max(1, room[used].sum())))
         side = replace(side, thresholds=_shifted(thresholds, before / UNIT / step))
-        del survey, groups
+        del groups
     search, repeats = _StepSearch(), 0
     careful = refinement is not None or 3 * int(room.sum()) > sum(cells)
     best: SparseCode | None = None
     lowest = np.inf
     for _ in range(_ATTEMPTS):
         units = _units(step)
-        attempt = _fixed_pass(coefficients, units, least, room, side.thresholds, cells, refinement)
-        code, size = _filled(attempt.entries, replace(side, step=units), coefficients, composition)
-        spare = composition.level_bytes - size
+        attempt = _attempted(picture, replace(side, step=units), least, room, cells, refinement)
+        maps, offsets = attempt.entries.maps(cells)
+        code = SparseCode(maps, _side_bytes(picture, replace(side, step=units, offsets=offsets)))
+        spare = composition.level_bytes - len(level_stream(pad_with_nulls(code, composition), composition))
         worse = attempt.error >= lowest
         if spare >= 0 and not worse:
             best, lowest = code, attempt.error
-        thresholds, groups = _regrouped(attempt, cells)
+        thresholds, groups = attempt.regrouped(cells)
         least, kept = _least_kept(groups, room)
         entries = sum(len(entry.levels) for entry in code.maps)
         wanted = sum(int(np.count_nonzero(sizes >= _DEAD_ZONE * units / UNIT)) for sizes in kept)
@@ -248,7 +336,7 @@ def encode_fixed(
                 repeats += 1
                 side = replace(side, thresholds=thresholds)
                 continue
-            following = search.next(units, -8 * spare / max(1, entries + coefficients[0].size))
+            following = search.next(units, -8 * spare / max(1, entries + picture.dc.size))
             repeats = 0
         if following is None:
             break
@@ -296,24 +384,27 @@ class _StepSearch:
         return int(min(max(following, self.fails + 1), self.fits))
 
 
-def _fixed_pass(
-    coefficients: _Floats,
-    units: int,
-    least: _Floats,
-    room: NDArray[np.int64],
-    thresholds: tuple[int, ...],
-    cells: Sequence[int] | None,
-    refinement: Refinement | None = None,
-) -> _Quantiser:
-    """One walk at a step of so many 1/64 grey value; without limits where no numbers of cells are given."""
-    step, refinement = units / UNIT, refinement and replace(refinement, step=units)
-    blocks = coefficients.reshape(STRIDE, STRIDE, *coefficients.shape[1:])
-    total = coefficients[1:].size
-    floor = np.full(256, _DEAD_ZONE * step, np.float32)
-    limit = np.full(len(room), total) if cells is None else room.copy()
-    quantiser = _Quantiser(blocks, step, least, floor, limit, _Entries.of(len(room)), refinement)
-    ranking = Ranking(thresholds, [total] * len(room) if cells is None else cells)
-    walk(blocks.shape[2], blocks.shape[3], ranking, quantiser)
+def _surveyed(
+    picture: _Picture, units: int, least: _Floats, thresholds: tuple[int, ...], refinement: Refinement | None
+) -> _Survey:
+    """One walk at a step of so many 1/64 grey value, as if every map had room for all that belongs to it."""
+    map_of_key = np.count_nonzero(np.arange(256) < np.array(thresholds)[:, None], axis=0)
+    by_key = np.maximum(least[map_of_key], np.float32(_DEAD_ZONE * units / UNIT))
+    survey = _Survey(picture, units / UNIT, by_key, refinement and replace(refinement, step=units))
+    walk(picture.rows, picture.columns, survey)
+    return survey
+
+
+def _attempted(
+    picture: _Picture, side: Side, least: _Floats, room: NDArray[np.int64], cells: Sequence[int],
+    refinement: Refinement | None,
+) -> _Quantiser:  # fmt: skip
+    """One walk at the step and the thresholds of `side`."""
+    step = side.step / UNIT
+    least = np.maximum(least, np.float32(_DEAD_ZONE * step))
+    ranking, refinement = Ranking(side.thresholds, cells), refinement and replace(refinement, step=side.step)
+    quantiser = _Quantiser(picture, step, ranking, least, False, room.tolist(), refinement)
+    walk(picture.rows, picture.columns, quantiser)
     return quantiser
 
 
@@ -322,23 +413,14 @@ def _units(step: float) -> int:
     return int(min(max(1, round(step * UNIT)), MAX_STEP))
 
 
-def _filled(entries: _Entries, side: Side, coefficients: _Floats, composition: Composition) -> tuple[SparseCode, int]:
-    """(code, length of its level stream) of the nonzeros found at the step of `side`."""
-    maps = entries.maps([shape.cells for shape in composition.maps])
-    side = replace(side, offsets=entries.offsets(), dc=quantised_dc(coefficients, side.step))
-    code = SparseCode(maps, side.to_bytes())
-    return code, len(level_stream(pad_with_nulls(code, composition), composition))
+def _side_bytes(picture: _Picture, side: Side) -> bytes:
+    """Side bytes of a side that is complete but for its DC plane."""
+    plane, coded = picture.plane(side.step)
+    return replace(side, dc=plane).to_bytes(coded)
 
 
-def _side_bytes(coefficients: _Floats, side: Side, units: int) -> int:
-    offsets = (0,) * (len(side.thresholds) + 1)
-    whole = replace(side, step=units, offsets=offsets, dc=quantised_dc(coefficients, units))
-    return len(whole.to_bytes())
-
-
-def _first_step(coefficients: _Floats, nonzeros: int) -> float:
+def _first_step(sizes: _Floats, nonzeros: int) -> float:
     """A step at which about as many AC magnitudes as asked for are kept."""
-    sizes = np.abs(coefficients[1:].reshape(-1))
     keep = min(len(sizes) - 1, max(1, nonzeros))
     least = float(np.partition(sizes, len(sizes) - keep)[len(sizes) - keep])
     return max(least / 0.68, 1 / UNIT)
@@ -362,11 +444,13 @@ def _fitted_step(
         blocks: number of DC values, each of which takes a bit more when the step is halved.
     """
     least, kept = _least_kept(groups, room)
+    which = np.repeat(np.arange(len(kept)), [len(sizes) for sizes in kept])
+    sizes = np.concatenate(kept)
     low, high = 0.0, float(np.log2(MAX_STEP))
     for _ in range(14):
         middle = (low + high) / 2
         step = 2.0**middle / UNIT
-        spent = sum(_level_bits(sizes, step) for sizes in kept) - blocks * np.log2(step / before)
+        spent = _level_bits(sizes, which, len(kept), step) - blocks * np.log2(step / before)
         low, high = (middle, high) if spent > bits else (low, middle)
     return least, 2.0**high / UNIT
 
@@ -383,12 +467,19 @@ def _least_kept(groups: Sequence[_Floats], room: NDArray[np.int64]) -> tuple[_Fl
     return least, kept
 
 
-def _level_bits(sizes: _Floats, step: float) -> float:
-    """About how many bits the levels of one map take: the entropy of those that are not nulls, and escapes' bits."""
-    levels = quantised(sizes, step, np.float32(_DEAD_ZONE * step))
-    levels = levels[levels > 0]
-    counts = np.bincount(np.minimum(levels, 20))
-    counts = counts[counts > 0]
-    entropy = -float(np.sum(counts * np.log2(counts / max(1, len(levels)))))
-    escaped = levels[levels >= 20]
-    return entropy + 12 + float(np.sum(2 + np.log2(escaped - 18.0)))
+def _level_bits(sizes: _Floats, which: NDArray[np.int64], maps: int, step: float) -> float:
+    """About how many bits levels take: the entropy in each map of those that are not nulls, and escapes' bits.
+
+    Args:
+        sizes: magnitudes; `which`: the map of each.
+        maps: how many there are.
+        step: in the unit of the magnitudes.
+    """
+    real = sizes >= np.float32(_DEAD_ZONE * step)
+    levels = levels_of(sizes[real], step)
+    counts = np.bincount(which[real] * _ESCAPE + np.minimum(levels, _ESCAPE) - 1, minlength=maps * _ESCAPE)
+    counts = counts.reshape(maps, _ESCAPE)
+    shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
+    entropy = -float(np.sum(counts * np.log2(shares, out=np.zeros_like(shares), where=counts > 0)))
+    escaped = levels[levels >= _ESCAPE]
+    return entropy + 12 * maps + float(np.sum(2 + np.log2(escaped - (_ESCAPE - 2.0))))

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.lapped.cell_ranking import Placement, Ranking
-from medveil.codecs.lapped.significance import DIAGONALS, PHASES, Surroundings, Zone, channels, predict
+from medveil.codecs.lapped.significance import DIAGONALS, PHASES, Surroundings, Zone, channels
 from medveil.codecs.lapped.significance_tables import base_of, weights_of
 
 Number = TypeVar("Number", np.float32, np.int32)
-Coder = Callable[["ZoneCells", Placement, NDArray[np.uint8]], NDArray[np.int32]]
-"""Gives the magnitudes of a zone's cells, in the zone's own order, from where they are, how they are placed and their
-keys."""
+Coder = Callable[["ZoneCells", NDArray[np.uint8]], NDArray[np.int32] | None]
+"""Gives the magnitudes of a zone's cells, in the zone's own order, or None where all are 0, from where they are and
+their keys."""
 
 
 class ZoneCells:
-    """Where the cells of a zone are in an array (16, 16, rows, columns)."""
+    """Where the cells of a zone are in an array (16, 16, rows, columns).
+
+    Attributes:
+        index: number of the zone in decoding order.
+        shape: (channels, rows, columns) of its cells.
+    """
 
     def __init__(self, zone: Zone, shape: tuple[int, int, int]) -> None:
-        self._shape = shape
+        self.index = zone.index
+        self.shape = shape
         self._channels = channels(zone.diagonal)
         self._down, self._across = PHASES[zone.phase]
 
@@ -34,18 +40,28 @@ class ZoneCells:
     def put(self, array: NDArray[np.int32], values: NDArray[np.int32]) -> None:
         """Store one vector of the zone's cells."""
         u, v = self._channels
-        array[:, :, self._down :: 2, self._across :: 2][u, v] = values.reshape(self._shape)
+        array[:, :, self._down :: 2, self._across :: 2][u, v] = values.reshape(self.shape)
 
 
-def walk(rows: int, columns: int, ranking: Ranking, coder: Coder) -> None:
+@lru_cache(64)
+def _zones(rows: int, columns: int) -> tuple[tuple[Zone, ZoneCells], ...]:
+    """Every zone of rows x columns blocks, in decoding order."""
+    shape_of = Surroundings(rows, columns).shape
+    zones = [Zone(diagonal, phase) for diagonal in DIAGONALS for phase in range(len(PHASES))]
+    return tuple((zone, ZoneCells(zone, shape_of(zone))) for zone in zones)
+
+
+def in_order(array: NDArray[Number]) -> list[NDArray[Number]]:
+    """The cells of an array (16, 16, rows, columns), zone by zone."""
+    return [cells.get(array) for _, cells in _zones(array.shape[2], array.shape[3])]
+
+
+def walk(rows: int, columns: int, coder: Coder) -> None:
     """Visit all AC cells of rows x columns blocks, zone by zone."""
     surroundings = Surroundings(rows, columns)
-    for diagonal in DIAGONALS:
-        for phase in range(len(PHASES)):
-            zone = Zone(diagonal, phase)
-            shape = surroundings.shape(zone)
-            if 0 in shape:
-                continue
-            keys = predict(surroundings.features(zone), weights_of(zone), base_of(zone))
-            found = coder(ZoneCells(zone, shape), ranking.place(keys), keys)
-            surroundings.observe(zone, found.reshape(shape))
+    for zone, cells in _zones(rows, columns):
+        if 0 in cells.shape:
+            continue
+        found = coder(cells, surroundings.keys(zone, weights_of(zone), base_of(zone)))
+        if found is not None:
+            surroundings.observe(zone, found.reshape(cells.shape))

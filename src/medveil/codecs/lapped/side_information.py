@@ -19,7 +19,7 @@ from medveil.codecs.lapped import dc_plane
 from medveil.codecs.lapped.tables import FREE_THRESHOLDS
 from medveil.codecs.lapped.transform import STRIDE
 from medveil.codecs.padding_mask import Padding, read_padding, write_padding
-from medveil.codecs.symbols import SymbolReader, SymbolWriter
+from medveil.codecs.symbols import SymbolReader
 from medveil.codecs.varints import read_varint, varint
 from medveil.errors import IntegrityError
 
@@ -67,7 +67,8 @@ class Side:
             return -(1 << (self.bits_stored - 1)), (1 << (self.bits_stored - 1)) - 1
         return 0, (1 << self.bits_stored) - 1
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, dc: bytes | None = None) -> bytes:
+        """The side bytes; `dc` are those of the DC plane, where they are known."""
         own_thresholds = self.thresholds != FREE_THRESHOLDS
         flags = (self.bits_stored - 1) | self.signed << 4 | (self.padding is not None) << 5 | own_thresholds << 6
         flags |= self.refines << 7
@@ -75,9 +76,7 @@ class Side:
         parts += [bytes(self.thresholds) if own_thresholds else b"", bytes(offset & 255 for offset in self.offsets)]
         if self.padding is not None:
             parts.append(write_padding(self.padding))
-        writer = SymbolWriter()
-        dc_plane.write(writer, self.dc)
-        return b"".join(parts) + writer.to_bytes()
+        return b"".join(parts) + (dc_plane.coded(self.dc) if dc is None else dc)
 
     @classmethod
     def from_bytes(cls, data: bytes, maps: int, bucket: Bucket) -> Side:
