@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from tests import image_files
-from tests.cli.shell import run
+from tests.cli.shell import listed, run
 from tests.pictures import picture
 
 
@@ -131,6 +131,37 @@ def test_a_dry_run_of_open_writes_nothing(shared_desk: Path) -> None:
     assert not (shared_desk / "opened").exists()
     assert run("open", "release", "-i", "mallory.key", "-o", "opened", "--dry-run").code == 10
     assert "with names" in run("open", "release", "-o", "opened", "--dry-run").out
+
+
+def test_burned_in_text_is_warned_of_or_refused(desk: Path) -> None:
+    """Which files it is of stands in the list."""
+    scans = desk / "scans"
+    scans.mkdir()
+    said = {
+        "Doe-yes": {"BurnedInAnnotation": "YES"},
+        "Doe-us": {"Modality": "US"},
+        "Doe-no": {"BurnedInAnnotation": "NO"},
+    }
+    for number, (name, stated) in enumerate(said.items()):
+        pixels = picture(number, 24, 32, bits=12).astype(np.uint16)
+        data = image_files.dicom(pixels, bits_stored=12, SOPInstanceUID=f"1.2.3.{number}", **stated)
+        (scans / f"{name}.dcm").write_bytes(data)
+    refusing = ("share", "scans", "-o", "refused", "--burned-in", "refuse", "--json")
+    would = run(*refusing, "--dry-run")
+    refused = run(*refusing)
+    for done in (would, refused):
+        assert (done.code, done.json["done"]) == (3, 1)
+        assert [entry["error"] for entry in done.json["failed"]] == ["UnsupportedInputError"] * 2
+        assert "it says that there is" in done.err
+    assert {Path(row["path"]).name for row in listed(refused)} == {"Doe-yes.dcm", "Doe-us.dcm"}
+    assert run("share", "scans", "-o", "warned", "--dry-run").err.count("burned into the pixels") == 2
+    warned = run("share", "scans", "-o", "warned", "--json")
+    assert (warned.code, warned.json["done"]) == (0, 3)
+    assert "the file says YES: text that may name the patient" in warned.err
+    assert "often has some: ultrasound" in warned.err
+    rows = {Path(row["path"]).name: row for row in listed(warned)}
+    assert {name: row["kind"] for name, row in rows.items()} == {"Doe-yes.dcm": "warning", "Doe-us.dcm": "warning"}
+    assert run("share", "scans", "-o", "other", "--burned-in", "mask").code == 2
 
 
 def test_open_says_where_two_files_have_one_sop_instance_uid(desk: Path) -> None:

@@ -458,13 +458,32 @@ def _grown(data, old, new):
         ({"BurnedInAnnotation": "maybe Jane"}, True),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, True),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "BurnedInAnnotation": "NO"}, False),
+        ({"BurnedInAnnotation": "yes"}, True),
+        *(
+            ({"Modality": modality}, True)
+            for modality in ("US", "IVUS", "OT", "XC", "ES", "GM", "OP", "DOC", "HC", "RG")
+        ),
+        *(({"Modality": modality}, True) for modality in ("DX", "MG", "IO", "PX")),
+        *(({"Modality": modality}, False) for modality in ("CT", "MR", "PT", "NM", "CR", "XA", "RF")),
+        ({"Modality": "US", "BurnedInAnnotation": "NO"}, False),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.4"}, True),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.3.1"}, True),
+        ({"ConversionType": "DF"}, True),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, True),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Invalid value for VR:UserWarning")
 def test_burned_in_annotation_is_warned_about(read, ramp, changes, warned):
-    found = images.warnings(read(image_files.dicom(ramp(), **changes)))
-    assert bool(found) == warned
+    image = read(image_files.dicom(ramp(), **changes))
+    found = images.warnings(image)
+    assert bool(found) == warned == (not images.text_in_pixels(image).is_ruled_out)
     assert not any("Jane" in line for line in found)
+    stated = changes.get("BurnedInAnnotation", "")
+    assert any("says YES" in line for line in found) == (stated.upper() == "YES")
+
+
+def test_other_kinds_of_file_say_nothing_of_text(read, ramp):
+    assert images.text_in_pixels(read(image_files.png(ramp()))) is images.BurnedIn.UNSAID
 
 
 @pytest.mark.filterwarnings("ignore:The value length:UserWarning")

@@ -169,9 +169,10 @@ def test_limits_hold_for_what_an_unfinished_share_left(tmp_path, pictures, setti
     from medveil.keys.identity import Identity
 
     owner = Identity.load(tmp_path / "killed.key")
-    strict = dataclasses.replace(settings, to=(), identity=(), min_quality=60.0)
-    with pytest.raises(TargetExistsError, match="min-quality"):
-        share([pictures], tmp_path / "release", strict, owner=owner)
+    for limit in ({"min_quality": 60.0}, {"burned_in": "refuse"}):
+        strict = dataclasses.replace(settings, to=(), identity=(), **limit)
+        with pytest.raises(TargetExistsError, match="min-quality, --max-rmse or --burned-in"):
+            share([pictures], tmp_path / "release", strict, owner=owner)
 
 
 def test_grants_that_somebody_slipped_in_lock_nobody_out(tmp_path, release, people):

@@ -78,6 +78,10 @@ def share(
     max_rmse: Annotated[
         float | None, typer.Option("--max-rmse", metavar="UNITS", help="An image above this error fails.")
     ] = None,
+    burned_in: Annotated[
+        str,
+        typer.Option("--burned-in", metavar="WAY", help="Of a DICOM file that may show names: warn, or refuse it."),
+    ] = "warn",
     attach: Annotated[
         list[Path] | None,
         typer.Option("--attach", metavar="PATHS...", help="Files and folders to send along, up to the next option."),
@@ -131,8 +135,8 @@ def share(
             tiers=tuple(tier_named(name) for name in tiers.split(",") if name),
             keep_file=keep_file, allow_classical=allow_classical, allow_certificates=allow_certificates,
             protection=protection, codec=codec, quality=quality, sparsity=sparsity, decoys=decoys,
-            min_quality=min_quality, max_rmse=max_rmse, attach=tuple(attach or ()), add=add, embed=embed,
-            publish_weights=publish_weights, jobs=jobs, dry_run=dry_run, pseudonyms=pseudonyms,
+            min_quality=min_quality, max_rmse=max_rmse, burned_in=burned_in, attach=tuple(attach or ()), add=add,
+            embed=embed, publish_weights=publish_weights, jobs=jobs, dry_run=dry_run, pseudonyms=pseudonyms,
         )  # fmt: skip
         settings.check()  # before a key is made for a request that makes no sense
         refuse_secret_keys(settings.attach)

@@ -9,7 +9,7 @@ values 0 … 255.
 
 Import from `medveil.images`, as `__all__` lists it; other rooms don't need the modules. `formats` chooses the module of
 a file: `png`, `jpeg`, `tiff`, `nifti`, or `dicom/`. `bounds` holds the limits, `colour_form` grey pictures in the form
-of coloured ones.
+of coloured ones, `burned_in` what a DICOM file says of text in its pixels.
 
 What holds:
 - With exact pixels and both records every attribute comes back; with the pixel record alone no name, date, UID or free
@@ -25,6 +25,7 @@ An attribute that is to travel without identity: `dicom/attributes.py` or `dicom
 against table E.1-1 of PS3.15.
 """
 
+from medveil.images.burned_in import BurnedIn
 from medveil.images.dicom.records import Instance
 from medveil.images.formats import (
     colour_profile,
@@ -37,6 +38,7 @@ from medveil.images.formats import (
     sealed_instance,
     suffix,
     tagged,
+    text_in_pixels,
     to_file_bytes,
     warnings,
     written_instance,
@@ -45,6 +47,7 @@ from medveil.images.image import FileKind, Image, Source, pixel_type
 from medveil.images.lossy_marking import Loss
 
 __all__ = [
+    "BurnedIn",
     "FileKind",
     "Image",
     "Instance",
@@ -61,6 +64,7 @@ __all__ = [
     "sealed_instance",
     "suffix",
     "tagged",
+    "text_in_pixels",
     "to_file_bytes",
     "warnings",
     "written_instance",

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from medveil.errors import UnreadableInputError, UnsupportedInputError
 from medveil.images import jpeg, nifti, png, record, tiff
 from medveil.images.bounds import MAX_FILE_BYTES, walled
+from medveil.images.burned_in import BurnedIn
 from medveil.images.dicom import identity_fields, reader, writer
 from medveil.images.dicom import records as dicom_records
 from medveil.images.dicom.records import Instance
@@ -185,6 +186,11 @@ def suffix(image: Image) -> str:
 def colour_profile(image: Image) -> bytes:
     """The colour profile of a PNG or JPEG as its identity record holds it; empty where there is none."""
     return png.colour_profile(image) if image.source.kind in (FileKind.PNG, FileKind.JPEG) else b""
+
+
+def text_in_pixels(image: Image) -> BurnedIn:
+    """What the file says of text burned into the pixels; one that is no DICOM file can say nothing."""
+    return dicom_records.text_in_pixels(image) if image.source.kind is FileKind.DICOM else BurnedIn.UNSAID
 
 
 def warnings(image: Image) -> list[str]:

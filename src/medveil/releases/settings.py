@@ -21,6 +21,7 @@ from medveil.releases.records.owner_records import GrantNote, OwnerBook
 
 DEFAULT_QUALITY_DB = 40.0
 QUALITY_RANGE_DB = (30.0, 50.0)
+BURNED_IN = ("warn", "refuse")
 RASTER_STEPS = (64, 128)  # bytes, for image and identity sections
 DICOM_STEPS = (2048, 4096)  # bytes; contract.md: identity to 4 KiB; any image record without lookup tables fits
 MAX_GRID = 16_384  # bytes
@@ -48,6 +49,8 @@ class ShareSettings:
         decoys: decoys a code vector or map (obfuscated), 0 for as many as true nonzeros.
         min_quality: dB below which an image counts as failed, or None.
         max_rmse: RMSE in stored values above which an image counts as failed, or None.
+        burned_in: `warn` of a DICOM file that does not rule out that text is burned into its pixels (it says that there
+            is some, or is silent and of a kind that often has), or `refuse` it: it counts as failed.
         attach: files and folders that travel with the images, opened with identity only.
         add: extend a release that is there.
         embed: put the codec's weights into the release; own ones are sealed.
@@ -75,6 +78,7 @@ class ShareSettings:
     decoys: int = 0
     min_quality: float | None = None
     max_rmse: float | None = None
+    burned_in: str = "warn"
     attach: tuple[Path, ...] = ()
     add: bool = False
     embed: bool = True
@@ -89,6 +93,10 @@ class ShareSettings:
             from medveil.registry import unknown
 
             raise unknown("protection", self.protection, LEVELS)
+        if self.burned_in not in BURNED_IN:
+            from medveil.registry import unknown
+
+            raise unknown("way with burned-in text", self.burned_in, BURNED_IN)
         level = level_of(self.protection)
         receiving = {recipient.text for recipient in self.to}
         if any(recipient.text not in receiving for recipient in self.identity):
@@ -124,13 +132,14 @@ class ShareSettings:
 
     @property
     def has_limits(self) -> bool:
-        """Whether an image may fail for its quality."""
-        return self.min_quality is not None or self.max_rmse is not None
+        """Whether an image may fail for its quality, or for what its file says of text in the pixels."""
+        return self.min_quality is not None or self.max_rmse is not None or self.burned_in != BURNED_IN[0]
 
     @property
     def limits(self) -> str:
         """The limits as text, to be compared with those of an unfinished share."""
-        return f"{self.min_quality} {self.max_rmse}"
+        refused = f" {self.burned_in}" if self.burned_in != BURNED_IN[0] else ""
+        return f"{self.min_quality} {self.max_rmse}{refused}"
 
     def check_same(self, book: OwnerBook, owner: Identity) -> None:
         """Raises TargetExistsError when a release or unfinished share was made with other settings.
@@ -184,8 +193,10 @@ class ShareSettings:
         return self.at.get(recipient, self.release_tiers[0])
 
     def check_same_limits(self, book: OwnerBook) -> None:
-        """Raises TargetExistsError when an unfinished share had other quality limits: its packages passed those."""
-        _refuse_other(["--min-quality or --max-rmse"] if self.limits != book.settings.get("limits") else [])
+        """Raises TargetExistsError when an unfinished share had other limits: its packages passed those."""
+        _refuse_other(
+            ["--min-quality, --max-rmse or --burned-in"] if self.limits != book.settings.get("limits") else []
+        )
 
 
 def check_recipient(recipient: Recipient, *, hybrid: bool, allow_classical: bool, allow_certificates: bool) -> None:

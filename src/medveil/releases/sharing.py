@@ -37,7 +37,16 @@ from medveil.releases.weights import embed_weights, weights_of
 from medveil.releases.workers import Failure, done_by_workers
 from medveil.releases.writing import staging as staged_files
 from medveil.releases.writing.commit import Change, change, finish, found, level_times, size_of
-from medveil.releases.writing.inputs import REPEATS, Input, Packed, Packer, list_inputs, mark_repeats, pack_input
+from medveil.releases.writing.inputs import (
+    REPEATS,
+    Input,
+    Packed,
+    Packer,
+    check_text,
+    list_inputs,
+    mark_repeats,
+    pack_input,
+)
 from medveil.releases.writing.staging import Instances, Origins, staging_of
 
 Progress = Callable[[int, int, str], None]
@@ -142,7 +151,7 @@ def _make(
 ) -> None:  # fmt: skip
     """A new release, or the rest of one that was begun."""
     if settings.dry_run:
-        _examine(tasks, result, progress, {}, bytes(KEY_BYTES))
+        _examine(tasks, settings, result, progress, {}, bytes(KEY_BYTES))
         return
     staging = staging_of(out)
     if staged_files.begun(staging):
@@ -216,7 +225,7 @@ def _extend(
         todo = mark_repeats(todo, _survey(todo).instances, staged_instances | instances, book.tag_key)
     result.unchanged = len(tasks) - len(todo)
     if settings.dry_run or not settings.add:
-        _examine(todo, result, progress, instances, book.tag_key)
+        _examine(todo, settings, result, progress, instances, book.tag_key)
         if result.done and not settings.add:
             raise TargetExistsError(
                 f"the release is there, and {len(todo)} of the inputs are not in it",
@@ -248,7 +257,7 @@ def _pack(
         book.stamp_key, bool(book.settings.get("pseudonyms")),
     )  # fmt: skip
     weights = weights_of(release, manifest, book.ring) if release is not None else None
-    packer = Packer(plan, staging, settings.codec, weights, settings.min_quality, settings.max_rmse)
+    packer = Packer(plan, staging, settings.codec, weights, settings.min_quality, settings.max_rmse, settings.burned_in)
     for count, packed in enumerate(done_by_workers(pack_input, packer, todo, settings.jobs), start=1):
         if progress is not None:
             progress(count, len(todo), f"#{packed.input.number}")
@@ -342,7 +351,8 @@ def _record(packed: Packed, staged: Origins, result: ShareResult) -> None:
 
 
 def _examine(
-    tasks: list[Input], result: ShareResult, progress: Progress | None, there: Instances, tag_key: bytes
+    tasks: list[Input], settings: ShareSettings, result: ShareResult, progress: Progress | None, there: Instances,
+    tag_key: bytes,
 ) -> None:  # fmt: skip
     """Read every image and write nothing."""
     from medveil import images
@@ -352,6 +362,8 @@ def _examine(
         try:
             if not task.attached:
                 image = images.read(task.path)
+                check_text(image, settings.burned_in)
+                result.warned.extend((task.number, text) for text in images.warnings(image))
                 instance = images.instance(image)
                 if instance is not None:
                     found[task.path] = instance

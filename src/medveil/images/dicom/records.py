@@ -15,6 +15,7 @@ from medveil.errors import InputError, IntegrityError
 from medveil.files import canonical
 from medveil.images import record
 from medveil.images.bounds import MAX_PIXELS
+from medveil.images.burned_in import BurnedIn, burned_in, warning
 from medveil.images.dicom import acquisition, attributes
 from medveil.images.dicom.elements import PIXEL_DATA, Element, encode, holds_encapsulated
 from medveil.images.dicom.parser import parse, parse_command
@@ -25,7 +26,6 @@ TAG_BYTES = 16
 OF_THE_FILE = ("meta", "word", "compressed")  # in the identity record: how the file was written, not what it holds
 _SOP_INSTANCE, _PATIENT_ID, _ISSUER = 0x00080018, 0x00100020, 0x00100021
 _MISFIT = "the image's record does not fit its pixels"
-_SCREENSHOTS = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.3.1")
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def seal(image: Image, tag_key: bytes, *, pseudonyms: bool) -> tuple[bytes, byte
     more = encode(acquisition.travelling(known))
     if more:
         fields.setdefault("more", more)
-    if _burned_in(part.elements, known):
+    if not burned_in(part.elements | known).is_ruled_out:
         fields["burned_in"] = 1
     if not pseudonyms:
         fields.pop("pseudonym", None)
@@ -314,7 +314,7 @@ def warnings(image: Image) -> list[str]:
     """That the pixels may hold names, and that slices lose their order for who sees no identity."""
     part, identity = pixel_part(image.source.pixel_record), identity_part(image.source.identity_record)
     known = identity.elements if identity else {}
-    found = _burned_in(part.elements, known)
+    found = [text for text in [warning(part.elements | known)] if text]
     number = known.get(acquisition.INSTANCE_NUMBER)
     if attributes.text(number) and number is not None and not acquisition.travelling({number.tag: number}):
         found.append(
@@ -325,16 +325,10 @@ def warnings(image: Image) -> list[str]:
 
 def may_show_names(part: PixelRecord) -> bool:
     """Whether the original does not rule out that names stand in the pixels, as far as the pixel record tells."""
-    return part.names_in_pixels or bool(_burned_in(part.elements, {}))
+    return part.names_in_pixels or not burned_in(part.elements).is_ruled_out
 
 
-def _burned_in(elements: dict[int, Element], known: dict[int, Element]) -> list[str]:
-    """A warning where Burned In Annotation is other than NO, or absent where that is usual."""
-    burned_in = elements.get(attributes.BURNED_IN) or known.get(attributes.BURNED_IN)
-    if attributes.text(burned_in) == "NO":
-        return []
-    if burned_in is not None:
-        return ["the file does not rule out annotation burned into the pixels (Burned In Annotation is not NO)"]
-    if attributes.text(elements.get(attributes.SOP_CLASS)).startswith(_SCREENSHOTS):
-        return ["a secondary capture or ultrasound without Burned In Annotation: text may be burned into the pixels"]
-    return []
+def text_in_pixels(image: Image) -> BurnedIn:
+    """What the file of an image says of text burned into the pixels."""
+    part, identity = pixel_part(image.source.pixel_record), identity_part(image.source.identity_record)
+    return burned_in(part.elements | (identity.elements if identity else {}))

@@ -17,7 +17,7 @@ from medveil.errors import (
 )
 from medveil.files.atomic import make_folder, write_bytes
 from medveil.files.walk import NO_SUCH_FILE, Found, find_files
-from medveil.images import Instance
+from medveil.images import Image, Instance
 from medveil.releases.packages.origin import Origin
 from medveil.releases.packages.package import Package, PackageEntry
 from medveil.releases.packages.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image
@@ -67,7 +67,7 @@ class Packer:
         plan: settings and keys of the release.
         staging: where the packages go.
         codec: name or folder of the codec; weights: those that the release brings along, if any.
-        min_quality, max_rmse: see `ShareSettings`.
+        min_quality, max_rmse, burned_in: see `ShareSettings`.
     """
 
     plan: PackingPlan
@@ -76,6 +76,7 @@ class Packer:
     weights: bytes | None = field(repr=False, default=None)
     min_quality: float | None = None
     max_rmse: float | None = None
+    burned_in: str = "warn"
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,7 @@ def _pack_image(given: Input, origin: Origin, packer: Packer) -> tuple[Package, 
 
     plan = packer.plan
     image = images.read(given.path)
+    check_text(image, packer.burned_in)
     kept = _very_file(given) if plan.keep_file else b""
     with given.path.open("rb") as file:
         _check_unchanged(hashlib.file_digest(file, "sha256").digest(), given)
@@ -211,6 +213,15 @@ def _pack_image(given: Input, origin: Origin, packer: Packer) -> tuple[Package, 
     if image.bits_stored > 8 and not plan.profile.deep:
         warnings.append("more than 8 bits in a release made for 8: coarser than in a release of its own")
     return package, measured, tuple(warnings)
+
+
+def check_text(image: Image, burned_in: str) -> None:
+    """Raise UnsupportedInputError for an image in which text may be, where that is refused; see `ShareSettings`."""
+    from medveil import images
+
+    said = images.text_in_pixels(image)
+    if burned_in == "refuse" and not said.is_ruled_out:
+        raise UnsupportedInputError(f"text may be burned into the pixels: {said.value} (Burned In Annotation)")
 
 
 def _very_file(given: Input) -> bytes:
