@@ -174,6 +174,15 @@ def test_open_at_a_lower_tier(desk: Path) -> None:
     assert run("open", "release", "-i", "ida.key", "-o", "x", "--tier", "best").code == 2
 
 
+@pytest.mark.parametrize("more", [(), ("--dry-run",)])
+def test_open_at_a_tier_that_the_key_does_not_reach(desk: Path, more: tuple[str, ...]) -> None:
+    done = run("open", "release", "-i", "alice.key", "-o", "x", "--tier", "exact", *more)
+    assert (done.code, done.out) == (10, "")
+    assert "up to tier preview, not exact" in done.err
+    assert not (desk / "x").exists()
+    assert run("open", "release", "-i", "ida.key", "-o", "x", "--tier", "exact", *more).code == 0
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [

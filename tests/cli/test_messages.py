@@ -20,7 +20,9 @@ from tests.cli.shell import listed, run
 from tests.pictures import picture
 
 from medveil.cli.attach import spread
+from medveil.cli.commands import moved_behind
 from medveil.cli.input_list import lists_folder
+from medveil.cli.main import app
 from medveil.cli.session import session
 from medveil.cli.text import bytes_text, plural
 from medveil.errors import FormatVersionError, MedveilError, RefusedError
@@ -244,3 +246,105 @@ def test_info(desk: Path) -> None:
 
 def test_version() -> None:
     assert run("--version").out.startswith("medveil 0.")
+
+
+@pytest.mark.parametrize("said", [("-q",), ("--quiet", "--json")])
+def test_what_every_command_takes_may_stand_before_it(shared_desk: Path, said: tuple[str, ...]) -> None:
+    for line in (("list", "release"), ("verify", "nowhere"), ("verify", "release"), ("frobnicate",), ("verify", "--x")):
+        before, after = run(*said, *line), run(*line, *said)
+        assert (before.code, before.err) == (after.code, after.err)
+        if "--json" in said:
+            assert before.json | {"seconds": 0} == after.json | {"seconds": 0}
+        else:
+            assert before.out == after.out
+    assert run("-q", "share", "images", "-i", "alice.key", "-o", "again").err == ""
+
+
+def test_every_command_takes_both() -> None:
+    command: Any = typer.main.get_command(app)
+    for name, each in command.commands.items():
+        assert {"--json", "--quiet", "-q"} <= {option for found in each.params for option in found.opts}, name
+    assert moved_behind(["--json", "-q", "list", "R"]) == ["list", "--json", "-q", "R"]
+    assert moved_behind(["--json", "--help", "list"]) == ["--help", "list", "--json"]
+    assert moved_behind(["-q", "--version"]) == ["--version"]
+    assert moved_behind(["--", "--json", "list"]) == ["--", "--json", "list"]
+
+
+@pytest.mark.parametrize(
+    ("args", "named"),
+    [
+        (("share", "images", "--to", "alice.pub", "--to", "bbo.pub", "-o", "r"), "--to bbo.pub (number 2 of 2): "),
+        (("share", "images", "--to", "alice.pub", "--identity", "c.pub", "-o", "r"), "--identity c.pub: "),
+        (("share", "images", "--also-owner", "alice.key", "-o", "r"), "--also-owner alice.key: this is a secret key"),
+        (("grant", "release", "--to", "labels=exact"), "--to labels: "),
+        (("revoke", "release", "--to", "./bbo.pub"), "--to bbo.pub: "),
+        (("verify", "release", "--owner", "bbo.pub"), "--owner bbo.pub: "),
+        (("open", "release", "-i", "bbo.key", "-o", "o"), "-i bbo.key: "),
+        (("list", "release", "-i", "alice.pub"), "-i alice.pub: this is a public key file"),
+        (("rotate", "release", "-i", "alice.pub"), "-i alice.pub: this is a public key file"),
+    ],
+)
+def test_a_key_file_that_cannot_be_used_is_named_with_its_option(
+    shared_desk: Path, args: tuple[str, ...], named: str
+) -> None:
+    done = run(*args)
+    assert (done.code, done.out) == (10, "")
+    assert f"medveil {args[0]}: {named}" in done.err
+    assert not (shared_desk / "r").exists()
+
+
+def test_a_key_that_others_may_read_is_told_where_it_is_made_and_used(
+    desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a volume that keeps no permissions."""
+    monkeypatch.setattr("medveil.keys.identity.write_bytes", _open_to_all)
+    made = run("keygen", "-o", "stick.key", "-q")
+    assert (made.code, "other users may read stick.key (mode 0777)" in made.err) == (0, True)
+    assert run("share", "images", "-i", "stick.key", "-o", "r").code == 10
+    monkeypatch.setenv("MEDVEIL_ALLOW_OPEN_KEYS", "1")
+    done = run("share", "images", "-i", "stick.key", "-o", "r", "-q")
+    assert done.code == 0
+    assert "other users may read stick.key" in done.err
+
+
+def _open_to_all(path: Path, data: bytes, **_said: object) -> None:
+    path.write_bytes(data)
+    path.chmod(0o777)
+
+
+def test_share_on_a_folder_that_has_grown_names_add(shared_desk: Path) -> None:
+    Image.new("L", (64, 64), 100).save("images/new.png")
+    for line in (("--to", "alice.pub"), (), ("--to", "mallory.pub", "--quality", "45")):
+        done = run("share", "images", *line, "-o", "release")
+        assert done.code == 1
+        assert "--add" in done.err
+        assert "nothing was touched" in done.err.lower()
+    assert run("share", "images", "-o", "release", "--add").code == 0
+
+
+def test_another_release_in_its_place_is_told_by_every_look(shared_desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(shared_desk / "hers"))
+    assert run("share", "images", "-i", "mallory.key", "--to", "alice.pub", "-o", "strangers", "-q").code == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(shared_desk / "elsewhere"))
+    assert "look at" not in run("verify", "release").err
+    os.rename("release", "was")
+    os.rename("strangers", "release")
+    for args in (
+        ("verify", "release"), ("ledger", "release"), ("inspect", "release"), ("list", "release", "-i", "mallory.key"),
+        ("open", "release", "-i", "alice.key", "-o", "o", "--dry-run"),
+        ("open", "release", "-i", "alice.key", "-o", "o"),
+    ):  # fmt: skip
+        done = run(*args, "-q")
+        assert done.code == 0
+        assert "WARNING: ANOTHER SIGNER'S RELEASE lies here than at the first look on " in done.err
+    assert run("verify", "release", "--json").json["replaced"] == "signer"
+    assert run("verify", "release", "--owner", "mallory.pub", "--json").json["replaced"] == ""
+    assert run("verify", "release").err == ""
+    os.rename("release", "hers too")
+    os.rename("was", "release")
+    assert run("verify", "release").code == 11
+    assert run("forget", "release").out == "forgotten\n"
+    assert run("verify", "release").code == 0
+    os.rename("release", "was")
+    assert run("forget", "release").out == "forgotten\n"
+    assert run("forget", "release").code == 2

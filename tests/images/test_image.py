@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image as Picture
 
 from medveil.errors import UnsupportedInputError
 from medveil.images import FileKind, Image, Source
@@ -58,3 +62,22 @@ def test_frames_of_another_form_are_refused(shape: tuple[int, ...]) -> None:
 def test_frames_of_another_type_are_refused(dtype: type, bits: int) -> None:
     with pytest.raises(ValueError, match=f"of {bits} bits stored are not"):
         Image.of_pixels(np.zeros((4, 4), dtype), bits, _SOURCE)
+
+
+def _shown(image: Image) -> NDArray[np.uint8]:
+    picture = Picture.open(io.BytesIO(image._repr_png_()))
+    assert picture.format == "PNG"
+    return np.asarray(picture)
+
+
+def test_an_image_shows_itself_in_a_notebook() -> None:
+    plane = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    assert np.array_equal(_shown(Image.of_pixels(plane, 8, _SOURCE)), plane)
+    deep = np.array([[-2000, -1000], [0, 3000]], np.int16)  # of which the lowest is padding
+    shown = _shown(Image.of_pixels(deep, 16, _SOURCE, padding=(-2000, -2000)))
+    assert shown.tolist() == [[0, 0], [64, 255]]
+    assert _shown(Image.of_pixels(deep, 16, _SOURCE, padding=(-2000, 3000))).shape == (2, 2)
+    coloured = np.zeros((3, 2, 4, 3), np.uint8)
+    coloured[1, :, :, 2] = 200
+    assert np.array_equal(_shown(Image(coloured, 8, _SOURCE)), coloured[1])
+    assert _shown(Image.of_pixels(np.zeros((1500, 3), np.uint8), 8, _SOURCE)).shape == (1024, 2)

@@ -320,13 +320,24 @@ def test_patients_are_on_one_side_only(tmp_path, people):
     drawn = set()
     for seed in range(8):
         training, validation = data.split(0.4, seed=seed)
-        sides = [{data.patients[i] for i in side.indices} for side in (training, validation)]
+        sides = [set(side.patients) for side in (training, validation)]
+        assert [side.patients for side in (training, validation)] == [
+            tuple(data.patients[i] for i in side.indices) for side in (training, validation)
+        ]
         assert not sides[0] & sides[1]
         assert len(sides[1]) == 2
         assert sorted([*training.indices, *validation.indices]) == list(range(9))
         drawn.add(frozenset(sides[1]))
     assert len(drawn) > 2
-    assert len(data.where("fold", "train")) == 6
+    learned = data.where("fold", "train")
+    assert (len(learned), set(learned.patients), learned.classes) == (6, {"p0", "p1", "p2"}, ("a", "b"))
+    inner, outer = learned.split(0.4)
+    assert not set(inner.patients) & set(outer.patients)
+    assert (inner.targets, inner.packages) == tuple(
+        tuple(known[learned.indices[i]] for i in inner.indices) for known in (data.targets, data.packages)
+    )
+    assert [row["patient_id"] for row in inner.rows] == list(inner.patients)
+    assert "p0" not in repr(inner)
     image, target = next(iter(DataLoader(data.where("fold", "test"), batch_size=3)))
     assert image.shape == (3, 1, 32, 32)
     assert target.dtype == torch.int64

@@ -39,7 +39,7 @@ def slice_of(folder, patient, study, number):
     (folder / f"{patient}-{study}-{number}.dcm").write_bytes(data)
 
 
-def opened(release, folder, identity, tier=Tier.EXACT):
+def opened(release, folder, identity, tier=None):
     """PatientID -> instance numbers, of what comes out."""
     open_release(release, folder, identity=identity, tier=tier, jobs=1)
     found = {}

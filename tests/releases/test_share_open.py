@@ -1,14 +1,16 @@
 import dataclasses
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image as Picture
 from tests.pictures import picture
 
+import medveil
 from medveil.errors import NoFittingKeyError, TargetExistsError, UsageError
 from medveil.keys.grants import MAX_GRANT_BYTES, MAX_OTHER_BYTES
-from medveil.keys.identity import Identity
+from medveil.keys.identity import Identity, generate
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.releases.listing import list_originals
@@ -255,3 +257,30 @@ def test_contradicting_settings(people):
     ):
         with pytest.raises(UsageError):
             wrong.check()
+
+
+def test_paths_are_given_as_they_come(tmp_path, pictures, people, settings):
+    """As str or as Path, to every public function that takes one."""
+    generate(tmp_path / "bob.key")
+    for kind in (str, Path):
+        out, bob = kind(tmp_path / f"of {kind.__name__}"), medveil.Identity.load(kind(tmp_path / "bob.key"))
+        (tmp_path / "note.txt").write_text("x")
+        with_note = dataclasses.replace(settings, attach=(kind(tmp_path / "note.txt"),))
+        assert medveil.share([kind(pictures / "a")], out, with_note, owner=people["owner"]).done == 2
+        assert medveil.share(kind(pictures / "a"), out, with_note, owner=people["owner"]).unchanged == 2
+        to = medveil.Recipient.load(kind(tmp_path / "bob.pub"))
+        assert to == bob.recipient
+        assert medveil.grant(out, medveil.Request((to,)), people["owner"]).notes
+        assert medveil.open_release(out, kind(tmp_path / f"o {kind.__name__}"), identity=bob, jobs=1).done == 1
+        assert medveil.revoke(out, [to], people["owner"]).revoked == 1
+        assert medveil.rotate(out, people["owner"], jobs=1).packages == 2
+        assert len(medveil.Release(out)) == 2
+
+
+def test_a_release_tells_what_everybody_can_see(tmp_path, release, people):
+    folder = release.rename(tmp_path / "Doe-Jane")
+    told = repr(medveil.Release(folder))
+    for word in ("3 packages", "sealed", "tiers diagnostic", "entry 0 of ", people["owner"].fingerprint, "(verified)"):
+        assert word in told
+    assert "Doe" not in told
+    assert len(told.splitlines()) == 1

@@ -81,7 +81,7 @@ def opened(tmp_path):
     """The data sets that somebody opens."""
     numbers = iter(range(1000))
 
-    def _opened(release, who, tier=Tier.EXACT):
+    def _opened(release, who, tier=None):
         out = tmp_path / f"opened{next(numbers)}"
         result = open_release(release, out, identity=who, tier=tier, jobs=1)
         assert result.failed == []

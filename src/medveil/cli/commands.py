@@ -1,11 +1,12 @@
 """The group of commands: a command line that cannot be understood ends as every other error does.
 
 The parser's own messages repeat what was typed, and that is where paths with patients' names stand; these do not. With
---json there is one object on stdout here too.
+--json there is one object on stdout here too. --json and -q may stand before the command as well as after it.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any, NoReturn
 
@@ -14,6 +15,7 @@ from typer.core import TyperGroup
 
 from medveil.cli.session import Session
 
+_EVERYWHERE = ("--json", "-q", "--quiet")
 _USAGE_ERROR: type[Any] = typer.BadParameter.__mro__[1]
 _JSON = "medveil.json"
 _NAMES = re.compile(r"[Dd]id you mean ([a-z', ?]+)\?")
@@ -26,7 +28,7 @@ class Commands(TyperGroup):
         before = args[: args.index("--")] if "--" in args else args
         as_json = "--json" in before
         try:
-            context = super().make_context(info_name, list(args), parent, **extra)
+            context = super().make_context(info_name, moved_behind(args), parent, **extra)
         except _USAGE_ERROR as error:
             refuse(error, as_json=as_json)
         context.meta[_JSON] = as_json
@@ -37,6 +39,15 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except _USAGE_ERROR as error:
             refuse(error, command=ctx.invoked_subcommand or "", as_json=bool(ctx.meta.get(_JSON)))
+
+
+def moved_behind(args: list[str]) -> list[str]:
+    """`--json -q list R` -> `list --json -q R`: the options of every command, from before it to behind it."""
+    before = list(itertools.takewhile(lambda arg: arg.startswith("-") and arg != "--", args))
+    command, rest = args[len(before) : len(before) + 1], args[len(before) + 1 :]
+    others = [arg for arg in before if arg not in _EVERYWHERE]
+    everywhere = [arg for arg in before if arg in _EVERYWHERE]
+    return [*others, *command, *(everywhere if command else ()), *rest]
 
 
 def refuse(error: Any, *, command: str = "", as_json: bool) -> NoReturn:

@@ -20,9 +20,10 @@ def forget(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Drop what this machine remembers of a release, and of the folder that it lies in.
+    """Drop what this machine remembers of a release.
 
-    The next look is a first one: nothing is noticed of an older state or of another signer.
+    And of the folder that it lies in. The next look is a first one: nothing is noticed of an older state or of another
+    signer.
     """
     with session("forget", as_json=json, quiet=quiet) as run:
         from medveil.releases.records import pins

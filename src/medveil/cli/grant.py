@@ -60,8 +60,8 @@ def grant(
         request = Request(
             to=tuple(recipient for recipient, _ in named),
             at={recipient: Tier(tier) for recipient, tier in named if tier},
-            identity=recipients_of(identity), only=tuple(only or ()), until=until, allow_classical=allow_classical,
-            allow_certificates=allow_certificates,
+            identity=recipients_of(identity, "--identity"), only=tuple(only or ()), until=until,
+            allow_classical=allow_classical, allow_certificates=allow_certificates,
         )  # fmt: skip
         owner = owner_of(run, key, release)
         done = grant_release(release, request, owner, founder=recipient_of(founder), head=head, first_look=first_look)

@@ -34,6 +34,7 @@ def keygen(
     closed to a quantum computer of tomorrow.
     """
     with session("keygen", as_json=json, quiet=quiet) as run:
+        from medveil.cli.owner import tell_open_key
         from medveil.cli.passphrase import new_passphrase
         from medveil.keys.identity import check_targets, generate
 
@@ -44,5 +45,6 @@ def keygen(
             done=1, key=str(out), pub=str(public), fingerprint=identity.fingerprint, post_quantum=identity.hybrid,
             locked=passphrase,
         )  # fmt: skip
+        tell_open_key(run, out)
         locked = " and its passphrase" if passphrase else ""
         run.say(f"Keep the secret key{locked} safe: without it, what was shared with you cannot be opened by anybody.")

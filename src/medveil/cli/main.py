@@ -34,7 +34,8 @@ from medveil.cli.session import INTERRUPTED
 app = typer.Typer(
     name="medveil",
     cls=Commands,
-    help="Share medical images so that only the people you name can see them.",
+    help="Share medical images so that only the people you name can see them.\n\n"
+    "-q and --json, which every command takes, may stand before it too.",
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,

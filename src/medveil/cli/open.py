@@ -26,8 +26,8 @@ def open_(
     owner: Owner = None,
     head: Head = "",
     tier: Annotated[
-        str, typer.Option("--tier", metavar="TIER", help="Open at this tier, if your key opens a better one.")
-    ] = "exact",
+        str, typer.Option("--tier", metavar="TIER", help="Open at this tier. Default: the best that your key opens.")
+    ] = "",
     force: Force = False,
     jobs: Jobs = 0,
     dry_run: DryRun = False,
@@ -42,10 +42,10 @@ def open_(
         from medveil.cli.text import plural
         from medveil.releases.opening import open_release
 
-        wanted = tier_named(tier)
+        wanted = tier_named(tier) if tier else None
         identity = opener_of(run, key)
         if dry_run:
-            _look(run, release, identity, recipient_of(owner), head)
+            _look(run, release, identity, recipient_of(owner), head, wanted)
             return
         result = open_release(
             release, out, identity=identity, owner=recipient_of(owner), head=head, tier=wanted, force=force, jobs=jobs,
@@ -81,13 +81,15 @@ def _tell_signer(run: Session, words: str, *, known: bool) -> None:
         run.warn(f"{words}: compare the fingerprint that verify prints with the owner, and name her .pub with --owner")
 
 
-def _look(run: Session, folder: Path, identity: Opener, owner: Recipient | None, head: str) -> None:
+def _look(
+    run: Session, folder: Path, identity: Opener, owner: Recipient | None, head: str, tier: Tier | None
+) -> None:  # fmt: skip
     """What `open` would do: the signature and the grant are checked, no package is opened."""
     from medveil.cli.text import plural
     from medveil.releases.release import Release
 
     release = Release(folder, owner=owner, head=head)
-    ring = release.access_of(identity).ring
+    ring = release.access_of(identity, tier).ring
     names = "with names" if ring.sees_identity else "without names"
     count = len(release) if ring.packages is None else len(ring.packages)
     line = f"would open {plural(count, 'package')} up to tier {ring.tier.value}, {names}; nothing was written"

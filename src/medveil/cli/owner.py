@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from medveil.cli.passphrase import ask_passphrase
 from medveil.cli.session import Session
-from medveil.errors import NoFittingKeyError, UsageError
+from medveil.errors import KeyFileError, NoFittingKeyError, UsageError
 
 if TYPE_CHECKING:
     from medveil.keys.identity import Identity
@@ -33,8 +35,12 @@ def identity_of(run: Session, key: Path | None, *, create: bool = False) -> Iden
     from medveil.keys.openers import load_identity
 
     if key is not None:
-        return load_identity(key, ask=ask_passphrase)
+        with _named("-i", key):
+            identity = load_identity(key, ask=ask_passphrase)
+        tell_open_key(run, key)
+        return identity
     identity, path, created = default_identity(create=create, ask=ask_passphrase)
+    tell_open_key(run, path)
     if created:
         made = f"Your key was made now: {path}, fingerprint {identity.fingerprint}."
         run.warn(f"{made} Keep a copy in a safe place: losing it is final.")
@@ -51,7 +57,37 @@ def opener_of(run: Session, key: Path | None) -> Opener:
     """
     from medveil.keys.openers import load_opener
 
-    return identity_of(run, None) if key is None else load_opener(key, ask=ask_passphrase)
+    if key is None:
+        return identity_of(run, None)
+    with _named("-i", key):
+        opener = load_opener(key, ask=ask_passphrase)
+    tell_open_key(run, key)
+    return opener
+
+
+@contextmanager
+def _named(option: str, path: Path, number: int = 1, of: int = 1) -> Iterator[None]:
+    """Say of a key file that cannot be used which option named it, and the how manieth of these it is."""
+    try:
+        yield
+    except KeyFileError as error:
+        which = (
+            f"{option} {path.name or path}" if of == 1 else f"{option} {path.name or path} (number {number} of {of})"
+        )
+        raise KeyFileError(f"{which}: {error.message}", hint=error.hint) from None
+
+
+def tell_open_key(run: Session, path: Path) -> None:
+    """Say of a secret key file that is there that other users may read it, as on a volume without permissions."""
+    from medveil.keys.keyfiles import ALLOW_OPEN_KEYS, mode_for_others
+
+    mode = mode_for_others(path)
+    if mode:
+        run.warn(
+            f"warning: other users may read {path.name} (mode {mode}); if its volume keeps no permissions (exFAT, "
+            f"WSL), move it to one that does. It is read only with {ALLOW_OPEN_KEYS}=1, and then a passphrase "
+            "keeps it closed"
+        )
 
 
 def identity_for_trial(run: Session, key: Path | None) -> Identity:
@@ -84,29 +120,37 @@ def tell_deputy(run: Session, release: Path, identity: Identity) -> None:
 
 
 def recipient_of(path: Path | None) -> Recipient | None:
-    """Load a public key file, where one is named."""
+    """Load the public key file that --owner names, if it does."""
+    return None if path is None else _loaded("--owner", [path])[0]
+
+
+def recipients_of(paths: list[Path] | None, option: str) -> tuple[Recipient, ...]:
+    """Load the public key files that an option names."""
+    return tuple(_loaded(option, paths or []))
+
+
+def _loaded(option: str, paths: Sequence[Path]) -> list[Recipient]:
     from medveil.keys.recipients import Recipient
 
-    return None if path is None else Recipient.load(path)
-
-
-def recipients_of(paths: list[Path] | None) -> tuple[Recipient, ...]:
-    """Load public key files."""
-    from medveil.keys.recipients import Recipient
-
-    return tuple(Recipient.load(path) for path in paths or ())
+    found = []
+    for number, path in enumerate(paths, start=1):
+        with _named(option, path, number, len(paths)):
+            found.append(Recipient.load(path))
+    return found
 
 
 def granted_of(values: list[str]) -> tuple[Recipient | str, ...]:
     """Whom `revoke --to` names: public key files, however weak or old; else a name, a fingerprint or a grant."""
     from medveil.keys.recipients import Recipient
 
-    return tuple(
-        value
-        if not re.search(r"[/\\]|\.(pub|pem|crt|cer|key)$", value) and not Path(value).exists()
-        else Recipient.load(Path(value), checked=False)
-        for value in values
-    )
+    found: list[Recipient | str] = []
+    for number, value in enumerate(values, start=1):
+        if not re.search(r"[/\\]|\.(pub|pem|crt|cer|key)$", value) and not Path(value).exists():
+            found.append(value)
+            continue
+        with _named("--to", Path(value), number, len(values)):
+            found.append(Recipient.load(Path(value), checked=False))
+    return tuple(found)
 
 
 def tiered_recipients_of(values: list[str] | None) -> tuple[tuple[Recipient, str | None], ...]:
@@ -118,10 +162,9 @@ def tiered_recipients_of(values: list[str] | None) -> tuple[tuple[Recipient, str
         UsageError: the word after "=" is no tier.
         KeyFileError: as `Recipient.load`.
     """
-    from medveil.keys.recipients import Recipient
-
     split = [_path_and_tier(value) for value in values or ()]
-    named = dict.fromkeys((Recipient.load(path), tier) for path, tier in split)
+    loaded = _loaded("--to", [path for path, _ in split])
+    named = dict.fromkeys(zip(loaded, (tier for _, tier in split), strict=True))
     if len({recipient.text for recipient, _ in named}) < len(named):
         raise UsageError("--to names one key with two tiers", hint="name it once, with the better one")
     return tuple(named)

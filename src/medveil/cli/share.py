@@ -130,8 +130,8 @@ def share(
         settings = ShareSettings(
             to=tuple(recipient for recipient, _ in named),
             at={recipient: Tier(tier) for recipient, tier in named if tier},
-            identity=recipients_of(identity),
-            also_owners=recipients_of(also_owner),
+            identity=recipients_of(identity, "--identity"),
+            also_owners=recipients_of(also_owner, "--also-owner"),
             tiers=tuple(tier_named(name) for name in tiers.split(",") if name),
             keep_file=keep_file, allow_classical=allow_classical, allow_certificates=allow_certificates,
             protection=protection, codec=codec, quality=quality, sparsity=sparsity, decoys=decoys,
@@ -139,7 +139,7 @@ def share(
             embed=embed, publish_weights=publish_weights, jobs=jobs, dry_run=dry_run, pseudonyms=pseudonyms,
         )  # fmt: skip
         settings.check()  # before a key is made for a request that makes no sense
-        refuse_secret_keys(settings.attach)
+        refuse_secret_keys(attach or ())
         owner = identity_for_trial(run, key) if dry_run else identity_of(run, key, create=True)
         if not to and not add:
             run.say("Nobody is named by --to: this release is for you alone.")

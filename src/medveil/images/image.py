@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from medveil.errors import UnsupportedInputError
 
+_SHOWN_SIDE = 1024
+
 
 class FileKind(StrEnum):
     """The kind of file that an image came from. JPEG goes back out as PNG."""
@@ -112,6 +114,29 @@ class Image:
                 hint="its attribute `frames` holds all of them, as (frames, height, width, channels)",
             )
         return self.frames[0, :, :, 0]
+
+    def _repr_png_(self) -> bytes:
+        """What a notebook shows: the middle frame as stored, at most 1024 pixels a side.
+
+        Of more than 8 bits, the range of values that it holds, without its padding, becomes black to white.
+        """
+        import io
+
+        from PIL import Image as Picture
+
+        from medveil.images.intensity import grey
+
+        plane, values = self.frames[len(self.frames) // 2], self.value_range
+        if self.bits_stored > 8:
+            low, high = self.padding or (1, 0)
+            held = plane[(plane < low) | (plane > high)]
+            values = (int(held.min()), int(held.max())) if held.size else values
+        levels = np.clip(np.rint(grey(plane, values)), 0, 255).astype(np.uint8)
+        picture = Picture.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
+        picture.thumbnail((_SHOWN_SIDE, _SHOWN_SIDE))
+        buffer = io.BytesIO()
+        picture.save(buffer, format="PNG")
+        return buffer.getvalue()
 
     @property
     def signed(self) -> bool:

@@ -52,7 +52,7 @@ class Identity:
         return cls(secrets.token_bytes(_SECRET_BYTES), hybrid=not classical)
 
     @classmethod
-    def load(cls, path: Path, *, ask: AskPassphrase | None = None) -> Identity:
+    def load(cls, path: str | Path, *, ask: AskPassphrase | None = None) -> Identity:
         """Read an age identity file with exactly one secret key.
 
         Args:
@@ -63,7 +63,7 @@ class Identity:
             KeyFileError: unreadable, readable by other users, not an age identity file, damaged, or the passphrase
                 is wrong or there is nobody to ask for it.
         """
-        return cls.from_bytes(read_secret(path), ask=ask)
+        return cls.from_bytes(read_secret(Path(path)), ask=ask)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, ask: AskPassphrase | None = None) -> Identity:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from medveil.errors import KeyFileError
 from medveil.keys import bech32, certificates, hybrid, sshkeys
-from medveil.keys.keyfiles import lines_of, read_public, text_of
+from medveil.keys.keyfiles import read_public, text_of, unbroken_lines
 from medveil.keys.points import Curve, check_point
 from medveil.keys.signatures import signature_fits
 
@@ -128,7 +128,7 @@ class Recipient:
         )
 
     @classmethod
-    def load(cls, path: Path, *, checked: bool = True) -> Recipient:
+    def load(cls, path: str | Path, *, checked: bool = True) -> Recipient:
         """Read an age recipients file with exactly one recipient, an ssh .pub file, or a PEM certificate.
 
         Args:
@@ -140,15 +140,15 @@ class Recipient:
             KeyFileError: unreadable, a secret key, no such file, too weak, its self-signature does not fit, or a
                 certificate that is not valid today.
         """
-        return replace(cls._read(path, checked=checked), name=name_of(Path(path).stem))
+        return replace(cls._read(Path(path), checked=checked), name=name_of(Path(path).stem))
 
     @classmethod
     def _read(cls, path: Path, *, checked: bool) -> Recipient:
         data = read_public(path)
         if certificates.PEM_MARK in data:
             return cls(certificates.text_of_pem(data) if checked else certificates.text_of(certificates.of_pem(data)))
-        text = text_of(data)
-        recipients = lines_of(text)
+        lines = unbroken_lines(text_of(data))
+        recipients = [line for line in lines if not line.startswith("#")]
         if len(recipients) != 1:
             raise KeyFileError(
                 f"this is not a public key file: it holds {len(recipients)} keys, and exactly one is asked for",
@@ -157,7 +157,7 @@ class Recipient:
         if not checked and recipients[0].startswith(("age1", "ssh-ed25519 ", "ssh-rsa ")):
             return cls(" ".join(recipients[0].split()[:2]))  # an ssh key without its comment
         recipient = cls.parse(recipients[0])
-        comments = [line.strip("# ").partition(":") for line in text.splitlines() if line.startswith("#")]
+        comments = [line.strip("# ").partition(":") for line in lines if line.startswith("#")]
         named = {name: value.strip() for name, _, value in comments}
         if "verify-key" not in named:
             return recipient

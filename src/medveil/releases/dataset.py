@@ -92,7 +92,7 @@ class ReleaseImages:
 
 
 def make_dataset(
-    release: Release, identity: Opener | str | Path, labels: str | Path | None, *, target: str, tier: Tier,
+    release: Release, identity: Opener | str | Path, labels: str | Path | None, *, target: str, tier: Tier | None,
     size: int | tuple[int, int] | None, transform: Callable[[Tensor], Any] | None, scaling: str, cache_bytes: int,
 ) -> OpenedImages:  # fmt: skip
     """See `Release.dataset`."""
@@ -104,12 +104,11 @@ def make_dataset(
                 "a data set to train on needs torch", hint="pip install 'medveil[train]'"
             ) from None
         raise
-    if tier not in list(Tier):
+    if tier is not None and tier not in list(Tier):
         raise UsageError(f"tier is one of {', '.join(Tier)}", hint="such as medveil.Tier.DIAGNOSTIC")
-    tier = Tier(tier)
     sides = (size, size) if isinstance(size, int | float) else tuple(size) if isinstance(size, list | tuple) else size
     opener = load_opener(Path(identity)) if isinstance(identity, str | Path) else identity
-    ring = release.access_of(opener).ring
+    ring = release.access_of(opener, None if tier is None else Tier(tier)).ring
     rows = read_rows(Path(labels), target) if labels is not None else None
     entries, named = _images(release, ring, paths=rows is not None)
     if not entries:
@@ -120,7 +119,7 @@ def make_dataset(
         entries, named = [entries[place] for place in chosen], [named[place] for place in chosen]
     source = ReleaseImages(
         Path(os.path.abspath(release.folder)), replace(release.manifest, packages=()), tuple(entries),
-        ring.lowered(tier), release.ledger.digests[-1],
+        ring, release.ledger.digests[-1],
     )  # fmt: skip
     return OpenedImages(
         source, [one.package for one in named], described, size=sides,  # type: ignore[arg-type]

@@ -93,7 +93,7 @@ class Granted:
 
 
 def grant(
-    folder: Path, request: Request, owner: Identity, *, founder: Recipient | None = None, head: str = "",
+    folder: str | Path, request: Request, owner: Identity, *, founder: Recipient | None = None, head: str = "",
     first_look: bool = False,
 ) -> Granted:  # fmt: skip
     """Let recipients open a release that is there: one grant file each, and one entry of the ledger.
@@ -133,7 +133,7 @@ def grant(
 
 
 def revoke(
-    folder: Path, recipients: Iterable[Recipient | str], owner: Identity, *, founder: Recipient | None = None,
+    folder: str | Path, recipients: Iterable[Recipient | str], owner: Identity, *, founder: Recipient | None = None,
     head: str = "", first_look: bool = False,
 ) -> Granted:  # fmt: skip
     """Take out recipients, and begin a new epoch: packages that are added later use keys that they never had.

@@ -103,8 +103,8 @@ class _Source:
 
 
 def open_release(
-    folder: Path, out: Path, *, identity: Opener, owner: Recipient | None = None, head: str = "",
-    tier: Tier = Tier.EXACT, force: bool = False, jobs: int = 0,
+    folder: str | Path, out: str | Path, *, identity: Opener, owner: Recipient | None = None, head: str = "",
+    tier: Tier | None = None, force: bool = False, jobs: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> OpenResult:  # fmt: skip
     """Open every package that `identity` may open into the folder `out` (0700).
@@ -117,13 +117,13 @@ def open_release(
         out: where the files go; new or empty unless `force`.
         identity: who opens.
         owner, head: the owner and the state that are expected; see `Release`.
-        tier: open at this tier where the identity may open a better one.
+        tier: open at this tier; at the best that the identity may open where it is None.
         force: write into a folder that holds files, replacing those of the same name.
         jobs: worker processes; 0 for one a core.
         progress: called as (done, total, text) after each package.
 
     Raises:
-        NoFittingKeyError: the release was not granted to this identity.
+        NoFittingKeyError: the release was not granted to this identity, or not at that tier.
         RefusedError: a certificate's key, and a founder for whom nobody vouches; see `access.find_access`.
         IntegrityError, FormatVersionError, UsageError: as `verify`, for what concerns the whole release.
         TargetExistsError: `out` holds files and `force` is not set.
@@ -132,8 +132,7 @@ def open_release(
     2
     """
     release = Release(folder, owner=owner, head=head)
-    access = release.access_of(identity)
-    access = replace(access, ring=access.ring.lowered(tier))
+    access = release.access_of(identity, tier)
     release.codec(access.ring)  # a missing codec or weights file is one error, not one a package
     out = Path(os.path.abspath(out))
     refuse_inside_release(out)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medveil.codecs.code import Codec
 from medveil.codecs.coding import Coding
+from medveil.errors import NoFittingKeyError, UsageError
 from medveil.images.image import Image
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
@@ -56,6 +58,16 @@ class Release:
     def __len__(self) -> int:
         return len(self.manifest.packages)
 
+    def __repr__(self) -> str:
+        """What everybody can see; neither the folder, whose name may be a patient's, nor anything that a key opens."""
+        head, tiers = self.ledger.head, ", ".join(tier.value for tier in self.manifest.tiers)
+        doubt = f", in the place of another {self.signer.replaced}'s" if self.signer.replaced else ""
+        return (
+            f"<Release {self.manifest.release.hex()[:8]}: {len(self)} packages, {self.manifest.protection}, "
+            f"tiers {tiers}, entry {head.number} of {head.day}, founded by {self.manifest.owner_fingerprint} "
+            f"({self.signer.words}{doubt})>"
+        )
+
     @property
     def signer_known(self) -> bool:
         """Whether somebody vouches for the founder: the caller, who named her or a head, or the pin."""
@@ -73,31 +85,47 @@ class Release:
         """Check every byte; see `medveil.releases.verifying.verify`."""
         return verify(self.folder, owner=self._owner, head=self._head)
 
-    def access_of(self, identity: Opener) -> Access:
+    def access_of(self, identity: Opener, tier: Tier | None = None) -> Access:
         """What `identity` may open.
 
+        Args:
+            identity: who opens.
+            tier: use its keys for this tier and lower ones only; for the best that they open where it is None.
+
         Raises:
-            NoFittingKeyError: nothing.
+            NoFittingKeyError: nothing, or not at that tier.
+            UsageError: the release has no such tier.
             RefusedError: `identity` is a certificate's, and nobody vouches for the founder; see `find_access`.
         """
-        return find_access(self.folder, self.ledger, self.manifest, identity, vouched=self.signer.vouched)
+        access = find_access(self.folder, self.ledger, self.manifest, identity, vouched=self.signer.vouched)
+        if tier is None:
+            return access
+        if access.ring.tier.rank > tier.rank:
+            raise NoFittingKeyError(
+                f"key {identity.fingerprint} opens this release up to tier {access.ring.tier.value}, not {tier.value}",
+                hint="name a lower tier, or none; the owner can grant a better one",
+            )
+        if tier not in self.manifest.tiers:
+            names = ", ".join(each.value for each in self.manifest.tiers)
+            raise UsageError(f"the release has no tier {tier.value}; it has {names}", hint="name one of these, or none")
+        return replace(access, ring=access.ring.lowered(tier))
 
     def codec(self, ring: KeyRing | None = None) -> Codec:
         """The codec of the release's profile, with embedded weights where it needs any; sealed ones need a ring."""
         return codec_of(self.folder, self.manifest, ring)
 
-    def open(self, identity: Opener, *, tier: Tier = Tier.EXACT) -> Iterator[Image]:
+    def open(self, identity: Opener, *, tier: Tier | None = None) -> Iterator[Image]:
         """The images that `identity` may open, one after the other, in the order of their random ids.
 
         Args:
             identity: who opens.
-            tier: open at this tier where the identity may open a better one.
+            tier: open at this tier; at the best that the identity may open where it is None.
 
         Raises:
-            NoFittingKeyError: the release was not granted to it.
+            NoFittingKeyError: the release was not granted to it, or not at that tier.
             IntegrityError: a package is damaged; raised when the iteration comes to it.
         """
-        ring = self.access_of(identity).ring.lowered(tier)
+        ring = self.access_of(identity, tier).ring
         codec = self.codec(ring)
         for entry in self.manifest.packages:
             opened = self.open_package(entry, ring, codec)
@@ -106,7 +134,7 @@ class Release:
 
     def dataset(
         self, identity: Opener | str | Path, *, labels: str | Path | None = None, target: str = "label",
-        tier: Tier = Tier.EXACT, size: int | tuple[int, int] | None = None,
+        tier: Tier | None = None, size: int | tuple[int, int] | None = None,
         transform: Callable[[Tensor], Any] | None = None, scaling: str = "range", cache_bytes: int = 1 << 30,
     ) -> OpenedImages:  # fmt: skip
         """The images that `identity` may open as a torch data set: opened in memory, in DataLoader workers too.
@@ -121,7 +149,7 @@ class Release:
                 without a label are left out; `.labels` has their number, and that of rows of no image. Without a file,
                 all images are in.
             target: the column that is learned; its values, sorted, are the classes.
-            tier: open at this tier where the identity may open a better one.
+            tier: open at this tier; at the best that the identity may open where it is None.
             size: (height, width), or both in one number: images are resized to it, bilinear with antialiasing; their
                 aspect ratio changes. A batch needs images of one size, from here or from `transform`.
             transform: applied to each image, float32 (1, height, width), in the worker. One that is random must draw
@@ -131,7 +159,7 @@ class Release:
                 448 x 448 at 8 bits. Shared by all workers on Linux, for each of them elsewhere.
 
         Raises:
-            NoFittingKeyError: the release was not granted to the identity.
+            NoFittingKeyError: the release was not granted to the identity, or not at that tier.
             UsageError: it opens no image, or the labels file has no row of any; a value that is not allowed.
             IntegrityError: a package was changed. Later on also from the DataLoader.
             MissingDependencyError: torch is not installed.

@@ -85,8 +85,9 @@ class _Work:
 
 
 def rotate(
-    folder: Path, owner: Identity, *, founder: Recipient | None = None, head: str = "", first_look: bool = False,
-    jobs: int = 0, dry_run: bool = False, progress: Callable[[int, int, str], None] | None = None,
+    folder: str | Path, owner: Identity, *, founder: Recipient | None = None, head: str = "",
+    first_look: bool = False, jobs: int = 0, dry_run: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
 ) -> Rotated:  # fmt: skip
     """Seal every package of a release anew. Grants whose day is over are not made anew.
 

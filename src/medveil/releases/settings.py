@@ -79,7 +79,7 @@ class ShareSettings:
     min_quality: float | None = None
     max_rmse: float | None = None
     burned_in: str = "warn"
-    attach: tuple[Path, ...] = ()
+    attach: tuple[str | Path, ...] = ()
     add: bool = False
     embed: bool = True
     publish_weights: bool = False
@@ -141,10 +141,15 @@ class ShareSettings:
         refused = f" {self.burned_in}" if self.burned_in != BURNED_IN[0] else ""
         return f"{self.min_quality} {self.max_rmse}{refused}"
 
-    def check_same(self, book: OwnerBook, owner: Identity) -> None:
+    def check_same(self, book: OwnerBook, owner: Identity, *, there: bool = False) -> None:
         """Raises TargetExistsError when a release or unfinished share was made with other settings.
 
         With `add`, settings that were left at their defaults are those of the release.
+
+        Args:
+            book: of the release, or of the unfinished share.
+            owner: whose it is.
+            there: it is a release.
         """
         manifest = book.manifest
         asked: dict[str, object] = {"protection": self.protection, "codec": _codec_name(self.codec)}
@@ -168,7 +173,7 @@ class ShareSettings:
         if self.add:
             unstated = {"protection": "sealed", "codec": "lapped"}
             asked = {name: value for name, value in asked.items() if unstated.get(name) != value}
-        _refuse_other([name for name in asked if asked[name] != found[name]])
+        _refuse_other([name for name in asked if asked[name] != found[name]], there=there)
 
     def _same_people(self, book: OwnerBook, owner: Identity) -> bool:
         """Whether the request names those whom the release was made for; with `add`, some who may open it now."""
@@ -225,7 +230,13 @@ def check_recipient(recipient: Recipient, *, hybrid: bool, allow_classical: bool
     wrap(b"", recipient)
 
 
-def _refuse_other(names: list[str]) -> None:
+def _refuse_other(names: list[str], *, there: bool = False) -> None:
+    if names and there:
+        raise TargetExistsError(
+            f"the release that is there was made with other settings ({', '.join(names)})",
+            hint="to add images to it, say --add and leave these out: they are the release's own; else share into a "
+            "new folder. Nothing was touched",
+        )
     if names:
         raise TargetExistsError(
             f"it was begun with other settings ({', '.join(names)})",

@@ -13,7 +13,7 @@ import glob
 import math
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -92,13 +92,13 @@ class ShareResult:
 
 
 def share(
-    inputs: list[Path], out: Path, settings: ShareSettings, *, owner: Identity, founder: Recipient | None = None,
-    head: str = "", first_look: bool = False, progress: Progress | None = None,
+    inputs: str | Path | Sequence[str | Path], out: str | Path, settings: ShareSettings, *, owner: Identity,
+    founder: Recipient | None = None, head: str = "", first_look: bool = False, progress: Progress | None = None,
 ) -> ShareResult:  # fmt: skip
     """Share images and attachments as a release.
 
     Args:
-        inputs: files and folders.
+        inputs: files and folders, or one of these.
         out: the release folder to make, to continue, or with `settings.add` to extend.
         settings: protection, recipients, quality; see `ShareSettings`.
         owner: who signs, and who may always open everything.
@@ -118,6 +118,7 @@ def share(
     2
     """
     settings.check()
+    paths = [Path(each) for each in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     _refuse_foreign(Path(os.path.abspath(out)))
     out = Path(os.path.realpath(out))  # one release has one lock, by whatever name it is reached
     staged_files.refuse_inside_release(out)
@@ -125,7 +126,7 @@ def share(
     staging = staging_of(out)
     lists = out.parent.glob(f"{glob.escape(out.name)}.failed*.csv")
     own = [out, staging, staged_files.lock_of(staging), *lists]
-    tasks, result.failed, result.skipped = list_inputs(inputs, list(settings.attach), own)
+    tasks, result.failed, result.skipped = list_inputs(paths, [Path(each) for each in settings.attach], own)
     result.inputs = {task.number: str(task.path) for task in tasks}
     with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging):
         existing = None
@@ -209,7 +210,7 @@ def _extend(
     """Add to a release, or see that there is nothing to do."""
     book = read_book(out, existing, owner)
     result.standing = Standing.of(existing.ledger, book.grants)
-    settings.check_same(book, owner)
+    settings.check_same(book, owner, there=True)
     if settings.add:
         refuse_unsafe(book.grants)
     lost = {recipient.text for recipient in settings.to} - {note.recipient.text for note in book.grants}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.context import get_spawning_popen
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from medveil.training.pixel_cache import Kept, make_cache
 _MOST_BYTES = 1 << 48
 _LONGEST = 1 << 16
 SCALINGS = ("range", "modality")
+Known = TypeVar("Known")
 
 
 class ImageSource(Protocol):
@@ -162,7 +163,7 @@ class OpenedImages(Dataset[Any]):
         """The image as `Release.open` gives it, with spacing and rescale; neither scaled nor kept."""
         return self._source.open(range(len(self))[index])
 
-    def where(self, column: str, value: str) -> Subset[Any]:
+    def where(self, column: str, value: str) -> Part:
         """The images whose row of the labels file has this value, such as `where("fold", "train")`.
 
         Raises:
@@ -174,9 +175,9 @@ class OpenedImages(Dataset[Any]):
         chosen = [number for number, row in enumerate(rows) if row[column] == value]
         if not chosen:
             raise UsageError(f"no row of the labels file has the value that was asked for in the column {column!r}")
-        return Subset(self, chosen)
+        return Part(self, chosen)
 
-    def split(self, share: float = 0.2, *, seed: int = 0) -> tuple[Subset[Any], Subset[Any]]:
+    def split(self, share: float = 0.2, *, seed: int = 0) -> tuple[Part, Part]:
         """(training, validation) images, no patient on both sides.
 
         Args:
@@ -186,17 +187,7 @@ class OpenedImages(Dataset[Any]):
         Raises:
             UsageError: the patients are not known, are fewer than two, or the share is not between 0 and 1.
         """
-        patients = self.patients
-        if not 0 < share < 1:
-            raise UsageError(f"a share of {share:g} cannot be split off; it is between 0 and 1")
-
-        if len(set(patients)) < 2:
-            raise UsageError("images of one patient cannot be split by patient")
-        held = held_out(patients, share, seed)
-        sides: tuple[list[int], list[int]] = ([], [])
-        for number, patient in enumerate(patients):
-            sides[patient in held].append(number)
-        return Subset(self, sides[0]), Subset(self, sides[1])
+        return _split(self, share, seed)
 
     def _labels(self) -> Labels:
         if self.labels is None:
@@ -210,6 +201,62 @@ class OpenedImages(Dataset[Any]):
             kept = Kept(image.pixels, *_line(image, self._scaling))
             self._cache.put(number, kept)
         return kept
+
+
+class Part(Subset[Any]):
+    """Some of the images of a data set, as `where` and `split` give them, with what is known of each.
+
+    Attributes:
+        dataset: what they are of.
+        indices: which of them.
+    """
+
+    dataset: OpenedImages | Part
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} of {self.dataset!r})"
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """As of `OpenedImages`, of these images; so are the others."""
+        return self._of(self.dataset.packages)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes of the whole data set, by which targets are counted."""
+        return self.dataset.classes
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        return self._of(self.dataset.targets)
+
+    @property
+    def rows(self) -> tuple[Mapping[str, str], ...]:
+        return self._of(self.dataset.rows)
+
+    @property
+    def patients(self) -> tuple[str, ...]:
+        return self._of(self.dataset.patients)
+
+    def split(self, share: float = 0.2, *, seed: int = 0) -> tuple[Part, Part]:
+        """As of `OpenedImages`, of these images."""
+        return _split(self, share, seed)
+
+    def _of(self, known: Sequence[Known]) -> tuple[Known, ...]:
+        return tuple(known[number] for number in self.indices)
+
+
+def _split(images: OpenedImages | Part, share: float, seed: int) -> tuple[Part, Part]:
+    patients = images.patients
+    if not 0 < share < 1:
+        raise UsageError(f"a share of {share:g} cannot be split off; it is between 0 and 1")
+    if len(set(patients)) < 2:
+        raise UsageError("images of one patient cannot be split by patient")
+    held = held_out(patients, share, seed)
+    sides: tuple[list[int], list[int]] = ([], [])
+    for number, patient in enumerate(patients):
+        sides[patient in held].append(number)
+    return Part(images, sides[0]), Part(images, sides[1])
 
 
 def _line(image: Image, scaling: str) -> tuple[float, float]:
