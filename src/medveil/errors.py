@@ -43,6 +43,10 @@ class TargetExistsError(MedveilError):
     """Something of the user's is already at the place that was to be written."""
 
 
+class NoRoomError(MedveilError):
+    """More would be written than is free, or than was allowed. Nothing of it was written."""
+
+
 class NotKeptError(MedveilError):
     """A finished part of a long run could not be written: to go on would lose more."""
 

@@ -26,5 +26,8 @@ def list_(
         run.result(
             [f"{pair.package}  {pair.path}" for pair in pairs],
             done=len(pairs),
-            packages=[{"package": pair.package, "original": pair.path, "bytes": pair.bytes} for pair in pairs],
+            packages=[
+                {"package": pair.package, "original": pair.path, "bytes": pair.bytes, "renamed": pair.renamed}
+                for pair in pairs
+            ],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -30,6 +31,7 @@ from medveil.cli import (
 from medveil.cli.attach import GreedyCommand
 from medveil.cli.commands import Commands
 from medveil.cli.session import INTERRUPTED
+from medveil.files.core_dumps import no_core_dumps
 
 app = typer.Typer(
     name="medveil",
@@ -82,7 +84,9 @@ app.command("demo")(demo.demo)
 
 
 def run() -> None:
-    """Entry point of the `medveil` program."""
+    """Entry point of the `medveil` program: no dumps of what it holds, and an end by SIGTERM is one by Ctrl-C."""
+    no_core_dumps()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app()
     except KeyboardInterrupt:

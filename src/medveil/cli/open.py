@@ -29,6 +29,9 @@ def open_(
         str, typer.Option("--tier", metavar="TIER", help="Open at this tier. Default: the best that your key opens.")
     ] = "",
     force: Force = False,
+    max_bytes: Annotated[
+        str, typer.Option("--max-bytes", metavar="BYTES", help="Write no more than this, such as 500MB or 10GB.")
+    ] = "",
     jobs: Jobs = 0,
     dry_run: DryRun = False,
     show_paths: ShowPaths = False,
@@ -39,17 +42,18 @@ def open_(
     with session("open", as_json=json, quiet=quiet) as run:
         from medveil.cli.input_list import report_inputs
         from medveil.cli.owner import opener_of, recipient_of, tier_named
-        from medveil.cli.text import plural
+        from medveil.cli.text import bytes_of, plural
         from medveil.releases.opening import open_release
 
         wanted = tier_named(tier) if tier else None
+        most = bytes_of(max_bytes) if max_bytes else None
         identity = opener_of(run, key)
         if dry_run:
             _look(run, release, identity, recipient_of(owner), head, wanted)
             return
         result = open_release(
-            release, out, identity=identity, owner=recipient_of(owner), head=head, tier=wanted, force=force, jobs=jobs,
-            progress=run.progress,
+            release, out, identity=identity, owner=recipient_of(owner), head=head, tier=wanted, force=force,
+            max_bytes=most, jobs=jobs, progress=run.progress,
         )  # fmt: skip
         _tell_signer(run, result.signer, known=result.signer_known)
         tell_replaced(run, result.replaced, result.replaced_since)
@@ -84,21 +88,25 @@ def _tell_signer(run: Session, words: str, *, known: bool) -> None:
 def _look(
     run: Session, folder: Path, identity: Opener, owner: Recipient | None, head: str, tier: Tier | None
 ) -> None:  # fmt: skip
-    """What `open` would do: the signature and the grant are checked, no package is opened."""
-    from medveil.cli.text import plural
+    """What `open` would do: signature, grant and packages are checked, and no picture is decoded."""
+    from medveil.cli.text import bytes_text, plural
+    from medveil.releases.opening import to_be_written
     from medveil.releases.release import Release
 
     release = Release(folder, owner=owner, head=head)
-    ring = release.access_of(identity, tier).ring
+    access = release.access_of(identity, tier)
+    ring, size = access.ring, to_be_written(release, access)
     names = "with names" if ring.sees_identity else "without names"
     count = len(release) if ring.packages is None else len(ring.packages)
-    line = f"would open {plural(count, 'package')} up to tier {ring.tier.value}, {names}; nothing was written"
+    line = f"would open {plural(count, 'package')} up to tier {ring.tier.value}, {names}: {size} bytes at most"
+    line += f" ({bytes_text(size)}); nothing was written"
     signer = release.signer
     _tell_signer(run, signer.words, known=signer.vouched)
     tell_replaced(run, signer.replaced, signer.replaced_since)
     run.result(
-        [line], packages=count, signer_known=signer.vouched, signer=signer.words, replaced=signer.replaced, dry_run=True
-    )
+        [line], size=size, packages=count, signer_known=signer.vouched, signer=signer.words,
+        replaced=signer.replaced, dry_run=True,
+    )  # fmt: skip
 
 
 def _tiers(tiers: Mapping[Tier, int]) -> str:

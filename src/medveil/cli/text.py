@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from medveil.errors import UsageError
 
 if TYPE_CHECKING:
     from medveil.releases.packages.packing import Fidelity
@@ -18,6 +21,20 @@ def bytes_text(size: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{size} B"
+
+
+def bytes_of(text: str) -> int:
+    """The inverse, for options: "1234", "500 MB", "10GB" (powers of ten), "2 GiB" (powers of 1024).
+
+    Raises:
+        UsageError: it is no such number.
+    """
+    found = re.fullmatch(r"(\d{1,18})\s*(?:([kKMGT])(i?)B?|B)?", text.strip())
+    if found is None:
+        raise UsageError("a number of bytes is expected", hint="such as 1234, 500MB, 10GB or 2GiB")
+    number, unit, binary = found.groups()
+    power = " kMGT".index(unit.replace("K", "k")) if unit else 0
+    return int(int(number) * (1024 if binary else 1000) ** power)
 
 
 def plural(count: int, noun: str) -> str:

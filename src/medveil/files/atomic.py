@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,20 +22,26 @@ _CANNOT_FLUSH = {  # what systems answer that have no flushing of folders
 }  # fmt: skip
 
 
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
 _CAN_SPARE_LINKS = os.utime in os.supports_follow_symlinks
 
 
-def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool = False) -> None:
+def write_bytes(
+    path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool = False, unnamed: bool = False
+) -> None:  # fmt: skip
     """Write `data` to `path` so that a crash, a kill or a full disk leaves either the whole file or none.
 
     A temporary file in the same folder is written, flushed to the disk and then given its name; the folder is
-    flushed too. The folder must exist. A kill may leave the temporary file, whose name ends with `.tmp`.
+    flushed too. The folder must exist. A kill may leave the temporary file, whose name ends with `.tmp`; see
+    `sweep`.
 
     Args:
         path: the file to write.
         data: its whole content.
         mode: permission bits, from the first moment on (0o600 for secrets), less the process's umask.
         overwrite: replace an existing file. Without it an existing one is left alone.
+        unnamed: for what nobody else should find: where the system can, the temporary file has no name, so that a kill
+            leaves none of it.
 
     Raises:
         TargetExistsError: `path` exists and `overwrite` is False.
@@ -42,11 +50,12 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool =
     path = Path(path)
     temporary = path.parent / f".{secrets.token_hex(8)}.tmp"
     try:
-        _write_new(temporary, data, mode)
+        if not (unnamed and _write_unnamed(temporary if overwrite else path, data, mode)):
+            _write_new(temporary, data, mode)
+            if not overwrite:
+                _name_exclusively(temporary, path)
         if overwrite:
             os.replace(temporary, path)
-        else:
-            _name_exclusively(temporary, path)
         flush_folders([path.parent])
     except FileExistsError:
         raise TargetExistsError(
@@ -63,12 +72,60 @@ def write_bytes(path: Path, data: bytes, *, mode: int = 0o644, overwrite: bool =
 def _write_new(path: Path, data: bytes, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
     try:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
+        _write_all(handle, data)
     finally:
         os.close(handle)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+    os.fsync(handle)
+
+
+def _write_unnamed(path: Path, data: bytes, mode: int) -> bool:
+    """Write a file that gets its name when all of it is on the disk; False where the system has no such files.
+
+    Raises:
+        OSError: it refused; FileExistsError where something has the name.
+    """
+    flag = getattr(os, "O_TMPFILE", None)  # Linux
+    if flag is None or os.link not in os.supports_dir_fd:
+        return False
+    try:
+        handle = os.open(path.parent, os.O_WRONLY | flag, mode)
+    except OSError as error:
+        if error.errno in (*_CANNOT_FLUSH, errno.ENOENT):  # what file systems without them answer
+            return False
+        raise
+    try:
+        _write_all(handle, data)
+        return _link_unnamed(handle, path)
+    finally:
+        os.close(handle)
+
+
+def _link_unnamed(handle: int, path: Path) -> bool:
+    try:
+        os.link(f"/proc/self/fd/{handle}", path, src_dir_fd=handle, follow_symlinks=True)
+    except FileExistsError:
+        raise
+    except OSError:  # no /proc, or a file system that gives no second name
+        return False
+    return True
+
+
+def sweep(folder: Path) -> int:
+    """Remove the temporary files that killed runs of `write_bytes` left in a folder and below, and count them."""
+    found = [
+        place / name
+        for place in (folder, *folders_below(folder))
+        for name in sorted(os.listdir(place))
+        if _TEMPORARY.fullmatch(name) and stat.S_ISREG((place / name).lstat().st_mode)
+    ]
+    remove_all(found)
+    return len(found)
 
 
 def move_exclusively(source: Path, target: Path) -> None:

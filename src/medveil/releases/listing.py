@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medveil.errors import NoFittingKeyError
+from medveil.files.names import safe_relative
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.releases.packages.package import load_package
@@ -19,15 +20,18 @@ class Listed:
 
     Attributes:
         package: id in hexadecimal digits, as in the file's name.
-        path: relative path of the original.
+        path: relative path of the original, made safe and harmless as `open` makes it: the owner's, or a hostile
+            owner's, may be one that leaves a folder or that programs act upon.
         sha256: digest of the original in hexadecimal digits.
         bytes: length of the package.
+        renamed: whether the path is another than the stored one.
     """
 
     package: str
     path: str
     sha256: str
     bytes: int
+    renamed: bool = False
 
 
 def list_originals(folder: Path, identity: Opener, *, owner: Recipient | None = None) -> list[Listed]:
@@ -50,5 +54,6 @@ def list_originals(folder: Path, identity: Opener, *, owner: Recipient | None = 
         if not sees_identity(package, ring):
             continue
         origin, _ = open_identity(package, ring)
-        rows.append(Listed(entry.package.hex(), origin.path, origin.sha256.hex(), entry.length))
+        path = str(safe_relative(origin.path))
+        rows.append(Listed(entry.package.hex(), path, origin.sha256.hex(), entry.length, path != origin.path))
     return sorted(rows, key=lambda row: (row.path, row.package))

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from medveil.codecs.code import Codec
-from medveil.errors import FormatVersionError, IntegrityError, MedveilError, TargetExistsError
-from medveil.files.atomic import write_bytes
+from medveil.errors import FormatVersionError, IntegrityError, MedveilError, NoRoomError, TargetExistsError
+from medveil.files.atomic import sweep, write_bytes
 from medveil.files.names import FreeNames
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.releases.access import Access
-from medveil.releases.packages.package import PackageEntry
-from medveil.releases.packages.unpacking import OpenedFile, file_of
+from medveil.releases.packages.package import PackageEntry, load_package
+from medveil.releases.packages.unpacking import OpenedFile, file_of, most_bytes
 from medveil.releases.records.manifest import Manifest
 from medveil.releases.records.pins import Replaced, note_of
 from medveil.releases.release import Release, open_package
@@ -104,7 +106,7 @@ class _Source:
 
 def open_release(
     folder: str | Path, out: str | Path, *, identity: Opener, owner: Recipient | None = None, head: str = "",
-    tier: Tier | None = None, force: bool = False, jobs: int = 0,
+    tier: Tier | None = None, force: bool = False, max_bytes: int | None = None, jobs: int = 0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> OpenResult:  # fmt: skip
     """Open every package that `identity` may open into the folder `out` (0700).
@@ -119,6 +121,7 @@ def open_release(
         owner, head: the owner and the state that are expected; see `Release`.
         tier: open at this tier; at the best that the identity may open where it is None.
         force: write into a folder that holds files, replacing those of the same name.
+        max_bytes: how many bytes may be written at most, where that is less than what is free there.
         jobs: worker processes; 0 for one a core.
         progress: called as (done, total, text) after each package.
 
@@ -126,7 +129,8 @@ def open_release(
         NoFittingKeyError: the release was not granted to this identity, or not at that tier.
         RefusedError: a certificate's key, and a founder for whom nobody vouches; see `access.find_access`.
         IntegrityError, FormatVersionError, UsageError: as `verify`, for what concerns the whole release.
-        TargetExistsError: `out` holds files and `force` is not set.
+        TargetExistsError: `out` holds files and `force` is not set. Temporary files of a killed run are removed first.
+        MedveilError: more could be written than `max_bytes`, or than is free.
 
     >>> open_release(release, work / "opened", identity=alice, jobs=1).done
     2
@@ -136,8 +140,12 @@ def open_release(
     release.codec(access.ring)  # a missing codec or weights file is one error, not one a package
     out = Path(os.path.abspath(out))
     refuse_inside_release(out)
+    if out.is_dir():
+        sweep(out)
     if not force and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise TargetExistsError("the output folder holds files", hint="name a new folder, or --force to write into it")
+    room = _Room.of(out, max_bytes)
+    room.check(to_be_written(release, access))
     try:
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -156,7 +164,10 @@ def open_release(
         try:
             if isinstance(opened, MedveilError):
                 raise opened
+            room.check(result.bytes + (0 if opened is None else len(opened.data)))
             _write(number, opened, out, written, result, force=force)
+        except NoRoomError:
+            raise
         except MedveilError as error:
             result.damaged |= isinstance(error, IntegrityError)
             result.newer |= isinstance(error, FormatVersionError)
@@ -170,6 +181,49 @@ def open_release(
         release.pin()
         result.pin_note = note_of(release.ledger, release.folder)
     return result
+
+
+def to_be_written(release: Release, access: Access) -> int:
+    """At most how many bytes `open` writes of a release; a package that does not open counts for none.
+
+    Every package is read, and nothing is decoded.
+    """
+    total, granted = 0, access.ring.packages
+    for entry in release.manifest.packages:
+        if granted is not None and entry.package not in granted:
+            continue
+        with contextlib.suppress(MedveilError, ArithmeticError, ValueError, TypeError, LookupError):
+            package = load_package(release.folder, entry, release.manifest)
+            total += most_bytes(package, entry, release.manifest.level, access.ring)
+    return total
+
+
+@dataclass(frozen=True)
+class _Room:
+    """How much may be written.
+
+    Attributes:
+        bytes: so many.
+        asked: whether the user said so; else that much is free.
+    """
+
+    bytes: int
+    asked: bool
+
+    @classmethod
+    def of(cls, out: Path, max_bytes: int | None) -> _Room:
+        place = next(each for each in (out, *out.parents) if each.exists())
+        free = shutil.disk_usage(place).free
+        return cls(free, False) if max_bytes is None or free < max_bytes else cls(max_bytes, True)
+
+    def check(self, needed: int) -> None:
+        """Raise NoRoomError where more is needed than there is."""
+        if needed > self.bytes:
+            allowed = f"--max-bytes allows {self.bytes}" if self.asked else f"{self.bytes} are free there"
+            raise NoRoomError(
+                f"the files take up to {needed} bytes, and {allowed}",
+                hint="open at a lesser --tier, or name a folder with more room; medveil open --dry-run tells the bytes",
+            )
 
 
 def _open_one(source: _Source, entry: PackageEntry) -> OpenedFile | MedveilError | None:
@@ -194,7 +248,7 @@ def _write(
     try:
         for folder in reversed(path.relative_to(out).parents):
             (out / folder).mkdir(mode=0o700, exist_ok=True)
-        write_bytes(path, file.data, mode=0o600, overwrite=force)
+        write_bytes(path, file.data, mode=0o600, overwrite=force, unnamed=True)
     except OSError as error:
         raise MedveilError(
             f"the opened file cannot be written: {error.strerror or type(error).__name__}", hint="free some space"

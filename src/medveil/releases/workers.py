@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections import deque
@@ -18,6 +19,7 @@ from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
 from medveil.errors import MedveilError
+from medveil.files.core_dumps import are_dumped, no_core_dumps
 
 PARALLEL_FROM = 4  # items; below that, starting processes costs more than it saves
 _AHEAD = 16  # items a worker that are begun or done and not yet taken, so that what is done never piles up
@@ -89,13 +91,17 @@ def _pool(workers: int, work: Callable[..., Any], setting: object) -> ProcessPoo
     """
     alone = "torch" in sys.modules
     context = multiprocessing.get_context("spawn") if alone else None
-    return ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(alone, work, setting))
+    begin = (alone, not are_dumped(), work, setting)
+    return ProcessPoolExecutor(workers, context, initializer=_begin, initargs=begin)
 
 
 _given: list[tuple[Callable[..., Any], object]] = []  # of this worker: what it does, and with what
 
 
-def _begin(alone: bool, work: Callable[..., Any], setting: object) -> None:
+def _begin(alone: bool, undumped: bool, work: Callable[..., Any], setting: object) -> None:
+    if undumped:  # as the process that asks; one that is started anew has to say so again
+        no_core_dumps()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the program's own handling is for the process that asks
     if alone:  # torch, not loaded yet, will compute in one thread
         os.environ["OMP_NUM_THREADS"] = "1"
     end_with_parent()

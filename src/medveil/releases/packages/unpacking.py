@@ -290,6 +290,10 @@ class _Held:
         return self.ring.key(self.reader.package.header.place(Section(section)))
 
 
+_RAW_OVERHEAD = 64  # a row of pixels that a file packs without gain grows by a byte or two
+_HEADER_BYTES = 16 * 1024  # of what every file of a kind has
+
+
 @dataclass(frozen=True)
 class OpenedFile:
     """An opened package as the file that is to be written.
@@ -307,6 +311,28 @@ class OpenedFile:
     tier: Tier | None = None
     renamed: bool = False
     instance: Instance | None = None
+
+
+def most_bytes(package: Package, entry: PackageEntry, level: Level, ring: KeyRing) -> int:
+    """At most how long the file is that `open` writes of a package; 0 where the ring does not open it.
+
+    Nothing is decoded: an image is taken for as large as its bucket, and as if its file were not compressed.
+
+    Raises:
+        IntegrityError: as `PackageReader.open`.
+    """
+    check_commitments(package, entry, ring)
+    reader, sees = PackageReader(package, level, None), sees_identity(package, ring)
+    origin, record = reader.identity(ring) if sees else (None, b"")
+    if Section.ATTACHMENT in package.sections:
+        return 0 if origin is None else len(record)
+    if ring.find(package.header.place(Section.IMAGE)) is None:
+        return 0
+    if sees and ring.tier is Tier.EXACT and Section.FILE in package.sections:
+        return len(reader.plain(Section.FILE, ring))
+    _, bits_stored, pixel_record = image_record(reader.plain(Section.IMAGE, ring))
+    pixels = package.header.bucket.height * package.header.bucket.width * (2 if bits_stored > 8 else 1)
+    return pixels + pixels // _RAW_OVERHEAD + 2 * (len(pixel_record) + len(record)) + _HEADER_BYTES
 
 
 def file_of(opened: Opened, profile: Profile, uid_key: bytes) -> OpenedFile:
