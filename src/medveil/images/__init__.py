@@ -1,7 +1,8 @@
 """Grey images at their own bit depth, read from and written to the files of the clinic and of research.
 
 Data. `read(path)` or `read_bytes` looks at the content, never at the suffix, and gives an `Image`: frames of integer
-pixels as stored (today one grey frame, whose plane is `.pixels`), depth, spacing, scales, and its `Source`.
+pixels as stored (today one grey frame, whose plane is `.pixels`), depth, spacing, scales, and its `Source`. Where keys
+are held, `read_apart` has the file decoded in a process without any (`decoder_process`).
 `records(image, tag_key)` splits what else the file held in two: the pixel record, which travels with the pixels, and
 the identity record, which is for those with identity. `restore` makes an image of decoded pixels and records, and
 `to_file_bytes` a file of the kind that went in (JPEG: PNG). `intensity` brings stored values of any depth to grey
@@ -17,7 +18,7 @@ What holds:
 - A file is read right, or refused by its kind and a reason in words. An oddity that leaves one reading is mended and
   said: `warnings(image)`.
 - A size is checked before memory is taken for it. Decoders of others run within `bounds.walled`, or in a process of
-  their own.
+  their own; share and audit, which hold keys, run none of them on files that others made.
 - No message holds a value from a file. pydicom is imported here and in `datasets` only.
 
 To add a kind of file: a module with `read`, `restore` and `write`, a member of `FileKind`, and its lines in `formats`.
@@ -26,6 +27,7 @@ against table E.1-1 of PS3.15.
 """
 
 from medveil.images.burned_in import BurnedIn
+from medveil.images.decoder_process import read_apart
 from medveil.images.dicom.records import Instance
 from medveil.images.formats import (
     colour_profile,
@@ -57,6 +59,7 @@ __all__ = [
     "instance",
     "pixel_type",
     "read",
+    "read_apart",
     "read_bytes",
     "records",
     "restore",

@@ -31,7 +31,7 @@ def read(path: str | os.PathLike[str]) -> Image:
         UnsupportedInputError: a sound file of a kind that medveil does not take.
         MissingDependencyError: reading it needs a package that is not installed.
     """
-    return read_bytes(_content(Path(path)))
+    return read_bytes(content(Path(path)))
 
 
 def read_bytes(data: bytes) -> Image:
@@ -56,8 +56,8 @@ def _read(data: bytes) -> Image:
     raise UnsupportedInputError("not a PNG, JPEG, TIFF, NIfTI or DICOM file")
 
 
-def _content(path: Path) -> bytes:
-    """The whole file. A pipe or device is not waited for."""
+def content(path: Path) -> bytes:
+    """The whole file. A pipe or device is not waited for. Raises as `read`, for what is no matter of decoding."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(handle, "rb") as file:

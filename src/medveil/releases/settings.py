@@ -277,7 +277,7 @@ def survey(inputs: list[tuple[Path, str]]) -> Survey:
     instances: dict[Path, Instance] = {}
     for path, relative in inputs:
         try:
-            image = images.tagged(images.read(path), bytes(32))
+            image = images.tagged(images.read_apart(path), bytes(32))
             found = images.instance(image)
             pixel_record, identity_record = images.records(image, bytes(32))
         except MedveilError:

@@ -362,7 +362,7 @@ def _examine(
     for count, task in enumerate(tasks, start=1):
         try:
             if not task.attached:
-                image = images.read(task.path)
+                image = images.read_apart(task.path)
                 check_text(image, settings.burned_in)
                 result.warned.extend((task.number, text) for text in images.warnings(image))
                 instance = images.instance(image)

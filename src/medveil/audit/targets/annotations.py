@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from medveil.datasets.manifest import Record
 from medveil.errors import IntegrityError, MedveilError
-from medveil.images import read
+from medveil.images import read_apart
 
 Mask = NDArray[np.bool_]
 _LONGEST = 60
@@ -100,7 +100,7 @@ def _plain(text: str) -> str:
 
 def _read_mask(path: Path) -> Mask:
     """Of two values the larger one is inside, as of masks of 0 and 1; else more than half of the range of the depth."""
-    image = read(path)
+    image = read_apart(path)
     values = np.unique(image.pixels)
     low, high = (values[0], values[-1]) if len(values) == 2 else image.value_range
     inside: Mask = image.pixels.astype(np.float64) > (float(low) + float(high)) / 2

@@ -22,7 +22,7 @@ from medveil.datasets.manifest import Record, match_rows, read_manifest
 from medveil.errors import MedveilError, UsageError
 from medveil.experiments.sampling import drawn_by_patient, generator_of
 from medveil.files.walk import Found, find_files
-from medveil.images import read
+from medveil.images import read_apart
 from medveil.images.image import Image
 from medveil.mechanisms.observation import Subject
 from medveil.mechanisms.working_pictures import Window, working_picture
@@ -229,7 +229,7 @@ def _read_all(files: Sequence[OriginalFile], counts: Counter[str], tick: Callabl
     images: list[Image | None] = []
     for file in files:
         try:
-            images.append(read(file.found.path))
+            images.append(read_apart(file.found.path))
         except MedveilError:
             images.append(None)
             counts["files_not_images"] += 1

@@ -201,7 +201,7 @@ def _pack_image(given: Input, origin: Origin, packer: Packer) -> tuple[Package, 
     from medveil import images
 
     plan = packer.plan
-    image = images.read(given.path)
+    image = images.read_apart(given.path)
     check_text(image, packer.burned_in)
     kept = _very_file(given) if plan.keep_file else b""
     with given.path.open("rb") as file:
