@@ -52,7 +52,7 @@ def test_without_a_key_the_default_one_is_meant(session: Session) -> None:
 def test_recipients_with_and_without_a_tier(tmp_path: Path, ssh_key: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     generate(tmp_path / "a.key")
-    a, ssh = recipients_of([Path("a.pub"), Path("id.pub")])
+    a, ssh = recipients_of([Path("a.pub"), Path("id.pub")], "--to")
     assert tiered_recipients_of(["a.pub", "id.pub=preview", "a.pub"]) == ((a, None), (ssh, "preview"))
     assert tiered_recipients_of(["a.pub=exact"]) == ((a, "exact"),)
     assert tiered_recipients_of(None) == ()

@@ -421,6 +421,24 @@ def test_another_release_of_the_same_founder_at_a_path(tmp_path, release, pictur
     assert not verify(newer).replaced
 
 
+def test_a_link_that_was_turned_to_another_release_of_hers(tmp_path, release, pictures, people, settings):
+    other, link = tmp_path / "other", tmp_path / "link"
+    share([pictures / "a"], other, settings, owner=people["owner"])
+    link.symlink_to(release)
+    mallory = Request((people["mallory"].recipient,))
+    assert grant(link, mallory, people["owner"]).notes
+    link.unlink()
+    link.symlink_to(other)
+    for change in (
+        lambda: grant(link, mallory, people["owner"]),
+        lambda: revoke(link, [people["ida"].recipient], people["owner"]),
+        lambda: rotate(link, people["owner"], jobs=1),
+    ):
+        with pytest.raises(RefusedError, match="another release lies there"):
+            change()
+    assert grant(other, mallory, people["owner"]).notes
+
+
 def test_paths_are_known_by_every_name_and_stand_nowhere(tmp_path, release, strangers, people, elsewhere, monkeypatch):
     link = tmp_path / "link"
     link.symlink_to(release)

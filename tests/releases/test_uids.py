@@ -69,10 +69,10 @@ def series_made(tmp_path_factory, people):
 
 
 @pytest.fixture
-def series(tmp_path, series_made):
-    """This test's own copy of it, on a machine that has seen it."""
+def series(tmp_path, series_made, people):
+    """This test's own copy of it, on a machine where its founder is vouched for."""
     copy = shutil.copytree(series_made / "release", tmp_path / "release")
-    Release(copy).pin()
+    Release(copy, owner=people["owner"].recipient).pin()
     return copy
 
 
@@ -197,7 +197,7 @@ def test_grants_of_the_first_version_keep_their_uid_key(release, tmp_path):
     folder, keys = shutil.copytree(RELEASES / release, tmp_path / "release"), key_files(tmp_path)
     owner, alice = Identity.load(keys / "owner.key"), load_opener(keys / "alice.key")
     before = uid_key(folder, alice)
-    Release(folder).pin()
+    Release(folder, owner=owner.recipient).pin()
     deputy = Recipient.load(keys / "deputy.pub")
     for request in (ask(alice, Tier.EXACT, identity=(alice.recipient,)), Request(to=(deputy,))):
         grant(folder, request, owner)
@@ -355,7 +355,7 @@ def test_a_killed_share_of_other_inputs_gives_no_uid_twice(tmp_path, people, mon
 def test_an_image_of_an_early_release_is_the_first(tmp_path, people, opened):
     """A golden release, whose records do not say what they hold."""
     folder, keys = shutil.copytree(RELEASES / "sealed-12-bit", tmp_path / "release"), key_files(tmp_path)
-    Release(folder).pin()
+    Release(folder, owner=Identity.load(keys / "owner.key").recipient).pin()
     (there,) = opened(folder, Identity.load(keys / "owner.key"))
     pixels = there.pixel_array[::-1].copy()
     (tmp_path / "other").write_bytes(image_files.dicom(pixels, bits_stored=12, SOPInstanceUID=there.SOPInstanceUID))

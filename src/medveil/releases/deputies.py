@@ -6,6 +6,7 @@ notes. But she goes on only with a release for whose founder somebody vouches. A
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,7 @@ def owned_state(
     vouched for by a head.
 
     Args:
-        folder: the release.
+        folder: the release, by the path that was named: a link that was turned elsewhere is noticed.
         owner: the founder or a deputy.
         founder: the founder that a deputy expects.
         head: sha256 of a ledger entry that the release must contain, in hexadecimal digits, or empty.
@@ -52,6 +53,7 @@ def owned_state(
         MedveilError: see `pins.check_can_follow`.
         IntegrityError, FormatVersionError, UsageError: as `states.load` and `check_and_pin`.
     """
+    named, folder = folder, Path(os.path.realpath(folder))
     state = states.load(folder)
     if owner.recipient.verify_key not in state.ledger.owners:
         raise NoFittingKeyError(
@@ -59,7 +61,7 @@ def owned_state(
         )
     if founder is None and owner.recipient.verify_key == state.ledger.owners[0]:
         founder = owner.recipient
-    signer = check_signer(state.ledger, folder, founder, head=head, pin=False)
+    signer = check_signer(state.ledger, named, founder, head=head, pin=False)
     if not signer.vouched:
         raise RefusedError(
             f"the release was founded by {state.manifest.owner_fingerprint}, for whom nobody vouches here; "
@@ -67,13 +69,13 @@ def owned_state(
             hint="compare that fingerprint with the founder's, and name her .pub file with --owner",
         )
     if extends:
-        check_extension(state.ledger, folder, head=head, first_look=first_look)
+        check_extension(state.ledger, named, head=head, first_look=first_look)
         if repair:
             check_can_follow(state.ledger.head.release)
-    if not repair or not (head or first_look or is_known_state(state.ledger, folder)):
+    if not repair or not (head or first_look or is_known_state(state.ledger, named)):
         return state
     states.make_durable(folder)
-    check_signer(state.ledger, folder, founder, head=head, pin=True)
+    check_signer(state.ledger, named, founder, head=head, pin=True)
     staging = staging_of(folder)  # packages that an interrupted --add had moved already count there
     moved = [entry.path for entry in state.pending if (folder / entry.path).is_file()]
     move_all([(folder / path, staging / path) for path in moved])

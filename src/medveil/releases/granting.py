@@ -108,9 +108,9 @@ def grant(
     >>> len(grant(release, Request((bob.recipient,), {}), owner).notes)
     1
     """
-    folder = Path(os.path.realpath(folder))
+    given, folder = Path(folder), Path(os.path.realpath(folder))
     with staged_files.held(staging_of(folder)):
-        state = owned_state(folder, owner, founder=founder, head=head, first_look=first_look)
+        state = owned_state(given, owner, founder=founder, head=head, first_look=first_look)
         book = read_book(folder, state, owner)
         wanted = _wanted(folder, request, state.manifest, owner)
         new = [
@@ -157,10 +157,10 @@ def revoke(
     >>> taken.revoked, taken.epoch
     (1, 1)
     """
-    folder = Path(os.path.realpath(folder))
+    given, folder = Path(folder), Path(os.path.realpath(folder))
     named = list(recipients)
     with staged_files.held(staging_of(folder)):
-        state = owned_state(folder, owner, founder=founder, head=head, first_look=first_look)
+        state = owned_state(given, owner, founder=founder, head=head, first_look=first_look)
         book = read_book(folder, state, owner)
         leaving = {_text_of(each, book) if isinstance(each, str) else each.text for each in named}
         gone = [note for note in book.grants if note.recipient.text in leaving]

@@ -107,10 +107,10 @@ def rotate(
     >>> rotate(release, owner, jobs=1).epoch
     1
     """
-    folder = Path(os.path.realpath(folder))  # one release has one lock, by whatever name it is reached
+    given, folder = Path(folder), Path(os.path.realpath(folder))  # one release has one lock, however it is reached
     staging = staging_of(folder)
     with contextlib.nullcontext() if dry_run else staged_files.held(staging):
-        state = owned_state(folder, owner, founder=founder, head=head, first_look=first_look, repair=not dry_run)
+        state = owned_state(given, owner, founder=founder, head=head, first_look=first_look, repair=not dry_run)
         book = read_book(folder, state, owner)
         kept = tuple(note for note in book.grants if not note.has_ended())
         ended = len(book.grants) - len(kept)

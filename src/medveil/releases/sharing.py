@@ -119,7 +119,8 @@ def share(
     """
     settings.check()
     paths = [Path(each) for each in ([inputs] if isinstance(inputs, str | Path) else inputs)]
-    _refuse_foreign(Path(os.path.abspath(out)))
+    named = Path(os.path.abspath(out))
+    _refuse_foreign(named)
     out = Path(os.path.realpath(out))  # one release has one lock, by whatever name it is reached
     staged_files.refuse_inside_release(out)
     result = ShareResult()
@@ -132,7 +133,7 @@ def share(
         existing = None
         if _is_there(out, owner, dry_run=settings.dry_run):
             existing = owned_state(
-                out, owner, founder=founder, head=head, first_look=first_look, extends=settings.add,
+                named, owner, founder=founder, head=head, first_look=first_look, extends=settings.add,
                 repair=not settings.dry_run,
             )  # fmt: skip
         elif head or founder not in (None, owner.recipient):
