@@ -75,23 +75,22 @@ def _release(program: Program, images: Sequence[Radiograph], protection: str, ou
 def _coded(protection: str, path: Path) -> dict[str, float]:
     """Bytes and processor seconds of one image; decoded and compared."""
     from medveil import images
-    from medveil.codecs import entropy
     from medveil.codecs.code import Bucket
+    from medveil.codecs.coding import Coding
     from medveil.codecs.registry import get_codec
     from medveil.codecs.residual.exact import decode_exact, encode_exact, needs_base
     from medveil.protection import padding
     from medveil.protection.encrypting import TAG_BYTES
-    from medveil.protection.sealing import public_bytes
+    from medveil.protection.levels import CODE, level_of
 
     image, codec = images.read(path), get_codec("lapped")
     profile, bucket = (
         codec.profile(quality_centidb=QUALITY_CENTIDB, sparsity=None, deep=0),
         Bucket.of(*image.pixels.shape),
     )
-    composition = codec.composition(profile, bucket) if protection == "sealed" else None
-    code = codec.encode(image, profile, composition)
-    base = codec.decode(code, profile, bucket)
-    size = len(padding.to_steps(entropy.pack(code))) + TAG_BYTES if composition is None else public_bytes(composition)
+    level, coding = level_of(protection), Coding(codec, profile)
+    base = coding.decode(coding.encode(image, level.budget(coding, bucket)), bucket)
+    size = level.length(CODE, coding, bucket)
     start = time.process_time()
     exact = encode_exact(image.pixels, base, image.bits_stored)
     middle = time.process_time()

@@ -2,11 +2,12 @@
 
     python tools/calibrate_lapped.py weights IMAGES_FOLDER --images 110 -o significance_tables.py
     python tools/calibrate_lapped.py budgets IMAGES_FOLDER --images 50 --deep CT.npy -o lapped_tables.py
+    python tools/calibrate_lapped.py lengths IMAGES_FOLDER --images 100 -o packed_tables.py
 
 IMAGES_FOLDER holds manifest.csv (columns image, fold, source) and the pictures that it names. Only rows of fold `train`
 are read, and none of source ieee8023, whose licence is not for every use. --deep is a stack of CT slices (n, height,
 width) in Hounsfield units. The output holds the assignments of a table module; they have effect once they are in the
-module of that name in src/medveil/codecs: weights first, then budgets.
+module of that name in src/medveil/codecs: weights first, then budgets, then lengths, which follow from the budgets.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Picture
 
-from medveil.codecs.code import Bucket, Profile
+from medveil.codecs.code import Bucket, Composition, MapShape, Profile
+from medveil.codecs.entropy import pack
 from medveil.codecs.lapped import encoder, scan_order, significance, tables
 from medveil.codecs.lapped.codec import LappedCodec
 from medveil.codecs.lapped.rate_allocation import composition_of, step_of
@@ -29,6 +31,7 @@ from medveil.codecs.lapped.significance import DIAGONALS, FEATURES, FRACTION_BIT
 from medveil.codecs.lapped.transform import STRIDE, UNIT, forward
 from medveil.images.image import FileKind, Image, Source
 from medveil.metrics.image_quality import psnr
+from medveil.protection.sealing import public_bytes
 
 WEIGHT_STEPS = (7.0, 13.0, 20.0)
 STEPS = (4.0, 6.0, 9.0, 12.0, 14.5, 17.0, 22.0, 32.0, 50.0, 80.0, 120.0, 180.0, 270.0)
@@ -56,6 +59,11 @@ LEVELS_MORE, LEARNING = 1.03, 1.035
 QUALITY_SHIFT = ((3000, 5), (3500, 5), (4000, 26), (4500, 48), (6000, 50))
 """(1/100 dB, 1/100 dB): what is added to the quality measured on few training images, checked on the val fold."""
 STEP_SHIFT = 30
+LENGTH_STEPS = (1.5, 2.5, 5.0, 7.5, 11.0, 16.0, 23.0, 35.0, 60.0, 110.0, 200.0, 350.0)
+"""Steps at which the length and the quality of packed codes are measured; between them both are interpolated."""
+DEEP_SHARE = 920
+"""Length of a packed code above 8 bits in thousandths of a sealed one, set by hand: noisy CT slices come out as their
+sealed ones do at 920 to 955, quiet ones at half."""
 
 Coefficients = np.ndarray
 
@@ -226,6 +234,71 @@ def budget_tables(pixels: list[np.ndarray], deep: np.ndarray) -> str:
     return "".join(f"{name} = {value!r}\n\n" for name, value in parts.items())
 
 
+def length_tables(pixels: list[np.ndarray]) -> str:
+    """Bits of a packed code a cell such that images that fill it come out as their sealed ones do, in the mean."""
+    curves = [length_curve(each) for each in pixels]
+    qualities = [quality for quality, *_ in tables.BUDGETS]
+    measured = qualities[1::2]
+    shares = []
+    for quality in measured:
+        sealed = sealed_fidelity(pixels, Profile("lapped", quality))
+        low, high = 500.0, 1500.0
+        for _ in range(20):
+            share = (low + high) / 2
+            found = np.mean([at_share(curve, Profile("lapped", quality), share) for curve in curves])
+            low, high = (share, high) if found < sealed else (low, share)
+        shares.append(share)
+        print(f"{quality / 100:.2f} dB: sealed {sealed:.2f}, as good at {share / 10:.1f} % of the length", flush=True)
+    rows = [
+        (quality, round(sealed_bits(tables.BUDGETS, quality) * np.interp(quality, measured, shares) / 1000))
+        for quality in qualities
+    ]
+    deep = [(quality, round(sealed_bits(tables.DEEP_BUDGETS, quality) * DEEP_SHARE / 1000))
+            for quality, *_ in tables.DEEP_BUDGETS]  # fmt: skip
+    return f"PACKED = {tuple(rows)!r}\n\nDEEP_PACKED = {tuple(deep)!r}\n"
+
+
+def sealed_fidelity(pixels: list[np.ndarray], profile: Profile) -> float:
+    """Mean dB of sealed codes."""
+    codec, found = LappedCodec(), []
+    for each in pixels:
+        bucket = Bucket.of(*each.shape)
+        image = Image.of_pixels(each, 8, Source(FileKind.PNG, b""))
+        code = codec.encode(image, profile, codec.composition(profile, bucket))
+        found.append(psnr(each, codec.decode(code, profile, bucket), data_range=255))
+    return float(np.mean(found))
+
+
+def length_curve(pixels: np.ndarray) -> tuple[Bucket, np.ndarray, np.ndarray]:
+    """(bucket, logarithms of packed lengths, dB) of an image, the coarsest step first."""
+    codec, profile, bucket = LappedCodec(), Profile("lapped", 4000), Bucket.of(*pixels.shape)
+    lengths, decibels = [], []
+    for step in LENGTH_STEPS[::-1]:
+        step_of.cache_clear()
+        tables.STEPS = ((4000, int(UNIT * step)),)
+        code = codec.encode(Image.of_pixels(pixels, 8, Source(FileKind.PNG, b"")), profile, None)
+        lengths.append(math.log(len(pack(code))))
+        decibels.append(psnr(pixels, codec.decode(code, profile, bucket), data_range=255))
+    return bucket, np.array(lengths), np.array(decibels)
+
+
+def at_share(curve: tuple[Bucket, np.ndarray, np.ndarray], profile: Profile, share: float) -> float:
+    """dB of an image whose packed code has so many thousandths of the length of its sealed one."""
+    bucket, lengths, decibels = curve
+    room = math.log(public_bytes(composition_of(profile, bucket)) * share / 1000)
+    return float(np.interp(room, lengths, decibels))
+
+
+def sealed_bits(rows: tuple, quality: int) -> float:
+    """Bits of a sealed code in 1/1000 a cell, at a row of a table of budgets."""
+    _, densities, level_bits = next(row for row in rows if row[0] == quality)
+    total = 1 << 20
+    maps = tuple(
+        MapShape(cells, cells * ppm // 1_000_000) for cells, ppm in zip(cells_of(total), densities, strict=True)
+    )
+    return 8000 * public_bytes(Composition(maps, total * level_bits // 8000)) / total
+
+
 def deep_quality(step: float, at_40: float) -> int:
     return round(4000 + 2000 * math.log10(at_40 / step))
 
@@ -241,7 +314,7 @@ def weight_tables(pixels: list[np.ndarray]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["weights", "budgets"])
+    parser.add_argument("what", choices=["weights", "budgets", "lengths"])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--images", type=int, default=100)
     parser.add_argument("--seed", type=int, default=5)
@@ -251,6 +324,8 @@ def main() -> None:
     pixels = pictures(arguments.folder, arguments.images, arguments.seed)
     if arguments.what == "weights":
         text = weight_tables(pixels)
+    elif arguments.what == "lengths":
+        text = length_tables(pixels)
     else:
         text = budget_tables(pixels, np.load(arguments.deep, allow_pickle=False))
     arguments.output.write_text(text)

@@ -29,7 +29,7 @@ from medveil.audit.protocol import RoundPlan, carry_out, plan_round
 from medveil.audit.results import Sample
 from medveil.audit.scores.attack_scores import run_attack
 from medveil.codecs import entropy
-from medveil.codecs.code import Bucket, Codec, Profile, SparseCode
+from medveil.codecs.code import Bucket, Codec, Composition, Profile, SparseCode
 from medveil.errors import MedveilError
 from medveil.experiments.unit import Status, Unit
 from medveil.images.image import FileKind, Image, Source
@@ -230,12 +230,15 @@ def _check_picture(codec: Codec, profile: Profile, pixels: NDArray[np.uint8], le
     composition = codec.composition(profile, bucket)
     same = composition == codec.composition(profile, bucket)
     _ask(same, "a composition is a function of profile and bucket", "another one")
-    for fixed in (None, composition):
-        code = codec.encode(image, profile, fixed)
+    room = codec.packed_bytes(profile, bucket)
+    for budget in (None, room, composition):
+        code = codec.encode(image, profile, budget)
         for each in code.maps:
             _check_cells(each.cells, each.positions, each.levels)
-        if fixed is None:
-            back = entropy.unpack(entropy.pack(code))
+        if not isinstance(budget, Composition):
+            packed = entropy.pack(code)
+            _ask(budget is None or len(packed) <= room, f"a packed code has {room} bytes at most", len(packed))
+            back = entropy.unpack(packed)
         else:
             cells = [each.cells for each in composition.maps]
             _ask([each.cells for each in code.maps] == cells, f"a sealed code has the cells {cells}", "others")

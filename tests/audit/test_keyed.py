@@ -16,7 +16,9 @@ from medveil.errors import NoFittingKeyError, UsageError
 from medveil.images import read
 from medveil.keys.identity import generate
 from medveil.keys.recipients import Recipient
+from medveil.mechanisms.levels import EncryptedInSteps
 from medveil.mechanisms.working_pictures import Window
+from medveil.protection.levels import Encrypted
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
@@ -217,3 +219,18 @@ def test_deep_images_have_a_window_of_their_own(tmp_path, auditor, match):
     assert 0 <= found.window.low < 500
     assert 3500 < found.window.high <= 4095
     assert all(each.picture.min() >= 0 and each.picture.max() > 200 for each in found.subjects)
+
+
+def test_an_encrypted_release_of_an_early_version_is_attacked_as_it_was_padded(data, tmp_path, auditor, match):
+    """Its codes are as long as they needed. An attacker who trained on codes of one length would see nothing in it."""
+    settings = ShareSettings(jobs=1, protection="encrypted")
+    with pytest.MonkeyPatch.context() as early:
+        for name in ("budget", "padded", "length"):
+            early.setattr(Encrypted, name, getattr(EncryptedInSteps, name))
+        share([data / "others"], tmp_path / "early", settings, owner=auditor)
+    share([data / "others"], tmp_path / "now", settings, owner=auditor)
+    levels = {name: match(data, release=tmp_path / name).mechanism.level for name in ("early", "now")}
+    assert levels == {"early": EncryptedInSteps(), "now": Encrypted()}
+    subject = match(data, release=tmp_path / "now").subjects[0]
+    shown = [match(data, release=tmp_path / name).mechanism.publish(subject, bytes(32)) for name in ("early", "now")]
+    assert shown[0].lengths != shown[1].lengths

@@ -26,7 +26,10 @@ class BlockCodec:
         cells = (bucket.height // BLOCK) * (bucket.width // BLOCK)
         return Composition((MapShape(cells, cells),), level_bytes=2 * cells + 64)
 
-    def encode(self, image, profile, composition, base=None):
+    def packed_bytes(self, profile, bucket):
+        return self.composition(profile, bucket).level_bytes  # more than any code needs, packed
+
+    def encode(self, image, profile, budget, base=None):
         height, width = image.pixels.shape
         bucket = Bucket.of(height, width)
         whole = np.pad(image.pixels, ((0, bucket.height - height), (0, bucket.width - width)), mode="edge")

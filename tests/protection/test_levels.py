@@ -50,8 +50,8 @@ def codes_of(level):
     base = None
     if level.tiered:
         preview = CODING.preview
-        base = preview.encode(IMAGE, level.composition(preview, BUCKET))
-    main = CODING.encode(IMAGE, level.composition(CODING, BUCKET), base)
+        base = preview.encode(IMAGE, level.budget(preview, BUCKET))
+    main = CODING.encode(IMAGE, level.budget(CODING, BUCKET), base)
     return {CODE: main} if base is None else {PREVIEW: base, CODE: main}
 
 

@@ -100,6 +100,14 @@ def share(
             "--pseudonyms/--no-pseudonyms", help="Tell who sees no names which DICOM images are of one patient."
         ),
     ] = True,
+    padding: Annotated[
+        str | None,
+        typer.Option(
+            "--padding",
+            metavar="steps|bucket",
+            help="Of exact sections and kept files: steps of 3 %, or one length a size class.",
+        ),
+    ] = None,
     jobs: Jobs = 0,
     dry_run: DryRun = False,
     show_paths: ShowPaths = False,
@@ -137,6 +145,7 @@ def share(
             protection=protection, codec=codec, quality=quality, sparsity=sparsity, decoys=decoys,
             min_quality=min_quality, max_rmse=max_rmse, burned_in=burned_in, attach=tuple(attach or ()), add=add,
             embed=embed, publish_weights=publish_weights, jobs=jobs, dry_run=dry_run, pseudonyms=pseudonyms,
+            padding=padding,
         )  # fmt: skip
         settings.check()  # before a key is made for a request that makes no sense
         refuse_secret_keys(attach or ())
@@ -165,7 +174,7 @@ def _tell_tiers(run: Session, settings: ShareSettings) -> None:
 
 def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_paths: bool) -> None:
     from medveil.cli.input_list import report_inputs
-    from medveil.cli.text import bytes_text, fidelity_lines, plural
+    from medveil.cli.text import bytes_text, fidelity_lines, length_lines, plural
 
     tell_pin(run, result.standing.pin_note)
     for warning in result.warnings:
@@ -182,12 +191,13 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
         if result.pixels and not result.unchanged:
             rate = 8 * result.bytes / result.pixels
             lines.append(f"release: {bytes_text(result.bytes)}, {rate:.3f} bits a pixel, everything in it counted")
-    lines += [*fidelity_lines(list(result.fidelity.values())), *standing_lines(result.standing)]
+    lines += fidelity_lines(list(result.fidelity.values()))
+    lines += [*length_lines(result.varying), *standing_lines(result.standing)]
     run.result(
         lines, done=result.done, failed=failed, size=result.bytes, unchanged=result.unchanged, pixels=result.pixels,
         mean_psnr=result.mean_psnr, low=[{"input": number, "psnr": psnr} for number, psnr in result.low],
         warnings=[*result.warnings, *(f"#{number}: {text}" for number, text in result.warned)], list=listed,
-        dry_run=dry_run, **standing_record(result.standing),
+        varying_lengths=sorted(result.varying), dry_run=dry_run, **standing_record(result.standing),
     )  # fmt: skip
     if result.failed:
         raise typer.Exit(SOME_FAILED)

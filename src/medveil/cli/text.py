@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from medveil.errors import UsageError
 
 if TYPE_CHECKING:
+    from medveil.keys.tiers import Section
     from medveil.releases.packages.packing import Fidelity
+
+_SECTIONS = {
+    "exact": "the exact sections", "file": "the kept files", "attachment": "the attachments", "code": "the codes",
+    "support": "the secrets of the codes", "image": "long image records", "identity": "long identity records",
+}  # fmt: skip
+_PADDED_AS_ASKED = {"exact", "file"}
 
 
 def bytes_text(size: int) -> str:
@@ -40,6 +47,15 @@ def bytes_of(text: str) -> int:
 def plural(count: int, noun: str) -> str:
     """3, "image" -> "3 images"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def length_lines(varying: Set[Section]) -> list[str]:
+    """What everybody sees of images by the lengths of their sections; nothing where each size class has one length."""
+    if not varying:
+        return []
+    named = ", ".join(_SECTIONS.get(section, f"the {section} sections") for section in sorted(varying))
+    remedy = "; --padding bucket gives a size class one" if varying & _PADDED_AS_ASKED else ""
+    return [f"lengths that depend on the image, for everybody to see: {named}{remedy}"]
 
 
 def fidelity_lines(measured: Sequence[Fidelity]) -> list[str]:

@@ -61,6 +61,10 @@ class Composition:
     level_bytes: int
 
 
+Budget = Composition | int
+"""What a code is to fill: a composition, or so many bytes of its packed form (`medveil.codecs.entropy.pack`)."""
+
+
 @dataclass(frozen=True)
 class Bucket:
     """Public size class of an image: its sides rounded up to multiples of 64 pixels."""
@@ -98,7 +102,8 @@ class Codec(Protocol):
     """Image <-> SparseCode.
 
     `encode` with a composition fills it (top-S, coarsened until the level stream fits): the constant-rate code that
-    is sealed. Without one it works at the profile's constant step: the variable-length code that is encrypted.
+    is sealed. With a number of bytes it gives a code that takes no more when it is packed, and as many of them as serve
+    the picture: the code that is encrypted. Without either it works at the profile's constant step.
 
     A codec that codes successively takes a base, the code of the same image at the preview profile, and codes what
     that left over; its `decode` needs the same base. One that doesn't ignores the base: its code is complete.
@@ -122,9 +127,15 @@ class Codec(Protocol):
 
     def composition(self, profile: Profile, bucket: Bucket) -> Composition: ...
 
+    def packed_bytes(self, profile: Profile, bucket: Bucket) -> int:
+        """Length that every packed code of this bucket is padded to; as the composition, of a table or a rule."""
+        ...
+
     def encode(
-        self, image: Image, profile: Profile, composition: Composition | None, base: SparseCode | None = None
-    ) -> SparseCode: ...
+        self, image: Image, profile: Profile, budget: Budget | None, base: SparseCode | None = None
+    ) -> SparseCode:
+        """Raises UnsupportedInputError where not even the coarsest code keeps to the budget."""
+        ...
 
     def decode(
         self, code: SparseCode, profile: Profile, bucket: Bucket, base: SparseCode | None = None

@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.code import Bucket, Codec, Composition, Profile, SparseCode
+from medveil.codecs.code import Bucket, Budget, Codec, Composition, Profile, SparseCode
+from medveil.errors import UsageError
 from medveil.images.image import Image
 
 _MAX_MAPS = 8  # of one cell a pixel
@@ -37,6 +38,20 @@ class Coding:
         """Public shape of every code of this bucket that fills one."""
         return self.codec.composition(self.profile, bucket)
 
+    def packed_bytes(self, bucket: Bucket) -> int:
+        """Bytes that every packed code of this bucket has room in.
+
+        Raises:
+            UsageError: the codec, one of somebody else's, does not say.
+        """
+        stated = getattr(self.codec, "packed_bytes", None)
+        if stated is None:
+            raise UsageError(
+                f"codec {self.codec.name} does not say how long its encrypted codes are",
+                hint="share with --protection sealed, or give the codec a `packed_bytes`",
+            )
+        return int(stated(self.profile, bucket))
+
     def max_cells(self, bucket: Bucket) -> int:
         """More cells than the maps of a code of this bucket have together; what states more is refused unread.
 
@@ -45,9 +60,9 @@ class Coding:
         maps = _MAX_MAPS if self.codec.vector_length else 1
         return maps * (bucket.height + Bucket.STEP) * (bucket.width + Bucket.STEP)
 
-    def encode(self, image: Image, composition: Composition | None, base: SparseCode | None = None) -> SparseCode:
+    def encode(self, image: Image, budget: Budget | None, base: SparseCode | None = None) -> SparseCode:
         """See `Codec`."""
-        return self.codec.encode(image, self.profile, composition, base)
+        return self.codec.encode(image, self.profile, budget, base)
 
     def decode(self, code: SparseCode, bucket: Bucket, base: SparseCode | None = None) -> NDArray[np.generic]:
         """See `Codec`."""

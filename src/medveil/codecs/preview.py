@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medveil.codecs.code import Composition, Profile, SparseCode
+from medveil.codecs.code import Budget, Profile, SparseCode
 from medveil.codecs.lapped.codec import LappedCodec
 from medveil.codecs.padding_mask import filled, find_padding
 from medveil.errors import UnsupportedInputError
@@ -17,20 +17,20 @@ DEEP_PREVIEW_QUALITY_CENTIDB = 2200
 
 
 class PreviewCodec(LappedCodec):
-    """`lapped`, but a padding record that has no room in a sealed preview is left out, and no error."""
+    """`lapped`, but a padding record that has no room in a preview is left out, and no error."""
 
     def encode(
-        self, image: Image, profile: Profile, composition: Composition | None, base: SparseCode | None = None
+        self, image: Image, profile: Profile, budget: Budget | None, base: SparseCode | None = None
     ) -> SparseCode:
         """Code of a preview. Where its padding has no room, the padding pixels show what is around them."""
         try:
-            return super().encode(image, profile, composition, base)
+            return super().encode(image, profile, budget, base)
         except UnsupportedInputError:
             padding = find_padding(image.pixels, image.padding)
             if padding is None:
                 raise
             smooth = np.round(filled(image.pixels.astype(np.float32), padding.mask)).astype(image.pixels.dtype)
-            return super().encode(image.with_pixels(smooth, padding=None), profile, composition, base)
+            return super().encode(image.with_pixels(smooth, padding=None), profile, budget, base)
 
 
 def preview_codec() -> LappedCodec:

@@ -199,18 +199,9 @@ def _of_release(kind: Callable[..., Protection], *, fixed: bool, **how: Any) -> 
     def make(setup: Setup) -> Protection:
         if setup.space is None:
             raise ValueError("a control on the release's own codec needs the release's codec")
-        return kind(_with_fixed(setup.space, fixed=fixed), setup.shelf, **how)
+        return kind(setup.space.of_kind(fixed=fixed), setup.shelf, **how)
 
     return make
-
-
-def _with_fixed(space: PublicCodec, *, fixed: bool) -> PublicCodec:
-    """The same codec, with codes that fill a composition or are of free length."""
-    if space.fixed == fixed:
-        return space
-    return PublicCodec(
-        space.codec, space.profile, fixed=fixed, preview=space.preview, window=space.window, working=space.working
-    )
 
 
 _LAST_SHARE = f"revealed-{100 * max(SHARES):g}"

@@ -14,7 +14,8 @@ from itertools import islice
 
 import numpy as np
 
-from medveil.codecs.code import Bucket, Codec, SparseCode
+from medveil.codecs.code import Bucket, Budget, Codec, SparseCode
+from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.images import records
@@ -29,9 +30,10 @@ from medveil.protection import padding
 from medveil.protection.ambiguation import AmbiguatedCode
 from medveil.protection.encrypting import TAG_BYTES, decrypt, encrypt
 from medveil.protection.keystream import Keystream, Stream, commit, derive
-from medveil.protection.levels import Level, Public
+from medveil.protection.levels import Encrypted, Level, Public
 from medveil.protection.sealing import PublicCode, PublicMap, public_bytes
 from medveil.releases.packages.package import Package, PackageEntry
+from medveil.releases.packages.packing import bucket_room
 from medveil.releases.packages.unpacking import PackageReader
 from medveil.releases.records.manifest import Manifest
 from medveil.releases.settings import RASTER_STEPS
@@ -44,12 +46,29 @@ class Beside:
     Attributes:
         grids: (image, identity): those sections are padded to multiples of these bytes.
         exact: whether there is an exact tier.
+        even: whether exact sections and files are padded to the room of their bucket, and not in steps.
         file_bytes: length of the original file of a subject, where the files travel along; else None.
     """
 
     grids: tuple[int, int] = RASTER_STEPS
     exact: bool = False
+    even: bool = False
     file_bytes: Callable[[Subject], int] | None = None
+
+
+class EncryptedInSteps(Encrypted):
+    """Codes as long as they need, padded in steps of 3 per cent: as early versions of medveil encrypted them."""
+
+    packed = False
+
+    def budget(self, coding: Coding, bucket: Bucket) -> Budget | None:
+        return None
+
+    def padded(self, packed: bytes, coding: Coding, bucket: Bucket) -> bytes:
+        return padding.to_steps(packed)
+
+    def length(self, section: str, coding: Coding, bucket: Bucket) -> int | None:
+        return None
 
 
 def original(subject: Subject) -> Image:
@@ -61,7 +80,8 @@ class Protection(Mechanism):
     """Publishing codes in packages, by a protection level; controls are other levels, or publish in other ways.
 
     Args:
-        space: the codec; with codes of fixed composition for a level that needs them, else of free length.
+        space: the codec; with codes of fixed composition for a level that needs them, else of free length. A level that
+            keeps to a packed length has such codes in any case.
         shelf: where codes are kept.
         beside: what else is in a package.
         image_of: what is published of a subject; the original image unless a control says otherwise.
@@ -82,6 +102,7 @@ class Protection(Mechanism):
         self.image_of = image_of
         if level is not None:
             self.level, self.name, self.in_place = level, name or level.name, level.in_place
+            self.space = space.of_kind(packed=True) if level.packed else space
 
     def publish(self, subject: Subject, key: bytes) -> Observation:
         """See `Mechanism`."""
@@ -153,10 +174,17 @@ class Protection(Mechanism):
             Section.IDENTITY: self.beside.grids[1],
         }
         if self.beside.exact:
-            found[Section.EXACT] = padded_bytes(self.shelf.exact_bytes(self.space, image))
+            found[Section.EXACT] = self._beside_code(self.shelf.exact_bytes(self.space, image), subject)
         if self.beside.file_bytes is not None:
-            found[Section.FILE] = padded_bytes(self.beside.file_bytes(subject))
+            found[Section.FILE] = self._beside_code(self.beside.file_bytes(subject), subject)
         return found
+
+    def _beside_code(self, size: int, subject: Subject) -> int:
+        """Length of an exact section, or a file, of so many bytes."""
+        if not self.beside.even:
+            return padded_bytes(size)
+        room = bucket_room(self.space.profile, self.bucket_of(subject))
+        return len(padding.to_grid(bytes(size), room, TAG_BYTES)) + TAG_BYTES
 
 
 @dataclass(frozen=True)
@@ -202,7 +230,7 @@ def _held(observation: Observation, key: bytes, mechanism: Protection) -> _Held:
 
 def mechanism_of(
     manifest: Manifest, codec: Codec, *, window: Window, working: int, shelf: CodeCache | None = None,
-    file_bytes: Callable[[Subject], int] | None = None,
+    file_bytes: Callable[[Subject], int] | None = None, level: Level | None = None, even: bool = False,
 ) -> Protection:  # fmt: skip
     """How the images of a release are published.
 
@@ -212,13 +240,15 @@ def mechanism_of(
         window, working: range and side of working pictures.
         shelf: where codes are kept; a new one by default.
         file_bytes: lengths of the original files, for a release that keeps them.
+        level: of the release, where its packages are not as that level writes them now: `EncryptedInSteps`.
+        even: as of `Beside`.
     """
-    level = manifest.level
+    level = level or manifest.level
     space = PublicCodec(
         codec, manifest.profile, fixed=level.fixed, preview=Tier.PREVIEW in manifest.tiers, window=window,
         working=working,
     )  # fmt: skip
-    beside = Beside(manifest.grids, Tier.EXACT in manifest.tiers, file_bytes)
+    beside = Beside(manifest.grids, Tier.EXACT in manifest.tiers, even, file_bytes)
     return Protection(space, shelf or CodeCache(), beside, level=level)
 
 

@@ -18,6 +18,7 @@ from medveil.errors import IntegrityError
 from medveil.images.image import Image
 from medveil.mechanisms.observation import Picture, Shown
 from medveil.mechanisms.working_pictures import Window, working_picture
+from medveil.protection.levels import Encrypted, Level, Sealed
 from medveil.protection.rendering import texture
 
 Planes = NDArray[np.float32]
@@ -51,27 +52,38 @@ class PublicCodec:
 
     Args:
         codec, profile: of the release.
-        fixed: codes fill a composition (as they are sealed); else they have the length that they need.
+        fixed: codes fill a composition (as they are sealed).
+        packed: codes keep to a packed length (as they are encrypted). Of neither kind, they are as long as they need.
         preview: the code is one of what a preview left over.
         window, working: range and side of working pictures.
     """
 
     def __init__(
-        self, codec: Codec, profile: Profile, *, fixed: bool, preview: bool = False,
+        self, codec: Codec, profile: Profile, *, fixed: bool, packed: bool = False, preview: bool = False,
         window: Window | None = None, working: int = 128,
     ) -> None:  # fmt: skip
         self.codec = arranged(codec)
         self.profile = profile
         self.coding = Coding(self.codec, profile)
         self.fixed = fixed
+        self.packed = packed
         self.preview = preview
         self.window = window or Window()
         self.working = working
 
+    def of_kind(self, *, fixed: bool = False, packed: bool = False) -> PublicCodec:
+        """The same codec with codes of this kind."""
+        if (self.fixed, self.packed) == (fixed, packed):
+            return self
+        return PublicCodec(
+            self.codec, self.profile, fixed=fixed, packed=packed, preview=self.preview, window=self.window,
+            working=self.working,
+        )  # fmt: skip
+
     @property
     def settings(self) -> Hashable:
         """All that the code of an image depends on beside the image."""
-        return self.codec.name, self.profile, self.fixed, self.preview, getattr(self.codec, "step", None)
+        return self.codec.name, self.profile, self.fixed, self.packed, self.preview, getattr(self.codec, "step", None)
 
     @property
     def vector_length(self) -> int:
@@ -90,12 +102,13 @@ class PublicCodec:
     def code(self, image: Image) -> SparseCode:
         """The code of an image."""
         bucket = Bucket.of(*image.pixels.shape)
-        shapes: tuple[Composition | None, ...] = self.compositions(bucket) if self.fixed else (None, None)
+        level: Level | None = Sealed() if self.fixed else Encrypted() if self.packed else None
+        budget = None if level is None else level.budget(self.coding, bucket)
         if not self.preview:
-            return self.codec.encode(image, self.profile, shapes[0])
+            return self.codec.encode(image, self.profile, budget)
         coder, profile = self._preview
-        base = coder.encode(image, profile, shapes[0])
-        return joined(base, self.codec.encode(image, self.profile, shapes[1], base))
+        base = coder.encode(image, profile, None if level is None else level.budget(self.coding.preview, bucket))
+        return joined(base, self.codec.encode(image, self.profile, budget, base))
 
     def pixels(self, code: SparseCode, bucket: Bucket) -> NDArray[np.generic]:
         """Pixels of a code with its own side bytes, in stored values.

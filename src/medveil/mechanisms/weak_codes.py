@@ -14,6 +14,7 @@ from medveil.codecs.coding import Coding
 from medveil.keys.tiers import Section
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.levels import (
+    EncryptedInSteps,
     Protection,
     associated,
     padded_bytes,
@@ -25,7 +26,7 @@ from medveil.mechanisms.public_codec import PublicCodec
 from medveil.protection import padding
 from medveil.protection.encrypting import decrypt, encrypt
 from medveil.protection.keystream import Keystream, Stream, bounded, derive
-from medveil.protection.levels import Encrypted, Obfuscated, Sealed
+from medveil.protection.levels import Obfuscated, Sealed
 from medveil.protection.sealing import public_bytes
 
 _GAMMA = 0x9E3779B97F4A7C15  # 2**64 divided by the golden ratio
@@ -289,8 +290,8 @@ class ContentWeight(Protection):
     level = _SealedByContent()
 
 
-class _EncryptedAsLong(Encrypted):
-    def padded(self, packed: bytes) -> bytes:
+class _EncryptedAsLong(EncryptedInSteps):
+    def padded(self, packed: bytes, coding: Coding, bucket: Bucket) -> bytes:
         return packed
 
     def unpadded(self, plain: bytes) -> bytes:

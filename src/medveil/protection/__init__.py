@@ -10,14 +10,15 @@ positions permuted, signs and level stream masked. `support` writes public maps 
 
 Import:
 - `sealing`: `seal`, `unseal`, `reseal`, `PublicCode`. `encrypting`: `encrypt`, `decrypt`. `padding`: `to_grid`,
-  `to_steps`.
+  `to_steps`, `to_length`.
 - `ambiguation`: `ambiguate`, `purify`. `keystream`: `Keystream`, `fresh_key`, `commit`, `derive`.
 - `levels`: `Level`, `Sealed`, `Encrypted`, `Obfuscated`, `level_of`. `rendering`: `public_as_code`, `sealed_pixels`.
 
 What holds:
 - sealed: the law of a public code depends on its composition only. The argument is at the head of `sealing`; what it
   takes for granted is in docs/security.md, and tests/protection go through it with narrow words.
-- encrypted: a standard AEAD. obfuscated: nothing is proven; an audit says what can be got back.
+- encrypted: a standard AEAD, around codes of one length a bucket.
+- obfuscated: nothing is proven; an audit says what can be got back.
 - A section key is used for one section of one package and never again.
 - Nothing here authenticates a release: the signed manifest does. No key is wrapped here: `keys` does that.
 

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs import entropy
-from medveil.codecs.code import Bucket, Composition, SparseCode
+from medveil.codecs.code import Bucket, Budget, Composition, SparseCode
 from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError
 from medveil.images.intensity import grey
 from medveil.protection import padding, sealing
 from medveil.protection.ambiguation import AmbiguatedCode, ambiguate, purify
+from medveil.protection.encrypting import TAG_BYTES
 from medveil.protection.keystream import Keystream, Stream
 from medveil.protection.sealing import PublicCode, public_bytes
 
@@ -66,7 +67,8 @@ class Level(ABC):
     Attributes:
         name: as in manifests and on the command line.
         shown: sections that are written as public codes; all others are encrypted.
-        fixed: whether codes fill the composition of their bucket; else they have the length that they need.
+        fixed: whether codes fill the composition of their bucket.
+        packed: whether codes keep to the packed length of their bucket. Those of neither kind are as long as they need.
         tiered: whether its images may have more than the diagnostic tier.
         in_place: whether entries are shown in their own cells of the code.
         decoys: decoys a code vector or map, 0 for as many as true entries; None for a level that has none.
@@ -75,6 +77,7 @@ class Level(ABC):
     name: ClassVar[str]
     shown: ClassVar[frozenset[str]] = frozenset()
     fixed: ClassVar[bool] = False
+    packed: ClassVar[bool] = False
     tiered: ClassVar[bool] = True
     in_place: ClassVar[bool] = False
     decoys: int | None = None
@@ -91,7 +94,7 @@ class Level(ABC):
         """Whether everybody reads what is in a section: it has no length that says nothing, and no uniform bytes."""
         return section in self.shown and not self.fixed
 
-    def composition(self, coding: Coding, bucket: Bucket) -> Composition | None:
+    def budget(self, coding: Coding, bucket: Bucket) -> Budget | None:
         """What a code is to fill; None where it has the length that it needs."""
         return coding.composition(bucket) if self.fixed else None
 
@@ -140,12 +143,8 @@ class Level(ABC):
     def public_view(self, data: bytes, coding: Coding, bucket: Bucket) -> NDArray[np.uint8]:
         """The picture (H, W) that a stranger makes of a code section, in 8-bit grey values."""
 
-    def padded(self, packed: bytes) -> bytes:
-        """What is to be encrypted, at a length that says little of it."""
-        return padding.to_steps(packed)
-
     def unpadded(self, plain: bytes) -> bytes:
-        """The inverse of `padded`."""
+        """The content of an encrypted section."""
         return padding.remove(plain)
 
 
@@ -198,15 +197,39 @@ class Sealed(Level):
 
 @dataclass(frozen=True)
 class Encrypted(Level):
-    """Codes of free length, padded in steps of 3 per cent, in an AEAD."""
+    """Codes in an AEAD, of one length for all images of a bucket: the encoder keeps to it, as it does for `Sealed`."""
 
     name = "encrypted"
+    packed = True
+
+    def budget(self, coding: Coding, bucket: Bucket) -> Budget | None:
+        return self.room(coding, bucket) - 1  # the mark of the padding
+
+    def room(self, coding: Coding, bucket: Bucket) -> int:
+        """Length of a padded code: one of the steps that other sections are padded in."""
+        return padding.step_of(coding.packed_bytes(bucket))
 
     def protect(
         self, codes: Mapping[str, SparseCode], coding: Coding, bucket: Bucket, key: Callable[[str], bytes],
         stream: Stream | None = None,
     ) -> Protected:  # fmt: skip
-        return Protected(plain={section: self.padded(entropy.pack(code)) for section, code in codes.items()})
+        return Protected(plain={
+            section: self.padded(entropy.pack(code), coding_of(section, coding), bucket)
+            for section, code in codes.items()
+        })  # fmt: skip
+
+    def padded(self, packed: bytes, coding: Coding, bucket: Bucket) -> bytes:
+        """What is to be encrypted of a code, at the one length that it may have.
+
+        Raises:
+            ValueError: the code didn't keep to its budget.
+        """
+        return padding.to_length(packed, self.room(coding, bucket))
+
+    def length(self, section: str, coding: Coding, bucket: Bucket) -> int | None:
+        if section not in (PREVIEW, CODE):
+            return None
+        return self.room(coding_of(section, coding), bucket) + TAG_BYTES
 
     def open(self, section: str, sections: Sections, coding: Coding, bucket: Bucket) -> SparseCode:
         return entropy.unpack(sections.plain(section), coding_of(section, coding).max_cells(bucket))
@@ -240,7 +263,7 @@ class Obfuscated(Level):
         stream: Stream | None = None,
     ) -> Protected:  # fmt: skip
         public, support = ambiguate(codes[CODE], coding.codec.vector_length, self.decoys, stream)
-        return Protected({CODE: public}, {SUPPORT: self.padded(support)})
+        return Protected({CODE: public}, {SUPPORT: padding.to_steps(support)})
 
     def open(self, section: str, sections: Sections, coding: Coding, bucket: Bucket) -> SparseCode:
         support = sections.plain(SUPPORT)

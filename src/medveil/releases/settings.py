@@ -25,6 +25,8 @@ BURNED_IN = ("warn", "refuse")
 RASTER_STEPS = (64, 128)  # bytes, for image and identity sections
 DICOM_STEPS = (2048, 4096)  # bytes; contract.md: identity to 4 KiB; any image record without lookup tables fits
 MAX_GRID = 16_384  # bytes
+PADDINGS = ("steps", "bucket")
+"""Of exact sections and kept files: in steps of 3 per cent, or to the one length of their bucket."""
 _OVERHEAD = 17  # padding mark and AEAD tag
 _SPREAD = 8  # zlib's length differs by a few bytes with the digest
 
@@ -58,6 +60,7 @@ class ShareSettings:
         jobs: worker processes; 0 for one a core.
         dry_run: read everything, write nothing.
         pseudonyms: tell who sees no identity which DICOM images are of one patient.
+        padding: of exact sections and kept files: one of `PADDINGS`; None for steps, or as the release has it.
 
     >>> ShareSettings(to=(alice.recipient,), quality=42).codec
     'lapped'
@@ -86,6 +89,7 @@ class ShareSettings:
     jobs: int = 0
     dry_run: bool = False
     pseudonyms: bool = True
+    padding: str | None = None
 
     def check(self) -> None:
         """Raises UsageError where the request contradicts itself."""
@@ -97,6 +101,10 @@ class ShareSettings:
             from medveil.registry import unknown
 
             raise unknown("way with burned-in text", self.burned_in, BURNED_IN)
+        if self.padding not in (None, *PADDINGS):
+            from medveil.registry import unknown
+
+            raise unknown("padding", str(self.padding), PADDINGS)
         level = level_of(self.protection)
         receiving = {recipient.text for recipient in self.to}
         if any(recipient.text not in receiving for recipient in self.identity):
@@ -164,7 +172,9 @@ class ShareSettings:
             asked["tiers"], found["tiers"] = self.release_tiers, manifest.tiers
             asked["keep-file"], found["keep-file"] = self.keep_file, bool(book.settings.get("keep_file"))
             asked["pseudonyms"], found["pseudonyms"] = self.pseudonyms, book.settings.get("pseudonyms", self.pseudonyms)
-        elif not set(self.release_tiers) <= set(manifest.tiers):
+        if self.padding is not None or not self.add:
+            asked["padding"], found["padding"] = self.padding or PADDINGS[0], padding_of(book)
+        if self.add and not set(self.release_tiers) <= set(manifest.tiers):
             asked["tiers"], found["tiers"] = self.release_tiers, manifest.tiers
         if self.add and not self.pseudonyms:
             asked["no-pseudonyms"], found["no-pseudonyms"] = True, not book.settings.get("pseudonyms")
@@ -202,6 +212,11 @@ class ShareSettings:
         _refuse_other(
             ["--min-quality, --max-rmse or --burned-in"] if self.limits != book.settings.get("limits") else []
         )
+
+
+def padding_of(book: OwnerBook) -> str:
+    """How exact sections and kept files of a release are padded: one of `PADDINGS`."""
+    return str(book.settings.get("padding", PADDINGS[0]))
 
 
 def check_recipient(recipient: Recipient, *, hybrid: bool, allow_classical: bool, allow_certificates: bool) -> None:

@@ -21,7 +21,7 @@ from medveil.errors import IntegrityError, MedveilError, TargetExistsError, Usag
 from medveil.images import Instance
 from medveil.keys.identity import Identity
 from medveil.keys.recipients import Recipient
-from medveil.keys.tiers import KEY_BYTES, EpochKeys, Tier
+from medveil.keys.tiers import KEY_BYTES, EpochKeys, Section, Tier
 from medveil.releases.access import dictionary_name, write_shared
 from medveil.releases.deputies import owned_state, read_book, refuse_unsafe, standing_of
 from medveil.releases.granting import issue
@@ -32,7 +32,15 @@ from medveil.releases.records.manifest import RECORD, Manifest
 from medveil.releases.records.owner_records import GrantNote, OwnerBook, Standing, today
 from medveil.releases.records.pins import check_and_pin, was_published
 from medveil.releases.records.state import State
-from medveil.releases.settings import ShareSettings, Survey, check_recipient, choose_grids, choose_profile, survey
+from medveil.releases.settings import (
+    ShareSettings,
+    Survey,
+    check_recipient,
+    choose_grids,
+    choose_profile,
+    padding_of,
+    survey,
+)
 from medveil.releases.weights import embed_weights, weights_of
 from medveil.releases.workers import Failure, done_by_workers
 from medveil.releases.writing import staging as staged_files
@@ -68,6 +76,7 @@ class ShareResult:
         pixels: number of pixels of the images of this run.
         fidelity: of each image of this run, by input number.
         low: (input number, PSNR) of images more than 3 dB below the release's target.
+        varying: sections, of the packages of this run, whose length tells something of the image.
         standing: what the release is now, and who may open it; nothing where there is none.
     """
 
@@ -82,6 +91,7 @@ class ShareResult:
     pixels: int = 0
     fidelity: dict[int, Fidelity] = field(default_factory=dict)
     low: list[tuple[int, float]] = field(default_factory=list)
+    varying: set[Section] = field(default_factory=set)
     standing: Standing = field(default_factory=Standing)
 
     @property
@@ -256,7 +266,7 @@ def _pack(
     plan = PackingPlan(
         manifest.release, manifest.epoch, manifest.level, manifest.profile, manifest.tiers, manifest.grids,
         bool(book.settings.get("keep_file")), book.tag_key, book.ring,
-        book.stamp_key, bool(book.settings.get("pseudonyms")),
+        book.stamp_key, bool(book.settings.get("pseudonyms")), padding_of(book) == "bucket",
     )  # fmt: skip
     weights = weights_of(release, manifest, book.ring) if release is not None else None
     packer = Packer(plan, staging, settings.codec, weights, settings.min_quality, settings.max_rmse, settings.burned_in)
@@ -299,6 +309,7 @@ def _begin(
     )  # fmt: skip
     kept = {"limits": settings.limits, "embed": settings.embed, "keep_file": settings.keep_file}
     kept["pseudonyms"] = settings.pseudonyms
+    kept |= {} if settings.padding is None else {"padding": settings.padding}
     keys, owner_key = {0: EpochKeys.fresh()}, secrets.token_bytes(KEY_BYTES)
     book = OwnerBook(manifest, owner_key, kept, keys, tuple(notes), surveyed.dictionary)
     book.save_draft(staging, owner)
@@ -344,6 +355,7 @@ def _record(packed: Packed, staged: Origins, result: ShareResult) -> None:
     if packed.entry is not None:
         staged[packed.input.identity] = packed.entry
         result.done += 1
+    result.varying.update(packed.varying)
     result.warned.extend((number, text) for text in packed.warnings)
     if packed.fidelity is not None:
         result.fidelity[number] = packed.fidelity

@@ -12,29 +12,34 @@ from typing import Any
 from medveil.audit.checks.form_checks import form_checks
 from medveil.audit.targets.originals import Match, OriginalFile, find_originals, gather
 from medveil.audit.targets.target import ImageSet, Kind, Limits, SetKind, Stored, Target
-from medveil.codecs.code import Bucket
+from medveil.codecs.code import Bucket, Codec
+from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError, NoFittingKeyError, UsageError
 from medveil.images.image import Image
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import KeyRing, Section
 from medveil.mechanisms.code_cache import CodeCache
-from medveil.mechanisms.levels import code_of, mechanism_of, observe
+from medveil.mechanisms.levels import EncryptedInSteps, code_of, mechanism_of, observe
 from medveil.mechanisms.observation import Case, Subject
 from medveil.releases.packages.origin import Origin
 from medveil.releases.packages.package import PackageEntry, load_package
+from medveil.releases.packages.packing import bucket_room
 from medveil.releases.packages.unpacking import open_identity, sees_identity
+from medveil.releases.records.manifest import Manifest
 from medveil.releases.records.owner_records import OwnerBook
 from medveil.releases.release import Release
 
 
 @dataclass(frozen=True)
 class _Held:
-    """A package, where in the manifest it stands (0 … 1), its size class, and whether its file has changed since."""
+    """A package, where in the manifest it stands (0 … 1), its size class, lengths of its sections, and whether its file
+    has changed since."""
 
     entry: PackageEntry
     place: float
     bucket: Bucket
+    lengths: Mapping[Section, int]
     changed: bool
 
 
@@ -89,10 +94,10 @@ def keyed_target(
         release=release.manifest.to_bytes(), counts=counts, tick=tick,
     )  # fmt: skip
     held, lengths, codes = material.things, material.file_bytes, CodeCache()
-    first = load_package(release.folder, held[material.subjects[0].number].entry, release.manifest)
     mechanism = mechanism_of(
         release.manifest, codec, window=material.window, working=working, shelf=codes,
-        file_bytes=(lambda subject: lengths[subject.number]) if Section.FILE in first.sections else None,
+        file_bytes=(lambda subject: lengths[subject.number]) if Section.FILE in matched[0].thing.lengths else None,
+        **_lengths_seen(release.manifest, codec, [match.thing for match in matched]),
     )  # fmt: skip
 
     def case_of(subject: Subject) -> Case:
@@ -209,8 +214,29 @@ def _matched(
         counts["matched_by_path_only"] += changed
         counts["packages_matched"] += 1
         place = number / max(len(entries) - 1, 1)
-        found.append(Match(_Held(entry, place, package.header.bucket, changed), original))
+        found.append(
+            Match(_Held(entry, place, package.header.bucket, dict(package.header.sections), changed), original)
+        )
     return found
+
+
+def _lengths_seen(manifest: Manifest, codec: Codec, packages: Sequence[_Held]) -> dict[str, Any]:
+    """How the sections of these packages were padded, which no record says, for `mechanism_of`.
+
+    An encrypted release of an early version, or a part of one, has codes of many lengths; an attacker is to train on
+    such.
+    """
+    level, coding, profile = manifest.level, Coding(codec, manifest.profile), manifest.profile
+    stated = (
+        (level.length(section, coding, each.bucket), length)
+        for each in packages for section, length in each.lengths.items()
+    )  # fmt: skip
+    steps = level.packed and any(one is not None and one != length for one, length in stated)
+    even = (
+        each.lengths.get(section, 1) % bucket_room(profile, each.bucket) == 0
+        for each in packages for section in (Section.EXACT, Section.FILE)
+    )  # fmt: skip
+    return {"level": EncryptedInSteps() if steps else None, "even": any(even)}
 
 
 def _original(

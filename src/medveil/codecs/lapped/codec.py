@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.codecs.code import Bucket, CodeMap, Composition, Profile, SparseCode
+from medveil.codecs.code import Bucket, Budget, CodeMap, Composition, Profile, SparseCode
 from medveil.codecs.lapped.cell_ranking import Ranking
-from medveil.codecs.lapped.encoder import encode_fixed, encode_freely
-from medveil.codecs.lapped.rate_allocation import composition_of, step_of
+from medveil.codecs.lapped.encoder import encode_fixed, encode_freely, encode_within
+from medveil.codecs.lapped.rate_allocation import composition_of, packed_bytes_of, step_of
 from medveil.codecs.lapped.scan_order import ZoneCells, walk
 from medveil.codecs.lapped.side_information import OFFSET_ABOVE_ONE, OFFSET_UNIT, Side
 from medveil.codecs.lapped.tables import FREE_THRESHOLDS, THRESHOLDS
@@ -51,11 +51,15 @@ class LappedCodec:
         """Shape of the sealed code of every image of this bucket."""
         return composition_of(profile, bucket)
 
+    def packed_bytes(self, profile: Profile, bucket: Bucket) -> int:
+        """Length of the encrypted code of every image of this bucket."""
+        return packed_bytes_of(profile, bucket)
+
     @one_blas_thread()
     def encode(
-        self, image: Image, profile: Profile, composition: Composition | None, base: SparseCode | None = None
+        self, image: Image, profile: Profile, budget: Budget | None, base: SparseCode | None = None
     ) -> SparseCode:
-        """Code of an image, or of what a base leaves over: filling the composition, or, where there is none, at the
+        """Code of an image, or of what a base leaves over: filling the budget, or, where there is none, at the
         profile's step.
         """
         height, width = image.pixels.shape
@@ -70,12 +74,14 @@ class LappedCodec:
             known, origin = _decoded(base, Bucket.of(height, width))
             coefficients -= known.astype(np.float32) / UNIT
             padding, refinement = padding if origin.padding is None else None, Refinement.of(known, step)
-        thresholds = FREE_THRESHOLDS if composition is None else THRESHOLDS
+        thresholds = THRESHOLDS if isinstance(budget, Composition) else FREE_THRESHOLDS
         pixels = (height, width, image.bits_stored, image.signed)
         side = Side(*pixels, step, thresholds, (), padding, np.zeros((0, 0), np.int64), base is not None)
-        if composition is None:
-            return encode_freely(coefficients, side, refinement)
-        return encode_fixed(coefficients, side, composition, refinement)
+        if isinstance(budget, Composition):
+            return encode_fixed(coefficients, side, budget, refinement)
+        if budget is not None:
+            return encode_within(coefficients, side, budget, refinement)
+        return encode_freely(coefficients, side, refinement)
 
     @one_blas_thread()
     def decode(

@@ -1,4 +1,5 @@
-"""The encoder of `lapped`: free coding at a constant step, and the fit of an image to a fixed composition."""
+"""The encoder of `lapped`: free coding at a constant step, and the fit of an image to a number of bytes or a fixed
+composition."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import CodeMap, Composition, SparseCode
-from medveil.codecs.entropy import level_stream
+from medveil.codecs.entropy import level_stream, pack
 from medveil.codecs.lapped import dc_plane
 from medveil.codecs.lapped.cell_ranking import Placement, Ranking
 from medveil.codecs.lapped.composition_padding import pad_with_nulls
@@ -40,7 +41,12 @@ _OVERHEAD = 0.035
 _ESCAPE = 20
 """Level from which on a level is reckoned as escaped."""
 _TOLERANCE = 0.012
-"""Share of the level stream that may stay empty."""
+"""Share of the level stream, or of a packed code, that may stay empty."""
+_PACKED_SLOPE = 0.85
+"""By about how many octaves a packed code gets shorter with each octave of its step."""
+_PACKED_TRIES = 5
+_FINEST_UNITS = UNIT // 2
+"""Finest step of a packed code: half a grey value, below which nothing but the rounding is left to be seen."""
 
 _Floats = NDArray[np.float32]
 
@@ -273,7 +279,11 @@ def encode_freely(coefficients: _Floats, side: Side, refinement: Refinement | No
         side: complete but for offsets and DC plane.
         refinement: of the base where the coefficients are what it left over.
     """
-    picture, step = _Picture(coefficients), side.step / UNIT
+    return _freely(_Picture(coefficients), side, refinement)
+
+
+def _freely(picture: _Picture, side: Side, refinement: Refinement | None) -> SparseCode:
+    step = side.step / UNIT
     count, total = len(side.thresholds) + 1, len(picture.all_sizes)
     least = (dead_zones() * step).astype(np.float32)
     ranking = Ranking(side.thresholds, [total] * count)
@@ -281,6 +291,73 @@ def encode_freely(coefficients: _Floats, side: Side, refinement: Refinement | No
     walk(picture.rows, picture.columns, quantiser)
     maps, offsets = quantiser.entries.maps(ranking.used)
     return SparseCode(maps, _side_bytes(picture, replace(side, offsets=offsets)))
+
+
+def encode_within(coefficients: _Floats, side: Side, limit: int, refinement: Refinement | None = None) -> SparseCode:
+    """Code of at most so many bytes when packed, at the finest step at which it fits.
+
+    Args:
+        coefficients: (256, rows, columns) in grey values.
+        side: complete but for offsets and DC plane; its step is tried first.
+        limit: in bytes.
+        refinement: of the base where the coefficients are what it left over.
+
+    Raises:
+        UnsupportedInputError: not even the coarsest code is so short.
+    """
+    found = _PackedSearch(float(np.log2(limit * (1 - _TOLERANCE / 2))), float(np.log2(side.step)))
+    picture, best = _Picture(coefficients), None
+    while (units := found.units) is not None:
+        code = _freely(picture, replace(side, step=units), refinement and replace(refinement, step=units))
+        size = len(pack(code))
+        if size <= limit:
+            best = code
+        if 0 <= limit - size <= 8 + _TOLERANCE * limit:
+            break
+        found.take(units, size, fits=size <= limit)
+    if best is None:
+        raise _no_room()
+    return best
+
+
+@dataclass
+class _PackedSearch:
+    """Looks for the step at which a packed code has a length. Steps and lengths are logarithms to the base 2.
+
+    Attributes:
+        wanted: the length.
+        step: the next to try.
+        fits: (step, length) of the finest that fits.
+        fails: (step, length) of the coarsest that doesn't.
+        tries: how many steps have been tried.
+    """
+
+    wanted: float
+    step: float
+    fits: tuple[float, float] | None = None
+    fails: tuple[float, float] | None = None
+    tries: int = 0
+
+    @property
+    def units(self) -> int | None:
+        """The next step in units of 1/64 grey value; None when the best is known well enough."""
+        if self.fits is not None and (self.tries >= _PACKED_TRIES or self.fits[0] <= np.log2(_FINEST_UNITS)):
+            return None
+        units = min(max(round(2.0**self.step), _FINEST_UNITS), MAX_STEP)
+        known = [round(2.0 ** each[0]) for each in (self.fits, self.fails) if each is not None]
+        return None if units in known else units
+
+    def take(self, units: int, size: int, *, fits: bool) -> None:
+        """What came of a step."""
+        self.tries += 1
+        here = float(np.log2(units)), float(np.log2(size))
+        self.fits, self.fails = (here, self.fails) if fits else (self.fits, here)
+        if self.fits is not None and self.fails is not None:
+            share = (self.fails[1] - self.wanted) / max(self.fails[1] - self.fits[1], 1e-9)
+            self.step = self.fails[0] + min(max(share, 0.05), 0.95) * (self.fits[0] - self.fails[0])
+        else:
+            farther = (here[1] - self.wanted) / _PACKED_SLOPE
+            self.step = here[0] + (farther if fits else max(farther, 2.0**self.tries / 8))
 
 
 def encode_fixed(
@@ -343,11 +420,15 @@ def encode_fixed(
         repeats += following == units
         step, side = following / UNIT, replace(side, thresholds=_shifted(thresholds, units / following))
     if best is None:
-        raise UnsupportedInputError(
-            "its padding and mean values alone do not fit into what every image of its size is given",
-            hint="share it with --protection encrypted",
-        )
+        raise _no_room()
     return best
+
+
+def _no_room() -> UnsupportedInputError:
+    return UnsupportedInputError(
+        "its padding and mean values alone do not fit into what every image of its size is given",
+        hint="raise --quality, which gives every image more room",
+    )
 
 
 @dataclass

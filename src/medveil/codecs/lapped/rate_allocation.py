@@ -1,4 +1,5 @@
-"""Public composition of a sealed `lapped` code, and step of an encrypted one: functions of profile and bucket alone."""
+"""Public composition of a sealed `lapped` code, length of an encrypted one, and the step that a free one has: functions
+of profile and bucket alone."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ QUALITIES = (2000, 7000)
 """Lowest and highest quality in 1/100 dB. Beyond the calibrated ones the nearest of these counts."""
 _LEAST_LEVEL_BYTES = 64
 """For the part of the side bytes that doesn't grow with the image."""
+_LEAST_PACKED_BYTES = 192
+"""For what doesn't grow with the image: the same, and the numbers of cells and entries of 25 maps."""
 _PPM = 1_000_000
 
 
@@ -39,8 +42,22 @@ def composition_of(profile: Profile, bucket: Bucket) -> Composition:
 
 
 @cache
+def packed_bytes_of(profile: Profile, bucket: Bucket) -> int:
+    """Length of the packed code of every image of this bucket.
+
+    Raises:
+        UsageError: the quality is not of 20 to 70 dB.
+    """
+    rows = tables.DEEP_PACKED if profile.deep else tables.PACKED
+    shift = _shift(bucket.height * bucket.width, tables.DEEP_AREA_SHIFTS if profile.deep else tables.AREA_SHIFTS)
+    (bits,) = _at(profile, [(quality, (bits,)) for quality, bits in rows], shift)
+    cells = (bucket.height // STRIDE) * (bucket.width // STRIDE) * (CHANNELS - 1)
+    return _LEAST_PACKED_BYTES + cells * bits // 8000
+
+
+@cache
 def step_of(profile: Profile) -> int:
-    """Step of an encrypted code in units of 1/64 grey value.
+    """Step of a free code in units of 1/64 grey value, and the one that a packed code is tried at first.
 
     Raises:
         UsageError: the quality is not of 20 to 70 dB.

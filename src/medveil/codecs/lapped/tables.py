@@ -133,3 +133,37 @@ DEEP_STEPS: tuple[tuple[int, int], ...] = (
     (5690, 64),
 )
 """The same above 8 bits."""
+
+PACKED: tuple[tuple[int, int], ...] = (
+    (2746, 19),
+    (2891, 28),
+    (3045, 40),
+    (3257, 58),
+    (3451, 94),
+    (3642, 145),
+    (3807, 214),
+    (3926, 277),
+    (4006, 327),
+    (4102, 398),
+    (4255, 539),
+    (4484, 813),
+    (4734, 1193),
+)
+"""For 8 bits: quality in 1/100 dB, bits of a packed code in 1/1000 a cell. With so many, images of the train fold come
+out as their sealed ones do in the mean."""
+
+DEEP_PACKED: tuple[tuple[int, int], ...] = (
+    (1218, 363),
+    (1820, 737),
+    (2422, 1373),
+    (2921, 2016),
+    (3274, 2517),
+    (3543, 2913),
+    (3820, 3341),
+    (4070, 3734),
+    (4319, 4132),
+    (4538, 4480),
+    (5024, 5264),
+    (5626, 6233),
+)
+"""The same above 8 bits: 92 % of a sealed code, a rule (see the tool)."""

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from medveil.codecs.code import Bucket, CodeMap, Composition, MapShape, Profile, SparseCode
-from medveil.codecs.entropy import level_stream
+from medveil.codecs.code import Bucket, Budget, CodeMap, Composition, MapShape, Profile, SparseCode
+from medveil.codecs.entropy import level_stream, pack
 from medveil.codecs.lapped.composition_padding import pad_with_nulls
 from medveil.codecs.padding_mask import Padding, filled, find_padding, read_padding, write_padding
 from medveil.codecs.primis.cells import from_cells, to_cells
@@ -30,6 +30,9 @@ DEFAULT_SPARSITY = 16
 # The level stream of a sealed code holds this many tenths of a bit a nonzero: a little more than any image of the
 # validation fold needs at the steps of the shipped weights. Codes that need more are quantised more coarsely.
 _LEVEL_TENTHS = {4: 49, 8: 44, 16: 51}
+# A packed code has room for this many tenths of a bit a nonzero, enough for 49 of 50 images of the train fold. Codes
+# that need more are quantised more coarsely.
+_PACKED_TENTHS = {4: 135, 8: 120, 16: 117}
 _SIDE_BYTES = 64
 _STEP_UNIT = 1 / 1024
 _OFFSET_BIAS = 1 << 16
@@ -136,10 +139,17 @@ class PrimisCodec:
         level_bytes = _SIDE_BYTES - (-vectors * profile.sparsity * model.network.maps * tenths // 80)
         return Composition((shape,) * model.network.maps, level_bytes)
 
+    def packed_bytes(self, profile: Profile, bucket: Bucket) -> int:
+        """Room for the nonzeros of the bucket's grid, at the bits that nearly all images need."""
+        model = self._model(profile)
+        vectors = (bucket.height // STRIDE) * (bucket.width // STRIDE)
+        tenths = _PACKED_TENTHS.get(profile.sparsity, max(_PACKED_TENTHS.values()))
+        return _SIDE_BYTES - (-vectors * profile.sparsity * model.network.maps * tenths // 80)
+
     def encode(
-        self, image: Image, profile: Profile, composition: Composition | None, base: SparseCode | None = None
+        self, image: Image, profile: Profile, budget: Budget | None, base: SparseCode | None = None
     ) -> SparseCode:
-        """Code of an image at the step of the weights, or, with a composition, coarsened until it fits.
+        """Code of an image at the step of the weights, or, with a budget, coarsened until it fits.
 
         Complete: a base is not used.
         """
@@ -148,13 +158,13 @@ class PrimisCodec:
         step = max(1, round(model.step / _STEP_UNIT))
         while True:
             code = _encode_at(image, model, bucket, step)
-            if composition is None:
+            if budget is None:
                 return code
-            excess = len(level_stream(pad_with_nulls(code, composition), composition)) - composition.level_bytes
+            excess = _excess(code, budget)
             if excess <= 0:
                 return code
             if step >= _MAX_STEP:
-                raise UnsupportedInputError("the padding pixels leave no room in a sealed package of this codec")
+                raise UnsupportedInputError("the padding pixels leave no room in a package of this codec")
             nonzeros = max(1, sum(len(entry.levels) for entry in code.maps))
             step = min(_MAX_STEP, math.ceil(step * 2 ** (0.1 + min(8 * excess / nonzeros, 8.0))))
 
@@ -189,6 +199,13 @@ class PrimisCodec:
             "the weights that the release names are not here",
             hint="ask the owner for a release with embedded weights, or install the medveil version that made it",
         )
+
+
+def _excess(code: SparseCode, budget: Budget) -> int:
+    """By how many bytes a code, or its level stream where the budget is a composition, is too long."""
+    if isinstance(budget, Composition):
+        return len(level_stream(pad_with_nulls(code, budget), budget)) - budget.level_bytes
+    return len(pack(code)) - budget
 
 
 def codec_from_weights(digest: bytes, weights: bytes | None) -> PrimisCodec:

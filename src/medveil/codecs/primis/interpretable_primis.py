@@ -10,11 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medveil.codecs.code import Bucket, CodeMap, Composition, Profile, SparseCode
-from medveil.codecs.entropy import level_stream
-from medveil.codecs.lapped.composition_padding import pad_with_nulls
+from medveil.codecs.code import Bucket, Budget, CodeMap, Profile, SparseCode
 from medveil.codecs.primis.cells import from_cells
-from medveil.codecs.primis.codec import PrimisCodec, _encode_at
+from medveil.codecs.primis.codec import PrimisCodec, _encode_at, _excess
 from medveil.images.image import Image
 from medveil.networks.lapped_bases import CHANNELS
 from medveil.networks.primis import PrimisNetwork
@@ -34,16 +32,15 @@ class ArrangedPrimis(PrimisCodec):
         self.step = step
 
     def encode(
-        self, image: Image, profile: Profile, composition: Composition | None, base: SparseCode | None = None
+        self, image: Image, profile: Profile, budget: Budget | None, base: SparseCode | None = None
     ) -> SparseCode:
-        """As of `PrimisCodec`, at the step of one's own choice where that fits the composition."""
+        """As of `PrimisCodec`, at the step of one's own choice where that fits the budget."""
         if self.step is None:
-            return super().encode(image, profile, composition, base)
+            return super().encode(image, profile, budget, base)
         code = _encode_at(image, self._model(profile), Bucket.of(*image.pixels.shape), self.step)
-        if composition is None:
+        if budget is None or _excess(code, budget) <= 0:
             return code
-        needed = len(level_stream(pad_with_nulls(code, composition), composition))
-        return code if needed <= composition.level_bytes else super().encode(image, profile, composition, base)
+        return super().encode(image, profile, budget, base)
 
     def planes(self, maps: Sequence[CodeMap], profile: Profile, size: tuple[int, int]) -> NDArray[np.float32]:
         """Levels of the maps of a picture of this size where they are in it: (L * 256, rows, columns), DCT row by row.

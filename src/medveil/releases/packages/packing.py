@@ -35,6 +35,8 @@ from medveil.releases.packages.unpacking import (
     file_of,
 )
 
+_BESIDE_PIXELS = 1 << 14
+
 
 @dataclass(frozen=True)
 class PackingPlan:
@@ -51,6 +53,7 @@ class PackingPlan:
         ring: full keys of the epoch.
         stamp_key: key of the stamps that tell the owner's own packages from others in the staging folder.
         pseudonyms: whether a pseudonym of the patient travels with the pixels.
+        even: whether exact sections and kept files are padded to the room of their bucket, and not in steps.
     """
 
     release: bytes
@@ -64,6 +67,7 @@ class PackingPlan:
     ring: KeyRing = field(repr=False)
     stamp_key: bytes = field(repr=False, default=b"")
     pseudonyms: bool = True
+    even: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,8 +139,8 @@ def pack_image(
 def _encode(image: Image, bucket: Bucket, plan: PackingPlan, coding: Coding) -> _Codes:
     preview = None
     if Tier.PREVIEW in plan.tiers:
-        preview = coding.preview.encode(image, plan.level.composition(coding.preview, bucket))
-    return _Codes(coding.encode(image, plan.level.composition(coding, bucket), preview), preview)
+        preview = coding.preview.encode(image, plan.level.budget(coding.preview, bucket))
+    return _Codes(coding.encode(image, plan.level.budget(coding, bucket), preview), preview)
 
 
 def _records(image: Image, origin: Origin, plan: PackingPlan, file: bytes) -> dict[Section, bytes]:
@@ -309,7 +313,7 @@ def _assemble(
     identity = (secrets.token_bytes(16), secrets.token_bytes(SALT_BYTES))
     bare = PackageHeader(plan.release, plan.epoch, *identity, bucket, ())
     ready: dict[Section, bytes] = {}
-    plain = {section: _padded(section, record, plan.grids) for section, record in records.items()}
+    plain = {section: _padded(section, record, plan, bucket) for section, record in records.items()}
     if codes is not None and coding is not None:
         named: dict[str, SparseCode] = {} if codes.preview is None else {Section.PREVIEW: codes.preview}
         named[Section.CODE] = codes.main
@@ -330,14 +334,35 @@ def _section_key(ring: KeyRing, header: PackageHeader, section: str) -> bytes:
     return ring.key(header.place(Section(section)))
 
 
-def _padded(section: Section, record: bytes, grids: tuple[int, int]) -> bytes:
+def bucket_room(profile: Profile, bucket: Bucket) -> int:
+    """Length of an exact section or a kept file that is padded to its bucket: its raw pixels and 16 KiB for what lies
+    beside them. A longer one takes as many times that as it needs, which shows."""
+    return bucket.height * bucket.width * (2 if profile.deep else 1) + _BESIDE_PIXELS
+
+
+def varying(package: Package, plan: PackingPlan, codec: Codec | None) -> tuple[Section, ...]:
+    """The sections of a package whose length tells something of its image: others have one length a bucket."""
+    bucket = package.header.bucket
+    rooms = dict(zip((Section.IMAGE, Section.IDENTITY), plan.grids, strict=True))
+    if plan.even:
+        rooms |= dict.fromkeys((Section.EXACT, Section.FILE), bucket_room(plan.profile, bucket))
+    if codec is not None:
+        coding = Coding(codec, plan.profile)
+        stated = {section: plan.level.length(section, coding, bucket) for section in (Section.PREVIEW, Section.CODE)}
+        rooms |= {section: length for section, length in stated.items() if length is not None}
+    return tuple(section for section, length in package.header.sections if length != rooms.get(section))
+
+
+def _padded(section: Section, record: bytes, plan: PackingPlan, bucket: Bucket) -> bytes:
     from medveil.protection import padding
     from medveil.protection.encrypting import TAG_BYTES
 
     if section is Section.IMAGE:
-        return padding.to_grid(record, grids[0], TAG_BYTES)
+        return padding.to_grid(record, plan.grids[0], TAG_BYTES)
     if section is Section.IDENTITY:
-        return padding.to_grid(record, grids[1], TAG_BYTES)
+        return padding.to_grid(record, plan.grids[1], TAG_BYTES)
+    if plan.even and section in (Section.EXACT, Section.FILE):
+        return padding.to_grid(record, bucket_room(plan.profile, bucket), TAG_BYTES)
     return padding.to_steps(record)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from medveil.codecs.code import Codec
 from medveil.errors import (
     InputError,
     MedveilError,
@@ -18,9 +19,10 @@ from medveil.errors import (
 from medveil.files.atomic import make_folder, write_bytes
 from medveil.files.walk import NO_SUCH_FILE, Found, find_files
 from medveil.images import Image, Instance
+from medveil.keys.tiers import Section
 from medveil.releases.packages.origin import Origin
 from medveil.releases.packages.package import Package, PackageEntry
-from medveil.releases.packages.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image
+from medveil.releases.packages.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image, varying
 from medveil.releases.packages.unpacking import MAX_FILE
 from medveil.releases.settings import codec_for
 from medveil.releases.workers import Failure
@@ -81,12 +83,13 @@ class Packer:
 
 @dataclass(frozen=True)
 class Packed:
-    """What became of an input."""
+    """What became of an input; `varying` are the sections of its package whose length tells something of it."""
 
     input: Input
     entry: PackageEntry | None = None
     fidelity: Fidelity | None = None
     low: bool = False
+    varying: tuple[Section, ...] = ()
     warnings: tuple[str, ...] = ()
     failure: Failure | None = None
 
@@ -170,10 +173,11 @@ def pack_input(packer: Packer, given: Input) -> Packed:
     measured: Fidelity | None = None
     warnings: tuple[str, ...] = ()
     try:
-        if given.attached:
+        codec = None if given.attached else codec_for(packer.codec, plan.profile, packer.weights)
+        if codec is None:
             package = pack_attachment(_very_file(given), origin, plan)
         else:
-            package, measured, warnings = _pack_image(given, origin, packer)
+            package, measured, warnings = _pack_image(given, origin, packer, codec)
             _check_quality(measured, packer)
     except MedveilError as error:
         return Packed(given, failure=Failure(given.number, str(given.path), type(error).__name__, error.message))
@@ -194,10 +198,12 @@ def pack_input(packer: Packer, given: Input) -> Packed:
         ) from None
     target = plan.profile.quality_centidb / 100
     low = measured is not None and measured.psnr < target - LOW_MARGIN_DB
-    return Packed(given, entry, measured, low, warnings)
+    return Packed(given, entry, measured, low, varying(package, plan, codec), warnings)
 
 
-def _pack_image(given: Input, origin: Origin, packer: Packer) -> tuple[Package, Fidelity, tuple[str, ...]]:
+def _pack_image(
+    given: Input, origin: Origin, packer: Packer, codec: Codec
+) -> tuple[Package, Fidelity, tuple[str, ...]]:
     from medveil import images
 
     plan = packer.plan
@@ -206,7 +212,6 @@ def _pack_image(given: Input, origin: Origin, packer: Packer) -> tuple[Package, 
     kept = _very_file(given) if plan.keep_file else b""
     with given.path.open("rb") as file:
         _check_unchanged(hashlib.file_digest(file, "sha256").digest(), given)
-    codec = codec_for(packer.codec, plan.profile, packer.weights)
     tagged = images.tagged(image, plan.tag_key, repeats=given.repeats)
     package, measured = pack_image(tagged, origin, plan, codec, kept)
     warnings = [*([REPEATS] if given.repeats else []), *images.warnings(image)]
