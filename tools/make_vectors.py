@@ -169,7 +169,7 @@ def make_releases(folder: Path, keys: Path) -> dict[str, str]:
 
     def share(release: str, *words: object, owner: str = "owner") -> None:
         inputs = [folder / word if word in (_PNG, _DICOM, _MORE, _DISC) else word for word in words]
-        medveil("share", *inputs, "-o", folder / release, "-i", keys / f"{owner}.key", "-j", 1)
+        medveil("share", *inputs, "-o", folder / release, "-i", keys / f"{owner}.key", "-j", 1, "--mixed-depth")
 
     def change(command: str, release: str, *words: object, owner: str = "owner") -> None:
         medveil(command, folder / release, *words, "-i", keys / f"{owner}.key")

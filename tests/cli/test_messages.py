@@ -59,7 +59,7 @@ def test_warnings_are_traceable_to_their_files(desk: Path) -> None:
     for number in range(3):
         pixels = picture(number, 24, 32, bits=12).astype(np.uint16)
         (desk / "images" / f"Doe{number}.dcm").write_bytes(image_files.dicom(pixels, bits_stored=12))
-    command = ("share", "images", "--to", "alice.pub", "-o", "release", "--json")
+    command = ("share", "images", "--to", "alice.pub", "-o", "release", "--mixed-depth", "--json")
     would = run(*command, "--dry-run", "--show-paths")
     assert would.json["list"] == ""
     assert "images/Doe1.dcm" in would.err

@@ -131,7 +131,7 @@ def test_the_search_itself_finds_what_is_there():
 
 @pytest.mark.parametrize("protection", ["sealed", "encrypted"])
 def test_nothing_planted_shows_in_a_release(tmp_path, planted, settings, people, protection):
-    wanted = dataclasses.replace(settings, protection=protection)
+    wanted = dataclasses.replace(settings, protection=protection, mixed_depth=True)
     result = share([planted], tmp_path / "release", wanted, owner=people["owner"])
     assert (result.done, len(result.failed)) == (2, 1)
     assert_nothing_planted_in(everything_in(tmp_path / "release"))
@@ -144,7 +144,9 @@ def test_nothing_planted_shows_whatever_is_done_to_a_release(tmp_path, planted, 
     """All tiers and the very files; then granted, revoked, extended and rotated."""
     alice, ida, mallory = (people[name].recipient for name in ("alice", "ida", "mallory"))
     tiers = {alice: Tier.PREVIEW, ida: Tier.EXACT}
-    wanted = ShareSettings(to=(alice, ida), at=tiers, identity=(ida,), keep_file=True, attach=(planted,), jobs=1)
+    wanted = ShareSettings(
+        to=(alice, ida), at=tiers, identity=(ida,), keep_file=True, attach=(planted,), jobs=1, mixed_depth=True
+    )
     release = tmp_path / "release"
     share([planted], release, wanted, owner=people["owner"])
     assert_nothing_planted_in(everything_in(release))
@@ -152,7 +154,7 @@ def test_nothing_planted_shows_whatever_is_done_to_a_release(tmp_path, planted, 
     grant(release, Request((mallory,), {mallory: Tier.EXACT}, (mallory,), (only,)), people["owner"])
     revoke(release, [ida], people["owner"])
     Picture.fromarray(picture(8)).save(planted / f"{PLANTED['file']}-2.png")
-    share([planted], release, ShareSettings(add=True, jobs=1), owner=people["owner"])
+    share([planted], release, ShareSettings(add=True, jobs=1, mixed_depth=True), owner=people["owner"])
     assert_nothing_planted_in(everything_in(release))
     rotate(release, people["owner"], jobs=1)
     assert_nothing_planted_in(everything_in(release))
@@ -183,7 +185,7 @@ def test_names_of_recipients_show_nowhere_in_a_release(tmp_path, people):
 @pytest.mark.parametrize("tier", list(Tier))
 def test_nothing_planted_comes_out_at_any_tier_without_identity(tmp_path, planted, people, tier):
     alice = people["alice"].recipient
-    wanted = ShareSettings(to=(alice,), at={alice: tier}, keep_file=True, jobs=1)
+    wanted = ShareSettings(to=(alice,), at={alice: tier}, keep_file=True, jobs=1, mixed_depth=True)
     share([planted], tmp_path / "release", wanted, owner=people["owner"])
     opened = open_release(tmp_path / "release", tmp_path / "alice", identity=people["alice"], jobs=1)
     assert (opened.done, opened.failed) == (2, [])
@@ -191,7 +193,8 @@ def test_nothing_planted_comes_out_at_any_tier_without_identity(tmp_path, plante
 
 
 def test_nothing_planted_comes_out_without_identity_and_everything_with_it(tmp_path, planted, settings, people):
-    share([planted], tmp_path / "release", settings, owner=people["owner"])
+    wanted = dataclasses.replace(settings, mixed_depth=True)
+    share([planted], tmp_path / "release", wanted, owner=people["owner"])
     open_release(tmp_path / "release", tmp_path / "alice", identity=people["alice"])
     assert_nothing_planted_in(everything_in(tmp_path / "alice"))
     open_release(tmp_path / "release", tmp_path / "ida", identity=people["ida"])
@@ -212,8 +215,8 @@ def test_nothing_planted_is_printed(tmp_path, planted, people, monkeypatch):
     runner = CliRunner()
     printed = []
     for line in (
-        f"share {planted} -i o.key --to alice.pub -o release",
-        f"share {planted} -i o.key --to alice.pub -o release --json",
+        f"share {planted} -i o.key --to alice.pub -o release --mixed-depth",
+        f"share {planted} -i o.key --to alice.pub -o release --mixed-depth --json",
         "verify release",
         "inspect release",
         "grant release -i o.key --to bob.pub --json",

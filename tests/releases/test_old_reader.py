@@ -127,6 +127,7 @@ def _kinds(root: Path, keys: Path) -> Made:
     to = _at(keys, alice=Tier.PREVIEW, carol=Tier.EXACT, rival=Tier.EXACT)
     settings = ShareSettings(
         to=tuple(to), at=to, identity=tuple(_at(keys, rival=Tier.EXACT)), protection="encrypted", keep_file=True,
+        mixed_depth=True,
         allow_classical=True, jobs=1,
     )  # fmt: skip
     owner = Identity.load(keys / "owner.key")

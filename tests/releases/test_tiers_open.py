@@ -33,7 +33,7 @@ def shared_at(tmp_path_factory, people):
         Picture.fromarray(pixels).save(root / "in" / name)
     names = {"mallory": Tier.PREVIEW, "alice": Tier.DIAGNOSTIC, "ida": Tier.EXACT}
     to = {people[name].recipient: tier for name, tier in names.items()}
-    wanted = ShareSettings(to=tuple(to), at=to, identity=tuple(to), keep_file=True, jobs=1)
+    wanted = ShareSettings(to=tuple(to), at=to, identity=tuple(to), keep_file=True, jobs=1, mixed_depth=True)
     made = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(root / "state"))

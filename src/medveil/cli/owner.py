@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medveil.keys.openers import Opener
     from medveil.keys.recipients import Recipient
     from medveil.keys.tiers import Tier
+    from medveil.releases.writing.depth import Depth
 
 
 def identity_of(run: Session, key: Path | None, *, create: bool = False) -> Identity:
@@ -175,6 +176,17 @@ def _path_and_tier(value: str) -> tuple[Path, str | None]:
     if not equals or re.search(r"[^A-Za-z]", tier) or Path(value).exists():  # no tier has a dot or a slash in it
         return Path(value), None
     return Path(name), tier_named(tier).value
+
+
+def depth_named(name: str | None) -> Depth | None:
+    """The depth of this name; None where none is asked for. Raises UsageError for another word."""
+    from medveil.registry import unknown
+    from medveil.releases.writing.depth import Depth
+
+    depths = [known.value for known in Depth]
+    if name is not None and name not in depths:
+        raise unknown("depth", name.lower(), depths)
+    return None if name is None else Depth(name)
 
 
 def tier_named(name: str) -> Tier:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,6 +83,21 @@ def share(
         str,
         typer.Option("--burned-in", metavar="WAY", help="Of a DICOM file that may show names: warn, or refuse it."),
     ] = "warn",
+    rmse: Annotated[
+        float | None,
+        typer.Option(
+            "--rmse",
+            metavar="UNITS",
+            help="Above 8 bits: error to choose the quality for, in modality units. Default: 3 for CT (HU).",
+        ),
+    ] = None,
+    depth: Annotated[
+        str | None,
+        typer.Option("--depth", metavar="8|above-8", help="Share only the images of 8 bits, or only those of more."),
+    ] = None,
+    mixed_depth: Annotated[
+        bool, typer.Option("--mixed-depth", help="Let images of 8 bits and of more into one release.")
+    ] = False,
     attach: Annotated[
         list[Path] | None,
         typer.Option("--attach", metavar="PATHS...", help="Files and folders to send along, up to the next option."),
@@ -122,6 +138,7 @@ def share(
     with session("share", as_json=json, quiet=quiet) as run:
         from medveil.cli.attach import refuse_secret_keys
         from medveil.cli.owner import (
+            depth_named,
             identity_for_trial,
             identity_of,
             recipient_of,
@@ -145,7 +162,7 @@ def share(
             protection=protection, codec=codec, quality=quality, sparsity=sparsity, decoys=decoys,
             min_quality=min_quality, max_rmse=max_rmse, burned_in=burned_in, attach=tuple(attach or ()), add=add,
             embed=embed, publish_weights=publish_weights, jobs=jobs, dry_run=dry_run, pseudonyms=pseudonyms,
-            padding=padding,
+            padding=padding, mixed_depth=mixed_depth, depth=depth_named(depth), rmse=rmse,
         )  # fmt: skip
         settings.check()  # before a key is made for a request that makes no sense
         refuse_secret_keys(attach or ())
@@ -158,11 +175,18 @@ def share(
         tell_deputy(run, out, owner)
         result = share_images(
             images, out, settings, owner=owner, founder=recipient_of(founder), head=head, first_look=first_look,
-            progress=run.progress,
+            progress=run.progress, announce=partial(_announce, run),
         )  # fmt: skip
         if not (add or dry_run or result.unchanged):
             _tell_tiers(run, settings)
         _print(run, result, out, dry_run=dry_run, show_paths=show_paths)
+
+
+def _announce(run: Session, text: str, grave: bool) -> None:
+    if grave:
+        run.warn(f"warning: {text}")
+    else:
+        run.say(text)
 
 
 def _tell_tiers(run: Session, settings: ShareSettings) -> None:
@@ -174,10 +198,10 @@ def _tell_tiers(run: Session, settings: ShareSettings) -> None:
 
 def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_paths: bool) -> None:
     from medveil.cli.input_list import report_inputs
-    from medveil.cli.text import bytes_text, fidelity_lines, length_lines, plural
+    from medveil.cli.text import bytes_text, coarse_lines, fidelity_lines, length_lines, plural
 
     tell_pin(run, result.standing.pin_note)
-    for warning in result.warnings:
+    for warning in [*result.warnings, *coarse_lines(result)]:
         run.warn(f"warning: {warning}")
     low = [(number, f"{psnr:.1f} dB, more than 3 dB below the profile's target") for number, psnr in result.low]
     failed, listed = report_inputs(
@@ -191,13 +215,16 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
         if result.pixels and not result.unchanged:
             rate = 8 * result.bytes / result.pixels
             lines.append(f"release: {bytes_text(result.bytes)}, {rate:.3f} bits a pixel, everything in it counted")
+    lines += [f"{plural(result.other_depth, 'image')} of another depth left out"] if result.other_depth else []
     lines += fidelity_lines(list(result.fidelity.values()))
     lines += [*length_lines(result.varying), *standing_lines(result.standing)]
     run.result(
         lines, done=result.done, failed=failed, size=result.bytes, unchanged=result.unchanged, pixels=result.pixels,
         mean_psnr=result.mean_psnr, low=[{"input": number, "psnr": psnr} for number, psnr in result.low],
-        warnings=[*result.warnings, *(f"#{number}: {text}" for number, text in result.warned)], list=listed,
-        varying_lengths=sorted(result.varying), dry_run=dry_run, **standing_record(result.standing),
+        quality=result.quality, target_rmse=result.error, other_depth=result.other_depth,
+        coarse=[{"input": number, "rmse": rmse} for number, rmse in result.coarse],
+        warnings=[*result.told, *result.warnings, *(f"#{number}: {text}" for number, text in result.warned)],
+        list=listed, varying_lengths=sorted(result.varying), dry_run=dry_run, **standing_record(result.standing),
     )  # fmt: skip
     if result.failed:
         raise typer.Exit(SOME_FAILED)

@@ -12,6 +12,7 @@ from medveil.errors import UsageError
 if TYPE_CHECKING:
     from medveil.keys.tiers import Section
     from medveil.releases.packages.packing import Fidelity
+    from medveil.releases.sharing import ShareResult
 
 _SECTIONS = {
     "exact": "the exact sections", "file": "the kept files", "attachment": "the attachments", "code": "the codes",
@@ -73,5 +74,23 @@ def fidelity_lines(measured: Sequence[Fidelity]) -> list[str]:
         stored, modality = (
             sum(values) / len(deep) for values in ([f.rmse for f in deep], [f.rmse_modality for f in deep])
         )
-        lines.append(f"more than 8 bits: RMSE {stored:.2f} stored units, {modality:.2f} modality units (mean)")
+        units = {each.unit for each in deep}
+        unit = (units.pop() if len(units) == 1 else "") or "modality units"
+        largest = max(each.rmse_modality for each in deep)
+        lines.append(
+            f"more than 8 bits: RMSE {stored:.2f} stored units, {modality:.2f} {unit} (mean; largest {largest:.2f})"
+        )
     return lines
+
+
+def coarse_lines(result: ShareResult) -> list[str]:
+    """That images above 8 bits came out worse than aimed at, where some did."""
+    if not result.coarse:
+        return []
+    number, largest = max(result.coarse, key=lambda each: each[1])
+    unit = result.fidelity[number].unit or "modality units"
+    return [
+        f"{plural(len(result.coarse), 'image')} of {sum(each.bits_stored > 8 for each in result.fidelity.values())} "
+        f"above 8 bits came back 3 dB or more worse than the {result.error:g} {unit} aimed at; the worst is #{number}, "
+        f"with an RMSE of {largest:.1f} {unit}"
+    ]

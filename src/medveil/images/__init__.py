@@ -42,6 +42,7 @@ from medveil.images.formats import (
     tagged,
     text_in_pixels,
     to_file_bytes,
+    unit,
     warnings,
     written_instance,
 )
@@ -69,6 +70,7 @@ __all__ = [
     "tagged",
     "text_in_pixels",
     "to_file_bytes",
+    "unit",
     "warnings",
     "written_instance",
 ]

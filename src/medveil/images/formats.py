@@ -193,6 +193,11 @@ def text_in_pixels(image: Image) -> BurnedIn:
     return dicom_records.text_in_pixels(image) if image.source.kind is FileKind.DICOM else BurnedIn.UNSAID
 
 
+def unit(image: Image) -> str:
+    """Unit of the image's values after `rescale`: HU for a CT image in DICOM; empty where it is not known."""
+    return dicom_records.unit(image) if image.source.kind is FileKind.DICOM else ""
+
+
 def warnings(image: Image) -> list[str]:
     """What the owner should know before sharing, in words without any value from the file."""
     if image.source.kind is FileKind.DICOM:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medveil.codecs.code import Codec, Profile
+from medveil.codecs.coding import Coding
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.images import FileKind, Instance
 from medveil.keys.identity import Identity
@@ -18,6 +19,7 @@ from medveil.protection.levels import LEVELS, level_of
 from medveil.releases.packages.origin import Origin, common_part, pack_identity
 from medveil.releases.records.ledger import MAX_OWNERS
 from medveil.releases.records.owner_records import GrantNote, OwnerBook
+from medveil.releases.writing.depth import Depth, Form, Forms, chosen_quality
 
 DEFAULT_QUALITY_DB = 40.0
 QUALITY_RANGE_DB = (30.0, 50.0)
@@ -60,6 +62,9 @@ class ShareSettings:
         jobs: worker processes; 0 for one a core.
         dry_run: read everything, write nothing.
         pseudonyms: tell who sees no identity which DICOM images are of one patient.
+        mixed_depth: let images of 8 bits and of more into one release.
+        depth: of which of them are meant; None for all.
+        rmse: error in modality units that the quality above 8 bits is chosen for, or None for the default.
         padding: of exact sections and kept files: one of `PADDINGS`; None for steps, or as the release has it.
 
     >>> ShareSettings(to=(alice.recipient,), quality=42).codec
@@ -89,22 +94,21 @@ class ShareSettings:
     jobs: int = 0
     dry_run: bool = False
     pseudonyms: bool = True
+    mixed_depth: bool = False
+    depth: Depth | None = None
+    rmse: float | None = None
     padding: str | None = None
 
     def check(self) -> None:
         """Raises UsageError where the request contradicts itself."""
-        if self.protection not in LEVELS:
-            from medveil.registry import unknown
+        for kind, name, known in (
+            ("protection", self.protection, LEVELS), ("way with burned-in text", self.burned_in, BURNED_IN),
+            ("padding", self.padding or PADDINGS[0], PADDINGS),
+        ):  # fmt: skip
+            if name not in known:
+                from medveil.registry import unknown
 
-            raise unknown("protection", self.protection, LEVELS)
-        if self.burned_in not in BURNED_IN:
-            from medveil.registry import unknown
-
-            raise unknown("way with burned-in text", self.burned_in, BURNED_IN)
-        if self.padding not in (None, *PADDINGS):
-            from medveil.registry import unknown
-
-            raise unknown("padding", str(self.padding), PADDINGS)
+                raise unknown(kind, name, known)
         level = level_of(self.protection)
         receiving = {recipient.text for recipient in self.to}
         if any(recipient.text not in receiving for recipient in self.identity):
@@ -127,6 +131,10 @@ class ShareSettings:
         if self.quality is not None and not QUALITY_RANGE_DB[0] <= self.quality <= QUALITY_RANGE_DB[1]:
             low, high = QUALITY_RANGE_DB
             raise UsageError(f"--quality {self.quality:g} dB; {low:g} to {high:g} dB are possible")
+        if self.rmse is not None and (self.quality is not None or self.rmse <= 0):
+            raise UsageError(
+                f"--rmse {self.rmse:g}: an error above 0, and not beside --quality", hint="--rmse chooses the quality"
+            )
         if self.decoys and level.decoys is None:
             raise UsageError(f"--decoys has a meaning with --protection obfuscated only, not {self.protection}")
         if self.jobs < 0:
@@ -165,7 +173,11 @@ class ShareSettings:
         if self.sparsity is not None:
             asked["sparsity"], found["sparsity"] = self.sparsity, manifest.profile.sparsity
         elif manifest.profile.quality_centidb and not (self.add and self.quality is None):
-            asked["quality"], found["quality"] = _centidb(self.quality), manifest.profile.quality_centidb
+            chosen = book.settings.get("rmse")
+            if chosen is None or self.quality is not None:
+                asked["quality"], found["quality"] = _centidb(self.quality), manifest.profile.quality_centidb
+            if self.rmse is not None:
+                asked["rmse"], found["rmse"] = f"{self.rmse:g}", chosen
         if self.decoys or not self.add:
             asked["decoys"], found["decoys"] = self.decoys, manifest.decoys
         if not self.add:  # the tiers of what is added are those of the release
@@ -265,28 +277,36 @@ class Survey:
     """What the inputs have in common, before any of them is coded.
 
     Attributes:
-        deep: an image has more than 8 bits.
+        forms: depth, size class and unit of each image.
         dicom: an image is DICOM.
         image_bytes, identity_bytes: the longest image and identity section that they need.
         dictionary: colour profiles that several of them carry.
         instances: the DICOM objects that the files hold, by path.
+        other: images that are not of the depth that was asked for; nothing else here is of them.
     """
 
-    deep: bool = False
+    forms: Forms = field(default_factory=Forms)
     dicom: bool = False
     image_bytes: int = 0
     identity_bytes: int = 0
     dictionary: bytes = b""
     instances: Mapping[Path, Instance] = field(repr=False, default_factory=dict)
+    other: frozenset[Path] = field(repr=False, default=frozenset())
 
 
-def survey(inputs: list[tuple[Path, str]]) -> Survey:
-    """Read every input, given as (path, relative path); one that cannot be read is reported when its turn comes."""
+def survey(inputs: list[tuple[Path, str]], depth: Depth | None = None) -> Survey:
+    """Read every input, given as (path, relative path); one that cannot be read is reported when its turn comes.
+
+    Args:
+        inputs: of the request.
+        depth: of which images are meant; None for all.
+    """
     from medveil import images
     from medveil.files import canonical
 
-    deep = dicom = False
-    longest = 0
+    forms: dict[Path, Form] = {}
+    other: set[Path] = set()
+    dicom, longest = False, 0
     identities: list[tuple[Origin, bytes]] = []
     profiles: list[bytes] = []
     instances: dict[Path, Instance] = {}
@@ -295,27 +315,52 @@ def survey(inputs: list[tuple[Path, str]]) -> Survey:
             image = images.tagged(images.read_apart(path), bytes(32))
             found = images.instance(image)
             pixel_record, identity_record = images.records(image, bytes(32))
+            form = Form.of(image)
         except MedveilError:
             continue
+        if depth not in (None, form.depth):
+            other.add(path)
+            continue
+        forms[path] = form
         if found is not None:
             instances[path] = found
         kind = image.source.kind
-        deep |= image.bits_stored > 8
         dicom |= kind is FileKind.DICOM
         longest = max(longest, len(canonical.dumps([kind.value, image.bits_stored, pixel_record])))
         identities.append((Origin(relative, hashlib.sha256(relative.encode()).digest()), identity_record))
         profiles.append(images.colour_profile(image))
     dictionary = common_part(profiles)
     packed = max((len(pack_identity(*identity, dictionary)) for identity in identities), default=0)
-    return Survey(deep, dicom, longest + _OVERHEAD, packed + _OVERHEAD + _SPREAD, dictionary, instances)
+    sizes = longest + _OVERHEAD, packed + _OVERHEAD + _SPREAD
+    return Survey(Forms(forms), dicom, *sizes, dictionary, instances, frozenset(other))
 
 
-def choose_profile(settings: ShareSettings, *, deep: bool) -> Profile:
-    """The release's one profile."""
+def choose_profile(settings: ShareSettings, forms: Forms) -> tuple[Profile, float | None]:
+    """The release's one profile, and the error in modality units that images above 8 bits are to have about.
+
+    Raises:
+        UsageError: an error was asked for, and there is nothing that it could be of; or depths are mixed.
+    """
     from medveil.codecs.registry import get_codec
 
-    codec = get_codec(settings.codec)
-    return codec.profile(quality_centidb=_centidb(settings.quality), sparsity=settings.sparsity, deep=int(deep))
+    codec, level = get_codec(settings.codec), level_of(settings.protection)
+
+    def profile(quality: int, *, deep: bool) -> Profile:
+        return codec.profile(quality_centidb=quality, sparsity=settings.sparsity, deep=int(deep))
+
+    asked, deep = _centidb(settings.quality), forms.deep
+    if not settings.mixed_depth and deep:
+        forms.refuse_mixed(level, *(Coding(codec, profile(asked, deep=each)) for each in (False, True)))
+    error = settings.rmse or (forms.default_error if settings.quality is None else None)
+    found = profile(asked, deep=deep)
+    if settings.rmse is not None and not (deep and found.quality_centidb):
+        raise UsageError(
+            "--rmse chooses the quality of images of more than 8 bits, with a codec that has one",
+            hint="leave it out: --quality is for images of 8 bits, --sparsity for codec primis",
+        )
+    if error is None or not (deep and found.quality_centidb):
+        return found, error
+    return profile(chosen_quality(forms.of_depth(Depth.DEEP), level, codec, error), deep=True), error
 
 
 def codec_for(codec: str, profile: Profile, weights: bytes | None) -> Codec:

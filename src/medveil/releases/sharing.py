@@ -13,10 +13,11 @@ import glob
 import math
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from medveil.codecs.code import Profile
 from medveil.errors import IntegrityError, MedveilError, TargetExistsError, UsageError
 from medveil.images import Instance
 from medveil.keys.identity import Identity
@@ -45,6 +46,7 @@ from medveil.releases.weights import embed_weights, weights_of
 from medveil.releases.workers import Failure, done_by_workers
 from medveil.releases.writing import staging as staged_files
 from medveil.releases.writing.commit import Change, change, finish, found, level_times, size_of
+from medveil.releases.writing.depth import QUALITY_CLASSES
 from medveil.releases.writing.inputs import (
     REPEATS,
     Input,
@@ -58,6 +60,9 @@ from medveil.releases.writing.inputs import (
 from medveil.releases.writing.staging import Instances, Origins, staging_of
 
 Progress = Callable[[int, int, str], None]
+Announce = Callable[[str, bool], None]
+"""Says something before anything is coded; the second argument is whether it is a warning."""
+_THREE_DB = 2**0.5
 
 
 @dataclass
@@ -76,6 +81,11 @@ class ShareResult:
         pixels: number of pixels of the images of this run.
         fidelity: of each image of this run, by input number.
         low: (input number, PSNR) of images more than 3 dB below the release's target.
+        told: what was said of the images before any was coded, in words without values or names.
+        announce: who it was said to, where somebody listens.
+        other_depth: images that were left out, since they are not of the depth that was asked for.
+        error: RMSE in modality units that images above 8 bits were to have about; None where none was chosen.
+        quality: that of the release's profile in dB; None where sparsity rules, or nothing was coded.
         varying: sections, of the packages of this run, whose length tells something of the image.
         standing: what the release is now, and who may open it; nothing where there is none.
     """
@@ -91,8 +101,27 @@ class ShareResult:
     pixels: int = 0
     fidelity: dict[int, Fidelity] = field(default_factory=dict)
     low: list[tuple[int, float]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    announce: Announce | None = field(repr=False, default=None)
+    other_depth: int = 0
+    error: float | None = None
+    quality: float | None = None
     varying: set[Section] = field(default_factory=set)
     standing: Standing = field(default_factory=Standing)
+
+    def tell(self, text: str, *, grave: bool) -> None:
+        """Note what is to be said before anything is coded, and say it."""
+        self.told.append(text)
+        if self.announce is not None:
+            self.announce(text, grave)
+
+    @property
+    def coarse(self) -> list[tuple[int, float]]:
+        """(input number, RMSE in modality units) of images above 8 bits that are 3 dB or more worse than aimed at."""
+        if self.error is None:
+            return []
+        deep = [(number, each.rmse_modality) for number, each in self.fidelity.items() if each.bits_stored > 8]
+        return [(number, rmse) for number, rmse in deep if rmse > self.error * _THREE_DB]
 
     @property
     def mean_psnr(self) -> float | None:
@@ -104,6 +133,7 @@ class ShareResult:
 def share(
     inputs: str | Path | Sequence[str | Path], out: str | Path, settings: ShareSettings, *, owner: Identity,
     founder: Recipient | None = None, head: str = "", first_look: bool = False, progress: Progress | None = None,
+    announce: Announce | None = None,
 ) -> ShareResult:  # fmt: skip
     """Share images and attachments as a release.
 
@@ -115,9 +145,10 @@ def share(
         founder: who founded the release that is there, where it is somebody else; see `deputies.owned_state`.
         head, first_look: why the release that `settings.add` extends may be taken for the newest; see there too.
         progress: called as (done, total, text) after each input.
+        announce: called with what is to be said before anything is coded, and whether it is a warning.
 
     Raises:
-        UsageError: nothing found, or settings that contradict each other.
+        UsageError: nothing found, settings that contradict each other, or images of 8 bits and of more.
         TargetExistsError: `out` holds something else, other images, was made with other settings, or is being written.
         NoFittingKeyError: `out` belongs to another owner.
         RefusedError: `settings.add`, and nothing says that `out` is the newest state; or see `deputies.owned_state`
@@ -133,7 +164,7 @@ def share(
     _refuse_foreign(named)
     out = Path(os.path.realpath(out))  # one release has one lock, by whatever name it is reached
     staged_files.refuse_inside_release(out)
-    result = ShareResult()
+    result = ShareResult(announce=announce)
     staging = staging_of(out)
     lists = out.parent.glob(f"{glob.escape(out.name)}.failed*.csv")
     own = [out, staging, staged_files.lock_of(staging), *lists]
@@ -163,7 +194,9 @@ def _make(
 ) -> None:  # fmt: skip
     """A new release, or the rest of one that was begun."""
     if settings.dry_run:
-        _examine(tasks, settings, result, progress, {}, bytes(KEY_BYTES))
+        surveyed = _survey(tasks, settings)
+        _tell_error(*choose_profile(settings, surveyed.forms), surveyed, result)
+        _examine(_of_depth(tasks, surveyed, result), settings, result, progress, {}, bytes(KEY_BYTES))
         return
     staging = staging_of(out)
     if staged_files.begun(staging):
@@ -174,13 +207,16 @@ def _make(
         refuse_unsafe(book.grants)
         staged, instances = staged_files.finished_packages(staging, book, {task.identity for task in tasks})
         todo = [task for task in tasks if task.identity not in staged]
-        found_in = _survey(todo).instances
+        surveyed = _survey(todo, settings)
+        todo, found_in = _of_depth(todo, surveyed, result), surveyed.instances
     else:
         staged_files.clear(staging)
-        book, found_in = _begin(staging, settings, tasks, owner)
-        todo, staged, instances = tasks, {}, {}
+        surveyed = _survey(tasks, settings)
+        todo = _of_depth(tasks, surveyed, result)
+        book, found_in = _begin(staging, settings, surveyed, owner, result), surveyed.instances
+        staged, instances = {}, {}
     todo = mark_repeats(todo, found_in, instances, book.tag_key)
-    result.unchanged = len(tasks) - len(todo)
+    result.unchanged = len(tasks) - len(todo) - result.other_depth
     _pack(todo, book, settings, staging, None, staged, result, progress)
     if not staged:
         staged_files.clear(staging)
@@ -230,12 +266,16 @@ def _extend(
     known, instances = _known(out, existing.manifest, book)
     todo = [task for task in tasks if task.identity not in known]
     staged: Origins = {}
+    surveyed = _survey(todo, settings) if settings.add or settings.depth is not None else Survey()
+    todo = _of_depth(todo, surveyed, result)
+    if settings.add and not settings.mixed_depth:
+        surveyed.forms.refuse_other(deep=bool(existing.manifest.profile.deep))
     if settings.add and not settings.dry_run:
         wanted = set() if settings.has_limits else {task.identity for task in todo}
         staged, staged_instances = staged_files.finished_packages(staging_of(out), book, wanted)
         todo = [task for task in todo if task.identity not in staged]
-        todo = mark_repeats(todo, _survey(todo).instances, staged_instances | instances, book.tag_key)
-    result.unchanged = len(tasks) - len(todo)
+        todo = mark_repeats(todo, surveyed.instances, staged_instances | instances, book.tag_key)
+    result.unchanged = len(tasks) - len(todo) - result.other_depth
     if settings.dry_run or not settings.add:
         _examine(todo, settings, result, progress, instances, book.tag_key)
         if result.done and not settings.add:
@@ -270,6 +310,8 @@ def _pack(
     )  # fmt: skip
     weights = weights_of(release, manifest, book.ring) if release is not None else None
     packer = Packer(plan, staging, settings.codec, weights, settings.min_quality, settings.max_rmse, settings.burned_in)
+    result.error = float(book.settings["rmse"]) if "rmse" in book.settings else None
+    result.quality = manifest.profile.quality_centidb / 100 or None
     for count, packed in enumerate(done_by_workers(pack_input, packer, todo, settings.jobs), start=1):
         if progress is not None:
             progress(count, len(todo), f"#{packed.input.number}")
@@ -292,17 +334,24 @@ def _is_there(out: Path, owner: Identity, *, dry_run: bool) -> bool:
     return (out.exists() and any(out.iterdir())) or (not dry_run and finish(out, owner))
 
 
-def _survey(tasks: list[Input]) -> Survey:
-    return survey([(task.path, task.relative) for task in tasks if not task.attached])
+def _survey(tasks: list[Input], settings: ShareSettings) -> Survey:
+    return survey([(task.path, task.relative) for task in tasks if not task.attached], settings.depth)
+
+
+def _of_depth(tasks: list[Input], surveyed: Survey, result: ShareResult) -> list[Input]:
+    """The inputs without the images of another depth than was asked for."""
+    meant = [task for task in tasks if task.attached or task.path not in surveyed.other]
+    result.other_depth = len(tasks) - len(meant)
+    return meant
 
 
 def _begin(
-    staging: Path, settings: ShareSettings, tasks: list[Input], owner: Identity
-) -> tuple[OwnerBook, Mapping[Path, Instance]]:
-    """The book of a new release (settings, keys, and who will be granted what), and the DICOM objects of the inputs."""
+    staging: Path, settings: ShareSettings, surveyed: Survey, owner: Identity, result: ShareResult
+) -> OwnerBook:  # fmt: skip
+    """The book of a new release: settings, keys, and who will be granted what."""
     notes = _first_grants(settings, owner)
-    surveyed = _survey(tasks)
-    profile, grids = choose_profile(settings, deep=surveyed.deep), choose_grids(surveyed)
+    (profile, error), grids = choose_profile(settings, surveyed.forms), choose_grids(surveyed)
+    _tell_error(profile, error, surveyed, result)
     manifest = Manifest(
         secrets.token_bytes(16), 0, 0, owner.recipient.verify_key, owner.hybrid, settings.protection, profile,
         settings.release_tiers, grids, today(), settings.decoys,
@@ -310,10 +359,29 @@ def _begin(
     kept = {"limits": settings.limits, "embed": settings.embed, "keep_file": settings.keep_file}
     kept["pseudonyms"] = settings.pseudonyms
     kept |= {} if settings.padding is None else {"padding": settings.padding}
+    kept |= {} if error is None else {"rmse": f"{error:g}"}
     keys, owner_key = {0: EpochKeys.fresh()}, secrets.token_bytes(KEY_BYTES)
     book = OwnerBook(manifest, owner_key, kept, keys, tuple(notes), surveyed.dictionary)
     book.save_draft(staging, owner)
-    return book, surveyed.instances
+    return book
+
+
+def _tell_error(profile: Profile, error: float | None, surveyed: Survey, result: ShareResult) -> None:
+    """Say, before anything is coded, what images of more than 8 bits will be like."""
+    if not surveyed.forms.deep:
+        return
+    if not profile.quality_centidb:
+        result.tell(
+            f"codec {profile.codec} chooses no error above 8 bits: primis gave a head CT back with an RMSE of "
+            "24 HU, where lapped chooses 3 by default; the error of each image is measured",
+            grave=True,
+        )
+    elif error is not None:
+        result.tell(
+            f"the budget is that of {profile.quality_centidb / 100:g} dB, one of {len(QUALITY_CLASSES)} for images of "
+            f"more than 8 bits, for an error of about {error:g} {surveyed.forms.unit} (--rmse)",
+            grave=False,
+        )
 
 
 def _first_grants(settings: ShareSettings, owner: Identity) -> list[GrantNote]:

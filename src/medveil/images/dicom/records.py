@@ -310,6 +310,12 @@ def _padding(elements: dict[int, Element], layout: Layout, allowed: tuple[int, i
     return (low, high) if low <= high else None
 
 
+def unit(image: Image) -> str:
+    """Unit of the modality values of an image: HU for CT, else none that is known."""
+    modality = pixel_part(image.source.pixel_record).elements.get(attributes.MODALITY)
+    return "HU" if attributes.text(modality) == "CT" else ""
+
+
 def warnings(image: Image) -> list[str]:
     """That the pixels may hold names, and that slices lose their order for who sees no identity."""
     part, identity = pixel_part(image.source.pixel_record), identity_part(image.source.identity_record)

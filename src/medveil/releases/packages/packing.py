@@ -80,6 +80,7 @@ class Fidelity:
         rmse_modality: the same in modality units (HU for CT).
         bits_stored: depth of the image.
         pixels: number of pixels.
+        unit: the modality unit, where it is known: HU for CT.
     """
 
     psnr: float
@@ -87,6 +88,7 @@ class Fidelity:
     rmse_modality: float
     bits_stored: int
     pixels: int
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -377,6 +379,7 @@ def entry_of(package: Package, ring: KeyRing) -> PackageEntry:
 
 def fidelity(image: Image, opened: NDArray[np.generic]) -> Fidelity:
     """PSNR and RMSE of `opened` against the image, padding pixels left out of the RMSE."""
+    from medveil import images
     from medveil.metrics.image_quality import psnr
 
     original = image.pixels.astype(np.float64)
@@ -387,4 +390,5 @@ def fidelity(image: Image, opened: NDArray[np.generic]) -> Fidelity:
     rmse = float(np.sqrt(np.mean(difference**2)))
     peak = float((1 << image.bits_stored) - 1)
     decibels = psnr(image.pixels, opened, data_range=peak)
-    return Fidelity(decibels, rmse, rmse * abs(image.rescale[0]), image.bits_stored, original.size)
+    in_modality = rmse * abs(image.rescale[0])
+    return Fidelity(decibels, rmse, in_modality, image.bits_stored, original.size, images.unit(image))
