@@ -1,30 +1,44 @@
-# Every target installs what it needs into .venv first; nothing outside this folder is changed.
+# Every target installs what it needs into .venv first; nothing outside this folder is changed. `install` and `demo` take the
+# program alone (about 250 MB on the disk, half a minute); all else takes torch and the tools too (1.7 GB, some minutes).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+CORE := $(VENV)/.installed-core
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.installed-bench
 DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: install demo test suite test-slow lint bench evidence docs clean
+.PHONY: install install-all demo test suite test-slow lint bench evidence docs clean
 .DEFAULT_GOAL := install
 
-install: $(INSTALLED)
+install: $(CORE)
+	@echo 'The program is $(BIN)/medveil; after ". $(BIN)/activate" it is medveil.'
 
-$(INSTALLED): pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+install-all: $(INSTALLED)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(CORE): pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'Installing the program into $(VENV): without torch, about half a minute …'
+	$(PIP) -e .
 	touch $@
 
+$(INSTALLED): pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'Installing everything into $(VENV), with torch and the tools: 1.7 GB, some minutes …'
+	$(PIP) -e '.[all,dev]'
+	touch $(CORE) $@
+
 $(BENCH_INSTALLED): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev,bench]'
+	$(PIP) -e '.[all,dev,bench]'
 	touch $@
 
 $(DOCS_INSTALLED): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev,docs]'
+	$(PIP) -e '.[all,dev,docs]'
 	touch $@
 
-demo: $(INSTALLED)
+demo: $(CORE)
 	$(BIN)/medveil demo
 
 lint: $(INSTALLED)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import tomllib
 from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
 
 _CHANGES = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security", "Known to be missing"]
 
@@ -65,3 +70,44 @@ def test_the_site_has_every_page_and_fetches_nothing(repository: Path) -> None:
     assert sorted(pages) == sorted(there)
     assert "font: false" in text
     assert not re.search(r"https?://|offline\]|social|extra_javascript|extra_css", text)
+
+
+def test_the_demo_installs_the_program_alone_and_the_tests_the_rest(repository: Path, tmp_path: Path) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed here")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(repository / name, tmp_path)
+
+    def steps(*target: str) -> list[str]:
+        command = ["make", "--dry-run", "--no-print-directory", *target]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return [line for line in done.stdout.splitlines() if " pip install " in line]
+
+    (core,) = steps("demo")
+    assert core.endswith(" -e .")
+    assert "--quiet" not in core  # what takes half a minute is seen to go on
+    assert steps("install") == steps() == [core]
+    (whole,) = steps("suite")
+    assert whole == steps("install-all")[0] == core.removesuffix(".") + "'.[all,dev]'"
+
+
+def test_hashed_requirements_are_those_of_the_program(repository: Path) -> None:
+    """And of `[dicom]`, at the versions of constraints.txt; no index is named."""
+    text = (repository / "requirements-hashed.txt").read_text(encoding="utf-8")
+    command = text.splitlines()[1]
+    for option in ("--universal", "--generate-hashes", "--no-emit-index-url", "-c constraints.txt", "--extra dicom"):
+        assert option in command
+    assert not re.search(r"https?:|file:|index(?!-url -c)|find-links|trusted", text)
+    found = re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)([^\\\n]*)((?: \\\n    --hash=sha256:[0-9a-f]{64})+)$", text, re.M)
+    pinned = {name: version for name, version, _, _ in found}
+    assert len(found) == len(re.findall(r"^[^ #\n]", text, re.M)) == len(pinned)  # nothing without a hash
+    constraints = (repository / "constraints.txt").read_text(encoding="utf-8")
+    tried = dict(re.findall(r"^([a-z0-9._-]+)==(\S+)$", constraints, re.M))
+    assert pinned == {name: tried.get(name) for name in pinned}
+    project = _project(repository)
+    extras = project["optional-dependencies"]
+    assert isinstance(extras, dict)
+    for text in (*project["dependencies"], *extras["dicom"]):
+        wanted = Requirement(text)
+        assert wanted.specifier.contains(pinned[wanted.name]), text
+    assert "torch" not in pinned

@@ -68,6 +68,9 @@ def test_make_targets_exist(repository: Path) -> None:
                 assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), (page, target)
 
 
+_OF_PIP = {"--require-hashes", "--no-deps"}
+
+
 def _options_of(command: str) -> set[str]:
     text = run(command, "--help").out.split("Options:")[1]
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
@@ -87,7 +90,7 @@ def test_reference_has_every_option_and_no_other(repository: Path, command: str)
 def test_pages_name_only_options_and_files_that_exist(repository: Path, page: str) -> None:
     path = repository / page
     text = path.read_text(encoding="utf-8")
-    known = set().union(*(_options_of(command) for command in _COMMANDS)) | {"--version", "--strict"}
+    known = set().union(*(_options_of(command) for command in _COMMANDS)) | {"--version", "--strict"} | _OF_PIP
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= known
     for link in re.findall(r"\]\(([^)#]+)", text):
         if not link.startswith("http"):

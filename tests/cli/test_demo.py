@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,17 @@ from medveil.cli.session import Session
 _RELEASES = ["png-sealed", "dicom-sealed", "png-encrypted"]
 
 
-def test_a_short_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+_EXTRAS = ("gdcm", "jinja2", "matplotlib", "monai", "safetensors", "scipy", "sklearn")
+
+
+def test_a_short_demo_with_the_program_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in _EXTRAS:
+        monkeypatch.setitem(sys.modules, name, None)
+    loaded = "torch" in sys.modules
     demonstrate(tmp_path / "demo", Session("demo", as_json=True), patients=3)
+    assert loaded or "torch" not in sys.modules
     printed = capsys.readouterr()
     releases = json.loads(printed.out)["releases"]
     assert [entry["name"] for entry in releases] == _RELEASES
