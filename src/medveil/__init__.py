@@ -2,7 +2,7 @@
 
     import medveil
 
-    identity = medveil.Identity.load(Path("alice.key"))
+    identity = medveil.Identity.load("alice.key")
     for image in medveil.Release("release").open(identity):
         print(image.pixels.shape)
 

@@ -11,13 +11,15 @@ Import:
 - `signatures`: `sign`, `signature_fits`.
 
 Which file: age and its keys in `agefile`, `bech32`, `hybrid` (post-quantum) and `passphrases`; ssh in `sshkeys`; X.509
-and CMS in `certificates`; public keys that anybody has the secret of in `points`.
+and CMS in `certificates`; public keys that anybody has the secret of in `points`; reading any file of keys, as mail
+leaves it too, in `keyfiles`.
 
 What holds:
 - Primitives come from pyca/cryptography and age (pyrage); randomness from the operating system and HKDF.
 - A key of one tier opens the lower ones and no higher one. The identity root is not derived from the tiers.
 - Every failure to unwrap is one error with one text, whatever is wrong and whatever the key: no oracle.
-- A secret key file is written 0600, and read only where nobody else may read it. No secret shows in a `repr`.
+- A secret key file is written 0600, and read only where nobody else may read it, or where the
+  environment says so (`ALLOW_OPEN_KEYS` in `keyfiles`). No secret shows in a `repr`.
 
 To add a kind of recipient: seal and open in a module of its own, a member of `recipients.Wrap`, and its lines in
 `wrapping` and `openers`. Then docs/format.md, docs/security.md and the second reader in tests/reader.

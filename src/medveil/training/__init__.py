@@ -9,7 +9,7 @@ demand as grey values; `primis_training.Trainer` shows them to the network of th
 Import:
 - `loop`: `train`, `Turn`, `seeded`, `choose_device`.
 - `primis_training`: `Settings`, `Trainer`.
-- `release_dataset`: `OpenedImages`, `ImageSource`, `Labels`; users get one from `medveil.Release(...).dataset(...)`.
+- `release_dataset`: `OpenedImages`, its `Part`, `ImageSource`, `Labels`; `medveil.Release(...).dataset(...)` gives one.
 - `model_card`: `Card`, `digest_of_images`.
 
 What holds:
