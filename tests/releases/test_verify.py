@@ -19,6 +19,7 @@ from medveil.releases.records import state as states
 from medveil.releases.records.ledger import Action, LedgerEntry
 from medveil.releases.records.owner_records import today
 from medveil.releases.release import Release
+from medveil.releases.rotating import rotate
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify
 
@@ -262,3 +263,42 @@ def _refuses_other_bytes(folder, names):
             with pytest.raises(IntegrityError):
                 verify(folder)
         path.write_bytes(kept)
+
+
+_JUNK = ("._manifest.cbor", ".DS_Store", "packages/Thumbs.db", "packages/.DS_Store", "grants/Desktop.ini", "ledger/._x")
+
+
+def test_what_finder_and_explorer_leave_is_counted_and_passed_over(release, people):
+    """By verify, and by the commands that change a release: they neither fail over it nor make it part of it."""
+    clean = verify(release)
+    package = packages(release)[0]
+    names = (*_JUNK, package.with_name(f"._{package.name}").relative_to(release).as_posix())
+    for name in names:
+        (release / name).write_bytes(b"\0\x05\x16\x07")
+    found = verify(release)
+    assert (found.junk, found.leftovers, found.bytes, clean.junk) == (len(names), 0, clean.bytes, 0)
+    rotate(release, people["owner"], jobs=1)
+    after = verify(release)
+    assert (after.packages, after.leftovers) == (clean.packages, 0)
+    assert after.junk == len(names)
+    assert len(list_originals(release, people["owner"])) == clean.packages
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "packages/._note", "desktop.ini"])
+def test_what_only_bears_such_a_name_is_refused(stranger, name, tmp_path):
+    path = stranger / name
+    path.write_bytes(bytes((1 << 20) + 1))
+    with pytest.raises(IntegrityError, match="added"):
+        verify(stranger)
+    path.unlink()
+    (tmp_path / "elsewhere").write_bytes(b"x")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(IntegrityError, match="added"):
+        verify(stranger)
+
+
+@pytest.mark.parametrize("name", [".hidden", "notes.txt", "Thumbs.db.exe", "packages/DS_Store", "..Thumbs.db"])
+def test_other_files_are_refused(stranger, name):
+    (stranger / name).write_bytes(b"x")
+    with pytest.raises(IntegrityError, match="added"):
+        verify(stranger)

@@ -23,9 +23,11 @@ def verify(
             run.warn(
                 f"{plural(result.leftovers, 'file')} of an interrupted change; its owner's next command clears them up"
             )
+        if result.junk:
+            run.warn(f"{plural(result.junk, 'file')} of Finder or Explorer in the folder, passed over")
         run.result(
             [f"{result.words}: {plural(result.packages, 'package')}, founded by key {result.owner}"],
             done=result.packages, size=result.bytes, words=result.words, owner=result.owner,
             signer_known=result.signer_known, sequence=result.sequence, head=result.head, leftovers=result.leftovers,
-            pin_note=result.pin_note, replaced=result.replaced,
+            junk=result.junk, pin_note=result.pin_note, replaced=result.replaced,
         )  # fmt: skip

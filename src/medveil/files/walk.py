@@ -13,6 +13,24 @@ LINK_OUTSIDE = "a link that leads out of the given folder or nowhere"
 NOT_REGULAR = "not a regular file (a device, pipe or socket)"
 UNREADABLE_FOLDER = "a folder that may not be read"
 
+_JUNK_NAMES = frozenset([".ds_store", "thumbs.db", "desktop.ini"])
+_JUNK_PREFIX = "._"  # beside any file, on volumes that have no place for what Finder knows of it
+_MAX_JUNK = 1 << 20
+
+
+def is_junk(path: Path) -> bool:
+    """Whether Finder or Explorer left this file in a folder that was looked at: by its name, a regular file of 1 MiB at
+    most, and no link.
+    """
+    name = path.name.casefold()
+    if name not in _JUNK_NAMES and not name.startswith(_JUNK_PREFIX):
+        return False
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(status.st_mode) and status.st_size <= _MAX_JUNK
+
 
 @dataclass(frozen=True)
 class Found:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medveil.errors import IntegrityError
+from medveil.files.walk import is_junk
 from medveil.keys.recipients import Recipient
 from medveil.keys.signatures import signature_fits
 from medveil.releases.packages.package import load_package
@@ -15,6 +16,7 @@ from medveil.releases.records.ledger import NEXT, Ledger
 from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE
 from medveil.releases.records.pins import Replaced, Signer, check_and_pin, note_of
 from medveil.releases.records.state import State
+from medveil.releases.writing.commit import size_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class VerifyResult:
         sequence: number of the ledger's last entry.
         head: its sha256 in hexadecimal digits.
         leftovers: files of a killed run of the owner, which count for nothing until she goes on.
+        junk: files that Finder or Explorer left in the folder, which count for nothing.
         words: the verdict as it is to be printed: verified, same signer as on a day, or signer unknown.
         pin_note: what is to be said where this machine can't remember the release; see `pins.note_of`.
         replaced, replaced_since: whether another release lay at this path before; see `pins.Signer`.
@@ -42,6 +45,7 @@ class VerifyResult:
     head: str
     leftovers: int
     words: str
+    junk: int = 0
     pin_note: str = ""
     replaced: Replaced = Replaced.NO
     replaced_since: str = ""
@@ -91,18 +95,19 @@ def _verify(folder: Path, state: State, signer: Signer, owner: Recipient | None,
         load_package(folder, entry, state.manifest)
     for name, (digest, what) in state.files().items():
         _check_digest(folder / name, digest, what)
-    leftovers = _check_nothing_added(folder, state)
+    leftovers, junk = _check_nothing_added(folder, state)
     _check_records(folder, state)
     check_signer(state.ledger, folder, owner, head=head, pin=True, again=True)  # only now that all of it is sound
     return VerifyResult(
         packages=len(state.manifest.packages),
-        bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        bytes=size_of(folder),
         owner=state.manifest.owner_fingerprint,
         signer_known=signer.vouched,
         sequence=state.ledger.head.number,
         head=state.ledger.digests[-1].hex(),
         leftovers=leftovers,
         words=signer.words,
+        junk=junk,
         pin_note=note_of(state.ledger, folder),
         replaced=signer.replaced,
         replaced_since=signer.replaced_since,
@@ -134,14 +139,21 @@ def _check_digest(path: Path, digest: bytes, what: str) -> None:
         raise IntegrityError(f"a {what} was changed: its digest is not the signed one")
 
 
-def _check_nothing_added(folder: Path, state: State) -> int:
-    """Number of leftovers. Raises IntegrityError for anything else that the release does not name."""
+def _check_nothing_added(folder: Path, state: State) -> tuple[int, int]:
+    """Number of leftovers, and of files that Finder or Explorer left.
+
+    Raises:
+        IntegrityError: for anything else that the release does not name.
+    """
     named = {RECORD, SIGNATURE, *(entry.path for entry in state.manifest.packages), *state.files()}
     named |= {entry.path for entry in state.ledger.entries}
-    leftovers, found = state.leftovers(), 0
+    leftovers, found, junk = state.leftovers(), 0, 0
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not path.is_symlink() and (path.is_dir() or name in named):
+            continue
+        if name not in leftovers and is_junk(path):
+            junk += 1
             continue
         if path.is_symlink() or name not in leftovers:
             raise IntegrityError(
@@ -152,7 +164,7 @@ def _check_nothing_added(folder: Path, state: State) -> int:
         if digest is not None:
             _check_digest(path, digest, "file of an interrupted change")
         found += 1
-    return found
+    return found, junk
 
 
 def _check_records(folder: Path, state: State) -> None:

@@ -167,4 +167,4 @@ def _word(value: Any) -> str:
 
 
 def _write(path: Path, data: bytes) -> None:
-    write_bytes(path, data, mode=_PRIVATE_FILE, overwrite=True)
+    write_bytes(path, data, mode=_PRIVATE_FILE, overwrite=True, unnamed=True)

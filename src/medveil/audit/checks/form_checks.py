@@ -21,6 +21,7 @@ from medveil.audit.results import FormCheck
 from medveil.codecs.code import Bucket
 from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError
+from medveil.files.walk import is_junk
 from medveil.keys.openers import Opener
 from medveil.keys.tiers import Section
 from medveil.protection.encrypting import TAG_BYTES
@@ -181,7 +182,7 @@ def _folder(release: Release, forms: Sequence[_Form]) -> list[FormCheck]:
     )  # fmt: skip
     named = {RECORD, SIGNATURE, *(entry.path for entry in manifest.packages), *state.files()}
     named |= {entry.path for entry in state.ledger.entries}
-    files = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    files = [path for path in folder.rglob("*") if (path.is_symlink() or not path.is_dir()) and not is_junk(path)]
     beside = [name for path in files if (name := path.relative_to(folder).as_posix()) not in named]
     left = state.leftovers()
     foreign = sum(name not in left for name in beside)

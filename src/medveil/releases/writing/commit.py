@@ -21,6 +21,7 @@ from medveil.files.atomic import (
     set_times,
     write_bytes,
 )
+from medveil.files.walk import is_junk
 from medveil.keys.identity import Identity
 from medveil.releases.records import state as states
 from medveil.releases.records.ledger import NEXT, Action, GrantFile, LedgerEntry
@@ -202,5 +203,5 @@ def _folders_of(out: Path, names: Iterable[str]) -> set[Path]:
 
 
 def size_of(out: Path) -> int:
-    """Length in bytes of all files of a release."""
-    return sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    """Length in bytes of all files of a release; of what Finder or Explorer left in its folder nothing."""
+    return sum(path.stat().st_size for path in out.rglob("*") if path.is_file() and not is_junk(path))
