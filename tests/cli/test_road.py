@@ -164,6 +164,35 @@ def test_burned_in_text_is_warned_of_or_refused(desk: Path) -> None:
     assert run("share", "scans", "-o", "other", "--burned-in", "mask").code == 2
 
 
+def test_labels_are_counted_before_anything_is_written(desk: Path) -> None:
+    rows = ["image,label,patient_id", "images/a/IM1.png,pneumonia,Doe-1", "images/b/IM1.png,normal,Doe-2"]
+    (desk / "labels.csv").write_text("\n".join(rows))
+    command = (
+        "share",
+        "images",
+        "--labels",
+        "labels.csv",
+        "--label-columns",
+        "label",
+        "--to",
+        "alice.pub",
+        "-o",
+        "release",
+    )
+    for more in (("--dry-run",), ()):
+        done = run(*command, *more, "--json")
+        assert done.code == 0
+        assert "everybody who opens an image at any tier: pneumonia 1, normal 1\n" in done.err
+        assert "warning: 2 of the values of label label are on one image only" in done.err
+        assert done.json["labels"] == {
+            "counts": {"label": {"pneumonia": 1, "normal": 1}}, "unlabelled": 0, "unmatched": 0
+        }  # fmt: skip
+        assert (desk / "release").exists() == (more == ())
+    opened = run("open", "release", "-i", "alice.key", "-o", "opened")
+    assert opened.out.splitlines()[-1] == "labels of 2 images in labels.csv"
+    assert (desk / "opened" / "labels.csv").read_text().startswith("image,patient_id,label")
+
+
 def test_open_says_where_two_files_have_one_sop_instance_uid(desk: Path) -> None:
     for name, number in (("smith.dcm", 1), ("copy.dcm", 1), ("jones.dcm", 2)):
         pixels = picture(number, 24, 32, bits=12).astype(np.uint16)

@@ -28,6 +28,17 @@ def _are_uids(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() <= _UIDS and all(map(raw(16), value.values()))
 
 
+def _are_labels(value: Any) -> bool:
+    """Names and values of one line each."""
+    return (
+        isinstance(value, dict)
+        and len(value) <= 16
+        and all(
+            isinstance(text, str) and 0 < len(text) <= 64 and text.isprintable() for text in [*value, *value.values()]
+        )
+    )
+
+
 def _are_cells(value: Any) -> bool:
     """The unused bits of the file's own cells; empty where the record's are those."""
     return value == {} or (
@@ -82,7 +93,6 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
             "elements": raw(),
             "uids": _are_uids,
             "more": raw(),
-            "pseudonym": raw(0, 16),
             "burned_in": one_of(0, 1),
             "allocated": one_of(16),
             "high_bit": one_of(*range(7, 16)),
@@ -102,6 +112,7 @@ _KINDS: dict[str, tuple[dict[str, Check], dict[str, Check]]] = {
         },
     ),
 }
+_OF_ALL: dict[str, Check] = {"labels": _are_labels, "pseudonym": raw(0, 16)}
 _MAY_LACK = {
     ("png", "orientation"),
     ("jpeg", "orientation"),
@@ -114,7 +125,7 @@ _MAY_LACK = {
 def pixel_record(data: bytes, kind: str) -> dict[str, Any]:
     """The fields that travel with the pixels."""
     require(kind in _KINDS, "an unknown kind of file")
-    return _fields(data, kind, _KINDS[kind][0])
+    return _fields(data, kind, _KINDS[kind][0] | _OF_ALL)
 
 
 def identity_record(data: bytes, kind: str) -> dict[str, Any]:
@@ -128,14 +139,18 @@ def dicom_names(fields: dict[str, Any], uid_key: bytes, tier: str, *, identity: 
         new = () if tier == "exact" else ("SOPInstanceUID", "SeriesInstanceUID")
         tags = {keyword: tag for keyword, tag in fields["uids"].items() if keyword in new}
         return {keyword: _uid(uid_key, tag + tier.encode() + b"identity") for keyword, tag in tags.items()}
-    found = {"PatientID": ""}
-    if fields.get("pseudonym"):
-        found["PatientID"] = base64.b32encode(_short(uid_key, fields["pseudonym"])).decode().strip("=")
+    found = {"PatientID": patient_name(fields, uid_key)}
     for keyword, tag in fields["uids"].items():
         of_tier = keyword == "SOPInstanceUID" or (keyword == "SeriesInstanceUID" and tier != "exact")
         message = tag + (tier.encode() if of_tier else b"")
         found[keyword] = _uid(uid_key, message)
     return found
+
+
+def patient_name(fields: dict[str, Any], uid_key: bytes) -> str:
+    """What the patient is called for one recipient; empty where nothing stands for her."""
+    pseudonym = fields.get("pseudonym")
+    return base64.b32encode(_short(uid_key, pseudonym)).decode().strip("=") if pseudonym else ""
 
 
 def _uid(key: bytes, message: bytes) -> str:

@@ -38,6 +38,9 @@ class Opened:
     """The original file, or the content of an attachment."""
     names: dict[str, str] = field(default_factory=dict)
     """Patient ID and UIDs of a DICOM file that is opened without identity; of a lossy one with it, SOP and series."""
+    labels: dict[str, str] = field(default_factory=dict)
+    patient: str = ""
+    """What the recipient calls the patient, or nothing."""
 
 
 def open_release(folder: Path, identity: identities.Identity, owner: bytes) -> dict[bytes, Opened]:
@@ -143,7 +146,8 @@ class _Opener:
         names = {}
         if kind == "dicom":
             names = records.dicom_names(known, self.ring.uid_key, tier, identity=bool(rest))
-        return Opened(tier, rows, side, image, path, rest, file, names)
+        patient = records.patient_name(known, self.ring.uid_key)
+        return Opened(tier, rows, side, image, path, rest, file, names, known.get("labels", {}), patient)
 
     def _picture(self) -> tuple[str, list[list[int]], Side]:
         base = self._preview()

@@ -125,10 +125,12 @@ def _at(keys: Path, **tiers: Tier) -> dict[Recipient, Tier]:
 def _kinds(root: Path, keys: Path) -> Made:
     """All kinds of file at all tiers; encrypted, since that is made fast."""
     to = _at(keys, alice=Tier.PREVIEW, carol=Tier.EXACT, rival=Tier.EXACT)
+    labels = root / "classes.csv"
+    rows = [f"{path.relative_to(root)},class {path.suffix},p7" for path in (root / "in").rglob("*") if path.is_file()]
+    labels.write_text("\n".join(["image,label,patient_id", *rows]))
     settings = ShareSettings(
         to=tuple(to), at=to, identity=tuple(_at(keys, rival=Tier.EXACT)), protection="encrypted", keep_file=True,
-        mixed_depth=True,
-        allow_classical=True, jobs=1,
+        mixed_depth=True, allow_classical=True, labels=labels, label_columns=("label",), jobs=1,
     )  # fmt: skip
     owner = Identity.load(keys / "owner.key")
     assert not share([root / "in"], root / "kinds", settings, owner=owner).failed

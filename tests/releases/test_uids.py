@@ -247,7 +247,7 @@ def tags(release, people):
     found = {}
     for entry in state.manifest.packages:
         package = load_package(release, entry, state.manifest)
-        (path, *_), objects = contents_of(package, book)
+        (path, *_), objects, _ = contents_of(package, book)
         found |= dict.fromkeys([path], *objects)
     return book.tag_key, found
 

@@ -67,13 +67,14 @@ def open_(
         if result.until:
             run.warn(f"the owner means this key's access to end with {result.until}")
         failed, listed = report_inputs(run, result.failed, result.warned, result.written, show_paths=show_paths)
+        lines = [f"opened {plural(result.done, 'file')}{_tiers(result.tiers)}; {len(failed)} failed"]
+        lines += [f"labels of {plural(result.labelled, 'image')} in {result.labels}"] if result.labels else []
         run.result(
-            [f"opened {plural(result.done, 'file')}{_tiers(result.tiers)}; {len(failed)} failed"],
+            lines,
             done=result.done, failed=failed, size=result.bytes, withheld=result.withheld, renamed=result.renamed,
             tiers={tier.value: count for tier, count in result.tiers.items()}, until=result.until,
             signer_known=result.signer_known, signer=result.signer, warning=result.warning, pin_note=result.pin_note,
-            list=listed,
-            replaced=result.replaced,
+            list=listed, replaced=result.replaced, labels=result.labels,
         )  # fmt: skip
         if failed:
             newer = FormatVersionError.exit_code if result.newer else SOME_FAILED

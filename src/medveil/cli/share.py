@@ -26,6 +26,7 @@ from medveil.cli.session import SOME_FAILED, Session, session
 from medveil.cli.standing import called, standing_lines, standing_record, tell_pin
 
 if TYPE_CHECKING:
+    from medveil.releases.label_file import GivenLabels
     from medveil.releases.settings import ShareSettings
     from medveil.releases.sharing import ShareResult
 
@@ -102,6 +103,12 @@ def share(
         list[Path] | None,
         typer.Option("--attach", metavar="PATHS...", help="Files and folders to send along, up to the next option."),
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", metavar="CSV", help="Labels of the images, for all who open them.")
+    ] = None,
+    label_columns: Annotated[
+        str, typer.Option("--label-columns", metavar="NAMES", help="Columns of it to share, such as label,view.")
+    ] = "",
     founder: Founder = None,
     head: Head = "",
     first_look: FirstLook = False,
@@ -163,6 +170,7 @@ def share(
             min_quality=min_quality, max_rmse=max_rmse, burned_in=burned_in, attach=tuple(attach or ()), add=add,
             embed=embed, publish_weights=publish_weights, jobs=jobs, dry_run=dry_run, pseudonyms=pseudonyms,
             padding=padding, mixed_depth=mixed_depth, depth=depth_named(depth), rmse=rmse,
+            labels=labels, label_columns=tuple(name.strip() for name in label_columns.split(",") if name.strip()),
         )  # fmt: skip
         settings.check()  # before a key is made for a request that makes no sense
         refuse_secret_keys(attach or ())
@@ -196,6 +204,10 @@ def _tell_tiers(run: Session, settings: ShareSettings) -> None:
         run.say(f"key {called(recipient)} may open it up to tier {settings.tier_of(recipient).value}, {names}")
 
 
+def _labels_record(given: GivenLabels) -> dict[str, object]:
+    return {"counts": given.counts, "unlabelled": given.unlabelled, "unmatched": given.unmatched}
+
+
 def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_paths: bool) -> None:
     from medveil.cli.input_list import report_inputs
     from medveil.cli.text import bytes_text, coarse_lines, fidelity_lines, length_lines, plural
@@ -223,6 +235,7 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
         mean_psnr=result.mean_psnr, low=[{"input": number, "psnr": psnr} for number, psnr in result.low],
         quality=result.quality, target_rmse=result.error, other_depth=result.other_depth,
         coarse=[{"input": number, "rmse": rmse} for number, rmse in result.coarse],
+        labels=_labels_record(result.labels),
         warnings=[*result.told, *result.warnings, *(f"#{number}: {text}" for number, text in result.warned)],
         list=listed, varying_lengths=sorted(result.varying), dry_run=dry_run, **standing_record(result.standing),
     )  # fmt: skip

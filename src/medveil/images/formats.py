@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +18,11 @@ from medveil.images.burned_in import BurnedIn
 from medveil.images.dicom import identity_fields, reader, writer
 from medveil.images.dicom import records as dicom_records
 from medveil.images.dicom.records import Instance
-from medveil.images.image import FileKind, Image
+from medveil.images.image import FileKind, Image, Source
 from medveil.images.lossy_marking import Loss
 
 # DICOM: how the file was written, pictures that no other file may hold, and what is made for sealing.
-_NOT_ATTRIBUTES = frozenset([*dicom_records.OF_THE_FILE, "undecoded", "uids", "content"])
+_NOT_ATTRIBUTES = frozenset([*dicom_records.OF_THE_FILE, "undecoded", "uids", "content", "labels", "pseudonym"])
 
 
 def read(path: str | os.PathLike[str]) -> Image:
@@ -85,6 +87,33 @@ def records(image: Image, tag_key: bytes, *, pseudonyms: bool = True) -> tuple[b
     if image.source.kind is FileKind.DICOM:
         return dicom_records.seal(image, tag_key, pseudonyms=pseudonyms)
     return image.source.pixel_record, image.source.identity_record
+
+
+def labelled(image: Image, labels: Mapping[str, str], patient: str = "", tag_key: bytes = b"") -> Image:
+    """The image with labels in its pixel record: they travel with the pixels, to all who open the image.
+
+    Args:
+        image: from `read`.
+        labels: value by name; see `record.is_label`.
+        patient: whose image it is, where a list says so, or empty. What travels is a tag of her, as for `records`; a
+            DICOM image says itself whose it is.
+        tag_key: as for `records`.
+    """
+    source = image.source
+    known = patient and source.kind is not FileKind.DICOM
+    pseudonym = dicom_records.pseudonym_of_id(patient, tag_key) if known else b""
+    pixel_record = record.labelled(source.pixel_record, source.kind, labels, pseudonym)
+    return replace(image, source=replace(source, pixel_record=pixel_record))
+
+
+def labels_of(source: Source) -> dict[str, str]:
+    """The labels that came with an opened image, by name. Raises IntegrityError for what `share` does not take."""
+    return record.labels_of(source.pixel_record, source.kind)
+
+
+def patient_of(source: Source, uid_key: bytes) -> str:
+    """Who an opened image shows, for a recipient: her pseudonym of the patient, or empty where none travels."""
+    return identity_fields.shown_pseudonym(record.pseudonym_of(source.pixel_record, source.kind), uid_key)
 
 
 def instance(image: Image) -> Instance | None:

@@ -12,6 +12,9 @@ from medveil.files import canonical
 VERSION = 1
 MAX_RECORD_BYTES = 80 << 20
 MAX_DEPTH = 8
+MAX_LABELS, MAX_LABEL = 16, 64  # of an image; characters of a name and of a value
+TAG_BYTES = 16
+_LABELS, _PSEUDONYM = "labels", "pseudonym"
 _FOREIGN = "the image's record is not one that medveil writes"
 
 Value = Any
@@ -35,6 +38,38 @@ def unpack(data: bytes, kind: str) -> dict[str, Value]:
     if fields.pop("version", None) != VERSION:
         raise IntegrityError("the image's record has an unknown version")
     return fields
+
+
+def labelled(data: bytes, kind: str, labels: Mapping[str, str], pseudonym: bytes = b"") -> bytes:
+    """A pixel record with the labels that the owner gave the image, and with what stands for its patient, if any."""
+    fields = unpack(data, kind)
+    if labels:
+        fields[_LABELS] = dict(labels)
+    if pseudonym:
+        fields[_PSEUDONYM] = pseudonym
+    return pack(kind, fields)
+
+
+def labels_of(data: bytes, kind: str) -> dict[str, str]:
+    """The labels in a pixel record, by name. Raises IntegrityError for what `share` would not have taken."""
+    found = Fields(unpack(data, kind)).mapping(_LABELS)
+    texts = [*found, *found.values()]
+    if len(found) > MAX_LABELS or not all(type(one) is str and is_label(one) for one in texts):
+        raise IntegrityError(_FOREIGN)
+    return found
+
+
+def is_label(text: str) -> bool:
+    """Whether a text can be the name or the value of a label: one line that prints."""
+    return 0 < len(text) <= MAX_LABEL and text.isprintable() and text == text.strip()
+
+
+def pseudonym_of(data: bytes, kind: str) -> bytes:
+    """What stands for the patient in a pixel record, 16 bytes, or nothing."""
+    found = Fields(unpack(data, kind)).data(_PSEUDONYM)
+    if len(found) not in (0, TAG_BYTES):
+        raise IntegrityError(_FOREIGN)
+    return found
 
 
 def inflated(data: bytes, length: int, refusal: str) -> bytes:

@@ -9,11 +9,14 @@ from multiprocessing.context import get_spawning_popen
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medveil import images
 from medveil.codecs.code import Codec
 from medveil.errors import IntegrityError, MedveilError, MissingDependencyError, UsageError
 from medveil.images.image import Image
 from medveil.keys.openers import Opener, load_opener
 from medveil.keys.tiers import KeyRing, Section, Tier
+from medveil.protection import padding
+from medveil.releases.access import Access
 from medveil.releases.label_file import PATIENT_COLUMN, Named, matched, read_rows
 from medveil.releases.packages import unpacking
 from medveil.releases.packages.package import PackageEntry, load_package
@@ -92,8 +95,9 @@ class ReleaseImages:
 
 
 def make_dataset(
-    release: Release, identity: Opener | str | Path, labels: str | Path | None, *, target: str, tier: Tier | None,
-    size: int | tuple[int, int] | None, transform: Callable[[Tensor], Any] | None, scaling: str, cache_bytes: int,
+    release: Release, identity: Opener | str | Path, labels: str | Path | None, *, target: str | None,
+    tier: Tier | None, size: int | tuple[int, int] | None, transform: Callable[[Tensor], Any] | None,
+    scaling: str, cache_bytes: int,
 ) -> OpenedImages:  # fmt: skip
     """See `Release.dataset`."""
     try:
@@ -108,13 +112,16 @@ def make_dataset(
         raise UsageError(f"tier is one of {', '.join(Tier)}", hint="such as medveil.Tier.DIAGNOSTIC")
     sides = (size, size) if isinstance(size, int | float) else tuple(size) if isinstance(size, list | tuple) else size
     opener = load_opener(Path(identity)) if isinstance(identity, str | Path) else identity
-    ring = release.access_of(opener, None if tier is None else Tier(tier)).ring
-    rows = read_rows(Path(labels), target) if labels is not None else None
-    entries, named = _images(release, ring, paths=rows is not None)
+    access = release.access_of(opener, None if tier is None else Tier(tier))
+    ring = access.ring
+    rows = read_rows(Path(labels), target) if labels is not None and target is not None else None
+    entries, named = _images(release, access, paths=rows is not None)
     if not entries:
         raise UsageError("this key opens no image of the release")
+    if labels is None and target is not None:
+        rows = _own_rows(named, target)
     described: Labels | None = None
-    if rows is not None:
+    if rows is not None and target is not None:
         chosen, described = _labelled(*rows, named, target)
         entries, named = [entries[place] for place in chosen], [named[place] for place in chosen]
     source = ReleaseImages(
@@ -127,24 +134,44 @@ def make_dataset(
     )  # fmt: skip
 
 
-def _images(release: Release, ring: KeyRing, *, paths: bool) -> tuple[list[PackageEntry], list[Named]]:
-    """The packages that are images and that the ring opens, with their paths where they are wanted and it sees them.
+def _own_rows(named: Sequence[Named], target: str) -> tuple[list[dict[str, str]], str] | None:
+    """The labels that came with the images, as the rows of a labels file; None where none have any."""
+    columns = sorted({name for image in named for name in image.labels})
+    if not columns:
+        return None
+    if target not in columns:
+        raise UsageError(
+            f"the images of this release have no label {target!r}",
+            hint=f"they have {', '.join(columns)}: name one with target=, or target=None for images without labels",
+        )
+    rows = [{"package": image.package} | {name: image.labels.get(name, "") for name in columns} for image in named]
+    if all(image.patient for image in named if target in image.labels):
+        rows = [row | {PATIENT_COLUMN: image.patient} for row, image in zip(rows, named, strict=True)]
+    return rows, "package"
+
+
+def _images(release: Release, access: Access, *, paths: bool) -> tuple[list[PackageEntry], list[Named]]:
+    """The packages that are images and that the ring opens, with their labels, and with their paths where they are
+    wanted and it sees them.
 
     Every package is read and compared with the manifest, so that damage shows before a training has begun.
     """
-    entries, named = [], []
+    entries, named, ring = [], [], access.ring
     for entry in release.manifest.packages:
         if ring.packages is not None and entry.package not in ring.packages:
             continue
         package = load_package(release.folder, entry, release.manifest)
         if Section.ATTACHMENT in package.sections or ring.find(package.header.place(Section.IMAGE)) is None:
             continue
+        unpacking.check_commitments(package, entry, ring)
         path = ""
         if paths and unpacking.sees_identity(package, ring):
-            unpacking.check_commitments(package, entry, ring)
             path = unpacking.open_identity(package, ring)[0].path
         entries.append(entry)
-        named.append(Named(entry.package.hex(), path))
+        kind, _, record = unpacking.image_record(padding.remove(unpacking.decrypted(package, Section.IMAGE, ring)))
+        source = images.Source(kind, record)
+        patient = images.patient_of(source, access.uid_key)
+        named.append(Named(entry.package.hex(), path, images.labels_of(source), patient))
     return entries, named
 
 

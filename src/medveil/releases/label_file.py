@@ -1,25 +1,73 @@
-"""Labels files: which class, and which patient, the image of a package is of."""
+"""Labels files: which class, and which patient, an image is of. Read to share labels, and to train with them."""
 
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import io
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from medveil.datasets.manifest import match_rows
 from medveil.errors import UsageError
+from medveil.images.record import MAX_LABEL, MAX_LABELS, is_label
 
 IMAGE_COLUMNS = ("package", "image", "path", "file", "filename", "original")
 PATIENT_COLUMN = "patient_id"
+MOST_VALUES = 50  # different ones in a column that is shared: more are names or free text
+_ROWS_NAMED = 5
+# What tells a patient from others: five digits, however they are parted, or a day.
+_NUMBER = re.compile(r"\d(?:[ .,:'/_-]?\d){4}")
+_MONTH = (
+    "(jan(uary?)?|feb(ruary?)?|mar(ch)?|märz?|apr(il)?|ma[iy]|jun[ei]?|jul[iy]?|aug(ust)?|sept?(ember)?|o[ck]t(ober)?"
+    "|nov(ember)?|de[cz](ember)?)"
+)
+_DAY = re.compile(rf"\d+ ?[-./] ?\d+ ?[-./] ?\d+|\d\W{{0,2}}{_MONTH}\b|\b{_MONTH}\W{{0,2}}\d", re.IGNORECASE)
+_WORD = re.compile(r"[\w(<>][\w .,:/()+<>%&-]*|[+-]\d*\.?\d*")
+
+
+@dataclass(frozen=True)
+class GivenLabels:
+    """Labels that travel with the images of a share.
+
+    Attributes:
+        of: the labels of a file, as (name, value) pairs.
+        patients: the patient of a file, where the labels file names them.
+        counts: how many images have each value of each column, the most frequent first.
+        unlabelled: images without any label.
+        unmatched: rows that are of no image.
+        digest: SHA-256 of the columns and the labels file.
+    """
+
+    of: Mapping[Path, tuple[tuple[str, str], ...]] = field(repr=False, default_factory=dict)
+    patients: Mapping[Path, str] = field(repr=False, default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    unlabelled: int = 0
+    unmatched: int = 0
+    digest: bytes = bytes(32)
+
+
+NO_LABELS = GivenLabels()
 
 
 @dataclass(frozen=True)
 class Named:
-    """What a row may call the image of a package: its id (32 hexadecimal digits), or its path where that is known."""
+    """An image of a release, and what a row may call it.
+
+    Attributes:
+        package: id of its package, 32 hexadecimal digits.
+        path: its path where that is known.
+        labels: labels that came with it.
+        patient: the recipient's pseudonym of its patient, or empty.
+    """
 
     package: str
     path: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    patient: str = ""
 
 
 def read_rows(path: Path, target: str) -> tuple[list[dict[str, str]], str]:
@@ -50,6 +98,17 @@ def read_rows(path: Path, target: str) -> tuple[list[dict[str, str]], str]:
     if target not in rows[0]:
         raise UsageError(f"the labels file has no column {target!r}", hint='name another one: target="…"')
     return rows, column
+
+
+def labels_csv(rows: Sequence[Mapping[str, str]]) -> bytes:
+    """A labels file of these rows: the image, its patient where one is known, then the labels by name."""
+    labels = sorted({name for row in rows for name in row} - {"image", PATIENT_COLUMN})
+    known = [PATIENT_COLUMN] if any(row[PATIENT_COLUMN] for row in rows) else []
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, ["image", *known, *labels], restval="", extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(sorted(rows, key=lambda row: row["image"]))
+    return text.getvalue().encode()
 
 
 def _cell(value: str | None) -> str:
@@ -106,3 +165,84 @@ def _one_ends_the_other(first: str, second: str) -> bool:
 
 def _normal(path: str) -> str:
     return "/".join(part for part in path.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of a labels file; see `datasets.manifest.Row`."""
+
+    path: Path
+    written: str
+    cells: Mapping[str, str]
+
+
+def labels_to_share(path: Path, columns: Sequence[str], files: Sequence[Path], folders: Sequence[Path]) -> GivenLabels:
+    """The labels of images that are about to be shared, from some columns of a labels file.
+
+    Whoever opens an image reads them, at every tier. So a column with many values, a number that may be a patient's, a
+    date and free text are refused. Rows find their images as those of a manifest do.
+
+    Args:
+        path: a CSV file with a header, a column that names the image, the wanted ones, and maybe `patient_id`.
+        columns: names of the columns; `patient_id` among them changes nothing, since only pseudonyms travel.
+        files: the images.
+        folders: those that the user named.
+
+    Raises:
+        UsageError: see `read_rows`; a column that is not there or may not travel; two rows of one image; no row is of
+            any image.
+    """
+    wanted = [name for name in dict.fromkeys(columns) if name != PATIENT_COLUMN]
+    if not wanted or len(wanted) > MAX_LABELS:
+        raise UsageError(f"{len(wanted)} label columns are named; 1 to {MAX_LABELS} can be shared")
+    table, image_column = read_rows(path, wanted[0])
+    for name in wanted:
+        if name not in table[0] or name in IMAGE_COLUMNS or not is_label(name):
+            raise UsageError(
+                f"the labels file has no column {name!r} that could be a label",
+                hint=f"its columns are: {', '.join(table[0])}",
+            )
+        _check_values(name, [row[name] for row in table])
+    try:
+        rows = [_Row((path.parent / row[image_column]).resolve(), row[image_column], row) for row in table]
+    except (ValueError, OSError, RuntimeError):
+        raise UsageError("the labels file has a path that no file can have") from None
+    if len({row.path for row in rows}) < len(rows):
+        raise UsageError("two rows of the labels file are of one image", hint="keep one row an image")
+    matched_rows = match_rows(rows, files, folders)
+    found = {file: row.cells for file, row in zip(files, matched_rows.rows, strict=True) if row is not None}
+    of = {file: tuple((name, row[name]) for name in wanted if row[name]) for file, row in found.items()}
+    counts = {name: Counter(dict(pairs)[name] for pairs in of.values() if name in dict(pairs)) for name in wanted}
+    return GivenLabels(
+        of,
+        {file: row[PATIENT_COLUMN] for file, row in found.items() if row.get(PATIENT_COLUMN)},
+        {name: dict(count.most_common()) for name, count in counts.items()},
+        len(files) - sum(bool(pairs) for pairs in of.values()),
+        matched_rows.unmatched,
+        hashlib.sha256("\0".join(wanted).encode() + path.read_bytes()).digest(),
+    )
+
+
+def _check_values(column: str, values: Sequence[str]) -> None:
+    """Raises UsageError for a column with values that may tell patients apart. It names rows and no value."""
+    different = len(set(values) - {""})
+    if different > MOST_VALUES:
+        raise UsageError(
+            f"the label column {column!r} has {different} different values; {MOST_VALUES} at most can be shared",
+            hint="leave the column out, or write fewer classes into a column of their own",
+        )
+    refusals: dict[str, Callable[[str], object]] = {
+        f"are longer than {MAX_LABEL} characters": lambda text: len(text) > MAX_LABEL,
+        "hold a number of more than four digits": _NUMBER.search,
+        "hold a date": _DAY.search,
+        "hold signs that no label has, or begin with one": lambda text: not _WORD.fullmatch(text),
+    }
+    for what, is_refused in refusals.items():
+        lines = [str(number) for number, text in enumerate(values, start=2) if text and is_refused(text)]
+        if lines:
+            more = f" and {len(lines) - _ROWS_NAMED} more" if len(lines) > _ROWS_NAMED else ""
+            raise UsageError(
+                f"the label column {column!r} has values that {what}: rows {', '.join(lines[:_ROWS_NAMED])}{more} "
+                "(the header is row 1)",
+                hint="whoever opens an image reads its labels; write classes such as normal or PA",
+            )

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from medveil.codecs.code import Codec
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, NoRoomError, TargetExistsError
@@ -18,6 +18,7 @@ from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.releases.access import Access
+from medveil.releases.label_file import PATIENT_COLUMN, labels_csv
 from medveil.releases.packages.package import PackageEntry, load_package
 from medveil.releases.packages.unpacking import OpenedFile, file_of, most_bytes
 from medveil.releases.records.manifest import Manifest
@@ -56,6 +57,8 @@ class OpenResult:
         warned: what is to be said of files that were written, as (number, words), without names.
         written: path of each of those files, by number; for the user's own list, never for messages.
         replaced, replaced_since: whether another release lay at this path before; see `pins.Signer`.
+        labels: name of the file with the images' labels, or empty where they have none.
+        labelled: how many images have any.
     """
 
     done: int = 0
@@ -76,14 +79,19 @@ class OpenResult:
     written: dict[int, str] = field(repr=False, default_factory=dict)
     replaced: Replaced = Replaced.NO
     replaced_since: str = ""
+    labels: str = ""
+    labelled: int = 0
 
 
 @dataclass
 class _Written:
-    """What lies in the output folder so far: the names, and numbers of the DICOM files of each UID and content."""
+    """What lies in the output folder so far: the names, numbers of the DICOM files of each UID and content, and what is
+    known of labelled images, by column.
+    """
 
     names: FreeNames = field(default_factory=FreeNames)
     contents: dict[str, dict[bytes, list[int]]] = field(default_factory=dict, repr=False)
+    labelled: list[dict[str, str]] = field(default_factory=list, repr=False)
 
     @property
     def same_uid(self) -> list[int]:
@@ -175,6 +183,7 @@ def open_release(
             result.failed.append(Failure(number, place, type(error).__name__, error.message))
         if progress is not None:
             progress(number, len(release), f"#{number}")
+    _write_labels(out, written, result, force=force)
     result.same_uid = len(written.same_uid)
     result.warned += [(number, _SAME_UID) for number in written.same_uid]
     if result.done:
@@ -255,6 +264,8 @@ def _write(
         ) from None
     result.done += 1
     result.written[number] = str(path)
+    if file.labels:
+        written.labelled.append({"image": str(name), PATIENT_COLUMN: file.patient, **file.labels})
     if file.renamed or name != file.name:
         result.renamed += 1
         result.warned.append((number, _RENAMED))
@@ -264,3 +275,15 @@ def _write(
         files.setdefault(file.instance.content, []).append(number)
     if file.tier is not None:
         result.tiers[file.tier] = result.tiers.get(file.tier, 0) + 1
+
+
+def _write_labels(out: Path, written: _Written, result: OpenResult, *, force: bool) -> None:
+    """Write the labels of the images that have any, one row each, beside them."""
+    if not written.labelled:
+        return
+    name = written.names.take(PurePosixPath("labels.csv"))
+    try:
+        write_bytes(out / name, labels_csv(written.labelled), mode=0o600, overwrite=force)
+    except MedveilError as error:
+        raise MedveilError(f"the labels of the opened images cannot be written: {error.message}") from None
+    result.labels, result.labelled = str(name), len(written.labelled)

@@ -133,7 +133,7 @@ class Release:
                 yield opened.content
 
     def dataset(
-        self, identity: Opener | str | Path, *, labels: str | Path | None = None, target: str = "label",
+        self, identity: Opener | str | Path, *, labels: str | Path | None = None, target: str | None = "label",
         tier: Tier | None = None, size: int | tuple[int, int] | None = None,
         transform: Callable[[Tensor], Any] | None = None, scaling: str = "range", cache_bytes: int = 1 << 30,
     ) -> OpenedImages:  # fmt: skip
@@ -147,8 +147,9 @@ class Release:
                 names the image: by its path, as `medveil list` shows it, for an identity that sees names, or by the id
                 of its package for every identity. With a column `patient_id`, `.patients` and `.split()` work. Images
                 without a label are left out; `.labels` has their number, and that of rows of no image. Without a file,
-                all images are in.
-            target: the column that is learned; its values, sorted, are the classes.
+                the labels that were shared with the images count, and pseudonyms of their patients where they travel;
+                where there are no labels at all, all images are in.
+            target: the column that is learned; its values, sorted, are the classes. None: no labels are asked for.
             tier: open at this tier; at the best that the identity may open where it is None.
             size: (height, width), or both in one number: images are resized to it, bilinear with antialiasing; their
                 aspect ratio changes. A batch needs images of one size, from here or from `transform`.

@@ -16,6 +16,7 @@ from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import Tier
 from medveil.keys.wrapping import wrap
 from medveil.protection.levels import LEVELS, level_of
+from medveil.releases.label_file import NO_LABELS, GivenLabels
 from medveil.releases.packages.origin import Origin, common_part, pack_identity
 from medveil.releases.records.ledger import MAX_OWNERS
 from medveil.releases.records.owner_records import GrantNote, OwnerBook
@@ -56,6 +57,9 @@ class ShareSettings:
         burned_in: `warn` of a DICOM file that does not rule out that text is burned into its pixels (it says that there
             is some, or is silent and of a kind that often has), or `refuse` it: it counts as failed.
         attach: files and folders that travel with the images, opened with identity only.
+        labels: a labels file, of which `label_columns` travel with the images, to all recipients at every tier; see
+            `label_file.labels_to_share`.
+        label_columns: names of these columns.
         add: extend a release that is there.
         embed: put the codec's weights into the release; own ones are sealed.
         publish_weights: embed own weights for everybody to read.
@@ -88,6 +92,8 @@ class ShareSettings:
     max_rmse: float | None = None
     burned_in: str = "warn"
     attach: tuple[str | Path, ...] = ()
+    labels: str | Path | None = None
+    label_columns: tuple[str, ...] = ()
     add: bool = False
     embed: bool = True
     publish_weights: bool = False
@@ -137,8 +143,17 @@ class ShareSettings:
             )
         if self.decoys and level.decoys is None:
             raise UsageError(f"--decoys has a meaning with --protection obfuscated only, not {self.protection}")
+        self._check_labels()
         if self.jobs < 0:
             raise UsageError(f"--jobs {self.jobs}; 1 or more are possible, 0 means one a core")
+
+    def _check_labels(self) -> None:
+        if (self.labels is None) != (not self.label_columns):
+            raise UsageError(
+                "--labels and --label-columns go together: the file, and the columns of it that everybody may read who "
+                "opens the images",
+                hint="such as --labels labels.csv --label-columns label,view",
+            )
 
     @property
     def release_tiers(self) -> tuple[Tier, ...]:
@@ -157,14 +172,16 @@ class ShareSettings:
         refused = f" {self.burned_in}" if self.burned_in != BURNED_IN[0] else ""
         return f"{self.min_quality} {self.max_rmse}{refused}"
 
-    def check_same(self, book: OwnerBook, owner: Identity, *, there: bool = False) -> None:
+    def check_same(self, book: OwnerBook, owner: Identity, labels: bytes, *, there: bool = False) -> None:
         """Raises TargetExistsError when a release or unfinished share was made with other settings.
 
-        With `add`, settings that were left at their defaults are those of the release.
+        With `add`, settings that were left at their defaults are those of the release, and labels those of the images
+        that are added.
 
         Args:
             book: of the release, or of the unfinished share.
             owner: whose it is.
+            labels: digest of the labels that the images are to have, see `GivenLabels`.
             there: it is a release.
         """
         manifest = book.manifest
@@ -181,6 +198,7 @@ class ShareSettings:
         if self.decoys or not self.add:
             asked["decoys"], found["decoys"] = self.decoys, manifest.decoys
         if not self.add:  # the tiers of what is added are those of the release
+            asked["labels"], found["labels"] = labels, book.settings.get("labels", NO_LABELS.digest)
             asked["tiers"], found["tiers"] = self.release_tiers, manifest.tiers
             asked["keep-file"], found["keep-file"] = self.keep_file, bool(book.settings.get("keep_file"))
             asked["pseudonyms"], found["pseudonyms"] = self.pseudonyms, book.settings.get("pseudonyms", self.pseudonyms)
@@ -294,12 +312,13 @@ class Survey:
     other: frozenset[Path] = field(repr=False, default=frozenset())
 
 
-def survey(inputs: list[tuple[Path, str]], depth: Depth | None = None) -> Survey:
+def survey(inputs: list[tuple[Path, str]], depth: Depth | None = None, labels: GivenLabels = NO_LABELS) -> Survey:
     """Read every input, given as (path, relative path); one that cannot be read is reported when its turn comes.
 
     Args:
         inputs: of the request.
         depth: of which images are meant; None for all.
+        labels: that the images are to have.
     """
     from medveil import images
     from medveil.files import canonical
@@ -312,7 +331,9 @@ def survey(inputs: list[tuple[Path, str]], depth: Depth | None = None) -> Survey
     instances: dict[Path, Instance] = {}
     for path, relative in inputs:
         try:
-            image = images.tagged(images.read_apart(path), bytes(32))
+            image = images.read_apart(path)
+            image = images.labelled(image, dict(labels.of.get(path, ())), labels.patients.get(path, ""))
+            image = images.tagged(image, bytes(32))
             found = images.instance(image)
             pixel_record, identity_record = images.records(image, bytes(32))
             form = Form.of(image)

@@ -26,6 +26,7 @@ from medveil.keys.tiers import KEY_BYTES, EpochKeys, Section, Tier
 from medveil.releases.access import dictionary_name, write_shared
 from medveil.releases.deputies import owned_state, read_book, refuse_unsafe, standing_of
 from medveil.releases.granting import issue
+from medveil.releases.label_file import GivenLabels, labels_to_share
 from medveil.releases.packages.package import load_package
 from medveil.releases.packages.packing import Fidelity, PackingPlan
 from medveil.releases.records.ledger import Action
@@ -57,7 +58,7 @@ from medveil.releases.writing.inputs import (
     mark_repeats,
     pack_input,
 )
-from medveil.releases.writing.staging import Instances, Origins, staging_of
+from medveil.releases.writing.staging import Instances, Labels, OriginKey, Origins, staging_of
 
 Progress = Callable[[int, int, str], None]
 Announce = Callable[[str, bool], None]
@@ -87,6 +88,7 @@ class ShareResult:
         error: RMSE in modality units that images above 8 bits were to have about; None where none was chosen.
         quality: that of the release's profile in dB; None where sparsity rules, or nothing was coded.
         varying: sections, of the packages of this run, whose length tells something of the image.
+        labels: the labels that the images were to have.
         standing: what the release is now, and who may open it; nothing where there is none.
     """
 
@@ -107,6 +109,7 @@ class ShareResult:
     error: float | None = None
     quality: float | None = None
     varying: set[Section] = field(default_factory=set)
+    labels: GivenLabels = field(repr=False, default_factory=GivenLabels)
     standing: Standing = field(default_factory=Standing)
 
     def tell(self, text: str, *, grave: bool) -> None:
@@ -148,7 +151,8 @@ def share(
         announce: called with what is to be said before anything is coded, and whether it is a warning.
 
     Raises:
-        UsageError: nothing found, settings that contradict each other, or images of 8 bits and of more.
+        UsageError: nothing found, settings that contradict each other, images of 8 bits and of more, or labels that may
+            not travel.
         TargetExistsError: `out` holds something else, other images, was made with other settings, or is being written.
         NoFittingKeyError: `out` belongs to another owner.
         RefusedError: `settings.add`, and nothing says that `out` is the newest state; or see `deputies.owned_state`
@@ -170,6 +174,8 @@ def share(
     own = [out, staging, staged_files.lock_of(staging), *lists]
     tasks, result.failed, result.skipped = list_inputs(paths, [Path(each) for each in settings.attach], own)
     result.inputs = {task.number: str(task.path) for task in tasks}
+    tasks, result.labels = _labelled(tasks, paths, settings)
+    _tell_labels(result)
     with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging):
         existing = None
         if _is_there(out, owner, dry_run=settings.dry_run):
@@ -194,7 +200,7 @@ def _make(
 ) -> None:  # fmt: skip
     """A new release, or the rest of one that was begun."""
     if settings.dry_run:
-        surveyed = _survey(tasks, settings)
+        surveyed = _survey(tasks, settings, result)
         _tell_error(*choose_profile(settings, surveyed.forms), surveyed, result)
         _examine(_of_depth(tasks, surveyed, result), settings, result, progress, {}, bytes(KEY_BYTES))
         return
@@ -202,16 +208,16 @@ def _make(
     if staged_files.begun(staging):
         book = OwnerBook.load_draft(staging, owner)
         _refuse_used_keys(book, owner)
-        settings.check_same(book, owner)
+        settings.check_same(book, owner, result.labels.digest)
         settings.check_same_limits(book)
         refuse_unsafe(book.grants)
-        staged, instances = staged_files.finished_packages(staging, book, {task.identity for task in tasks})
+        staged, instances = staged_files.finished_packages(staging, book, _wanted(tasks))
         todo = [task for task in tasks if task.identity not in staged]
-        surveyed = _survey(todo, settings)
+        surveyed = _survey(todo, settings, result)
         todo, found_in = _of_depth(todo, surveyed, result), surveyed.instances
     else:
         staged_files.clear(staging)
-        surveyed = _survey(tasks, settings)
+        surveyed = _survey(tasks, settings, result)
         todo = _of_depth(tasks, surveyed, result)
         book, found_in = _begin(staging, settings, surveyed, owner, result), surveyed.instances
         staged, instances = {}, {}
@@ -257,7 +263,7 @@ def _extend(
     """Add to a release, or see that there is nothing to do."""
     book = read_book(out, existing, owner)
     result.standing = Standing.of(existing.ledger, book.grants)
-    settings.check_same(book, owner, there=True)
+    settings.check_same(book, owner, result.labels.digest, there=True)
     if settings.add:
         refuse_unsafe(book.grants)
     lost = {recipient.text for recipient in settings.to} - {note.recipient.text for note in book.grants}
@@ -266,12 +272,12 @@ def _extend(
     known, instances = _known(out, existing.manifest, book)
     todo = [task for task in tasks if task.identity not in known]
     staged: Origins = {}
-    surveyed = _survey(todo, settings) if settings.add or settings.depth is not None else Survey()
+    surveyed = _survey(todo, settings, result) if settings.add or settings.depth is not None else Survey()
     todo = _of_depth(todo, surveyed, result)
     if settings.add and not settings.mixed_depth:
         surveyed.forms.refuse_other(deep=bool(existing.manifest.profile.deep))
     if settings.add and not settings.dry_run:
-        wanted = set() if settings.has_limits else {task.identity for task in todo}
+        wanted = {} if settings.has_limits else _wanted(todo)
         staged, staged_instances = staged_files.finished_packages(staging_of(out), book, wanted)
         todo = [task for task in todo if task.identity not in staged]
         todo = mark_repeats(todo, surveyed.instances, staged_instances | instances, book.tag_key)
@@ -318,6 +324,41 @@ def _pack(
         _record(packed, staged, result)
 
 
+def _labelled(
+    tasks: list[Input], inputs: list[Path], settings: ShareSettings
+) -> tuple[list[Input], GivenLabels]:  # fmt: skip
+    """The inputs with the labels that the labels file gives to the images among them."""
+    if settings.labels is None:
+        return tasks, GivenLabels()
+    files = [task.path for task in tasks if not task.attached]
+    folders = [path for path in inputs if path.is_dir()]
+    given = labels_to_share(Path(settings.labels), settings.label_columns, files, folders)
+    given = given if settings.pseudonyms else replace(given, patients={})
+    marked = [
+        task if task.attached
+        else replace(task, labels=given.of.get(task.path, ()), patient=given.patients.get(task.path, ""))
+        for task in tasks
+    ]  # fmt: skip
+    return marked, given
+
+
+def _tell_labels(result: ShareResult) -> None:
+    """Say how many images have each label: whoever opens an image will read them."""
+    given = result.labels
+    for name, counts in given.counts.items():
+        values = ", ".join(f"{value} {count}" for value, count in counts.items())
+        result.tell(f"label {name}, for everybody who opens an image at any tier: {values}", grave=False)
+        alone = sum(count == 1 for count in counts.values())
+        if alone:
+            result.tell(f"{alone} of the values of label {name} are on one image only: is one a name?", grave=True)
+    if given.counts and given.unlabelled + given.unmatched:
+        result.tell(f"{given.unlabelled} images without a label, {given.unmatched} rows of no image", grave=True)
+
+
+def _wanted(tasks: list[Input]) -> dict[OriginKey, Labels]:
+    return {task.identity: task.labels for task in tasks}
+
+
 def _refuse_foreign(out: Path) -> None:
     """Raise TargetExistsError where something of the user's own stands at the output."""
     if out.is_symlink() or (out.exists() and not out.is_dir()):
@@ -334,8 +375,8 @@ def _is_there(out: Path, owner: Identity, *, dry_run: bool) -> bool:
     return (out.exists() and any(out.iterdir())) or (not dry_run and finish(out, owner))
 
 
-def _survey(tasks: list[Input], settings: ShareSettings) -> Survey:
-    return survey([(task.path, task.relative) for task in tasks if not task.attached], settings.depth)
+def _survey(tasks: list[Input], settings: ShareSettings, result: ShareResult) -> Survey:
+    return survey([(task.path, task.relative) for task in tasks if not task.attached], settings.depth, result.labels)
 
 
 def _of_depth(tasks: list[Input], surveyed: Survey, result: ShareResult) -> list[Input]:
@@ -358,6 +399,7 @@ def _begin(
     )  # fmt: skip
     kept = {"limits": settings.limits, "embed": settings.embed, "keep_file": settings.keep_file}
     kept["pseudonyms"] = settings.pseudonyms
+    kept |= {"labels": result.labels.digest} if result.labels.counts else {}
     kept |= {} if settings.padding is None else {"padding": settings.padding}
     kept |= {} if error is None else {"rmse": f"{error:g}"}
     keys, owner_key = {0: EpochKeys.fresh()}, secrets.token_bytes(KEY_BYTES)
@@ -409,7 +451,7 @@ def _known(out: Path, existing: Manifest, book: OwnerBook) -> tuple[Origins, Ins
     known: Origins = {}
     instances: Instances = {}
     for entry in existing.packages:
-        key, objects = staged_files.contents_of(load_package(out, entry, existing), book)
+        key, objects, _ = staged_files.contents_of(load_package(out, entry, existing), book)
         known[key] = entry
         instances |= objects
     return known, instances

@@ -38,9 +38,12 @@ def instance(image: Image, data: bytes, uid_key: bytes, tier: str) -> Instance:
 
 def patient_of(part: PixelRecord, uid_key: bytes) -> str:
     """The patient's ID for who sees no identity: 26 characters, or none where there is no pseudonym."""
-    if not part.pseudonym:
-        return ""
-    return base64.b32encode(keyed(uid_key, part.pseudonym)).decode("ascii").rstrip("=")
+    return shown_pseudonym(part.pseudonym, uid_key)
+
+
+def shown_pseudonym(pseudonym: bytes, uid_key: bytes) -> str:
+    """The same of what stands for the patient in a pixel record."""
+    return base64.b32encode(keyed(uid_key, pseudonym)).decode("ascii").rstrip("=") if pseudonym else ""
 
 
 def _tag_of(part: PixelRecord, image: Image, keyword: str) -> bytes:

@@ -22,7 +22,6 @@ from medveil.images.dicom.parser import parse, parse_command
 from medveil.images.dicom.pixels import Layout, Unused, layout_of
 from medveil.images.image import FileKind, Image, Source
 
-TAG_BYTES = 16
 OF_THE_FILE = ("meta", "word", "compressed")  # in the identity record: how the file was written, not what it holds
 _SOP_INSTANCE, _PATIENT_ID, _ISSUER = 0x00080018, 0x00100020, 0x00100021
 _MISFIT = "the image's record does not fit its pixels"
@@ -99,13 +98,13 @@ def pixel_part(data: bytes) -> PixelRecord:
     elements = _parsed(fields.data("elements"))
     uids = fields.mapping("uids")
     for keyword, tag in uids.items():
-        if keyword not in attributes.UID_TAGS.values() or not isinstance(tag, bytes) or len(tag) != TAG_BYTES:
+        if keyword not in attributes.UID_TAGS.values() or not isinstance(tag, bytes) or len(tag) != record.TAG_BYTES:
             raise IntegrityError(_MISFIT)
     if not attributes.is_travelling(elements):
         raise IntegrityError("the pixels' record holds attributes that do not travel with pixels")
     more = {one.tag: one for one in acquisition.travelling(_parsed(fields.data("more")))}
     pseudonym = fields.data("pseudonym")
-    if len(pseudonym) not in (0, TAG_BYTES):
+    if len(pseudonym) not in (0, record.TAG_BYTES):
         raise IntegrityError(_MISFIT)
     burned_in = bool(fields.integer("burned_in", 0, 1, 0))
     return PixelRecord(elements, dict(uids), more, pseudonym, _wide(fields, elements), burned_in)
@@ -202,6 +201,11 @@ def _patient(known: dict[int, Element], uids: dict[str, bytes]) -> bytes:
     return b"\0".join((b"patient", patient, issuer) if patient else (b"study", uids["StudyInstanceUID"]))
 
 
+def pseudonym_of_id(patient: str, tag_key: bytes) -> bytes:
+    """What stands for a patient of whom only an ID is known: the same as of a DICOM file with that ID and no issuer."""
+    return keyed(tag_key, b"\0".join((b"patient", patient.strip().encode(), b"")))
+
+
 def instance(image: Image) -> Instance:
     """The object that a file holds."""
     part, identity = pixel_part(image.source.pixel_record), identity_part(image.source.identity_record)
@@ -233,7 +237,7 @@ def sealed_instance(pixel_record: bytes, identity_record: bytes) -> tuple[bytes,
 
 def keyed(key: bytes, message: bytes) -> bytes:
     """HMAC-SHA256, cut to 16 bytes."""
-    return hmac.new(key, message, hashlib.sha256).digest()[:TAG_BYTES]
+    return hmac.new(key, message, hashlib.sha256).digest()[: record.TAG_BYTES]
 
 
 def restore(pixels: NDArray[np.generic], bits_stored: int, pixel_record: bytes, identity_record: bytes) -> Image:

@@ -304,6 +304,8 @@ class OpenedFile:
         tier: the tier at which an image was opened; None for an attachment.
         renamed: as in Opened.
         instance: the DICOM object that it is, by the UID that it has now; None for other kinds of file.
+        labels: the labels of an image, by name.
+        patient: the recipient's pseudonym of its patient, or empty.
     """
 
     name: PurePosixPath
@@ -311,6 +313,8 @@ class OpenedFile:
     tier: Tier | None = None
     renamed: bool = False
     instance: Instance | None = None
+    labels: Mapping[str, str] = field(repr=False, default_factory=dict)
+    patient: str = field(repr=False, default="")
 
 
 def most_bytes(package: Package, entry: PackageEntry, level: Level, ring: KeyRing) -> int:
@@ -349,9 +353,10 @@ def file_of(opened: Opened, profile: Profile, uid_key: bytes) -> OpenedFile:
     if isinstance(opened.content, Attachment):
         return OpenedFile(name, opened.content.data, None, opened.renamed)
     image = opened.content
+    said = images.labels_of(image.source), images.patient_of(image.source, uid_key)
     if opened.file and opened.path is not None:
         known = images.written_instance(image, opened.file, uid_key=uid_key, tier=opened.tier)
-        return OpenedFile(name, opened.file, opened.tier, opened.renamed, known)
+        return OpenedFile(name, opened.file, opened.tier, opened.renamed, known, *said)
     loss = None
     if opened.tier is not Tier.EXACT:
         raw = image.pixels.size * image.pixels.itemsize
@@ -361,7 +366,7 @@ def file_of(opened: Opened, profile: Profile, uid_key: bytes) -> OpenedFile:
     name = _with_suffix(name, suffix) if opened.path else PurePosixPath(opened.package.hex() + suffix)
     data = images.to_file_bytes(image, loss=loss, uid_key=uid_key, tier=opened.tier)
     known = images.written_instance(image, data, uid_key=uid_key, tier=opened.tier)
-    return OpenedFile(name, data, opened.tier, opened.renamed, known)
+    return OpenedFile(name, data, opened.tier, opened.renamed, known, *said)
 
 
 def _suffix(opened: OpenedImage) -> str:

@@ -46,6 +46,8 @@ class Input:
         sha256: digest of the file.
         attached: whether it travels as a file instead of as an image.
         repeats: whether its SOP Instance UID is also that of an earlier input of other content.
+        labels: labels that travel with its pixels, as (name, value).
+        patient: whose image it is, where a labels file says so, or empty.
     """
 
     number: int
@@ -54,6 +56,8 @@ class Input:
     sha256: bytes
     attached: bool = False
     repeats: bool = False
+    labels: tuple[tuple[str, str], ...] = ()
+    patient: str = ""
 
     @property
     def identity(self) -> tuple[str, bytes, bool]:
@@ -212,7 +216,8 @@ def _pack_image(
     kept = _very_file(given) if plan.keep_file else b""
     with given.path.open("rb") as file:
         _check_unchanged(hashlib.file_digest(file, "sha256").digest(), given)
-    tagged = images.tagged(image, plan.tag_key, repeats=given.repeats)
+    labelled = images.labelled(image, dict(given.labels), given.patient, plan.tag_key)
+    tagged = images.tagged(labelled, plan.tag_key, repeats=given.repeats)
     package, measured = pack_image(tagged, origin, plan, codec, kept)
     warnings = [*([REPEATS] if given.repeats else []), *images.warnings(image)]
     if image.bits_stored > 8 and not plan.profile.deep:

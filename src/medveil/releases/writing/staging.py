@@ -14,13 +14,14 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medveil.errors import MedveilError, TargetExistsError, UsageError
 from medveil.files.atomic import empty_folder, flush_folders, make_folder, remove_all, remove_empty_folders
 from medveil.files.reading import read_regular
+from medveil.images import record
 from medveil.keys.tiers import Section
 from medveil.protection import padding
 from medveil.releases.packages.package import MAX_PACKAGE_BYTES, Package, PackageEntry
@@ -35,6 +36,8 @@ _SUFFIX = ".partial"
 _TRIES = 100  # to lock a file that others make and remove meanwhile
 OriginKey = tuple[str, bytes, bool]  # path, sha256, and whether it is an attachment
 Origins = dict[OriginKey, PackageEntry]
+Labels = tuple[tuple[str, str], ...]  # (name, value)
+_NOT_WANTED = (("", ""),)  # no label has no name
 Instances = dict[bytes, tuple[bytes, bytes]]  # DICOM objects, by tag: content of the object, sha256 of its file
 
 
@@ -201,8 +204,8 @@ def remove_stamps(staging: Path) -> None:
     remove_all(sorted(staging.glob(f"packages/*/*{STAMP}")))
 
 
-def finished_packages(staging: Path, book: OwnerBook, wanted: set[OriginKey]) -> tuple[Origins, Instances]:
-    """Whole packages of an interrupted run that this run wants too, and the DICOM objects in them.
+def finished_packages(staging: Path, book: OwnerBook, wanted: Mapping[OriginKey, Labels]) -> tuple[Origins, Instances]:
+    """Whole packages of an interrupted run that this run wants too, with these labels, and the DICOM objects in them.
 
     Every other file among the packages is removed.
 
@@ -215,10 +218,10 @@ def finished_packages(staging: Path, book: OwnerBook, wanted: set[OriginKey]) ->
     for path in sorted((staging / "packages").glob("*/*.mveil")):
         try:
             package = _finished(path, book)
-            (key, objects), entry = contents_of(package, book), entry_of(package, book.ring)
+            (key, objects, labels), entry = contents_of(package, book), entry_of(package, book.ring)
         except (MedveilError, OSError, ValueError):
             continue
-        if path == staging / entry.path and key in wanted - set(staged):
+        if path == staging / entry.path and key not in staged and dict(wanted.get(key, _NOT_WANTED)) == labels:
             staged[key] = entry
             instances |= objects
             kept |= {path, stamp_of(path)}
@@ -241,17 +244,18 @@ def _finished(path: Path, book: OwnerBook) -> Package:
     return package
 
 
-def contents_of(package: Package, book: OwnerBook) -> tuple[OriginKey, Instances]:
-    """Which input a package holds (what a task's `identity` is), and the DICOM object in it if there is one."""
+def contents_of(package: Package, book: OwnerBook) -> tuple[OriginKey, Instances, dict[str, str]]:
+    """Which input a package holds (what a task's `identity` is), the DICOM object in it if there is one, its labels."""
     from medveil import images
 
     origin, identity_record = open_identity(package, book.ring)
-    found = None
+    found, labels = None, {}
     if Section.IMAGE in package.sections:
         kind, _, pixel_record = image_record(padding.remove(decrypted(package, Section.IMAGE, book.ring)))
         found = images.sealed_instance(kind, pixel_record, identity_record)
+        labels = record.labels_of(pixel_record, kind)
     key = origin.path, origin.sha256, Section.ATTACHMENT in package.sections
-    return key, {found[0]: (found[1], origin.sha256)} if found else {}
+    return key, {found[0]: (found[1], origin.sha256)} if found else {}, labels
 
 
 def sweep(staging: Path, wanted: set[str]) -> None:
