@@ -81,7 +81,9 @@ def test_names_of_originals_do_not_steer_the_terminal(desk: Path) -> None:
     listed = run("list", "release", "-i", "mallory.key")
     assert len(listed.out.splitlines()) == 2
     objects = run("list", "release", "-i", "mallory.key", "--json")
-    assert hostile in {Path(entry["original"]).name for entry in objects.json["packages"]}
+    assert {(Path(one["original"]).name, one["renamed"]) for one in objects.json["packages"]} == {
+        ("IM1.png", False), ("x_]0_owned____.png", True),  # as open would write it
+    }  # fmt: skip
     for printed in (shared.out, shared.err, listed.out, objects.out, run("inspect", "release").out):
         assert not {"\x1b", "\x07", "\x7f", "\u202e"} & set(printed)
 
