@@ -16,6 +16,7 @@ from medveil.errors import NoFittingKeyError, UsageError
 from medveil.images import read
 from medveil.keys.identity import generate
 from medveil.keys.recipients import Recipient
+from medveil.keys.tiers import Tier
 from medveil.mechanisms.levels import EncryptedInSteps
 from medveil.mechanisms.working_pictures import Window
 from medveil.protection.levels import Encrypted
@@ -234,3 +235,12 @@ def test_an_encrypted_release_of_an_early_version_is_attacked_as_it_was_padded(d
     subject = match(data, release=tmp_path / "now").subjects[0]
     shown = [match(data, release=tmp_path / name).mechanism.publish(subject, bytes(32)) for name in ("early", "now")]
     assert shown[0].lengths != shown[1].lengths
+
+
+def test_padding_to_the_bucket_is_seen_and_simulated(data, tmp_path, auditor, match):
+    settings = ShareSettings(jobs=1, protection="encrypted", tiers=(Tier.EXACT,), keep_file=True, padding="bucket")
+    share([data / "others"], tmp_path / "even", settings, owner=auditor)
+    found = match(data, release=tmp_path / "even")
+    for subject in found.subjects[:2]:
+        simulated = found.mechanism.publish(subject, bytes(32))
+        assert simulated.lengths == found.case_of(subject).observation.lengths

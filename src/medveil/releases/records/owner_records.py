@@ -125,7 +125,8 @@ class Notes:
     """What one ledger entry adds to the book.
 
     Attributes:
-        settings: name -> value, of the first entry: `limits`, `embed`, `keep_file`, `pseudonyms`.
+        settings: name -> value, of the first entry: `limits`, `embed`, `keep_file`, `pseudonyms`, and where they were
+            chosen `padding` and `rmse`.
         keys: full keys of epochs that begin.
         granted: grants that were made.
     """
