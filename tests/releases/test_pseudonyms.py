@@ -87,7 +87,7 @@ def test_pseudonyms_can_be_withheld_and_stay_withheld(tmp_path, studies, people,
     monkeypatch.chdir(tmp_path)
     owner, alice = (generate(tmp_path / f"{name}.key") for name in ("o", "a"))
     Picture.fromarray(np.zeros((8, 8), np.uint8)).save(studies / "p.png")
-    share_them = f"share {studies} -i o.key --to a.pub -o release -j 1 --json --protection encrypted".split()
+    share_them = f"share {studies} -i o.key --to a.pub -o release -j 1 --json --protection encrypted --mixed-depth".split()
     assert CliRunner().invoke(app, [*share_them, "--no-pseudonyms"]).exit_code == 0
     assert opened(tmp_path / "release", tmp_path / "1", alice) == {"": {1, 2, 3}}
     again = CliRunner().invoke(app, [*share_them, "--no-pseudonyms"])
@@ -139,7 +139,7 @@ def test_lengths_say_nothing_of_what_travels(tmp_path, people, wanted):
         folder.mkdir()
         pixels = picture(number, 40, 48, bits=12)
         (folder / "a.dcm").write_bytes(image_files.dicom(pixels, bits_stored=12, **attributes))
-        settings = dataclasses.replace(wanted, at={}, protection="sealed", pseudonyms=pseudonyms)
+        settings = dataclasses.replace(wanted, at={}, protection="sealed", quality=40.0, pseudonyms=pseudonyms)
         share([folder], tmp_path / f"release{number}", settings, owner=people["owner"])
         lengths.update(entry.length for entry in Release(tmp_path / f"release{number}").manifest.packages)
     assert len(lengths) == 1
