@@ -87,7 +87,8 @@ def test_pseudonyms_can_be_withheld_and_stay_withheld(tmp_path, studies, people,
     monkeypatch.chdir(tmp_path)
     owner, alice = (generate(tmp_path / f"{name}.key") for name in ("o", "a"))
     Picture.fromarray(np.zeros((8, 8), np.uint8)).save(studies / "p.png")
-    share_them = f"share {studies} -i o.key --to a.pub -o release -j 1 --json --protection encrypted --mixed-depth".split()
+    share_them = f"share {studies} -i o.key --to a.pub -o release -j 1 --json --protection encrypted".split()
+    share_them.append("--mixed-depth")
     assert CliRunner().invoke(app, [*share_them, "--no-pseudonyms"]).exit_code == 0
     assert opened(tmp_path / "release", tmp_path / "1", alice) == {"": {1, 2, 3}}
     again = CliRunner().invoke(app, [*share_them, "--no-pseudonyms"])
