@@ -109,7 +109,7 @@ class Cast:
         """
         if not self.release.exists() or not any(self.release.iterdir()):
             return None
-        found = verify(self.release)
+        found = verify(self.release, owner=self.keys["owner"].recipient)
         release = Release(self.release)
         opened = {name: self._opened(release, key) for name, key in self.keys.items()}
         state = owned_state(self.release, self.keys["owner"], repair=False)
