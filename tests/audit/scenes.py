@@ -39,7 +39,7 @@ def preset(**changed):
     values = {
         "name": "tiny", "purpose": "for tests", "effort": effort(), "control_effort": effort(), "folds": 2,
         "validation": 0.15, "own_images": 100, "tested_images": 100, "control_own": 8, "control_tested": 6,
-        "fidelity_images": 4, "resamples": 50, "repeats": 1, "all_controls": False,
+        "control_patients": 2, "fidelity_images": 4, "resamples": 50, "repeats": 1, "all_controls": False,
         "tasks": TaskBudget(100, TASK_EFFORT),
     }  # fmt: skip
     return Preset(**(values | changed))

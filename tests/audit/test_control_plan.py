@@ -12,7 +12,8 @@ from tests.audit.scenes import preset, subject, target
 
 from medveil.attacks.attack import Goal
 from medveil.attacks.registry import all_attacks
-from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, shuffled
+from medveil.audit import control_plan
+from medveil.audit.control_plan import chosen_controls, chosen_pairs, control_images, control_round, shuffled
 from medveil.mechanisms.controls import all_controls, control_named
 from medveil.mechanisms.expected_breaks import expected_breaks
 
@@ -24,6 +25,10 @@ class Named:
     goal: Goal = Goal.SUPPORT
     requires: tuple = ()
     beats: tuple[str, ...] = field(default=())
+
+
+def bench_of(one, spent, seed, *, many=False):
+    return control_plan.bench_of(control_images(one, spent, seed, many=many), one, spent, seed)
 
 
 ATTACKS = tuple(Named(each.name, each.trains, each.goal) for each in all_attacks())
@@ -66,17 +71,40 @@ def test_an_attack_that_no_control_expects_meets_what_it_names_first():
 
 def test_the_bench_takes_few_images_of_many_patients():
     subjects = [subject(10 * p + i, p) for p in range(8) for i in range(9)]
-    bench = bench_of(target(subjects), preset(control_tested=12, control_own=7), 0)
-    assert Counter(Counter(each.patient for each in bench.plan.tested).values()) == {3: 4}
+    images = control_images(target(subjects), preset(control_tested=12, control_own=7), 0)
+    assert Counter(Counter(each.patient for each in images.tested).values()) == {3: 4}
+    assert images.invented_tested == 0
 
 
-def test_what_leaks_little_is_attacked_in_many_patients():
-    subjects = [subject(2 * p + i, p) for p in range(60) for i in range(2)]
-    few, many = (bench_of(target(subjects), preset(), 0, many=many) for many in (False, True))
-    assert len(few.plan.tested) == 6
-    assert len(many.plan.tested) == 18
-    assert len(many.setup.pool) > 2 * len(few.setup.pool)
-    assert {control.name for control in all_controls() if control.many} == {"content-weight", "unpadded-lengths"}
+def test_what_leaks_little_is_attacked_in_invented_patients_whatever_the_release_is():
+    small, large = ([subject(2 * p + i, p) for p in range(count) for i in range(2)] for count in (2, 20))
+    one, other = (bench_of(target(subjects), preset(control_patients=3), 0, many=True) for subjects in (small, large))
+    assert Counter(Counter(each.patient for each in one.plan.tested).values()) == {3: 3}
+    for mine, its in zip((*one.plan.tested, *one.plan.own), (*other.plan.tested, *other.plan.own), strict=True):
+        assert (mine.number, mine.patient) == (its.number, its.patient)
+        assert np.array_equal(mine.picture, its.picture)
+    differing = bench_of(target(small), preset(control_patients=3), 1, many=True).plan.tested
+    assert not np.array_equal(differing[0].picture, one.plan.tested[0].picture)
+    many = {control.name for control in all_controls() if control.many}
+    assert many == {"content-weight", "unpadded-lengths", "linear-encoding"}
+
+
+def test_where_a_release_has_too_few_patients_controls_are_filled_up_with_invented_ones():
+    subjects = [subject(number, number) for number in range(6)]  # nobody comes twice
+    spent = preset(control_tested=9, control_own=4, control_patients=4)
+    images = control_images(target(subjects), spent, 0)
+    assert (len(images.tested), len(images.own), images.invented_tested, images.invented_own) == (3, 3, 4, 4)
+    assert images.counts() == {"images": 15, "patients": 7, "invented": 4}
+    bench = bench_of(target(subjects), spent, 0)
+    plan = bench.plan
+    assert len(plan.tested) == 15
+    assert len(plan.own) + len(plan.validation) == len(bench.setup.pool) == 15
+    every = (*plan.tested, *plan.own, *plan.validation)
+    assert len({each.number for each in every}) == len(every)
+    assert not {each.patient for each in plan.tested} & {each.patient for each in (*plan.own, *plan.validation)}
+    invented = [each for each in every if each.stratum]  # they are compared with each other alone
+    assert Counter(Counter(each.patient for each in invented).values()) == {3: 8}
+    assert {each.image.pixels.dtype for each in invented} == {subjects[0].image.pixels.dtype}
 
 
 def test_few_attacks_are_held_against_the_controls_that_they_must_break():

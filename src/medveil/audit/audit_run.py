@@ -173,7 +173,7 @@ def _judged(plan: AuditPlan, results: Results, start: float) -> Audit:
     against = judgement(on_release)
     controls = tuple(
         control_result(each.name, each.title, each.positive, judgement(plan.on_control(each, results), each.name),
-                       each.must)
+                       each.must, plan.images[each.many].counts())
         for each in plan.controls
     )  # fmt: skip
     settings = told_settings(plan.units.settings, chosen=request.chosen, left_out=request.left_out)

@@ -1,11 +1,14 @@
 """Controlling: the same attacks, in the same way, on mechanisms of which it is known how they must come out.
 
-Controls tell what this audit can see. All work on the images of the audit: fewer of them, dealt once into the
-attacker's own and those under attack.
+Controls tell what this audit can see. Most work on the images of the audit: fewer of them, dealt once into the
+attacker's own and those under attack, and filled up with invented patients where there are too few. Those that leak
+very little an image need many patients who come several times, which hardly any release has: they work on invented
+patients alone, the same in every audit of a preset and a seed.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -17,21 +20,51 @@ from medveil.audit.presets import Preset
 from medveil.audit.protocol import Round, RoundPlan, carry_out, plan_round, some_by_patient
 from medveil.audit.results import Sample
 from medveil.audit.targets.target import Target
-from medveil.experiments.sampling import generator_of, simulated_key
+from medveil.codecs.code import Bucket
+from medveil.datasets.phantoms import draw_patient
+from medveil.experiments.sampling import generator_of, seed_of, simulated_key
+from medveil.images.image import FileKind, Image, Source
 from medveil.mechanisms.controls import Control, Setup, all_controls
 from medveil.mechanisms.expected_breaks import expected_breaks
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Subject
+from medveil.mechanisms.working_pictures import working_picture
 
 MOST_OF_ONE = 3
 """Images of one patient under attack in a control: linkage is judged by how many patients there are."""
-MANY = 3
+SEVERAL_PATIENTS = 20
+"""Patients with several images, under attack and of the attacker's own each: fewer say little of linkage."""
+_VISITS = 3
+_LEAST_SIDE = 128  # pixels of an invented picture: smaller ones have no ribs
 _SHUFFLES = 200
 
 
 @dataclass(frozen=True)
+class ControlImages:
+    """Who is who in the controls of an audit, before anybody is invented.
+
+    Attributes:
+        tested, own: images of the audit under attack, and of the attacker's own; no patient is in both.
+        invented_tested, invented_own: how many invented patients come to them.
+    """
+
+    tested: tuple[Subject, ...] = field(repr=False)
+    own: tuple[Subject, ...] = field(repr=False)
+    invented_tested: int
+    invented_own: int
+
+    def counts(self) -> dict[str, int]:
+        """What is under attack: images, patients, and how many of these are invented."""
+        return {
+            "images": len(self.tested) + _VISITS * self.invented_tested,
+            "patients": len({each.patient for each in self.tested}) + self.invented_tested,
+            "invented": self.invented_tested,
+        }
+
+
+@dataclass(frozen=True)
 class Bench:
-    """What all controls of an audit share.
+    """What all controls of an audit share that work on the same images.
 
     Attributes:
         plan: who is attacked, and who is the attacker's.
@@ -46,27 +79,89 @@ class Bench:
     seed: int
 
 
-def bench_of(target: Target, preset: Preset, seed: int, *, many: bool = False) -> Bench:
-    """Deal images into those under attack and the attacker's own.
+def control_images(target: Target, preset: Preset, seed: int, *, many: bool = False) -> ControlImages:
+    """Deal images into those under attack and the attacker's own, and say how many patients are to be invented.
 
     Patients with several images are taken first: linkage is judged by them.
 
     Args:
-        target: whose images they are, and whose codec controls on the release's own have.
+        target: whose images they are.
         preset, seed: of the audit.
-        many: three times as many images, for controls that leak little an image and cost little.
+        many: invented patients alone, for controls that leak little an image.
     """
-    times, subjects = MANY if many else 1, target.every
-    wanted = min(preset.control_tested * times, len(subjects) // 2)
+    if many:
+        return ControlImages((), (), preset.control_patients, preset.control_patients)
+    subjects = target.every
+    wanted = min(preset.control_tested, len(subjects) // 2)
     tested = some_by_patient(subjects, wanted, generator_of(seed, "control tested"), several=1.0, most=MOST_OF_ONE)
     patients = {each.patient for each in tested}
     others = [each for each in subjects if each.patient not in patients]
-    plan = plan_round("controls", others, tested, preset.control_own * times, preset.validation, seed)
+    own = some_by_patient(others, preset.control_own, generator_of(seed, "own", "controls"))
+    several = min(SEVERAL_PATIENTS, preset.control_patients)
+    return ControlImages(
+        tested, own, _missing(tested, preset.control_tested, several), _missing(own, preset.control_own, several)
+    )
+
+
+def _missing(subjects: Sequence[Subject], images: int, several: int) -> int:
+    """How many invented patients make up for images, and for patients with several of them, that there are not."""
+    counts = Counter(each.patient for each in subjects)
+    return max(-(-(images - len(subjects)) // _VISITS), several - sum(count > 1 for count in counts.values()), 0)
+
+
+def bench_of(
+    images: ControlImages, target: Target, preset: Preset, seed: int, tick: Callable[[], None] = lambda: None
+) -> Bench:
+    """Invent the patients that are missing, and put all controls' images together.
+
+    Args:
+        images: of `control_images`.
+        target: whose codec controls on the release's own have.
+        preset, seed: of the audit.
+        tick: called after each invented patient.
+    """
+    invented = invented_subjects(
+        images.invented_tested + images.invented_own, target, preset.effort.working, seed, tick,
+        after=(*images.tested, *images.own),
+    )  # fmt: skip
+    first = _VISITS * images.invented_tested
+    tested, own = (*images.tested, *invented[:first]), (*images.own, *invented[first:])
+    plan = plan_round("controls", own, tested, len(own), preset.validation, seed)
     pool = tuple(each.picture for each in (*plan.own, *plan.validation))
     setup = Setup(
         preset.effort.working, target.codes, simulated_key(seed, "control secret"), pool, target.mechanism.space
     )
     return Bench(plan, setup, preset, seed)
+
+
+def invented_subjects(
+    patients: int, target: Target, working: int, seed: int, tick: Callable[[], None], *, after: Sequence[Subject] = ()
+) -> tuple[Subject, ...]:
+    """Images of invented patients, three each, in the depth and range of those of a target.
+
+    Args:
+        patients: how many.
+        target: whose images they are to be like.
+        working: side of working pictures.
+        seed: of the audit.
+        tick: called after each patient.
+        after: images whose numbers, patients and strata are taken.
+    """
+    number, patient, stratum = (
+        1 + max((getattr(each, name) for each in after), default=-1) for name in ("number", "patient", "stratum")
+    )
+    like, window, side = target.subjects[0].image, target.window, max(_LEAST_SIDE, working)
+    found: list[Subject] = []
+    for order in range(patients):
+        drawn = draw_patient(order, seed_of(seed, "invented"), size=(side, side), visits=_VISITS)
+        for visit in drawn.visits:
+            stored = np.rint(window.low + visit.brightness * (window.high - window.low))
+            pixels = np.clip(stored, *like.value_range).astype(like.pixels.dtype)
+            image = Image.of_pixels(pixels, like.bits_stored, Source(FileKind.PNG, b""))
+            picture = working_picture(pixels, Bucket.of(side, side), window, working)
+            found.append(Subject(number + len(found), patient + order, stratum, image, picture))
+        tick()
+    return tuple(found)
 
 
 def fitting(attacks: Sequence[Attack], mechanism: Mechanism) -> list[Attack]:

@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 
 from medveil.attacks.attack import Attack
-from medveil.audit.control_plan import bench_of, chosen_controls, chosen_pairs, control_round, fitting, of_control
+from medveil.audit.control_plan import (
+    Bench,
+    ControlImages,
+    bench_of,
+    chosen_controls,
+    chosen_pairs,
+    control_images,
+    control_round,
+    fitting,
+    of_control,
+)
 from medveil.audit.facts import manifest_counts, settings_of
 from medveil.audit.fidelity import set_likeness, tier_fidelity
 from medveil.audit.protocol import Round, RoundPlan, plan_rounds, target_round
@@ -84,6 +94,7 @@ class AuditPlan:
         request: what was asked for.
         rounds: on the release.
         controls: with the attacks on each; those that no attack is run on have none.
+        images: that controls work on, by whether it takes many patients.
         tasking: the images as tasks see them; None without tasks.
         tasks: with their units.
         units: of all of them.
@@ -93,6 +104,7 @@ class AuditPlan:
     request: Request
     rounds: tuple[RoundPlan, ...]
     controls: Mapping[Control, tuple[Attack, ...]]
+    images: Mapping[bool, ControlImages]
     tasking: Tasking | None
     tasks: tuple[PlannedTask, ...]
     units: Plan
@@ -202,6 +214,7 @@ def plan_audit(
     controls = chosen_controls(request.attacks, target.mechanism, preset) if request.attacks else ()
     pairs = chosen_pairs(controls, fitting(request.attacks, target.mechanism), thorough=preset.all_controls)
     on_controls = {control: tuple(attack for each, attack in pairs if each is control) for control in controls}
+    images = {many: control_images(target, preset, seed, many=many) for many in (False, True)} if controls else {}
     settings = {**settings_of(target, preset, seed, request.attacks, threads), **request.task_settings()}
     tasking: Tasking | None = None
     tasks: tuple[PlannedTask, ...] = ()
@@ -211,7 +224,7 @@ def plan_audit(
         assignment = Assignment(tasking.gallery, budget.effort, seed_of(seed, "tasks"), least=preset.least)
         tasks = tuple(PlannedTask.of(task, assignment) for task in request.tasks)
     units = (
-        *_attack_units(target, request, rounds, on_controls),
+        *_attack_units(target, request, rounds, on_controls, images),
         *_fidelity_units(target, request),
         Unit(_CHECKS, "check", "checks of the form", lambda _: Product.of(target.form_checks()), _QUICK),
         *_likeness_units(tasking, request),
@@ -220,14 +233,23 @@ def plan_audit(
             for task in tasks for unit in task.units
         ),
     )  # fmt: skip
-    return AuditPlan(target, request, rounds, on_controls, tasking, tasks, Plan(settings, units))
+    return AuditPlan(target, request, rounds, on_controls, images, tasking, tasks, Plan(settings, units))
 
 
 def _attack_units(
-    target: Target, request: Request, rounds: Sequence[RoundPlan], controls: Mapping[Control, Sequence[Attack]]
-) -> list[Unit]:
-    """Images are published where the first attack of a round needs them, and kept in memory until the next round."""
+    target: Target, request: Request, rounds: Sequence[RoundPlan], controls: Mapping[Control, Sequence[Attack]],
+    images: Mapping[bool, ControlImages],
+) -> list[Unit]:  # fmt: skip
+    """Images are published where the first attack of a round needs them, and kept in memory until the next round; so
+    are patients invented where the first control needs them.
+    """
     preset, published = request.preset, ByteCache[str, Round](0, lambda _: 1)
+    benches = ByteCache[bool, Bench](len(images), lambda _: 1)
+
+    def on_control(control: Control, tick: Tick) -> Round:
+        who = images[control.many]
+        bench = benches.get(control.many, lambda: bench_of(who, target, preset, request.seed, tick))
+        return control_round(bench, control, tick)
 
     def on(name: str, kind: str, publish: Callable[[Tick], Round], attacks: Sequence[Attack], cost: float) -> None:
         for place, attack in enumerate(attacks):
@@ -239,9 +261,8 @@ def _attack_units(
     for each in rounds:
         on(each.name, "attack", partial(target_round, target, each, preset.effort), request.attacks, 1.0)
     lighter = preset.control_effort.steps / preset.effort.steps
-    benches = [bench_of(target, preset, request.seed, many=many) for many in (False, True)] if controls else []
     for control, attacks in controls.items():
-        on(_round_of(control), "control", partial(control_round, benches[control.many], control), attacks, lighter)
+        on(_round_of(control), "control", partial(on_control, control), attacks, lighter)
     return units
 
 

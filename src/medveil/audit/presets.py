@@ -38,6 +38,7 @@ class Preset:
         own_images: most images an attacker has of her own, in one round.
         tested_images: most images under attack, in all rounds together.
         control_own, control_tested: the same on a control, one round each.
+        control_patients: invented patients, under attack and of the attacker's own each, for controls that leak little.
         fidelity_images: most images of which fidelity is measured, a tier.
         resamples: of every bootstrap and permutation.
         repeats: how often every attack is learned anew, from another seed.
@@ -56,6 +57,7 @@ class Preset:
     tested_images: int
     control_own: int
     control_tested: int
+    control_patients: int
     fidelity_images: int
     resamples: int
     repeats: int
@@ -71,7 +73,7 @@ _PRESETS = (
         effort=Effort(working=64, steps=80, batch=8, width=8, seed_bits=12, targets=400),
         control_effort=Effort(working=64, steps=60, batch=8, width=8, seed_bits=12, targets=400),
         folds=2, validation=0.15, own_images=100, tested_images=200, control_own=90, control_tested=90,
-        fidelity_images=60, resamples=2000, repeats=1, all_controls=False,
+        control_patients=90, fidelity_images=60, resamples=2000, repeats=1, all_controls=False,
         tasks=TaskBudget(400, TaskEffort(3, _DENSENET, _UNET, 96, 96, 12.0, 16.0, 2000, 60)),
     ),
     Preset(
@@ -79,7 +81,7 @@ _PRESETS = (
         effort=Effort(working=128, steps=200, batch=8, width=8, seed_bits=16, targets=400),
         control_effort=Effort(working=128, steps=100, batch=8, width=8, seed_bits=16, targets=400),
         folds=3, validation=0.15, own_images=250, tested_images=400, control_own=120, control_tested=100,
-        fidelity_images=300, resamples=5000, repeats=1, all_controls=False,
+        control_patients=90, fidelity_images=300, resamples=5000, repeats=1, all_controls=False,
         tasks=TaskBudget(2000, TaskEffort(5, _DENSENET, _UNET, 128, 128, 10.0, 10.0, 5000, 300)),
     ),
     Preset(
@@ -87,7 +89,7 @@ _PRESETS = (
         effort=Effort(working=256, steps=20_000, batch=30, width=32, seed_bits=24, targets=2000),
         control_effort=Effort(working=256, steps=3_000, batch=30, width=32, seed_bits=24, targets=500),
         folds=5, validation=0.125, own_images=100_000, tested_images=100_000, control_own=400, control_tested=200,
-        fidelity_images=100_000, resamples=10_000, repeats=3, all_controls=True,
+        control_patients=120, fidelity_images=100_000, resamples=10_000, repeats=3, all_controls=True,
         tasks=TaskBudget(100_000, TaskEffort(5, _DENSENET, _UNET, 224, 256, 60.0, 60.0, 10_000, 100_000)),
     ),
 )  # fmt: skip

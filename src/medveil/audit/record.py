@@ -256,7 +256,7 @@ def _attack(result: AttackResult) -> dict[str, Any]:
 
 def _control(control: ControlResult) -> dict[str, Any]:
     return {
-        **_some(control, "name", "title", "ok", "by"),
+        **_some(control, "name", "title", "ok", "by", "on"),
         "kind": "positive" if control.positive else "negative",
         "expected": expected_of(control),
         "got": "broken" if control.by else "not-broken" if control.tried else "not-run",

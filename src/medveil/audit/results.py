@@ -159,6 +159,7 @@ class ControlResult:
         attacks: every attack that was run on it.
         by: names of those that broke it.
         ok: whether it came out as expected.
+        on: what it was run on: `images` and `patients` under attack, and how many of these patients were `invented`.
     """
 
     name: str
@@ -167,6 +168,7 @@ class ControlResult:
     attacks: tuple[AttackResult, ...]
     by: tuple[str, ...]
     ok: bool
+    on: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def tried(self) -> bool:

@@ -82,18 +82,24 @@ def make_phantoms(folder: Path, patients: int = 6, seed: int = 0) -> Path:
     return manifest
 
 
-def draw_patient(number: int, seed: int) -> Patient:
-    """One invented patient and all visits; a function of (number, seed) alone."""
+def draw_patient(number: int, seed: int, *, size: tuple[int, int] | None = None, visits: int = 0) -> Patient:
+    """One invented patient and all visits; a function of the arguments alone.
+
+    Args:
+        number, seed: which patient.
+        size: (height, width) of the pictures; one of three by default. A small one is quick to draw.
+        visits: how many; 0 for two or three.
+    """
     rng = np.random.default_rng([seed, number])
     female = bool(rng.integers(2))
-    height, width = _SIZES[number % len(_SIZES)]
+    height, width = size or _SIZES[number % len(_SIZES)]
     margin = 0.06
     canvas = Canvas.of(round(height * (1 + margin)), round(width * (1 + margin)), margin)
     anatomy = build_anatomy(Build.draw(rng, female=female), canvas, rng)
-    count = int(rng.integers(2, 4))
+    count = visits or int(rng.integers(2, 4))
     ill = int(rng.integers(count + 1))
-    visits = tuple(_visit(anatomy, (height, width), "pneumonia" if i == ill else "normal", rng) for i in range(count))
-    return Patient(number, patient_name(number), "F" if female else "M", int(rng.integers(24, 88)), visits)
+    seen = tuple(_visit(anatomy, (height, width), "pneumonia" if i == ill else "normal", rng) for i in range(count))
+    return Patient(number, patient_name(number), "F" if female else "M", int(rng.integers(24, 88)), seen)
 
 
 def patient_name(number: int) -> str:

@@ -75,7 +75,7 @@ class Control:
         like: of a point of a curve the control that stands for it in `expected_breaks`.
         shuffled: the audit gives the images other patients' numbers, at random.
         release: it works on the release's own codec and on original images; else on working pictures.
-        many: it leaks so little an image that it takes many patients to see it.
+        many: it takes many patients who come several times to see the leak; it works on invented ones.
     """
 
     name: str
@@ -220,7 +220,7 @@ _SIMPLE = (
     ),
     Control(
         "linear-encoding", "a secret linear map of patches in random order (NeuraCrypt-like)",
-        lambda setup: LinearEncoding(setup.secret),
+        lambda setup: LinearEncoding(setup.secret), many=True,
     ),
     Control(
         "weighted-mixing", "pictures mixed with others, signs flipped (InstaHide-like)",

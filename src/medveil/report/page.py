@@ -128,7 +128,19 @@ def _environment() -> Any:
     }
     for module, names in (
         (first_page, ("released", "recipients", "gets", "tried")),
-        (sentences, ("question", "headline", "answer", "measured_risk", "grounds", "not_shown", "repeat_command")),
+        (
+            sentences,
+            (
+                "control_images",
+                "question",
+                "headline",
+                "answer",
+                "measured_risk",
+                "grounds",
+                "not_shown",
+                "repeat_command",
+            ),
+        ),
     ):
         environment.globals |= {name: getattr(module, name) for name in names}
     return environment

@@ -244,6 +244,16 @@ def failed_told(audit: Audit) -> list[str]:
     return [f"Failed while running, and so rule out nothing: {listed(failed)}."] if failed else []
 
 
+def control_images(on: Mapping[str, int]) -> str:
+    """What a control was run on, such as "90 images of 41 patients, 12 of them invented"; see `ControlResult.on`."""
+    if not on:
+        return ""
+    told = f"{plural(on['images'], 'image')} of "
+    if on["invented"] == on["patients"]:
+        return told + plural(on["patients"], "invented patient")
+    return told + plural(on["patients"], "patient") + (f", {on['invented']} of them invented" if on["invented"] else "")
+
+
 def controls_told(audit: Audit) -> list[str]:
     """What came of the controls. One on which nothing ran counts for nothing."""
     tried = [control for control in audit.controls if control.tried]
@@ -255,6 +265,9 @@ def controls_told(audit: Audit) -> list[str]:
         f"The same attacks on mechanisms whose answer is known: {sum(one.ok for one in leaky)} of {len(leaky)} that "
         f"leak were found out, {sum(one.ok for one in tight)} of {len(tight)} that do not leak were left alone."
     )
+    invented = sum(bool(one.on.get("invented")) for one in tried)
+    if invented:
+        told += f" {invented} of them were run on invented patients, or on patients filled up with some."
     idle = [control.name for control in audit.controls if not control.tried]
     return [told + (f" Controls that no attack could be run on: {listed(idle)}." if idle else "")]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from medveil.audit.results import AttackResult, ControlResult, FormCheck, Verdict, failed_checks
@@ -10,8 +10,9 @@ from medveil.audit.targets.target import Kind
 
 
 def control_result(
-    name: str, title: str, positive: bool, attacks: Sequence[AttackResult], must: bool = True
-) -> ControlResult:
+    name: str, title: str, positive: bool, attacks: Sequence[AttackResult], must: bool = True,
+    on: Mapping[str, int] | None = None,
+) -> ControlResult:  # fmt: skip
     """What the attacks made of one control.
 
     Args:
@@ -19,13 +20,14 @@ def control_result(
         positive: whether there is something to find in it.
         attacks: all that were run on it.
         must: whether a positive control has to be broken; rows of the sensitivity curve need not be.
+        on: what they were run on, see `ControlResult`.
 
     Returns:
         `ok`: a positive control that must be broken was, by any attack; a negative one was not, by none.
     """
     by = tuple(attack.name for attack in attacks if attack.verdict is Verdict.BROKEN)
     ok = (bool(by) or not must) if positive else not by
-    return ControlResult(name, title, positive, tuple(attacks), by, ok)
+    return ControlResult(name, title, positive, tuple(attacks), by, ok, dict(on or {}))
 
 
 class Ground(StrEnum):
