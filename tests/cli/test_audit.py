@@ -10,6 +10,7 @@ from tests.audit.invented import attack, attacks, audit, control, measured, smal
 from tests.cli.shell import run
 
 from medveil.audit import audit_run
+from medveil.audit.judging.possible_verdicts import Judged, PossibleVerdicts
 from medveil.audit.plan import Forecast
 from medveil.audit.results import Verdict
 from medveil.cli import audit as command
@@ -174,7 +175,8 @@ def test_errors_name_no_paths(shared_desk, monkeypatch):
 
 def test_dry_run_in_words(asked, monkeypatch):
     expected = Forecast(60, 31, 64, 80, 2, ("unet", "vnet"), ("unprotected",), "quick", "a first look",
-                        {"attack": 4, "control": 1})  # fmt: skip
+                        {"attack": 4, "control": 1}, expected_seconds=540.0,
+                        verdicts=(PossibleVerdicts(Judged.LINKAGE, 3, 5, 5, 20),))  # fmt: skip
     monkeypatch.setattr(audit_run, "forecast_release", lambda folder, **named: expected)
     done = _audit("--dry-run")
     assert done.code == 0
@@ -183,8 +185,11 @@ def test_dry_run_in_words(asked, monkeypatch):
         "the attacker would learn from 80 images of her own in each of 2 rounds",
         "attacks: unet, vnet",
         "controls: unprotected",
+        "No verdict on whether two packages show one person: 3 patients with several images of one data set, view and "
+        "size; it takes 5.",
         "units of the plan: 4 attack, 1 control",
         "preset quick: a first look",
+        "about 9 minutes on this machine, as fast as it was just now",
         "nothing was written",
     ]
     record = _audit("--dry-run", "--json").json

@@ -88,10 +88,10 @@ def audit_release(
 def forecast_release(
     folder: str | Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None = None,
     preset: str | Preset = "quick", attacks: Sequence[str] = (), force: bool = False, seed: int = 0,
-    owner: Recipient | None = None, tasks: Sequence[str] = (), compare: Sequence[str] = (),
+    owner: Recipient | None = None, threads: int = 0, tasks: Sequence[str] = (), compare: Sequence[str] = (),
     networks: Sequence[str] = (),
 ) -> Forecast:  # fmt: skip
-    """What `audit_release` would do with these arguments; nothing is written.
+    """What `audit_release` would do with these arguments, and about how long it would take; nothing is written.
 
     Raises:
         As `audit_release`, for everything that can be known without running an attack.
@@ -102,7 +102,8 @@ def forecast_release(
     def read(**how: Any) -> Target:
         return keyed_target(Release(folder, owner=owner), identity, originals, manifest, **how)
 
-    return plan_audit(read, request, out).forecast()
+    with fixed_threads(threads) as count:
+        return plan_audit(read, request, out, threads=count).forecast()
 
 
 def audit_target(

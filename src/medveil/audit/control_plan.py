@@ -53,6 +53,11 @@ class ControlImages:
     invented_tested: int
     invented_own: int
 
+    @property
+    def own_images(self) -> int:
+        """How many images the attacker has, to learn from and to choose with."""
+        return len(self.own) + _VISITS * self.invented_own
+
     def counts(self) -> dict[str, int]:
         """What is under attack: images, patients, and how many of these are invented."""
         return {

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from medveil.attacks.attack import Attack
+from medveil.attacks.attack import Attack, Effort
 from medveil.audit.control_plan import (
     Bench,
     ControlImages,
@@ -28,6 +28,9 @@ from medveil.audit.control_plan import (
 )
 from medveil.audit.facts import manifest_counts, settings_of
 from medveil.audit.fidelity import set_likeness, tier_fidelity
+from medveil.audit.judging.possible_verdicts import PossibleVerdicts, possible_verdicts
+from medveil.audit.judging.verdicts import Judging
+from medveil.audit.pace import Pace, Publishing, measured_pace
 from medveil.audit.protocol import Round, RoundPlan, plan_rounds, target_round
 from medveil.audit.request import Request
 from medveil.audit.results import Example, FidelityRow, FormCheck, Pairs, Sample, TierFidelity
@@ -45,8 +48,7 @@ from medveil.tasks.task import Assignment, PlannedTask
 Results = Mapping[Key, Result]
 KEPT = (Sample, Pairs, Example, TierFidelity, FidelityRow, FormCheck, Status)
 """Classes of which the values of an audit's own units are made."""
-_NETWORK, _PUBLISHING, _QUICK = 10.0, 4.0, 1.0
-"""Costs of units: one that trains a network, publishing the images of a round, and all others."""
+_CHECKS_TAKE = 2.0  # images coded, that checks of the form take about as long as
 _CHECKS: Key = ("checks",)
 
 
@@ -65,6 +67,8 @@ class Forecast:
         tasks: for each its name, title, number of units, and why it cannot be done where that is known.
         sets: name and title of each set of images that tasks see.
         task_images: counts of the images for tasks.
+        expected_seconds: about how long it takes on this machine, measured by a few images and updates.
+        verdicts: what the patients under attack allow to be said.
         manifest: rows of the manifest, those of them that are of no file, and packages whose image has none; empty
             without a manifest.
     """
@@ -83,6 +87,8 @@ class Forecast:
     sets: tuple[Mapping[str, str], ...] = ()
     task_images: Mapping[str, Any] = field(default_factory=dict)
     manifest: Mapping[str, int] = field(default_factory=dict)
+    expected_seconds: float = 0.0
+    verdicts: tuple[PossibleVerdicts, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,8 @@ class AuditPlan:
             ),
             tuple({"name": one.name, "title": one.title} for one in sets),
             self.tasking.found if self.tasking is not None else {},
-            manifest_counts(self.target.counts),
+            manifest_counts(self.target.counts), sum(unit.cost for unit in self.units.units),
+            possible_verdicts(self.rounds, len(self.request.attacks), Judging(least=preset.least)),
         )  # fmt: skip
 
 
@@ -223,13 +230,15 @@ def plan_audit(
         settings["labels or masks"] = tasking.digest.hex()
         assignment = Assignment(tasking.gallery, budget.effort, seed_of(seed, "tasks"), least=preset.least)
         tasks = tuple(PlannedTask.of(task, assignment) for task in request.tasks)
+    pace = measured_pace(target, preset.effort)
     units = (
-        *_attack_units(target, request, rounds, on_controls, images),
-        *_fidelity_units(target, request),
-        Unit(_CHECKS, "check", "checks of the form", lambda _: Product.of(target.form_checks()), _QUICK),
-        *_likeness_units(tasking, request),
+        *_attack_units(target, request, rounds, on_controls, images, pace),
+        *_fidelity_units(target, request, pace.release.code),
+        Unit(_CHECKS, "check", "checks of the form", lambda _: Product.of(target.form_checks()),
+             _CHECKS_TAKE * pace.release.code),
+        *_likeness_units(tasking, request, pace.release.code),
         *(
-            replace(unit, key=_task_key(task, unit), cost=_NETWORK * unit.cost)
+            replace(unit, key=_task_key(task, unit), cost=pace.task(unit.cost))
             for task in tasks for unit in task.units
         ),
     )  # fmt: skip
@@ -238,7 +247,7 @@ def plan_audit(
 
 def _attack_units(
     target: Target, request: Request, rounds: Sequence[RoundPlan], controls: Mapping[Control, Sequence[Attack]],
-    images: Mapping[bool, ControlImages],
+    images: Mapping[bool, ControlImages], pace: Pace,
 ) -> list[Unit]:  # fmt: skip
     """Images are published where the first attack of a round needs them, and kept in memory until the next round; so
     are patients invented where the first control needs them.
@@ -251,18 +260,33 @@ def _attack_units(
         bench = benches.get(control.many, lambda: bench_of(who, target, preset, request.seed, tick))
         return control_round(bench, control, tick)
 
-    def on(name: str, kind: str, publish: Callable[[Tick], Round], attacks: Sequence[Attack], cost: float) -> None:
+    def on(
+        name: str, kind: str, publish: Callable[[Tick], Round], attacks: Sequence[Attack], effort: Effort,
+        sizes: tuple[int, int, int], each: Publishing,
+    ) -> None:  # fmt: skip
+        own, tested, coded = sizes
         for place, attack in enumerate(attacks):
-            own = (_NETWORK if attack.trains else _QUICK) + (0.0 if place else _PUBLISHING)
+            seconds = pace.training(attack, effort) + each.looks(own, tested)
+            seconds += 0.0 if place else each.round(own, tested, coded)
             make = partial(_attacked, name, attack, publish, published)
-            units.append(Unit(_attack_key(name, attack), kind, f"{name}: {attack.name}", make, cost * own))
+            units.append(Unit(_attack_key(name, attack), kind, f"{name}: {attack.name}", make, seconds))
 
     units: list[Unit] = []
+    known, started = set[int](), set[tuple[bool, bool]]()  # images that are coded already, and controls' ones
     for each in rounds:
-        on(each.name, "attack", partial(target_round, target, each, preset.effort), request.attacks, 1.0)
-    lighter = preset.control_effort.steps / preset.effort.steps
+        own = (*each.own, *each.validation)
+        coded = {subject.number for subject in own} - known
+        known |= coded
+        sizes = len(own), len(each.tested), len(coded)
+        publish = partial(target_round, target, each, preset.effort)
+        on(each.name, "attack", publish, request.attacks, preset.effort, sizes, pace.release)
     for control, attacks in controls.items():
-        on(_round_of(control), "control", partial(on_control, control), attacks, lighter)
+        who = images[control.many]
+        own_images, tested = who.own_images, who.counts()["images"]
+        sizes = own_images, tested, 0 if (control.many, control.release) in started else own_images + tested
+        started.add((control.many, control.release))
+        taken = pace.release if control.release else pace.control
+        on(_round_of(control), "control", partial(on_control, control), attacks, preset.control_effort, sizes, taken)
     return units
 
 
@@ -272,7 +296,7 @@ def _attacked(
     return Product.of(run_attack(attack, published.get(name, lambda: publish(tick)), tick))
 
 
-def _fidelity_units(target: Target, request: Request) -> list[Unit]:
+def _fidelity_units(target: Target, request: Request, coding: float) -> list[Unit]:
     preset, seed = request.preset, request.seed
     patients = [subject.patient for subject in target.subjects]
     drawn = drawn_by_patient(patients, preset.fidelity_images, generator_of(seed, "fidelity"))
@@ -283,12 +307,18 @@ def _fidelity_units(target: Target, request: Request) -> list[Unit]:
         return Product.of(tier_fidelity(one, subjects, resamples=preset.resamples, generator=generator, tick=tick))
 
     return [
-        Unit(_fidelity_key(one), "fidelity", f"fidelity of {one.kind} {one.name}", partial(make, one), _QUICK)
+        Unit(
+            _fidelity_key(one),
+            "fidelity",
+            f"fidelity of {one.kind} {one.name}",
+            partial(make, one),
+            coding * len(subjects),
+        )
         for one in target.image_sets
     ]
 
 
-def _likeness_units(tasking: Tasking | None, request: Request) -> list[Unit]:
+def _likeness_units(tasking: Tasking | None, request: Request, coding: float) -> list[Unit]:
     """How near the sets of the tasks come to the originals, on images drawn by patient."""
     if tasking is None:
         return []
@@ -299,7 +329,7 @@ def _likeness_units(tasking: Tasking | None, request: Request) -> list[Unit]:
     return [
         Unit(
             _likeness_key(one), "fidelity", f"tasks: how near {one.name} comes to the originals",
-            partial(set_likeness, tasking.gallery, one.name, numbers), _QUICK,
+            partial(set_likeness, tasking.gallery, one.name, numbers), coding * len(numbers),
         )
         for one in tasking.sets if one.kind is not SetKind.ORIGINAL
     ]  # fmt: skip

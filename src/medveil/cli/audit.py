@@ -102,7 +102,8 @@ def audit(
         if dry_run:
             expected = forecast_release(
                 release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset,
-                attacks=names, force=force, seed=seed, owner=founder, tasks=work, compare=others, networks=built,
+                attacks=names, force=force, seed=seed, owner=founder, threads=jobs, tasks=work, compare=others,
+                networks=built,
             )  # fmt: skip
             _print_forecast(run, expected)
             return
@@ -209,15 +210,18 @@ def _controls(controls: Sequence[ControlResult]) -> str:
 
 def _warn_of(run: Session, expected: Forecast) -> None:
     """What is better known before the work is done than after it."""
-    from medveil.report.findings import manifest_told
+    from medveil.report.findings import manifest_told, verdicts_told
 
     for sentence in manifest_told(expected.manifest):
         run.warn(sentence)
+    for sentence in verdicts_told(expected.verdicts):
+        run.say(sentence)
 
 
 def _print_forecast(run: Session, expected: Forecast) -> None:
     from medveil.cli.text import plural
-    from medveil.report.findings import manifest_told
+    from medveil.report.amounts import duration
+    from medveil.report.findings import manifest_told, verdicts_told
 
     attacked = [
         f"would attack {plural(expected.images, 'image')} of {plural(expected.patients, 'patient')}, "
@@ -231,9 +235,11 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
         [
             *(attacked if expected.attacks else ["would attack nothing, and conclude nothing"]),
             *manifest_told(expected.manifest),
+            *verdicts_told(expected.verdicts),
             *_task_forecast(expected),
             f"units of the plan: {', '.join(f'{count} {kind}' for kind, count in expected.units.items())}",
             f"preset {expected.preset}: {expected.expected}",
+            f"about {duration(expected.expected_seconds)} on this machine, as fast as it was just now",
             "nothing was written",
         ],
         done=0,

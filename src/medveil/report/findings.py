@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from medveil.audit.facts import manifest_counts
+from medveil.audit.judging.possible_verdicts import Judged, PossibleVerdicts
 from medveil.audit.results import (
     METRICS,
     AttackResult,
@@ -229,6 +230,35 @@ def manifest_told(counts: Mapping[str, int]) -> list[str]:
             "patient of its own."
         )
     return told
+
+
+def verdicts_told(possible: Sequence[PossibleVerdicts]) -> list[str]:
+    """Which verdicts the patients under attack do not allow."""
+    return [sentence for one in possible if (sentence := _not_possible(one))]
+
+
+_WHO = {
+    Judged.IMAGES: ("what an attack makes of an image", "under attack"),
+    Judged.LINKAGE: ("whether two packages show one person", "with several images of one data set, view and size"),
+}
+
+
+def _not_possible(one: PossibleVerdicts) -> str:
+    what, who = _WHO[one.of]
+    there = f"{plural(one.patients, 'patient')} {who}"
+    if one.patients < one.verdict_from:
+        return f"No verdict on {what}: {there}; it takes {one.verdict_from}."
+    if one.patients < one.broken_from:
+        return f"Nothing can come out as broken in {what}: {there}; it takes {one.broken_from}."
+    if one.open_below > one.margin:
+        return (
+            f"Likely inconclusive, {what}: with {there} an advantage of up to about "
+            f"{amount('linkage_auc', one.open_below, signed=True)} is not ruled out (margin "
+            f"{amount('linkage_auc', one.margin)})."
+        )
+    if one.patients < one.alike_from:
+        return f"No evidence cannot be said of every attack, {what}: {there}; it takes {one.alike_from}."
+    return ""
 
 
 def _cautions(audit: Audit) -> list[str]:
