@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import secrets
+from collections import Counter
 from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
@@ -17,10 +19,13 @@ from tests.pictures import picture
 
 from medveil.audit.checks.collisions import Group, equal_levels, shown_cells
 from medveil.audit.checks.form_checks import form_checks
+from medveil.audit.checks.public_values import MadeOf, value_checks
 from medveil.audit.checks.uniformity import Evenness, chance_of
 from medveil.audit.judging.decision import conclude, grounds
 from medveil.audit.record import broken_by, record_of
 from medveil.audit.results import FormCheck, Verdict
+from medveil.audit.targets import keyed
+from medveil.audit.targets.originals import find_originals
 from medveil.keys.tiers import KeyRing, Tier
 from medveil.protection.encrypting import TAG_BYTES
 from medveil.protection.keystream import Keystream
@@ -72,11 +77,27 @@ class Checked:
     def __init__(self, folder, owner):
         self.folder, self.owner = folder, owner
 
-    def checks(self):
-        return {check.name: check for check in form_checks(Release(self.folder), self.owner)}
+    def checks(self, made=()):
+        return {check.name: check for check in form_checks(Release(self.folder), self.owner, made)}
 
-    def failed(self):
-        return {name for name, check in self.checks().items() if not check.ok}
+    def failed(self, made=()):
+        return {name for name, check in self.checks(made).items() if not check.ok}
+
+
+@pytest.fixture
+def known(tmp_path, auditor):
+    """What an audit knows of the packages of a release: their files and patients."""
+
+    def known(checked):
+        with (tmp_path / "manifest.csv").open("w", newline="") as file:
+            rows = [(f"data/{path.name}", path.name.partition("-")[0]) for path in (tmp_path / "data").iterdir()]
+            csv.writer(file).writerows([("image", "patient_id"), *rows])
+        release, counts = Release(checked.folder), Counter()
+        files = find_originals(tmp_path / "data", tmp_path / "manifest.csv", (), counts, lambda: None)
+        matched = keyed._matched(release, keyed.owner_ring(release, auditor), files, counts, lambda: None)
+        return list(map(keyed._made_of, matched))
+
+    return known
 
 
 @pytest.mark.parametrize(
@@ -114,7 +135,7 @@ def test_one_key_for_all_packages_is_found(shared, monkeypatch):
 def test_one_keystream_for_all_packages_is_found(shared, monkeypatch):
     one = staticmethod(lambda key, label: Keystream(bytes(32), label))
     monkeypatch.setattr("medveil.protection.levels.Sealed.streams", one)
-    assert {"permutations-differ", "streams-differ"} == shared().failed()
+    assert shared().failed() == {"permutations-differ", "streams-differ", "streams-not-shifted"}
 
 
 def test_a_constant_stream_is_found(shared, monkeypatch):
@@ -149,9 +170,89 @@ def test_a_salt_that_is_the_patients_is_found(shared, monkeypatch):
     assert "8 of 8 salts" in checked.checks()["nothing-repeats"].found
 
 
+def test_a_salt_that_is_a_hash_of_the_file_is_found(shared, monkeypatch, tmp_path, known):
+    files = lambda n: (tmp_path / "data" / f"p{n // 2}-{n % 2}.png").read_bytes()  # noqa: E731
+    _drawing(monkeypatch, lambda _: secrets.token_bytes(16), lambda n: hashlib.sha256(files(n)).digest())
+    checked = shared()
+    assert checked.failed() == set()  # nobody who does not know the files sees it
+    assert checked.failed(known(checked)) == {"values-are-no-hashes"}
+    assert "8 of 8 salts" in checked.checks(known(checked))["values-are-no-hashes"].found
+
+
+def test_an_id_that_begins_with_a_hash_of_the_patient_is_found(shared, monkeypatch, known):
+    _drawing(
+        monkeypatch, lambda n: hashlib.md5(b"p%d" % (n // 2)).digest()[:10] + secrets.token_bytes(6),
+        lambda _: secrets.token_bytes(16),
+    )  # fmt: skip
+    checked = shared()
+    found = {"values-random", "values-say-nothing-of-patients", "values-are-no-hashes"}
+    assert checked.failed(known(checked)) == found
+    told = " ".join(check.found for check in checked.checks(known(checked)).values())
+    assert "8 of 8 package ids" in told
+    assert "p0" not in told
+
+
+def test_a_value_of_the_patient_that_only_the_program_explains_is_found(shared, monkeypatch, known):
+    key = secrets.token_bytes(16)
+    _drawing(
+        monkeypatch, lambda _: secrets.token_bytes(16),
+        lambda n: secrets.token_bytes(10) + hashlib.sha256(key + bytes([n // 2])).digest()[:6],
+    )  # fmt: skip
+    checked = shared(24)
+    assert "values-say-nothing-of-patients" in checked.failed(known(checked))
+    assert "values-are-no-hashes" not in checked.failed(known(checked))
+
+
+def test_a_thumbnail_that_is_masked_with_a_constant_is_found(shared, monkeypatch, tmp_path, known):
+    mask = secrets.token_bytes(16)
+
+    def thumbnail(n):
+        with Picture.open(tmp_path / "data" / f"p{n // 2}-{n % 2}.png") as image:
+            small = np.asarray(image.resize((4, 4), Picture.Resampling.BOX), np.uint8).tobytes()
+        return bytes(a ^ b for a, b in zip(small, mask, strict=True))
+
+    _drawing(monkeypatch, lambda _: secrets.token_bytes(16), thumbnail)
+    checked = shared()
+    assert checked.failed(known(checked)) == {"values-hold-no-thumbnail"}
+    assert checked.checks(known(checked))["values-hold-no-thumbnail"].found.startswith("salts:")
+
+
+def test_a_keystream_that_begins_elsewhere_in_each_package_is_found(shared, monkeypatch):
+    whole, known = Keystream(bytes(32), "levels").bytes(1 << 20), {}
+
+    class Shifted(Keystream):
+        def __init__(self, key, label):
+            super().__init__(key, label)
+            self._start = 24 * known.setdefault(key, len(known))
+
+        def bytes(self, wanted):
+            return whole[self._start : self._start + wanted]
+
+    monkeypatch.setattr("medveil.protection.levels.Sealed.streams", Shifted)
+    assert "streams-not-shifted" in shared().failed()
+
+
+def test_a_sound_release_says_nothing_of_its_files_and_patients(shared, known):
+    checked = shared(24, tiers=tuple(Tier))
+    checks = checked.checks(known(checked))
+    for name in ("values-random", "values-say-nothing-of-patients", "values-are-no-hashes",
+                 "values-hold-no-thumbnail", "streams-not-shifted"):  # fmt: skip
+        assert checks[name].ok, checks[name].found
+        assert checks[name].tried
+
+
+def test_random_values_are_hardly_ever_called_alike():
+    generator = np.random.default_rng(4)
+    for packages in (2, 9, 60):
+        made = [MadeOf(bytes(16), str(place // 3), (str(place),)) for place in range(packages)]
+        for _ in range(30):
+            values = {"ids": {place: generator.bytes(16) for place in range(packages)}}
+            assert all(check.ok for check in value_checks(values, made, (b"release",)))
+
+
 def test_names_that_tell_are_found(shared, monkeypatch):
     _drawing(monkeypatch, lambda n: b"patient-%08d" % n, lambda _: secrets.token_bytes(16))
-    assert shared().failed() == {"uniform-package-ids"}
+    assert shared().failed() == {"uniform-package-ids", "values-random"}
 
 
 def test_sections_that_are_not_encrypted_are_found(shared, monkeypatch):

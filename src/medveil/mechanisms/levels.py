@@ -20,7 +20,7 @@ from medveil.errors import IntegrityError
 from medveil.files import canonical
 from medveil.images import records
 from medveil.images.image import Image
-from medveil.keys.tiers import KeyRing, Section, Tier
+from medveil.keys.tiers import SALT_BYTES, KeyRing, Section, Tier
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Observation, Shown, Subject
@@ -162,6 +162,7 @@ class Protection(Mechanism):
         return Observation(
             self.bucket_of(subject), tuple(maps), stream, tuple(every[section] for section in order), place,
             tuple(commit(section_key(key, section)) for section in order),
+            identifiers=(derive(key, b"medveil/audit/id")[:16], derive(key, b"medveil/audit/salt")[:SALT_BYTES]),
         )  # fmt: skip
 
     def _lengths_beside(self, subject: Subject) -> dict[Section, int]:
@@ -266,7 +267,10 @@ def observe(package: Package, entry: PackageEntry, place: float, mechanism: Prot
     """
     maps, stream = mechanism.view(package)
     lengths = tuple(length for _, length in package.header.sections)
-    return Observation(package.header.bucket, maps, stream, lengths, place, entry.commitments)
+    header = package.header
+    return Observation(
+        header.bucket, maps, stream, lengths, place, entry.commitments, identifiers=(header.package, header.salt)
+    )
 
 
 def code_of(package: Package, ring: KeyRing, mechanism: Protection) -> SparseCode:

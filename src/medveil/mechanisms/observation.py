@@ -60,6 +60,8 @@ class Observation:
         lengths: length in bytes of each section of the package, in file order.
         place: 0 … 1, where the package stands in the manifest.
         commitments: public commitments of the section keys, in file order; empty where a mechanism has none.
+        identifiers: other values that stand in the open and are to be random: a package's id and salt. Checks of the
+            form hold them against what a package was made of (`medveil.audit.checks.public_values`).
         encoding: (rows, columns) of a mechanism that encodes pixels and has no code maps.
         picture: the released picture at working size, of a mechanism that publishes pictures and has no codes.
         others: further publications of the same image, where an attacker can have them.
@@ -76,6 +78,7 @@ class Observation:
     picture: Picture | None = None
     others: tuple[Observation, ...] = ()
     revealed: tuple[Shown, ...] = ()
+    identifiers: tuple[bytes, ...] = ()
 
     @property
     def pixels(self) -> NDArray[np.float32] | None:

@@ -183,6 +183,13 @@ def unseal_with(public: PublicCode, composition: Composition, streams: Callable[
     return entropy.unpack_levels(stream, tuple(supports), composition)
 
 
+def level_keystream(public: PublicCode, code: SparseCode) -> bytes:
+    """What the levels of a sealed code were masked with, for who has opened it; checks hold two of them together."""
+    composition = public.composition
+    stream = entropy.pack_levels(pad_with_nulls(code, composition), composition)
+    return xor(public.levels, stream.ljust(composition.level_bytes, b"\0"))
+
+
 def mask_map(
     positions: NDArray[np.int64], negative: NDArray[np.bool_], order: NDArray[np.int64], mask: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

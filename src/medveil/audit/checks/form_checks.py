@@ -16,6 +16,7 @@ import numpy as np
 
 from medveil.attacks.keys.refused_keys import Outcome, refused_keys
 from medveil.audit.checks.collisions import Coincidence, Group, equal_levels, shown_cells
+from medveil.audit.checks.public_values import MadeOf, shifted_streams, value_checks
 from medveil.audit.checks.uniformity import Evenness
 from medveil.audit.results import FormCheck
 from medveil.codecs.code import Bucket
@@ -23,16 +24,19 @@ from medveil.codecs.coding import Coding
 from medveil.errors import IntegrityError
 from medveil.files.walk import is_junk
 from medveil.keys.openers import Opener
-from medveil.keys.tiers import Section
+from medveil.keys.tiers import KeyRing, Section
 from medveil.protection.encrypting import TAG_BYTES
-from medveil.protection.sealing import PublicCode
-from medveil.releases.packages.package import PackageEntry, PackageHeader, load_package, parse_header
+from medveil.protection.levels import Level
+from medveil.protection.sealing import PublicCode, level_keystream
+from medveil.releases.packages.package import Package, PackageEntry, PackageHeader, load_package, parse_header
+from medveil.releases.packages.unpacking import PackageReader
 from medveil.releases.records import state as states
 from medveil.releases.records.manifest import RECORD, SIGNATURE, Manifest
 from medveil.releases.release import Release
 
 _SAMPLED = 500  # packages whose bytes are all looked at
 _PAIRED_BYTES = 8 << 20  # of sealed codes that are compared in pairs
+_SHIFTED_BYTES = 2 << 20  # of sections in which stretches that come again are looked for
 _HEAD = 8192  # bytes of a package in which its header ends
 _BLOCK = 16
 _LEAST_STEP = 64  # of the lengths n -> n + max(16, n // 32) in docs/format.md
@@ -45,29 +49,35 @@ _KEYS = (
 
 @dataclass(frozen=True)
 class _Form:
-    """What is read of every package: its header, and how each section begins."""
+    """What is read of every package: its header, and how each section begins and ends."""
 
     header: PackageHeader
     beginnings: tuple[bytes, ...]
+    endings: tuple[bytes, ...]
 
 
-def form_checks(release: Release, identity: Opener) -> tuple[FormCheck, ...]:
+def form_checks(release: Release, identity: Opener, made: Iterable[MadeOf] = ()) -> tuple[FormCheck, ...]:
     """All checks on a release.
 
     Args:
         release: nothing is written to it.
         identity: somebody who opens all of it; her keys are tried where they must not fit.
+        made: what packages were made of, as far as that is known.
 
     Raises:
         IntegrityError: a package is damaged or missing.
         NoFittingKeyError: the identity opens nothing.
     """
     manifest = release.manifest
-    coding = Coding(release.codec(release.access_of(identity).ring), manifest.profile)
+    ring = release.access_of(identity).ring
+    coding = Coding(release.codec(ring), manifest.profile)
     forms = [_form(release.folder, entry) for entry in manifest.packages]
+    known = {one.package: one for one in made}
+    origins = [known.get(entry.package) for entry in manifest.packages]
     return (
         _fresh(forms, manifest),
-        *_bytes_and_pairs(release, forms, coding),
+        *value_checks(_values(forms, manifest), origins, (manifest.release, manifest.owner)),
+        *_bytes_and_pairs(release, forms, coding, ring),
         *_folder(release, forms),
         *_lengths(forms, manifest, coding),
         *_refused(release, identity),
@@ -78,14 +88,32 @@ def _form(folder: Path, entry: PackageEntry) -> _Form:
     try:
         with (folder / entry.path).open("rb") as file:
             header, start = parse_header(file.read(_HEAD))
-            beginnings = []
+            beginnings, endings = [], []
             for _, length in header.sections:
                 file.seek(start)
                 beginnings.append(file.read(min(_BLOCK, length)))
                 start += length
+                file.seek(start - min(_BLOCK, length))
+                endings.append(file.read(min(_BLOCK, length)))
     except OSError:
         raise IntegrityError(f"package {entry.package.hex()} cannot be read") from None
-    return _Form(header, tuple(beginnings))
+    return _Form(header, tuple(beginnings), tuple(endings))
+
+
+def _values(forms: Sequence[_Form], manifest: Manifest) -> dict[str, dict[int, bytes]]:
+    """Everything in the open that has to be random, by its kind and the place of the package."""
+    values: dict[str, dict[int, bytes]] = defaultdict(dict)
+    for place, (form, entry) in enumerate(zip(forms, manifest.packages, strict=True)):
+        values["package ids"][place], values["salts"][place] = form.header.package, form.header.salt
+        for number, (section, _) in enumerate(form.header.sections):
+            if number < len(entry.commitments):
+                values[f"key commitments, {section.value}"][place] = entry.commitments[number]
+            if manifest.level.clear(section) or section in manifest.level.shown:
+                continue
+            for kind, blocks in (("first", form.beginnings), ("last", form.endings)):
+                if len(blocks[number]) == _BLOCK:
+                    values[f"{kind} blocks, {section.value}"][place] = blocks[number]
+    return values
 
 
 def _fresh(forms: Sequence[_Form], manifest: Manifest) -> FormCheck:
@@ -113,7 +141,7 @@ def _repeated(values: Iterable[bytes]) -> tuple[int, int]:
     return sum(count for count in counts.values() if count > 1), counts.total()
 
 
-def _bytes_and_pairs(release: Release, forms: Sequence[_Form], coding: Coding) -> list[FormCheck]:
+def _bytes_and_pairs(release: Release, forms: Sequence[_Form], coding: Coding, ring: KeyRing) -> list[FormCheck]:
     """Uniform bytes of each kind of section, ids and salts; and sealed codes in pairs."""
     manifest, level = release.manifest, release.manifest.level
     kinds: dict[str, Evenness] = defaultdict(Evenness)
@@ -121,23 +149,39 @@ def _bytes_and_pairs(release: Release, forms: Sequence[_Form], coding: Coding) -
     for form in forms:
         kinds["package ids"].take(form.header.package)
         kinds["salts"].take(form.header.salt)
-    compared = 0
+    compared, streams = 0, list[bytes]()
     for index in _evenly(len(forms), _SAMPLED):
         package = load_package(release.folder, manifest.packages[index], manifest)
         for section, data in package.sections.items():
             if level.clear(section):
                 continue
             bucket = package.header.bucket
+            room = _SHIFTED_BYTES - sum(map(len, streams))
             if section not in level.shown:
                 kinds[f"{section.value} sections"].take(data)
+                streams += [data[:room]] if room > 0 else []
                 continue
             fits = len(data) == level.length(section, coding, bucket) and compared < _PAIRED_BYTES
             if fits and isinstance(code := level.read(section, data, coding, bucket), PublicCode):
                 compared += len(data)
                 kinds[f"{section.value} sections, signs and levels"].take(_masked(code))
                 groups[section, bucket].take(code)
+                if room > 0:
+                    streams.append(_unmasked(package, section, code, ring, coding, level)[:room])
     found = [_even(name, kind) for name, kind in kinds.items()]
-    return found + (_pairs(list(groups.values())) if groups else [])
+    return [*found, *(_pairs(list(groups.values())) if groups else []), shifted_streams(streams)]
+
+
+def _unmasked(
+    package: Package, section: Section, public: PublicCode, ring: KeyRing, coding: Coding, level: Level
+) -> bytes:
+    """The keystream of the levels of a code, which its owner knows; else the masked levels."""
+    try:
+        codes = PackageReader(package, level, coding).codes(ring)
+    except IntegrityError:
+        return public.levels
+    code = codes.preview if section is Section.PREVIEW else codes.main
+    return public.levels if code is None else level_keystream(public, code)
 
 
 def _evenly(count: int, most: int) -> list[int]:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medveil.audit.checks.form_checks import form_checks
+from medveil.audit.checks.public_values import MadeOf
 from medveil.audit.targets.originals import Match, OriginalFile, find_originals, gather
 from medveil.audit.targets.target import ImageSet, Kind, Limits, SetKind, Stored, Target
 from medveil.codecs.code import Bucket, Codec
 from medveil.codecs.coding import Coding
-from medveil.errors import IntegrityError, NoFittingKeyError, UsageError
+from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, UsageError
+from medveil.images.formats import read_bytes
 from medveil.images.image import Image
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
@@ -120,7 +123,8 @@ def keyed_target(
             ImageSet(tier.value, SetKind.TIER, "what recipients of this tier open", partial(opened, ring.lowered(tier)))
             for tier in release.manifest.tiers
         ),
-        public_facts(release) | standing_facts(release, identity), partial(form_checks, release, identity),
+        public_facts(release) | standing_facts(release, identity),
+        partial(form_checks, release, identity, list(map(_made_of, matched))),
         material.window, manifest is not None, dict(counts), material.digest, codes, material.tasked,
         material.annotations,
     )  # fmt: skip
@@ -183,6 +187,23 @@ def owner_ring(release: Release, identity: Opener) -> KeyRing:
             hint="the owner's key does, and the keys that --identity named",
         )
     return ring
+
+
+def _made_of(match: Match[_Held]) -> MadeOf:
+    """What a package was made of, for checks of its form: nothing of it leaves them."""
+    file = match.file
+    relative, record = file.found.relative, file.record
+    paths = {relative.as_posix(), PurePosixPath(*relative.parts[1:]).as_posix(), relative.name, relative.stem}
+    written = (record.written, record.patient) if record is not None else ()
+
+    def read_again() -> tuple[bytes, Image | None]:
+        data = b""
+        with suppress(MedveilError, OSError):
+            data = file.found.path.read_bytes()
+            return data, read_bytes(data)
+        return data, None
+
+    return MadeOf(match.thing.entry.package, file.patient, (relative.as_posix(), *sorted(paths), *written), read_again)
 
 
 def _matched(
