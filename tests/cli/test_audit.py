@@ -13,7 +13,6 @@ from medveil.audit import audit_run
 from medveil.audit.judging.possible_verdicts import Judged, PossibleVerdicts
 from medveil.audit.plan import Forecast
 from medveil.audit.results import Verdict
-from medveil.cli import audit as command
 from medveil.errors import UsageError
 from medveil.experiments.unit import Status
 from medveil.tasks.results import TaskResult
@@ -217,12 +216,14 @@ def test_others_cannot_audit(shared_desk):
 def test_on_a_terminal_there_is_a_bar(monkeypatch):
     from medveil.cli.session import Session
 
-    shown = []
-    monkeypatch.setattr(command.sys.stderr, "isatty", lambda: True, raising=False)
-    session = Session("audit")
-    monkeypatch.setattr(session, "progress", lambda *told: shown.append(told))
-    command.Stages(session)(1, 2, "text")
-    assert shown == [(1, 2, "text")]
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    session, bar = Session("audit"), Session("share")
+    session.stage(1, 2, "unet (about 3 min left)")
+    bar.progress(1, 2, "image #1")
+    columns = [[type(column).__name__ for column in each._bar.columns] for each in (session, bar)]
+    session.close()
+    bar.close()
+    assert ["TimeRemainingColumn" in each for each in columns] == [False, True]  # one estimate, not two
 
 
 def test_help_is_light():

@@ -162,3 +162,19 @@ def test_progress_counts_what_was_found_and_estimates_from_what_was_done(store):
     assert said[-1][:2] == (8, 8)
     assert any("min left)" in text for *_, text in said)
     assert all(done <= total for done, total, _ in said)
+
+
+def test_costs_in_seconds_give_an_estimate_from_the_first_unit_on():
+    said, now = [], [0.0]
+    progress = Progress(lambda *line: said.append(line), lambda: now[0])
+    progress.expect([60.0] * 10, seconds=True)
+    progress.begin("one")
+    assert said[-1] == (0, 10, "one (about 10 min left)")
+    now[0] = 180.0  # it took three times as long
+    progress.end(60.0)
+    progress.begin("two")
+    assert said[-1] == (1, 10, "two (about 21 min left)")
+    relative = Progress(lambda *line: said.append(line), lambda: now[0])
+    relative.expect([60.0] * 10)
+    relative.begin("one")
+    assert said[-1] == (0, 10, "one")

@@ -242,7 +242,9 @@ def plan_audit(
             for task in tasks for unit in task.units
         ),
     )  # fmt: skip
-    return AuditPlan(target, request, rounds, on_controls, images, tasking, tasks, Plan(settings, units))
+    return AuditPlan(
+        target, request, rounds, on_controls, images, tasking, tasks, Plan(settings, units, in_seconds=True)
+    )
 
 
 def _attack_units(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -110,7 +109,7 @@ def audit(
         found = audit_release(
             release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset, attacks=names,
             resume=resume, force=force, seed=seed, owner=founder, threads=jobs, tasks=work, compare=others,
-            networks=built, write=partial(write_report, pictures=pictures), progress=Stages(run),
+            networks=built, write=partial(write_report, pictures=pictures), progress=run.stage,
             begun=lambda expected: _warn_of(run, expected),
         )  # fmt: skip
         passed = passed_thresholds(thresholds, record_of(found)) if thresholds is not None else ()
@@ -141,21 +140,6 @@ def need_packages() -> None:
         raise MissingDependencyError(
             f"an audit needs {', '.join(missing)}, which is not installed", hint='pip install "medveil[audit]"'
         )
-
-
-class Stages:
-    """Progress: a bar on a terminal; elsewhere, in a log, one line when a stage begins."""
-
-    def __init__(self, run: Session) -> None:
-        self._run = run
-        self._stage = ""
-
-    def __call__(self, done: int, total: int, text: str) -> None:
-        if sys.stderr.isatty():
-            self._run.progress(done, total, text)
-        elif text != self._stage:
-            self._stage = text
-            self._run.say(f"[{done}/{total}] {text}" if total else text)
 
 
 def _print(

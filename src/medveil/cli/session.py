@@ -43,6 +43,7 @@ class Session:
         self.started = time.monotonic()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
+        self._stage = ""
 
     def say(self, text: str) -> None:
         """One line for the person at the keyboard, on stderr."""
@@ -55,14 +56,29 @@ class Session:
         self._clear()
         print(shown(text), file=sys.stderr)
 
-    def progress(self, done: int, total: int, text: str) -> None:
-        """Show how far the work is, on a terminal only. `text` names no input other than by number."""
+    def progress(self, done: int, total: int, text: str, *, estimate: bool = True) -> None:
+        """Show how far the work is, on a terminal only. `text` names no input other than by number.
+
+        Args:
+            done, total, text: how far, and with what.
+            estimate: whether the bar says how long the rest takes; not where the text does.
+        """
         if self.quiet or not sys.stderr.isatty():
             return
         if self._bar is None:
-            self._start_bar()
+            self._start_bar(estimate=estimate)
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=done, total=total, description=text)
+
+    def stage(self, done: int, total: int, text: str) -> None:
+        """Show how far long work is, whose text says how long the rest takes: a bar on a terminal; elsewhere, in a log,
+        one line when the text changes.
+        """
+        if sys.stderr.isatty():
+            self.progress(done, total, text, estimate=False)
+        elif text != self._stage:
+            self._stage = text
+            self.say(f"[{done}/{total}] {text}" if total else text)
 
     def result(
         self,
@@ -118,12 +134,14 @@ class Session:
             "error": {"class": kind, "message": message, "hint": hint},
         }
 
-    def _start_bar(self) -> None:
+    def _start_bar(self, *, estimate: bool) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
+        self._bar = Progress(
+            *columns, *([TimeRemainingColumn()] if estimate else []), console=Console(stderr=True), transient=True
+        )
         self._bar.start()
         self._task = self._bar.add_task("", total=None)
 

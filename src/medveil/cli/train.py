@@ -8,12 +8,37 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medveil.cli.options import Json, Quiet
-from medveil.cli.session import session
+from medveil.cli.session import Session, session
 from medveil.errors import MissingDependencyError
+from medveil.experiments.progress import Progress
 
 if TYPE_CHECKING:
     from medveil.codecs.primis.training_run import TrainingStart
     from medveil.training.primis_training import LogEntry
+
+
+_FIRST, _PARTS = 3, 20
+
+
+class _Steps:
+    """Progress of a run from its first step on, with one estimate; in a log, a line a twentieth of the run."""
+
+    def __init__(self, run: Session, steps: int) -> None:
+        self._told, self._steps, self._done = Progress(run.stage), steps, 0
+
+    def begin(self) -> None:
+        """The first update comes now."""
+        self._told.expect([1.0] * self._steps)
+        self._told.begin("training")
+
+    def __call__(self, step: int) -> None:
+        """So many updates are done; of a run that is gone on with, some were done before."""
+        for _ in range(step - 1 if not self._done else 0):
+            self._told.end(1.0, found=True)
+        self._told.end(1.0)
+        self._done += 1
+        if self._done == _FIRST or step % max(self._steps // _PARTS, 1) == 0:
+            self._told.begin("training")
 
 
 def train(
@@ -49,6 +74,8 @@ def train(
                 hint='pip install "medveil[primis]"',
             ) from None
 
+        progress = _Steps(run, steps)
+
         def report(entry: LogEntry) -> None:
             run.say(
                 f"step {entry.step}: loss {entry.loss:.4g}, training {entry.train_psnr:.2f} dB, "
@@ -61,10 +88,12 @@ def train(
             if start.unlisted:
                 run.warn(f"files that the manifest does not list, and that are not used: {start.unlisted}")
 
+            progress.begin()
+
         result = train_codec(
             [found.path for found in find_files(images).files],
             out, codec=codec, sparsity=sparsity, manifest=manifest, resume=resume, steps=steps, seed=seed,
-            device=device, progress=report, folders=images, begun=begin,
+            device=device, progress=report, folders=images, begun=begin, tick=progress,
         )  # fmt: skip
         split = "by patient" if result.patients_known else "by image: no manifest says whose they are"
         counts = f"{result.training_images} images to train on, {result.validation_images} to validate"

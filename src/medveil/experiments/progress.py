@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 
 Report = Callable[[int, int, str], None]
-_FIRST = 3  # units after which the rest is estimated
+_FIRST = 3  # units after which the rest is estimated, where nothing is known before
+_TRUST = 30.0  # seconds for which an estimate that was made before stands against what is seen
 
 
 class Progress:
@@ -23,12 +24,18 @@ class Progress:
         self._spent = (0, 0.0)  # units that were done now, and what they cost together
         self._left = 0.0
         self._since = 0.0
+        self._in_seconds = False
         self._text = ""
 
-    def expect(self, costs: Sequence[float]) -> None:
-        """State what is to come: for each unit about how much it is, in any unit of measure."""
+    def expect(self, costs: Sequence[float], *, seconds: bool = False) -> None:
+        """State what is to come.
+
+        Args:
+            costs: for each unit about how much it is, in any unit of measure.
+            seconds: whether they are seconds on this machine, so that the rest is estimated from the beginning.
+        """
         self._ended, self._total, self._left = 0, len(costs), sum(costs)
-        self._spent, self._since = (0, 0.0), self._clock()
+        self._spent, self._since, self._in_seconds = (0, 0.0), self._clock(), seconds
 
     def begin(self, text: str) -> None:
         """A unit, or something beside the units, begins."""
@@ -50,8 +57,9 @@ class Progress:
 
     def _remaining(self) -> str:
         units, cost = self._spent
-        if units < _FIRST or cost <= 0 or self._left <= 0:
+        trust = _TRUST if self._in_seconds else 0.0
+        if self._left <= 0 or cost + trust <= 0 or (units < _FIRST and not self._in_seconds):
             return ""
-        seconds = (self._clock() - self._since) / cost * self._left
+        seconds = (self._clock() - self._since + trust) / (cost + trust) * self._left
         minutes = round(seconds / 60)
         return f" (about {f'{minutes} min' if minutes else f'{max(round(seconds), 1)} s'} left)"

@@ -35,7 +35,7 @@ def run(
     if store is not None and store.settings != dict(plan.settings):
         raise ValueError("the store was made for other settings than the plan's; make one with plan.settings")
     told = progress or Progress()
-    told.expect([unit.cost for unit in plan.units])
+    told.expect([unit.cost for unit in plan.units], seconds=plan.in_seconds)
     results: dict[Key, Result] = {}
 
     def finish(unit: Unit, result: Result) -> None:

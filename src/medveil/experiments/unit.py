@@ -185,6 +185,7 @@ class Plan:
     Attributes:
         settings: what every unit depends on, as JSON knows it.
         units: no two of one key.
+        in_seconds: whether costs are seconds on this machine.
 
     Raises:
         ValueError: two units have one key.
@@ -192,6 +193,7 @@ class Plan:
 
     settings: Mapping[str, Any]
     units: tuple[Unit, ...] = ()
+    in_seconds: bool = False
 
     def __post_init__(self) -> None:
         twice = [key for key, count in Counter(unit.key for unit in self.units).items() if count > 1]

@@ -114,7 +114,7 @@ def train(
     rate: float = 1e-3, weight_decay: float = 1e-4, schedule: Schedule = cosine, warm_up: int = 10,
     clip: float | None = None, validate: Callable[[], float] | None = None, checks: int = 5, keep_best: bool = True,
     patience: int | None = None, checkpoint: Checkpoint | None = None,
-    report: Callable[[Course], None] = lambda _: None,
+    report: Callable[[Course], None] = lambda _: None, tick: Callable[[int], None] = lambda _: None,
 ) -> Course:  # fmt: skip
     """Train by Adam (weight decay as an L2 term of the gradient, as in the papers). On a CPU with a fixed number of
     threads, equal arguments give equal weights.
@@ -133,6 +133,7 @@ def train(
         patience: checks without a new best after which the run ends before its time.
         checkpoint: where the run is left at each check; a file that is there is gone on with.
         report: called at each check, before the checkpoint is written.
+        tick: called after each step, with how many there are.
 
     Raises:
         UnreadableInputError, UsageError: the checkpoint is damaged, or of a run with other settings.
@@ -157,6 +158,7 @@ def train(
                     group["lr"] = start * factor
                 sums[number] += _update(turn, optimizer, batch, clip)
             since += 1
+            tick(course.step)
             if course.step not in marks:
                 continue
             course.losses.append(tuple(total / since for total in sums))

@@ -86,11 +86,12 @@ class Trainer:
 
     def run(
         self, training: Sequence[Tensor], validation: Sequence[Tensor], folder: Path,
-        report: Callable[[LogEntry], None] | None = None,
+        report: Callable[[LogEntry], None] | None = None, tick: Callable[[int], None] = lambda _: None,
     ) -> Course:  # fmt: skip
         """Train to the end of the schedule or until validation is stale; the network is left at its best.
 
-        Log and checkpoint lie in the folder; a checkpoint that is there is gone on with.
+        Log and checkpoint lie in the folder; a checkpoint that is there is gone on with. `report` is told of each
+        validation, `tick` of each update.
 
         Raises:
             UnreadableInputError, UsageError: the checkpoint is damaged, or of a run with other settings.
@@ -118,7 +119,7 @@ class Trainer:
             steps=settings.steps, seed=settings.seed, weight_decay=0.0, warm_up=_WARM_UP,
             validate=lambda: -self.validate(validation) if validation else -sum(self._found) / len(self._found),
             checks=math.ceil(settings.steps / settings.validate_every), patience=settings.patience,
-            checkpoint=Checkpoint(folder / CHECKPOINT, identity), report=note,
+            checkpoint=Checkpoint(folder / CHECKPOINT, identity), report=note, tick=tick,
         )  # fmt: skip
 
     def draw(self, pictures: Sequence[Tensor], generator: np.random.Generator) -> tuple[Tensor, Tensor]:

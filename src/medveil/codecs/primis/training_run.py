@@ -78,6 +78,7 @@ def train_codec(
     settings: Settings | None = None, progress: Callable[[LogEntry], None] | None = None,
     level_step: float | None = None, data: str = "images of the user's own", commit: str = "",
     folders: Sequence[Path] = (), begun: Callable[[TrainingStart], None] = lambda _: None,
+    tick: Callable[[int], None] = lambda _: None,
 ) -> TrainingResult:  # fmt: skip
     """Train a codec and write `model.safetensors`, `training.jsonl` and `README.md` (the model card) to a folder.
 
@@ -94,6 +95,7 @@ def train_codec(
         data, commit: stated in the model card.
         folders: that the images were found in; rows of the manifest may be paths below them.
         begun: told once, before the first update, what the run has.
+        tick: called after each update, with how many there are.
 
     Raises:
         UsageError: nothing to train on, a manifest that lists none of the images, or an impossible setting.
@@ -106,17 +108,17 @@ def train_codec(
     config = replace(config or PrimisConfig(sparsity), sparsity=sparsity)
     settings = settings or Settings(steps=steps, step=_step_for(sparsity), seed=seed)
     _check_target(out, resume)
+    chosen = choose_device(device)
     train, validate, start = _split(images, manifest, seed, folders)
     begun(start)
     patients_known = manifest is not None
-    chosen = choose_device(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = PrimisNetwork(config)
     trainer = Trainer(network, settings, chosen)
     validation = Pictures(_thinned(validate, VALIDATION_IMAGES))
     untrained = trainer.validate(validation) if len(validation) else 0.0
-    course = trainer.run(Pictures(train), validation, out, progress)
+    course = trainer.run(Pictures(train), validation, out, progress, tick)
     reason = "schedule done" if course.step == settings.steps else "validation no longer improves"
     level_step = settings.step if level_step is None else level_step
     digest = save_model(out / MODEL_FILE, network, level_step)
