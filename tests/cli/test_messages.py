@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import stat
@@ -16,14 +17,14 @@ import pytest
 import typer
 from PIL import Image
 from tests import image_files
-from tests.cli.shell import listed, run
+from tests.cli.shell import Done, listed, run
 from tests.pictures import picture
 
 from medveil.cli.attach import spread
 from medveil.cli.commands import moved_behind
-from medveil.cli.input_list import lists_folder
+from medveil.cli.input_list import lists_folder, report_inputs
 from medveil.cli.main import app
-from medveil.cli.session import session
+from medveil.cli.session import Session, session
 from medveil.cli.text import bytes_text, plural
 from medveil.errors import FormatVersionError, MedveilError, RefusedError
 from medveil.files import atomic
@@ -56,13 +57,14 @@ def test_an_input_that_fails_is_numbered_and_the_others_are_done(desk: Path) -> 
 
 def test_warnings_are_traceable_to_their_files(desk: Path) -> None:
     """One line says it of all, the list of each; --show-paths names them, also in a dry run, which writes no list."""
+    (desk / "scans").mkdir()
     for number in range(3):
         pixels = picture(number, 24, 32, bits=12).astype(np.uint16)
-        (desk / "images" / f"Doe{number}.dcm").write_bytes(image_files.dicom(pixels, bits_stored=12))
-    command = ("share", "images", "--to", "alice.pub", "-o", "release", "--mixed-depth", "--json")
+        (desk / "scans" / f"Doe{number}.dcm").write_bytes(image_files.dicom(pixels, bits_stored=12))
+    command = ("share", "scans", "-o", "release", "--protection", "encrypted", "--json")
     would = run(*command, "--dry-run", "--show-paths")
     assert would.json["list"] == ""
-    assert "images/Doe1.dcm" in would.err
+    assert "scans/Doe1.dcm" in would.err
     shared = run(*command)
     assert shared.code == 0
     rows = listed(shared)
@@ -70,6 +72,13 @@ def test_warnings_are_traceable_to_their_files(desk: Path) -> None:
     (line,) = [line for line in shared.err.splitlines() if "SOP Instance UID" in line]
     assert line.startswith(f"warning: 2 files (#{rows[0]['input']}, #{rows[1]['input']}): another input has the same ")
     assert "Doe" not in shared.err.replace(shared.json["list"], "")
+
+
+def test_what_was_told_in_sum_stands_in_the_list_for_each(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = {1: "images/a/IM1.png", 2: "images/b/IM1.png"}
+    _, path = report_inputs(Session("share"), [], [], paths, show_paths=False, told=[(1, "coarse"), (2, "coarse")])
+    assert [row["message"] for row in listed(Done(0, json.dumps({"list": path}), ""))] == ["coarse", "coarse"]
+    assert "coarse" not in capsys.readouterr().err
 
 
 def test_a_mistyped_input_is_told_by_its_place_and_leaves_no_list(desk: Path) -> None:

@@ -187,7 +187,7 @@ def test_labels_are_counted_before_anything_is_written(desk: Path) -> None:
         done = run(*command, *more, "--json")
         assert done.code == 0
         assert "everybody who opens an image at any tier: pneumonia 1, normal 1\n" in done.err
-        assert "warning: 2 of the values of label label are on one image only" in done.err
+        assert "warning: label label: values on one image only: 2. Is one a name?" in done.err
         assert done.json["labels"] == {
             "counts": {"label": {"pneumonia": 1, "normal": 1}}, "unlabelled": 0, "unmatched": 0
         }  # fmt: skip

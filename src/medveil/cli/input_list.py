@@ -39,7 +39,7 @@ def lists_folder() -> Path:
 
 def report_inputs(
     run: Session, failed: Sequence[Failure], warned: Sequence[tuple[int, str]], paths: Mapping[int, str],
-    *, show_paths: bool, dry_run: bool = False,
+    *, show_paths: bool, dry_run: bool = False, told: Sequence[tuple[int, str]] = (),
 ) -> tuple[list[dict[str, object]], str]:  # fmt: skip
     """Say what failed and what is to be warned of, and write the list that says which files those are.
 
@@ -53,6 +53,7 @@ def report_inputs(
         paths: path of each input that is warned of, by number.
         show_paths: name inputs by their paths in messages.
         dry_run: nothing is written.
+        told: the same as `warned`, of which the command has said the sum: for the list only.
 
     Returns:
         The entries of those that failed, for --json, and the path of the list, or nothing.
@@ -64,9 +65,9 @@ def report_inputs(
     if len(failed) > _SHOWN:
         run.warn(f"… and {len(failed) - _SHOWN} more")
     rows = [_row(one.number, one.path, "failed", one.error_class, one.message) for one in failed]
-    rows += [_row(number, paths[number], "warning", "", text) for number, text in warned]
+    rows += [_row(number, paths[number], "warning", "", text) for number, text in (*warned, *told)]
     listed = ""
-    if not dry_run and (warned or any(not failure.mistyped for failure in failed)):
+    if not dry_run and (warned or told or any(not failure.mistyped for failure in failed)):
         listed = _write(run, sorted(rows, key=lambda row: int(row[0])))
     return [_entry(failure, show_paths) for failure in failed], listed
 

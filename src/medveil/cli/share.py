@@ -216,8 +216,9 @@ def _print(run: Session, result: ShareResult, out: Path, *, dry_run: bool, show_
     for warning in [*result.warnings, *coarse_lines(result)]:
         run.warn(f"warning: {warning}")
     low = [(number, f"{psnr:.1f} dB, more than 3 dB below the profile's target") for number, psnr in result.low]
+    coarse = [(number, f"RMSE {rmse:.1f} in modality units, coarser than aimed at") for number, rmse in result.coarse]
     failed, listed = report_inputs(
-        run, result.failed, [*result.warned, *low], result.inputs, show_paths=show_paths, dry_run=dry_run
+        run, result.failed, [*result.warned, *low], result.inputs, show_paths=show_paths, dry_run=dry_run, told=coarse
     )
     counts = f"{plural(result.done, 'file')}; {result.unchanged} there already; {len(failed)}"
     if dry_run:

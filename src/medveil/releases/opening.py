@@ -281,9 +281,10 @@ def _write_labels(out: Path, written: _Written, result: OpenResult, *, force: bo
     """Write the labels of the images that have any, one row each, beside them."""
     if not written.labelled:
         return
-    name = written.names.take(PurePosixPath("labels.csv"))
+    name, data = written.names.take(PurePosixPath("labels.csv")), labels_csv(written.labelled)
     try:
-        write_bytes(out / name, labels_csv(written.labelled), mode=0o600, overwrite=force)
+        write_bytes(out / name, data, mode=0o600, overwrite=force, unnamed=True)
     except MedveilError as error:
         raise MedveilError(f"the labels of the opened images cannot be written: {error.message}") from None
+    result.bytes += len(data)
     result.labels, result.labelled = str(name), len(written.labelled)

@@ -350,9 +350,10 @@ def _tell_labels(result: ShareResult) -> None:
         result.tell(f"label {name}, for everybody who opens an image at any tier: {values}", grave=False)
         alone = sum(count == 1 for count in counts.values())
         if alone:
-            result.tell(f"{alone} of the values of label {name} are on one image only: is one a name?", grave=True)
+            result.tell(f"label {name}: values on one image only: {alone}. Is one a name?", grave=True)
     if given.counts and given.unlabelled + given.unmatched:
-        result.tell(f"{given.unlabelled} images without a label, {given.unmatched} rows of no image", grave=True)
+        told = f"images without a label: {given.unlabelled}; rows of no image: {given.unmatched}"
+        result.tell(told, grave=given.unlabelled > 0)
 
 
 def _wanted(tasks: list[Input]) -> dict[OriginKey, Labels]:
