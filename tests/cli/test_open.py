@@ -41,7 +41,7 @@ run()
 
 def _killed(kind: str, how: str) -> int:
     """Open the release, and be killed in the middle of the first file."""
-    args = ["open", "release", "-o", "opened", "-i", "alice.key", "--jobs", "1", kind, how]
+    args = ["open", "release", "-o", "opened", "--jobs", "1", kind, how]
     return subprocess.run(
         [sys.executable, "-c", _KILLED, *args], capture_output=True, timeout=60, check=False
     ).returncode
@@ -55,7 +55,7 @@ def _plain(folder: str) -> list[Path]:
 def test_a_killed_open_leaves_nothing_of_a_picture(shared_desk: Path) -> None:
     assert _killed("SIGKILL", "unnamed") == -signal.SIGKILL
     assert _plain("opened") == []
-    assert run("open", "release", "-o", "opened", "-i", "alice.key").code == 0
+    assert run("open", "release", "-o", "opened").code == 0  # no --force: nothing but folders was there
     assert len(_plain("opened")) == 2
 
 
@@ -66,9 +66,16 @@ def test_without_such_files_a_terminated_open_cleans_up_and_a_killed_one_is_swep
     assert _killed("SIGKILL", "named") == -signal.SIGKILL
     (left,) = _plain("opened")
     assert left.suffix == ".tmp"
-    assert run("open", "release", "-o", "opened", "-i", "alice.key").code == 0  # no --force: nothing else was there
+    assert run("open", "release", "-o", "opened").code == 0
     assert not left.exists()
     assert len(_plain("opened")) == 2
+    again, other = left.with_name(f".{'a' * 16}.tmp"), Path("opened/other") / left.name
+    other.parent.mkdir()
+    again.touch()
+    other.touch()  # as of a command that is at work there
+    assert run("open", "release", "-o", "opened").code == 1
+    assert run("open", "release", "-o", "opened", "--force").code == 0
+    assert (again.exists(), other.exists()) == (False, True)
 
 
 def test_what_is_written_is_foretold_and_can_be_limited(shared_desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

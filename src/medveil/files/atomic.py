@@ -116,16 +116,23 @@ def _link_unnamed(handle: int, path: Path) -> bool:
     return True
 
 
-def sweep(folder: Path) -> int:
-    """Remove the temporary files that killed runs of `write_bytes` left in a folder and below, and count them."""
-    found = [
-        place / name
-        for place in (folder, *folders_below(folder))
-        for name in sorted(os.listdir(place))
-        if _TEMPORARY.fullmatch(name) and stat.S_ISREG((place / name).lstat().st_mode)
-    ]
-    remove_all(found)
-    return len(found)
+def sweep(folder: Path) -> None:
+    """Remove the temporary files that killed runs of `write_bytes` left in a folder, but not below it."""
+    remove_all(
+        folder / name
+        for name in sorted(os.listdir(folder))
+        if _TEMPORARY.fullmatch(name) and stat.S_ISREG((folder / name).lstat().st_mode)
+    )
+
+
+def holds_files(folder: Path) -> bool:
+    """Whether anything lies in a folder or below it but folders and what `sweep` removes."""
+    for place, folders, names in os.walk(folder):
+        if any(not _TEMPORARY.fullmatch(name) for name in names):
+            return True
+        if any(os.path.islink(os.path.join(place, name)) for name in folders):
+            return True
+    return False
 
 
 def move_exclusively(source: Path, target: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from medveil.codecs.code import Codec
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, NoRoomError, TargetExistsError
-from medveil.files.atomic import sweep, write_bytes
+from medveil.files.atomic import holds_files, sweep, write_bytes
 from medveil.files.names import FreeNames
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
@@ -86,11 +86,12 @@ class OpenResult:
 @dataclass
 class _Written:
     """What lies in the output folder so far: the names, numbers of the DICOM files of each UID and content, and what is
-    known of labelled images, by column.
+    known of labelled images, by column; and the folders that were rid of what a killed run left.
     """
 
     names: FreeNames = field(default_factory=FreeNames)
     contents: dict[str, dict[bytes, list[int]]] = field(default_factory=dict, repr=False)
+    swept: set[Path] = field(default_factory=set)
     labelled: list[dict[str, str]] = field(default_factory=list, repr=False)
 
     @property
@@ -137,7 +138,7 @@ def open_release(
         NoFittingKeyError: the release was not granted to this identity, or not at that tier.
         RefusedError: a certificate's key, and a founder for whom nobody vouches; see `access.find_access`.
         IntegrityError, FormatVersionError, UsageError: as `verify`, for what concerns the whole release.
-        TargetExistsError: `out` holds files and `force` is not set. Temporary files of a killed run are removed first.
+        TargetExistsError: `out` holds files and `force` is not set; what a killed run left of a file is none, and goes.
         MedveilError: more could be written than `max_bytes`, or than is free.
 
     >>> open_release(release, work / "opened", identity=alice, jobs=1).done
@@ -148,9 +149,7 @@ def open_release(
     release.codec(access.ring)  # a missing codec or weights file is one error, not one a package
     out = Path(os.path.abspath(out))
     refuse_inside_release(out)
-    if out.is_dir():
-        sweep(out)
-    if not force and out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if not force and out.exists() and (not out.is_dir() or holds_files(out)):
         raise TargetExistsError("the output folder holds files", hint="name a new folder, or --force to write into it")
     room = _Room.of(out, max_bytes)
     room.check(to_be_written(release, access))
@@ -257,6 +256,9 @@ def _write(
     try:
         for folder in reversed(path.relative_to(out).parents):
             (out / folder).mkdir(mode=0o700, exist_ok=True)
+            if out / folder not in written.swept:
+                sweep(out / folder)
+                written.swept.add(out / folder)
         write_bytes(path, file.data, mode=0o600, overwrite=force, unnamed=True)
     except OSError as error:
         raise MedveilError(
