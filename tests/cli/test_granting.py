@@ -159,7 +159,7 @@ def test_a_grant_of_some_packages(desk: Path) -> None:
     assert [path.stem for path in (desk / "m").iterdir()] == [only]
     assert "1 packages only  until 2999-12-31" in run(*owner("grants", "release")).out
     look = run("open", "release", "-i", "mallory.key", "-o", "x", "--dry-run")
-    assert look.out == "would open 1 package up to tier exact, without names; nothing was written\n"
+    assert look.out.startswith("would open 1 package up to tier exact, without names: ")
 
 
 def test_only_takes_every_word_up_to_the_next_option(desk: Path) -> None:
