@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from typing import Any
 
 from tests.reader import cbor
@@ -28,15 +29,14 @@ def _are_uids(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() <= _UIDS and all(map(raw(16), value.values()))
 
 
+def _is_label(text: Any) -> bool:
+    formula = r"[=@\uff1d\uff20]|[+\-\uff0b\uff0d](?![0-9]*\.?[0-9]*$)"
+    return isinstance(text, str) and 0 < len(text) <= 64 and text.isprintable() and not re.match(formula, text)
+
+
 def _are_labels(value: Any) -> bool:
     """Names and values of one line each."""
-    return (
-        isinstance(value, dict)
-        and len(value) <= 16
-        and all(
-            isinstance(text, str) and 0 < len(text) <= 64 and text.isprintable() for text in [*value, *value.values()]
-        )
-    )
+    return isinstance(value, dict) and len(value) <= 16 and all(map(_is_label, [*value, *value.values()]))
 
 
 def _are_cells(value: Any) -> bool:

@@ -15,7 +15,9 @@ from tests.reader import release as second_reader
 from tests.releases.looks import snapshot
 
 import medveil
-from medveil.errors import TargetExistsError, UsageError
+from medveil.errors import IntegrityError, TargetExistsError, UsageError
+from medveil.files import canonical
+from medveil.images import record
 from medveil.keys.identity import Identity, generate
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier
@@ -206,6 +208,15 @@ def test_what_may_tell_patients_apart_is_refused_by_row_and_not_by_value(tmp_pat
         table(tmp_path, "normal", value)()
     assert "rows 3 " in refused.value.message
     assert value not in refused.value.message + refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+cmd|x", "-a", "\uff1d1", "a\nb", " a", "", "x" * 65])
+def test_labels_that_share_does_not_write_are_refused(text):
+    """They are written to a table that somebody opens with a spreadsheet."""
+    for labels in ({"label": text}, {text: "normal"}):
+        packed = canonical.dumps({"kind": "png", "version": 1, "labels": labels})
+        with pytest.raises(IntegrityError):
+            record.labels_of(packed, "png")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ MAX_RECORD_BYTES = 80 << 20
 MAX_DEPTH = 8
 MAX_LABELS, MAX_LABEL = 16, 64  # of an image; characters of a name and of a value
 TAG_BYTES = 16
+_FORMULA = re.compile("[=@\uff1d\uff20]|[+\\-\uff0b\uff0d](?![0-9]*\\.?[0-9]*$)")
 _LABELS, _PSEUDONYM = "labels", "pseudonym"
 _FOREIGN = "the image's record is not one that medveil writes"
 
@@ -60,8 +62,9 @@ def labels_of(data: bytes, kind: str) -> dict[str, str]:
 
 
 def is_label(text: str) -> bool:
-    """Whether a text can be the name or the value of a label: one line that prints."""
-    return 0 < len(text) <= MAX_LABEL and text.isprintable() and text == text.strip()
+    """Whether a text can be the name or the value of a label: one line that prints, and no formula to a spreadsheet."""
+    whole = 0 < len(text) <= MAX_LABEL and text.isprintable() and text == text.strip()
+    return whole and not _FORMULA.match(text)
 
 
 def pseudonym_of(data: bytes, kind: str) -> bytes:
