@@ -159,3 +159,21 @@ def test_what_a_built_in_one_needs_is_looked_for_before(monkeypatch):
     with pytest.raises(MissingDependencyError) as caught:
         made.make("red")
     assert caught.value.hint == 'pip install "medveil[paint]"'
+
+
+@pytest.mark.parametrize("name", ["none", "all", "a,b", "a b", "", "-a", "Red", "a--b", "../a", "a\n"])
+def test_names_that_lists_and_files_cannot_hold_are_refused(installed, name):
+    with pytest.raises(UsageError, match="lower-case letters and digits"):
+        known().register(name)
+    known().register("light-blue_2")
+
+
+def test_an_attack_of_another_package_that_may_not_be_called_so_is_told_as_unavailable(installed):
+    installed(("none", _SOUND), ("a b", _SOUND), ("guesser", _SOUND))
+    assert not {"none", "a b"} & set(attacks.attack_names())
+    assert "guesser" in attacks.attack_names()
+    told = {each.name: each.because for each in attacks.unavailable_attacks()}
+    assert {"none", "a b"} <= set(told)
+    assert "neither none nor all" in told["none"]
+    with pytest.raises(UsageError):
+        attacks.chosen_attacks(["a b"])

@@ -12,6 +12,7 @@ import importlib
 import importlib.metadata
 import importlib.util
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
@@ -21,6 +22,10 @@ from medveil.errors import MedveilError, MissingDependencyError, UsageError
 Thing = TypeVar("Thing")
 _Factory = TypeVar("_Factory", bound=Callable[..., object])
 _SEE = "see to the package that it comes with"
+NAME = re.compile(r"[a-z0-9]+([-_.@][a-z0-9]+)*")
+"""What a thing may be called: names stand in lists with commas, in file names and in reports."""
+_NO_NAMES = ("none", "all")  # stand for no thing, and for every one
+_NAMES_ARE = "a name is of lower-case letters and digits, with - _ . or @ between them, and neither none nor all"
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,10 @@ def unknown(kind: str, name: str, known: Iterable[str], *, more: str = "", hint:
     near = difflib.get_close_matches(name, known, 1)
     told = f"there is no {kind} of that name; there are {', '.join(known)}{f', and {more}' if more else ''}"
     return UsageError(told, hint=f"did you mean {near[0]}?" if near else hint)
+
+
+def _may_be(name: str) -> bool:
+    return bool(NAME.fullmatch(name)) and name not in _NO_NAMES
 
 
 class Registry(Generic[Thing]):
@@ -76,8 +85,10 @@ class Registry(Generic[Thing]):
         """Decorator: make a class or a function known under a name.
 
         Raises:
-            UsageError: something has the name already.
+            UsageError: something has the name already, or nothing may have it.
         """
+        if not _may_be(name):
+            raise UsageError(f"this is no name of a {self.kind}: {_NAMES_ARE}", hint="choose another name")
         if name in self._built_in or name in self._registered:
             raise UsageError(f"there is a {self.kind} {name} already", hint="choose another name")
 
@@ -90,7 +101,7 @@ class Registry(Generic[Thing]):
     def names(self) -> tuple[str, ...]:
         """All names: built-in ones, then registered ones in their order, then those of other packages by name."""
         own = {**self._built_in, **self._registered}
-        return (*own, *sorted({entry.name for entry in self._entry_points()} - set(own)))
+        return (*own, *sorted({entry.name for entry in self._entry_points() if _may_be(entry.name)} - set(own)))
 
     def __contains__(self, name: str) -> bool:
         """Whether something has this name; looks through the packages that are installed only where it has to."""
@@ -152,7 +163,9 @@ class Registry(Generic[Thing]):
                 found.append(Availability(name, True))
         taken = {**self._built_in, **self._registered}
         for entry in self._entry_points():
-            if entry.name in taken:
+            if not _may_be(entry.name):
+                found.append(Availability(entry.name, False, f"a {self.kind} is not available: {_NAMES_ARE}"))
+            elif entry.name in taken:
                 because = self._unavailable(entry.name, "another package brings it, and the name is taken").message
                 found.append(Availability(entry.name, False, because))
         return tuple(found)
@@ -166,7 +179,7 @@ class Registry(Generic[Thing]):
             return self._registered[name]
         if name in self._built_in:
             return self._load_built_in(name, self._built_in[name])
-        entries = [entry for entry in self._entry_points() if entry.name == name]
+        entries = [entry for entry in self._entry_points() if entry.name == name and _may_be(name)]
         if not entries:
             raise self.unknown(name)
         if len(entries) > 1:

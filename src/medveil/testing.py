@@ -14,8 +14,8 @@ worth. A check for methods of open release comes with the room of those methods.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,31 +23,37 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.attacks.applicability import Need
+from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.attack import Attack, Attacker, Effort, Goal, Guess, Knowledge
-from medveil.audit.protocol import RoundPlan, carry_out, plan_round
+from medveil.audit.protocol import Round, RoundPlan, carry_out, plan_round
 from medveil.audit.results import Sample
 from medveil.audit.scores.attack_scores import run_attack
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, Codec, Composition, Profile, SparseCode
-from medveil.errors import MedveilError
+from medveil.codecs.registry import get_codec
+from medveil.errors import MedveilError, UsageError
 from medveil.experiments.unit import Status, Unit
 from medveil.images.image import FileKind, Image, Source
+from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Observation, Subject
+from medveil.mechanisms.public_codec import PublicCodec
+from medveil.mechanisms.weak_codes import Unprotected
 from medveil.mechanisms.working_pictures import picture_image
 from medveil.metrics.image_quality import psnr
 from medveil.metrics.ranking import auc
 from medveil.protection.sealing import seal, unseal
+from medveil.registry import NAME
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
 from medveil.tasks.task import Assignment, Task, TaskEffort, do_task
 
 if TYPE_CHECKING:
     from medveil.tasks.results import TaskResult
 
-_NAME = re.compile(r"[a-z][a-z0-9]*([-.@][a-z0-9]+)*")
 _KEY, _OTHER_KEY = bytes(range(32)), bytes(range(1, 33))
 _SHAPES = ((64, 64), (50, 70))
+_LARGE = (200, 150)  # several buckets wide and high, and none of their sizes
+_DEEP_BITS = 12
 _MIDDLE = 128.0
 EFFORT = Effort(working=64, steps=40, batch=4, width=4, seed_bits=6, targets=16)
 TASK_EFFORT = TaskEffort(
@@ -79,7 +85,8 @@ def check_codec(codec: Codec, profile: Profile | None = None, *, least_db: float
 
     Args:
         codec: made.
-        profile: that it codes at; that of quality 40, or else of 16 nonzeros, unless another is given.
+        profile: that it codes at; that of quality 40, or else of 16 nonzeros, unless another is given. Without one,
+            images of 12 bits are coded as well, unless the codec has no profile for them.
         least_db: PSNR of smooth pictures that come back.
 
     Raises:
@@ -90,9 +97,12 @@ def check_codec(codec: Codec, profile: Profile | None = None, *, least_db: float
     """
     _described(codec, {"successive": bool, "reproducible": bool, "vector_length": int}, words=())
     _ask(codec.vector_length >= 0, "vector_length is 0 or more", codec.vector_length)
+    centidb, sparsity = (0, 16) if codec.vector_length else (4000, None)
+    deep = None
     if profile is None:
-        centidb, sparsity = (0, 16) if codec.vector_length else (4000, None)
         profile = codec.profile(quality_centidb=centidb, sparsity=sparsity, deep=0)
+        with suppress(UsageError):
+            deep = codec.profile(quality_centidb=centidb, sparsity=sparsity, deep=1)
     _ask(profile.codec == codec.name, f"a profile names the codec, {codec.name}", profile.codec)
     weights = codec.weights_bytes()
     digest = hashlib.sha256(weights).digest() if weights else b""
@@ -101,6 +111,11 @@ def check_codec(codec: Codec, profile: Profile | None = None, *, least_db: float
     _check_picture(codec, profile, whole, least_db)
     _check_picture(codec, profile, odd, least_db)
     _check_picture(codec, profile, np.full_like(whole, 7), least_db)  # nothing to code
+    _check_picture(codec, profile, np.rint(_field(2, 0, _LARGE)).astype(np.uint8), least_db)
+    if deep is not None:
+        top = (1 << _DEEP_BITS) - 1
+        stored = np.rint(_field(3, 0, _SHAPES[1]) * (top / 255)).astype(np.uint16)
+        _check_picture(codec, deep, stored, least_db, bits=_DEEP_BITS)
     _check_again(codec, profile, whole)
 
 
@@ -111,7 +126,8 @@ def check_attack(
 
     Args:
         attack: made.
-        breaks: a mechanism whose leak it finds (positive control). Without one, only its form is checked.
+        breaks: a mechanism whose leak it finds (positive control). Without one, its form is checked on codes in the
+            clear, and what it finds there is not judged; one that cannot work on these is not run.
         effort: what it may spend.
         strong: a mechanism that publishes nothing of an image (negative control); pure noise unless another is given.
 
@@ -124,7 +140,11 @@ def check_attack(
     _described(attack, {"trains": bool, "goal": Goal}, words=("title", "knows", "needs", "cost"))
     _ask(all(isinstance(need, Need) for need in attack.requires), "requires is of Need", attack.requires)
     plan = _plan()
-    if breaks is not None:
+    if breaks is None:
+        trial = carry_out(plan, _in_the_clear(), effort)
+        if unmet_need(attack.requires, trial.knowledge) is None:
+            _run_twice(attack, trial)
+    else:
         gained = _gain(attack, plan, breaks, effort)
         _ask(gained > 2, "a package tells it more than another one by two standard errors", gained)
         if strong is None:
@@ -186,7 +206,7 @@ def check_mechanism(mechanism: Mechanism, *, keyed: bool = True) -> None:
     >>> from medveil.mechanisms.instance_encodings import LinearEncoding
     >>> check_mechanism(LinearEncoding(bytes(32)), keyed=False)
     """
-    _ask(bool(_NAME.fullmatch(mechanism.name)), "a name is of lower-case words with hyphens", mechanism.name)
+    _ask(bool(NAME.fullmatch(mechanism.name)), "a name is of lower-case words with hyphens", mechanism.name)
     for subject in people(3, side=EFFORT.working):
         before = subject.image.pixels.copy()
         one, again, other = (mechanism.case_of(subject, key) for key in (_KEY, _KEY, _OTHER_KEY))
@@ -224,9 +244,11 @@ class _Noise(Mechanism):
         return self._like.code_of(subject)
 
 
-def _check_picture(codec: Codec, profile: Profile, pixels: NDArray[np.uint8], least_db: float) -> None:
+def _check_picture(
+    codec: Codec, profile: Profile, pixels: NDArray[np.uint8 | np.uint16], least_db: float, bits: int = 8
+) -> None:
     height, width = pixels.shape
-    bucket, image = Bucket.of(height, width), Image.of_pixels(pixels, 8, Source(FileKind.PNG, b""))
+    bucket, image = Bucket.of(height, width), Image.of_pixels(pixels, bits, Source(FileKind.PNG, b""))
     composition = codec.composition(profile, bucket)
     same = composition == codec.composition(profile, bucket)
     _ask(same, "a composition is a function of profile and bucket", "another one")
@@ -247,7 +269,7 @@ def _check_picture(codec: Codec, profile: Profile, pixels: NDArray[np.uint8], le
         opened = codec.decode(code, profile, bucket)
         form = opened.shape, opened.dtype
         _ask(form == (pixels.shape, pixels.dtype), f"pixels come back as {pixels.shape}, {pixels.dtype}", form)
-        quality = psnr(pixels.astype(float), opened.astype(float), 255.0)
+        quality = psnr(pixels.astype(float), opened.astype(float), float((1 << bits) - 1))
         _ask(quality >= least_db, f"smooth pictures come back with {least_db:g} dB at least", f"{quality:.1f}")
 
 
@@ -298,15 +320,26 @@ def _plan() -> RoundPlan:
 
 def _gain(attack: Attack, plan: RoundPlan, mechanism: Mechanism, effort: Effort) -> float:
     """By how many standard errors, in the figure that gains most, a package tells more than another one."""
-    trial = carry_out(plan, mechanism, effort)
-    watched = _Watched(attack, plan.tested[0].picture.shape)
+    return max(_advantages(_run_twice(attack, carry_out(plan, mechanism, effort))), default=0.0)
+
+
+def _run_twice(attack: Attack, trial: Round) -> Sample:
+    """What it finds, once its guesses are sound and come again."""
+    watched = _Watched(attack, trial.tested[0].case.subject.picture.shape)
     first = run_attack(watched, trial)
     _ask(not first.refusal, "an attack is not refused where its leak is", first.refusal)
     _ask(watched.opinions > 0, "some guess has an opinion on something", "None")
     second = run_attack(attack, trial)
     same = all(np.array_equal(first.values[each], second.values[each], equal_nan=True) for each in first.values)
     _ask(same, "the same knowledge and seed give the same guesses", "others")
-    return max(_advantages(first), default=0.0)
+    return first
+
+
+def _in_the_clear() -> Mechanism:
+    """The code of codec lapped, for everybody to see."""
+    codec = get_codec("lapped")
+    profile = codec.profile(quality_centidb=4000, sparsity=None, deep=0)
+    return Unprotected(PublicCodec(codec, profile, fixed=False, working=EFFORT.working), CodeCache())
 
 
 class _Watched:
@@ -395,7 +428,7 @@ def _values(found: TaskResult) -> Mapping[str, Any]:
 def _described(thing: object, types: Mapping[str, type], *, words: Sequence[str]) -> None:
     """What every registry entry says of itself."""
     name = getattr(thing, "name", None)
-    _ask(isinstance(name, str) and bool(_NAME.fullmatch(name)), "a name is of lower-case words with hyphens", name)
+    _ask(isinstance(name, str) and bool(NAME.fullmatch(name)), "a name is of lower-case words with hyphens", name)
     for attribute, kind in types.items():
         value = getattr(thing, attribute, None)
         _ask(isinstance(value, kind), f"{attribute} is of type {kind.__name__}", value)

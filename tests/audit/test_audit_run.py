@@ -14,7 +14,7 @@ from tests.pictures import picture
 
 from medveil.attacks.applicability import Need
 from medveil.audit.audit_folder import check_out
-from medveil.audit.audit_run import audit_release
+from medveil.audit.audit_run import audit_release, forecast_release
 from medveil.audit.results import Verdict
 from medveil.errors import IntegrityError, MedveilError, NoFittingKeyError, TargetExistsError, UsageError
 from medveil.experiments.unit import Status
@@ -74,6 +74,32 @@ def test_the_whole_road(run, scene, tmp_path, monkeypatch):
     assert {path.name for path in out.iterdir()} == {"report.json"}
     assert all(stat.S_IMODE(path.stat().st_mode) == 0o600 for path in out.rglob("*") if path.is_file())
     assert [path.name for path in tmp_path.iterdir()] == ["audit"]
+
+
+def test_a_dry_run_over_an_interrupted_audit_does_what_the_audit_would(run, scene, auditor, tmp_path, monkeypatch):
+    use(monkeypatch, [Noise("noise"), Blind("blind")])
+
+    def forecast(**changed):
+        return forecast_release(
+            scene / "release", identity=auditor, originals=scene / "data", manifest=scene / "data" / "manifest.csv",
+            out=tmp_path / "audit", preset="tiny", threads=1, **changed,
+        )  # fmt: skip
+
+    def stop(done, total, text):
+        if done == 3 and total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(progress=stop)
+    before = snapshot(tmp_path)
+    with pytest.raises(TargetExistsError, match="an interrupted audit is there"):
+        forecast()
+    with pytest.raises(UsageError, match="begun with another seed"):
+        forecast(resume=True, seed=1)
+    fresh, resumed = forecast(force=True), forecast(resume=True)
+    assert (fresh.finished, resumed.finished) == (0, 3)
+    assert fresh.units == resumed.units
+    assert snapshot(tmp_path) == before
 
 
 @pytest.mark.slow

@@ -246,3 +246,14 @@ def test_a_report_nested_too_deep_cannot_be_read(tmp_path):
     path.write_text("[" * 100_000 + "]" * 100_000)
     with pytest.raises(UsageError, match="cannot be read: RecursionError"):
         read_record(path)
+
+
+@pytest.mark.parametrize("changed", [{"grounds": None}, {"attacks": None}, {"controls": {}}, {"checks": "none"}])
+def test_a_report_without_what_its_schema_has_is_refused(tmp_path, changed):
+    record = {**record_of(audit()), **changed}
+    (tmp_path / "report.json").write_bytes(canonical({name: each for name, each in record.items() if each is not None}))
+    with pytest.raises(UsageError, match=r"no report\.json of schema 1 to 2"):
+        read_record(tmp_path / "report.json")
+    (tmp_path / "report.json").write_bytes(canonical(record))
+    with pytest.raises(UsageError, match=r"no report\.json of schema 1 to 2"):
+        read_record(tmp_path / "report.json")

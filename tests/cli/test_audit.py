@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from dataclasses import replace
 
 import pytest
 from tests.audit.invented import attack, attacks, audit, control, measured, small
 from tests.cli.shell import run
 
 from medveil.audit import audit_run
+from medveil.audit.facts import told_settings
 from medveil.audit.judging.possible_verdicts import Judged, PossibleVerdicts
 from medveil.audit.plan import Forecast
 from medveil.audit.results import Verdict
 from medveil.errors import UsageError
 from medveil.experiments.unit import Status
+from medveil.registry import Availability
+from medveil.report.findings import because
 from medveil.tasks.results import TaskResult
 
 _GATE = "[audit]\nconclusion = ['no-evidence', 'inconclusive']\n[attacks]\npsnr_advantage = 0.3\n"
@@ -49,6 +53,26 @@ def test_result_in_words(asked):
     assert "controls: 5 of 6 as expected; not seeded-decoys" in lines
     assert "report.html" in lines[-1]
     assert "pictures of patients" in done.err
+
+
+def test_pictures_of_patients_are_told_where_there_are_some(asked):
+    asked["found"] = replace(audit(), attacks=(), fidelity=(), tasks=())
+    assert "pictures of patients" not in _audit().err
+
+
+def test_an_attack_that_cannot_be_loaded_is_named(asked, monkeypatch):
+    lost = (Availability("other", False, "attack other is not available: it fails to load (OSError)"),)
+    monkeypatch.setattr("medveil.attacks.registry.unavailable_attacks", lambda: lost)
+    found = audit()
+    settings = told_settings({"preset": {"name": "quick"}, "seed": 0, "threads": 1, "attacks": [], "version": {}},
+                             chosen=False, unavailable=lost)  # fmt: skip
+    told = because(replace(found, settings={**found.settings, "unavailable": settings["unavailable"]}))
+    assert any("nothing is said of it: other (attack other is not available" in sentence for sentence in told)
+    _audit("-q")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("medveil.cli.session.Session.warn", lambda _, text: asked.setdefault("warned", []).append(text))
+        asked["begun"](Forecast(2, 2, 3, 1, 2, ("unet",), (), "quick", ""))
+    assert asked["warned"] == [lost[0].because]
 
 
 def test_result_as_json(asked):

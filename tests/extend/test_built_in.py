@@ -44,7 +44,7 @@ def test_task(name: str) -> None:
     check_task(TASKS.make(name), effort=replace(TASK_EFFORT, classify_epochs=20.0, segment_epochs=6.0))
 
 
-@pytest.mark.parametrize("name", ATTACKS.names())
+@pytest.mark.parametrize("name", _named(ATTACKS.names()))
 def test_attack_says_what_it_is(name: str) -> None:
     check_attack(ATTACKS.make(name))
 

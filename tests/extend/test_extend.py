@@ -16,7 +16,8 @@ from tests.extend.toy_codec import BlockCodec
 from tests.extend.toy_mechanism import TurnedBlocks
 from tests.extend.toy_task import Brightness
 
-from medveil.attacks.attack import Guess
+from medveil.attacks.applicability import Need
+from medveil.attacks.attack import Goal, Guess
 from medveil.codecs.code import CodeMap, SparseCode
 from medveil.testing import CheckError, check_attack, check_codec, check_mechanism, check_task
 
@@ -66,6 +67,47 @@ def _levels_of_zero(code):
 def test_a_broken_codec_is_seen(broken, said) -> None:
     with pytest.raises(CheckError, match=said):
         check_codec(type("Broken", (BlockCodec,), broken)())
+
+
+class _Deep(BlockCodec):
+    """Says that it takes 12 bits, and gives back 8."""
+
+    def profile(self, *, quality_centidb, sparsity, deep):
+        return replace(BlockCodec.profile(self, quality_centidb=quality_centidb, sparsity=sparsity, deep=0), deep=deep)
+
+
+def test_a_codec_that_fails_on_twelve_bits_or_on_larger_pictures_is_seen() -> None:
+    with pytest.raises(CheckError, match=r"pixels come back as .* uint16"):
+        check_codec(_Deep())
+    check_codec(_Deep(), _Deep().profile(quality_centidb=4000, sparsity=None, deep=0))
+
+    def decode(self, code, profile, bucket):
+        return BlockCodec.decode(self, code, profile, bucket) // (1 + (bucket.height > 64))
+
+    with pytest.raises(CheckError, match="20 dB at least; here it is"):
+        check_codec(type("Small", (BlockCodec,), {"decode": decode})())
+
+
+class _Average:
+    """The mean picture of the attacker's own, whatever the package."""
+
+    name, title, goal, knows, needs, cost = "average", "an average", Goal.SUPPORT, "pictures", "nothing", "nothing"
+    requires, trains = (), False
+
+    def fit(self, knowledge):
+        self.usual = np.mean([case.subject.picture for case in knowledge.own], axis=0, dtype=np.float32)
+        return self
+
+    def predict(self, observation):
+        return Guess(picture=self.usual)
+
+
+def test_an_attack_is_run_without_a_mechanism_of_its_own_too() -> None:
+    check_attack(_Average())
+    with pytest.raises(CheckError, match="a picture is"):
+        check_attack(type("Broken", (_Average,), {"predict": lambda self, seen: Guess(picture=np.zeros((3, 3)))})())
+    never = {"requires": (Need.STREAM,), "fit": lambda self, knowledge: 1 / 0}  # codes in the clear have none
+    check_attack(type("Elsewhere", (_Average,), never)())
 
 
 def test_a_codec_that_stumbles_over_damage_is_seen() -> None:

@@ -158,12 +158,24 @@ def _refuse_others(partial: Path) -> None:
         )
 
 
-def _begin(partial: Path, out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> None:
+def begun_units(out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> Path | None:
+    """Where the finished units of an interrupted audit are that would be gone on with; nothing is written.
+
+    Args and raises: as `growing_folder`.
+    """
+    partial = staging_of(out, "an audit")
+    if not partial.is_dir():
+        return None
+    _refuse_others(partial)
+    _check_begun(partial, settings, resume=resume, force=force)
+    return partial / UNITS if resume and (partial / UNITS).is_dir() else None
+
+
+def _check_begun(partial: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> None:
     path = partial / _SETTINGS
-    wanted = _canonical(settings)
     if path.exists():
         begun = read_regular(path, limit=_MAX_SETTINGS, what="settings of an interrupted audit")
-        if resume and begun != wanted:
+        if resume and begun != _canonical(settings):
             other = ", ".join(_different(begun, settings)) or "other settings"
             raise UsageError(
                 f"the interrupted audit was begun with another {other}",
@@ -173,10 +185,14 @@ def _begin(partial: Path, out: Path, settings: Mapping[str, Any], *, resume: boo
             raise TargetExistsError(
                 "an interrupted audit is there", hint="--resume goes on with it, --force begins anew"
             )
+
+
+def _begin(partial: Path, out: Path, settings: Mapping[str, Any], *, resume: bool, force: bool) -> None:
+    _check_begun(partial, settings, resume=resume, force=force)
     if not resume:
         _restore_former(partial, out)
         clear(partial)
-    write_bytes(path, wanted, mode=_PRIVATE_FILE, overwrite=True)
+    write_bytes(partial / _SETTINGS, _canonical(settings), mode=_PRIVATE_FILE, overwrite=True)
 
 
 def _restore_former(partial: Path, out: Path) -> None:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from medveil.audit.audit_folder import UNITS, check_out, finish, growing_folder, report_folder
+from medveil.attacks.registry import unavailable_attacks
+from medveil.audit.audit_folder import UNITS, begun_units, check_out, finish, growing_folder, report_folder
 from medveil.audit.facts import data_facts, told_settings
 from medveil.audit.judging.decision import conclude, control_result, grounds
 from medveil.audit.judging.pooling import merged, without_partners
@@ -87,9 +88,9 @@ def audit_release(
 
 def forecast_release(
     folder: str | Path, *, identity: Opener, originals: Path, out: Path, manifest: Path | None = None,
-    preset: str | Preset = "quick", attacks: Sequence[str] = (), force: bool = False, seed: int = 0,
-    owner: Recipient | None = None, threads: int = 0, tasks: Sequence[str] = (), compare: Sequence[str] = (),
-    networks: Sequence[str] = (),
+    preset: str | Preset = "quick", attacks: Sequence[str] = (), resume: bool = False, force: bool = False,
+    seed: int = 0, owner: Recipient | None = None, threads: int = 0, tasks: Sequence[str] = (),
+    compare: Sequence[str] = (), networks: Sequence[str] = (),
 ) -> Forecast:  # fmt: skip
     """What `audit_release` would do with these arguments, and about how long it would take; nothing is written.
 
@@ -97,13 +98,17 @@ def forecast_release(
         As `audit_release`, for everything that can be known without running an attack.
     """
     request = request_of(preset, seed, attacks, tasks, compare, networks)
-    out = check_out(out, {"release": Path(folder), "originals": originals}, force=force)
+    out = check_out(out, {"release": Path(folder), "originals": originals}, force=force, resume=resume)
 
     def read(**how: Any) -> Target:
         return keyed_target(Release(folder, owner=owner), identity, originals, manifest, **how)
 
     with fixed_threads(threads) as count:
-        return plan_audit(read, request, out, threads=count).forecast()
+        plan = plan_audit(read, request, out, threads=count)
+        units = begun_units(out, plan.units.settings, resume=resume, force=force)
+        store = UnitStore(units, plan.units.settings, KEPT) if units is not None else None
+        keys = (unit.key for unit in plan.units.units)
+        return plan.forecast({key for key in keys if store is not None and store.find(key) is not None})
 
 
 def audit_target(
@@ -177,7 +182,9 @@ def _judged(plan: AuditPlan, results: Results, start: float) -> Audit:
                        each.must, plan.images[each.many].counts())
         for each in plan.controls
     )  # fmt: skip
-    settings = told_settings(plan.units.settings, chosen=request.chosen, left_out=request.left_out)
+    settings = told_settings(
+        plan.units.settings, chosen=request.chosen, left_out=request.left_out, unavailable=unavailable_attacks()
+    )  # fmt: skip
     checks, unfinished = plan.checks(results), plan.unfinished(results)
     data = data_facts(target, plan.rounds, preset, on_release)
     if plan.tasking is not None:

@@ -14,6 +14,7 @@ from medveil.audit.presets import Preset
 from medveil.audit.protocol import RoundPlan
 from medveil.audit.results import Sample
 from medveil.audit.targets.target import Target
+from medveil.registry import Availability
 
 _OF_JUDGING = ("purpose", "tasks", "least")  # no attack depends on them; tasks have settings of their own
 _OF_TASKS = ("tasks", "compare", "networks", "task effort")
@@ -32,12 +33,15 @@ def settings_of(target: Target, preset: Preset, seed: int, attacks: Sequence[Att
     }
 
 
-def told_settings(settings: Mapping[str, Any], *, chosen: bool, left_out: Sequence[str] = ()) -> dict[str, Any]:
+def told_settings(
+    settings: Mapping[str, Any], *, chosen: bool, left_out: Sequence[str] = (), unavailable: Sequence[Availability] = ()
+) -> dict[str, Any]:
     """The same for a report: without the digest of the images, which would tell whoever has them that they are these.
 
     Args:
         chosen: whether the user named the attacks.
         left_out: names of those that there are and that were not asked for.
+        unavailable: attacks of other packages that could not be loaded; told where there are any.
     """
     preset = {name: value for name, value in settings["preset"].items() if name != "name"}
     return {
@@ -47,6 +51,7 @@ def told_settings(settings: Mapping[str, Any], *, chosen: bool, left_out: Sequen
         "attacks": settings["attacks"],
         "chosen": chosen,
         "left_out": list(left_out),
+        **({"unavailable": [asdict(each) for each in unavailable]} if unavailable else {}),
         "limits": preset,
         **{name.replace(" ", "_"): settings[name] for name in _OF_TASKS if name in settings},
         **settings["version"],

@@ -138,6 +138,11 @@ class Gate:
 
 
 _Limits = AuditLimits | AttackLimits | FidelityLimits | TaskLimits
+_WORDS = (
+    ("an object", "a table"), ("a valid array", "a list"), ("a valid number", "a number"),
+    ("have at least 1 item after validation, not 0", "name at least one"),
+)  # fmt: skip
+"""What pydantic says, in the words of somebody who writes TOML."""
 _AT_LEAST = ("psnr", "ssim", "ms_ssim")
 _KEYS = {"": Gate, "audit": AuditLimits, "attacks": AttackLimits, "fidelity": FidelityLimits, "tasks": TaskLimits}
 
@@ -231,7 +236,8 @@ def _refusal(error: Mapping[str, Any]) -> UsageError:
     if error["loc"][-1] == "[key]":
         return unknown(f"key in {where}", key, [tier.value for tier in Tier], hint=_HINT)
     value, wanted = repr(error["input"])[:_SHOWN], error["msg"].partition("should ")[2]
-    wanted = wanted.replace("an object", "a table").replace("a valid array", "a list")
+    for theirs, ours in _WORDS:
+        wanted = wanted.replace(theirs, ours)
     return UsageError(f"{key[:_SHOWN]} in {where} is {value}; it should {wanted}", hint=_HINT)
 
 

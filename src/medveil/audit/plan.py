@@ -6,7 +6,7 @@ Nothing is written here and nothing runs: `medveil audit --dry-run` prints the f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -69,6 +69,7 @@ class Forecast:
         task_images: counts of the images for tasks.
         expected_seconds: about how long it takes on this machine, measured by a few images and updates.
         verdicts: what the patients under attack allow to be said.
+        finished: units of an interrupted audit that would not be done again.
         manifest: rows of the manifest, those of them that are of no file, and packages whose image has none; empty
             without a manifest.
     """
@@ -89,6 +90,7 @@ class Forecast:
     manifest: Mapping[str, int] = field(default_factory=dict)
     expected_seconds: float = 0.0
     verdicts: tuple[PossibleVerdicts, ...] = ()
+    finished: int = 0
 
 
 @dataclass(frozen=True)
@@ -173,11 +175,16 @@ class AuditPlan:
             if unit.key in own and results[unit.key].status is not Status.DONE
         ]
 
-    def forecast(self) -> Forecast:
-        """What it would do, in numbers."""
+    def forecast(self, finished: Collection[Key] = ()) -> Forecast:
+        """What it would do, in numbers.
+
+        Args:
+            finished: units that are done already.
+        """
         preset = self.request.preset
         tested = {subject.number: subject.patient for each in self.rounds for subject in each.tested}
         sets = self.tasking.sets if self.tasking is not None else ()
+        left = sum(unit.cost for unit in self.units.units if unit.key not in finished)
         return Forecast(
             len(tested), len(set(tested.values())), int(self.target.facts.get("packages", len(self.target.subjects))),
             min((len(each.own) + len(each.validation) for each in self.rounds), default=0), len(self.rounds),
@@ -189,8 +196,8 @@ class AuditPlan:
             ),
             tuple({"name": one.name, "title": one.title} for one in sets),
             self.tasking.found if self.tasking is not None else {},
-            manifest_counts(self.target.counts), sum(unit.cost for unit in self.units.units),
-            possible_verdicts(self.rounds, len(self.request.attacks), Judging(least=preset.least)),
+            manifest_counts(self.target.counts), left,
+            possible_verdicts(self.rounds, len(self.request.attacks), Judging(least=preset.least)), len(finished),
         )  # fmt: skip
 
 

@@ -47,7 +47,14 @@ SIGNIFICANT_DIGITS = 6
 POOLING = "all pixels of all opened images of the tier, as working pictures, in one histogram"
 
 _SEVERITY = dict.fromkeys(Verdict, 0) | {Verdict.BROKEN: 3, Verdict.TOO_WEAK: 2, Verdict.INCONCLUSIVE: 1}
-_OWN_KEYS = ("schema", "release", "settings", "data", "attacks", "controls", "conclusion")
+_OWN_KEYS: Mapping[str, type] = {
+    "schema": int, "release": dict, "settings": dict, "data": dict, "attacks": list, "controls": list,
+    "conclusion": str,
+}  # fmt: skip
+_SINCE_2: Mapping[str, type] = {
+    "target": dict, "refused": list, "checks": list, "fidelity": list, "tasks": list, "grounds": list,
+    "broken_by": list,
+}  # fmt: skip
 _MAX_BYTES = 1 << 28
 _UNTRIED = ("Not tried: ", "no two packages of one size class")
 """How what was found begins in schema 1 where a check was not tried."""
@@ -74,9 +81,10 @@ def record_of(audit: Audit) -> dict[str, Any]:
 
 def is_record(value: Any) -> bool:
     """Whether a value that was read is that of a report.json: of this schema or an earlier one."""
-    if not isinstance(value, dict) or not set(_OWN_KEYS) <= set(value):
+    if not isinstance(value, dict) or type(value.get("schema")) is not int or not 1 <= value["schema"] <= SCHEMA:
         return False
-    return type(value["schema"]) is int and 1 <= value["schema"] <= SCHEMA
+    asked = {**_OWN_KEYS, **(_SINCE_2 if value["schema"] >= 2 else {})}
+    return all(isinstance(value.get(name), kind) for name, kind in asked.items())
 
 
 def read_record(path: Path) -> dict[str, Any]:

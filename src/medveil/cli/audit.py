@@ -101,8 +101,8 @@ def audit(
         if dry_run:
             expected = forecast_release(
                 release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset,
-                attacks=names, force=force, seed=seed, owner=founder, threads=jobs, tasks=work, compare=others,
-                networks=built,
+                attacks=names, resume=resume, force=force, seed=seed, owner=founder, threads=jobs, tasks=work,
+                compare=others, networks=built,
             )  # fmt: skip
             _print_forecast(run, expected)
             return
@@ -146,6 +146,7 @@ def _print(
     run: Session, found: Audit, passed: Sequence[str], failures: Sequence[tuple[str, str]], *, pictures: bool
 ) -> None:  # fmt: skip
     from medveil.audit.record import broken_by, leading, ranked
+    from medveil.report.image_strips import shows_patients
     from medveil.report.sentences import (
         VERDICT_WORDS,
         headline,
@@ -154,7 +155,7 @@ def _print(
         task_results,
     )
 
-    if pictures:
+    if pictures and shows_patients(found):
         run.warn("the report holds pictures of patients: keep it as you keep the images")
     for sentence in passed:
         run.warn(f"gate: {sentence}")
@@ -194,10 +195,13 @@ def _controls(controls: Sequence[ControlResult]) -> str:
 
 def _warn_of(run: Session, expected: Forecast) -> None:
     """What is better known before the work is done than after it."""
+    from medveil.attacks.registry import unavailable_attacks
     from medveil.report.findings import manifest_told, verdicts_told
 
     for sentence in manifest_told(expected.manifest):
         run.warn(sentence)
+    for one in unavailable_attacks():
+        run.warn(one.because)
     for sentence in verdicts_told(expected.verdicts):
         run.say(sentence)
 
@@ -222,6 +226,7 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
             *verdicts_told(expected.verdicts),
             *_task_forecast(expected),
             f"units of the plan: {', '.join(f'{count} {kind}' for kind, count in expected.units.items())}",
+            *([f"finished already, and not done again: {expected.finished}"] if expected.finished else []),
             f"preset {expected.preset}: {expected.expected}",
             f"about {duration(expected.expected_seconds)} on this machine, as fast as it was just now",
             "nothing was written",

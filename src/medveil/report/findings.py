@@ -149,6 +149,10 @@ def _unfinished(audit: Audit) -> list[str]:
     told, attacks, left_out = [], audit.attacks, audit.settings.get("left_out", ())
     if left_out:
         told.append(f"Not asked for, so that nothing can be ruled out: {listed(list(left_out))}.")
+    for one in audit.settings.get("unavailable", ()):
+        told.append(
+            f"Could not be loaded, so that nothing is said of it: {one['name']} ({one['because'].rstrip('.')})."
+        )
     told += _failures(audit)
     partial = [attack.name for attack in attacks if attack.partial]
     if partial:

@@ -28,6 +28,12 @@ _SIDE, _OUTLINED_SIDE = 1.75, 2.1
 _TRUE, _FOUND = "#56B4E9", "#E69F00"
 
 
+def shows_patients(audit: Audit) -> bool:
+    """Whether there is any picture of a patient to be shown."""
+    shown = [*(each.examples for each in ranked(audit.attacks)), *(each.examples for each in audit.fidelity)]
+    return any(shown) or any(task.overlays for task in audit.tasks)
+
+
 def strips(audit: Audit) -> tuple[Drawing, ...]:
     """Pictures of the strongest attacks and of the naive one, the worst images of each tier, and outlines."""
     shown = [result for result in ranked(audit.attacks) if result.examples]
