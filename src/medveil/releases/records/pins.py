@@ -33,7 +33,7 @@ from types import ModuleType
 
 from medveil.errors import IntegrityError, MedveilError, RefusedError, TargetExistsError, UsageError
 from medveil.files import canonical
-from medveil.files.atomic import make_folder, remove_all, write_bytes
+from medveil.files.atomic import flush_folders, make_folder, remove_all, write_bytes
 from medveil.releases.records.ledger import Ledger
 
 _HEX_DIGITS = 64
@@ -460,9 +460,13 @@ def _write(release: bytes, pin: _Pin) -> None:
     signer = canonical.dumps([pin.founder, pin.signer.since, pin.signer.vouched])
     with suppress(OSError, MedveilError):
         make_folder(_state_path(release).parent, mode=0o700)
+        written = False
         for path, record in ((_signer_path(release), signer), (_state_path(release), state)):
             if not path.is_file() or path.read_bytes() != record:
                 write_bytes(path, record, mode=0o600, overwrite=True)
+                written = True
+        if written:  # a run that was killed may have made these folders, and not have flushed their names
+            flush_folders(list(_state_path(release).parents)[1:4])
 
 
 def _today() -> str:
