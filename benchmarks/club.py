@@ -64,7 +64,7 @@ def points(
     """(series, budget, name of the row, mechanism) of each point of the plot."""
 
     def protected(space: PublicCodec, level: Level) -> Protection:
-        return Protection(space, setup.shelf, image_of=working_image, level=level)
+        return Protection(space, setup.cache, image_of=working_image, level=level)
 
     for quality in qualities:
         one = f"quality {quality}"

@@ -79,7 +79,7 @@ def noisy_images(setup: Setup) -> Mechanism:
     """The published law, seen through the reference's own guess without a key."""
     whole = reference_decoys().make(setup)
     assert whole.space is not None
-    return NoisyImages(whole.space, setup.shelf, image_of=working_image)
+    return NoisyImages(whole.space, setup.cache, image_of=working_image)
 
 
 MECHANISMS: dict[str, tuple[str, Callable[[Setup], Mechanism]]] = {

@@ -53,7 +53,7 @@ class Scene:
         from medveil.releases.weights import codec_of
 
         codec = codec_of(folder / "release", state.manifest, self.ring)
-        self.mechanism = mechanism_of(state.manifest, codec, window=Window(), working=WORKING, shelf=CodeCache())
+        self.mechanism = mechanism_of(state.manifest, codec, window=Window(), working=WORKING, cache=CodeCache())
         image = read(original)
         bucket = Bucket.of(*image.pixels.shape)
         self.subject = Subject(0, 0, 0, image, self.mechanism.space.working_picture(image.pixels, bucket))
@@ -194,14 +194,14 @@ def test_decoys_of_one_key_hide_nothing_from_itself() -> None:
 def test_a_shelf_codes_an_image_once_and_lets_go_of_what_is_unused() -> None:
     scene = _scenes["sealed-lapped"]
     counting = _Counting(scene.mechanism.space)
-    shelf = CodeCache(limit=1)
-    first = shelf.code(counting, scene.subject.image)
-    assert shelf.code(counting, scene.subject.image) is first
+    code_cache = CodeCache(limit=1)
+    first = code_cache.code(counting, scene.subject.image)
+    assert code_cache.code(counting, scene.subject.image) is first
     assert counting.coded == 1
     brighter = scene.subject.image.pixels // 2
 
-    shelf.code(counting, scene.subject.image.with_pixels(brighter))
-    shelf.code(counting, scene.subject.image)
+    code_cache.code(counting, scene.subject.image.with_pixels(brighter))
+    code_cache.code(counting, scene.subject.image)
     assert counting.coded == 3
 
 

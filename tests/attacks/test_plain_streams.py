@@ -60,7 +60,7 @@ class AllOff(IdentityPermutation):
 
 
 @pytest.fixture(scope="module")
-def shelf():
+def code_cache():
     return CodeCache()
 
 
@@ -95,15 +95,15 @@ BOTH_CODECS = pytest.mark.parametrize("name", ["lapped", pytest.param("primis", 
 @pytest.mark.parametrize(("name", "preview"), [
     ("lapped", False), pytest.param("lapped", True, marks=pytest.mark.slow), ("primis", False),
 ])  # fmt: skip
-def test_side_bytes_in_the_clear_are_seen_although_the_permutation_holds(shelf, name, preview):
-    guesses, _, shares = gains(UnmaskedLevels(space(name, preview=preview), shelf))
+def test_side_bytes_in_the_clear_are_seen_although_the_permutation_holds(code_cache, name, preview):
+    guesses, _, shares = gains(UnmaskedLevels(space(name, preview=preview), code_cache))
     assert np.mean(shares) < (0.8 if name == "lapped" else 0.95)
     assert max(np.abs(guess.picture - guesses[0].picture).max() for guess in guesses) > 1
 
 
 @pytest.mark.parametrize("name", ["lapped", "primis"])
-def test_without_permutation_and_masks_the_whole_code_is_read(shelf, name):
-    guesses, seen, shares = gains(AllOff(space(name), shelf))
+def test_without_permutation_and_masks_the_whole_code_is_read(code_cache, name):
+    guesses, seen, shares = gains(AllOff(space(name), code_cache))
     assert max(shares) < 0.1
     for guess, case in zip(guesses, seen, strict=True):
         for scores, true in zip(guess.support, case.code.maps, strict=True):
@@ -112,8 +112,8 @@ def test_without_permutation_and_masks_the_whole_code_is_read(shelf, name):
 
 @BOTH_CODECS
 @pytest.mark.parametrize("level", [Sealed, Encrypted, Obfuscated])
-def test_what_is_protected_leaves_the_mean_picture(shelf, name, level):
-    guesses, _, _ = gains(Protection(space(name, fixed=level is Sealed), shelf, level=level()))
+def test_what_is_protected_leaves_the_mean_picture(code_cache, name, level):
+    guesses, _, _ = gains(Protection(space(name, fixed=level is Sealed), code_cache, level=level()))
     for guess in guesses:
         assert np.allclose(guess.picture, MEAN, atol=1e-3)
         assert not any(each.any() for each in guess.support or ())
@@ -127,9 +127,9 @@ def test_what_is_protected_leaves_the_mean_picture(shelf, name, level):
 @pytest.mark.parametrize(("level", "preview"), [
     (Encrypted, False), pytest.param(Encrypted, True, marks=pytest.mark.slow), (Obfuscated, False),
 ])  # fmt: skip
-def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt, monkeypatch):
+def test_a_section_that_is_not_encrypted_is_read(code_cache, level, preview, encrypt, monkeypatch):
     monkeypatch.setattr(levels, "encrypt", encrypt)
-    _, _, shares = gains(Protection(space("lapped", fixed=False, preview=preview), shelf, level=level()))
+    _, _, shares = gains(Protection(space("lapped", fixed=False, preview=preview), code_cache, level=level()))
     assert max(shares) < 0.1
 
 
@@ -137,9 +137,9 @@ def test_a_section_that_is_not_encrypted_is_read(shelf, level, preview, encrypt,
 @pytest.mark.parametrize("level", [
     pytest.param(UnmaskedLevels.level, marks=pytest.mark.slow), Encrypted(), Obfuscated(),
 ])  # fmt: skip
-def test_no_bytes_break_it(shelf, name, level):
+def test_no_bytes_break_it(code_cache, name, level):
     preview = name == "lapped" and level.tiered
-    attacker, seen = learned(Protection(space(name, fixed=level.fixed, preview=preview), shelf, level=level))
+    attacker, seen = learned(Protection(space(name, fixed=level.fixed, preview=preview), code_cache, level=level))
     observation, generator = seen[0].observation, np.random.default_rng(5)
     whole = observation.stream
     streams = [generator.bytes(count) for count in (*range(0, 40, 3), 200, len(whole), 2 * len(whole))]
@@ -156,11 +156,11 @@ def test_no_bytes_break_it(shelf, name, level):
     attacker.predict(replace(observation, maps=observation.maps[:1], bucket=Bucket(128, 64)))
 
 
-def test_it_needs_a_codec_and_bytes(shelf):
+def test_it_needs_a_codec_and_bytes(code_cache):
     show = Toy(lambda subject, generator: Observation(Bucket(64, 64), stream=b"x"))
     assert unmet_need(PlainStream.requires, knowledge(show, cases(show, PEOPLE))) is Need.CODE
-    sealed = Protection(space("lapped"), shelf, level=Sealed())
-    every = ((Unprotected(space("lapped"), shelf), Need.STREAM), (sealed, None))
+    sealed = Protection(space("lapped"), code_cache, level=Sealed())
+    every = ((Unprotected(space("lapped"), code_cache), Need.STREAM), (sealed, None))
     for mechanism, missing in every:
         published = cases(mechanism, PEOPLE[:3])
         assert unmet_need(PlainStream.requires, knowledge(mechanism, published, seen=published)) is missing

@@ -27,13 +27,13 @@ PEOPLE = subjects(5)
 
 
 @pytest.fixture(scope="module")
-def shelf():
+def code_cache():
     return CodeCache()
 
 
 @pytest.fixture(scope="module")
-def seeded(shelf):
-    mechanism = SeededDecoys(primis_space(SIDE, fixed=False), shelf, decoys=16, bits=BITS)
+def seeded(code_cache):
+    mechanism = SeededDecoys(primis_space(SIDE, fixed=False), code_cache, decoys=16, bits=BITS)
     published = cases(mechanism, PEOPLE)
     return mechanism, published[:7], published[7:]
 
@@ -51,20 +51,20 @@ def test_the_seed_is_found_and_nearly_all_true_entries_with_it(seeded):
             assert np.isin(found.true.positions, true.positions).mean() > 0.85
 
 
-def test_no_seed_is_found_in_decoys_of_a_good_generator(seeded, shelf):
+def test_no_seed_is_found_in_decoys_of_a_good_generator(seeded, code_cache):
     mechanism, _, _ = seeded
-    own = cases(Protection(mechanism.space, shelf, level=Obfuscated(16)), PEOPLE)
+    own = cases(Protection(mechanism.space, code_cache, level=Obfuscated(16)), PEOPLE)
     table = DecoyTable.fit(own[:7], mechanism.space.vector_length)
     for case in own[7:]:
         assert find_seed(probes_of(table, 0, case.observation.maps[0]), BITS) is None
 
 
 @pytest.mark.filterwarnings("error")
-def test_maps_without_entries_before_the_first_are_passed_over(shelf):
+def test_maps_without_entries_before_the_first_are_passed_over(code_cache):
     """Small codes of codec lapped use nothing of their first maps."""
     codec = get_codec("lapped")
     space = PublicCodec(codec, codec.profile(quality_centidb=3400, sparsity=None, deep=0), fixed=False, working=SIDE)
-    mechanism = SeededDecoys(space, shelf, bits=BITS)
+    mechanism = SeededDecoys(space, code_cache, bits=BITS)
     published = cases(mechanism, PEOPLE)
     attacker = SeedEnumeration().fit(knowledge(mechanism, published[:7], seen=published[7:], seed_bits=BITS))
     assert all(attacker.predict(case.observation).picture is not None for case in published[7:9])

@@ -30,13 +30,13 @@ def scene(tmp_path_factory, auditor):
 
 
 @pytest.fixture(scope="session")
-def shelf():
+def code_cache():
     """Codes of the scene's images, computed once for all tests."""
     return CodeCache()
 
 
 @pytest.fixture
-def quick(shelf, monkeypatch):
-    """Audits that take codes from the shelf."""
-    monkeypatch.setattr("medveil.audit.targets.keyed.CodeCache", lambda: shelf)
+def quick(code_cache, monkeypatch):
+    """Audits that take codes from the code_cache."""
+    monkeypatch.setattr("medveil.audit.targets.keyed.CodeCache", lambda: code_cache)
     monkeypatch.setattr("medveil.attacks.keys.refused_keys.release_kinds", lambda *_: ())  # 300 000 guesses fewer

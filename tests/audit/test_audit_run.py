@@ -103,10 +103,10 @@ def test_a_dry_run_over_an_interrupted_audit_does_what_the_audit_would(run, scen
 
 
 @pytest.mark.slow
-def test_nothing_in_a_real_report_names_a_patient_or_a_file(scene, auditor, shelf, tmp_path, monkeypatch):
+def test_nothing_in_a_real_report_names_a_patient_or_a_file(scene, auditor, code_cache, tmp_path, monkeypatch):
     """The other tests write report.json alone."""
     use(monkeypatch, [Noise("noise")])
-    monkeypatch.setattr("medveil.audit.targets.keyed.CodeCache", lambda: shelf)
+    monkeypatch.setattr("medveil.audit.targets.keyed.CodeCache", lambda: code_cache)
     audit_release(
         scene / "release", identity=auditor, originals=scene / "data", manifest=scene / "data" / "manifest.csv",
         out=tmp_path / "audit", preset="tiny", threads=1, write=write_report,

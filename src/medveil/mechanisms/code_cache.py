@@ -12,7 +12,7 @@ from medveil.experiments.cache import ByteCache
 from medveil.images.image import Image
 from medveil.mechanisms.public_codec import PublicCodec, parted
 
-_SHELF_BYTES = 1 << 30
+_CACHE_BYTES = 1 << 30
 _BYTES_AN_ENTRY = 12  # a position of 8 bytes and a level of 4
 
 
@@ -23,7 +23,7 @@ class CodeCache:
         limit: bytes that the codes may take up together.
     """
 
-    def __init__(self, limit: int = _SHELF_BYTES) -> None:
+    def __init__(self, limit: int = _CACHE_BYTES) -> None:
         self._codes: ByteCache[Hashable, SparseCode] = ByteCache(limit, _size)
         self._exact: dict[Hashable, int] = {}
 

@@ -49,14 +49,14 @@ class Setup:
 
     Attributes:
         working: side S of the working pictures.
-        shelf: where codes are kept.
+        cache: where codes are kept.
         secret: 32 bytes, from which secrets are drawn that a mechanism has for all images.
         pool: pictures of nobody under attack, to mix others with.
         space: the release's own codec, for the controls that end with @release; None leaves those out.
     """
 
     working: int
-    shelf: CodeCache
+    cache: CodeCache
     secret: bytes = field(repr=False)
     pool: tuple[Picture, ...] = field(default=(), repr=False)
     space: PublicCodec | None = None
@@ -189,7 +189,7 @@ def _of_pictures(
 ) -> Callable[[Setup], Protection]:
     """Makes a mechanism that publishes working pictures by codec primis, with codes of fixed composition or free."""
     return lambda setup: kind(
-        primis_space(setup.working, fixed=fixed, step=step), setup.shelf, image_of=working_image, **how
+        primis_space(setup.working, fixed=fixed, step=step), setup.cache, image_of=working_image, **how
     )
 
 
@@ -199,7 +199,7 @@ def _of_release(kind: Callable[..., Protection], *, fixed: bool, **how: Any) -> 
     def make(setup: Setup) -> Protection:
         if setup.space is None:
             raise ValueError("a control on the release's own codec needs the release's codec")
-        return kind(setup.space.of_kind(fixed=fixed), setup.shelf, **how)
+        return kind(setup.space.of_kind(fixed=fixed), setup.cache, **how)
 
     return make
 

@@ -82,7 +82,7 @@ class Protection(Mechanism):
     Args:
         space: the codec; with codes of fixed composition for a level that needs them, else of free length. A level that
             keeps to a packed length has such codes in any case.
-        shelf: where codes are kept.
+        cache: where codes are kept.
         beside: what else is in a package.
         image_of: what is published of a subject; the original image unless a control says otherwise.
         level: how codes are protected; a control has its own.
@@ -93,11 +93,11 @@ class Protection(Mechanism):
     level: Level
 
     def __init__(
-        self, space: PublicCodec, shelf: CodeCache, beside: Beside = Beside(),
+        self, space: PublicCodec, cache: CodeCache, beside: Beside = Beside(),
         image_of: Callable[[Subject], Image] = original, *, level: Level | None = None, name: str = "",
     ) -> None:  # fmt: skip
         self.space = space
-        self.shelf = shelf
+        self.cache = cache
         self.beside = beside
         self.image_of = image_of
         if level is not None:
@@ -139,7 +139,7 @@ class Protection(Mechanism):
 
     def code_of(self, subject: Subject) -> SparseCode:
         """The true code of what is published of a subject."""
-        return self.shelf.code(self.space, self.image_of(subject))
+        return self.cache.code(self.space, self.image_of(subject))
 
     def bucket_of(self, subject: Subject) -> Bucket:
         """Public size class of what is published of a subject."""
@@ -175,7 +175,7 @@ class Protection(Mechanism):
             Section.IDENTITY: self.beside.grids[1],
         }
         if self.beside.exact:
-            found[Section.EXACT] = self._beside_code(self.shelf.exact_bytes(self.space, image), subject)
+            found[Section.EXACT] = self._beside_code(self.cache.exact_bytes(self.space, image), subject)
         if self.beside.file_bytes is not None:
             found[Section.FILE] = self._beside_code(self.beside.file_bytes(subject), subject)
         return found
@@ -230,7 +230,7 @@ def _held(observation: Observation, key: bytes, mechanism: Protection) -> _Held:
 
 
 def mechanism_of(
-    manifest: Manifest, codec: Codec, *, window: Window, working: int, shelf: CodeCache | None = None,
+    manifest: Manifest, codec: Codec, *, window: Window, working: int, cache: CodeCache | None = None,
     file_bytes: Callable[[Subject], int] | None = None, level: Level | None = None, even: bool = False,
 ) -> Protection:  # fmt: skip
     """How the images of a release are published.
@@ -239,7 +239,7 @@ def mechanism_of(
         manifest: of the release.
         codec: of its profile.
         window, working: range and side of working pictures.
-        shelf: where codes are kept; a new one by default.
+        cache: where codes are kept; a new one by default.
         file_bytes: lengths of the original files, for a release that keeps them.
         level: of the release, where its packages are not as that level writes them now: `EncryptedInSteps`.
         even: as of `Beside`.
@@ -250,7 +250,7 @@ def mechanism_of(
         working=working,
     )  # fmt: skip
     beside = Beside(manifest.grids, Tier.EXACT in manifest.tiers, even, file_bytes)
-    return Protection(space, shelf or CodeCache(), beside, level=level)
+    return Protection(space, cache or CodeCache(), beside, level=level)
 
 
 def observe(package: Package, entry: PackageEntry, place: float, mechanism: Protection) -> Observation:

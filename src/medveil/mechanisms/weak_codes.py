@@ -53,8 +53,8 @@ class ReferenceDecoys(Protection):
     name = "reference-decoys"
     in_place = True
 
-    def __init__(self, space: PublicCodec, shelf: CodeCache, *, decoys: int = 0, **how: Any) -> None:
-        super().__init__(space, shelf, **how)
+    def __init__(self, space: PublicCodec, cache: CodeCache, *, decoys: int = 0, **how: Any) -> None:
+        super().__init__(space, cache, **how)
         self.decoys = decoys
 
     def publish(self, subject: Subject, key: bytes) -> Observation:
@@ -167,8 +167,8 @@ class SeededDecoys(Protection):
         bits: length of the seed, 1 to 64.
     """
 
-    def __init__(self, space: PublicCodec, shelf: CodeCache, *, decoys: int = 0, bits: int = 32, **how: Any) -> None:
-        super().__init__(space, shelf, level=Obfuscated(decoys), name="seeded-decoys", **how)
+    def __init__(self, space: PublicCodec, cache: CodeCache, *, decoys: int = 0, bits: int = 32, **how: Any) -> None:
+        super().__init__(space, cache, level=Obfuscated(decoys), name="seeded-decoys", **how)
         self.bits = bits
 
     def seed_of(self, key: bytes) -> int:
@@ -190,8 +190,8 @@ class TwoTimePad(Protection):
         secret: 32 bytes, from which the one key is derived.
     """
 
-    def __init__(self, space: PublicCodec, shelf: CodeCache, *, secret: bytes, **how: Any) -> None:
-        super().__init__(space, shelf, level=Sealed(), name="two-time-pad", **how)
+    def __init__(self, space: PublicCodec, cache: CodeCache, *, secret: bytes, **how: Any) -> None:
+        super().__init__(space, cache, level=Sealed(), name="two-time-pad", **how)
         self._key = derive(secret, b"medveil/audit/two-time-pad")
 
     def key_of(self, key: bytes) -> bytes:
@@ -319,8 +319,8 @@ class RevealedCells(Protection):
         share: 0 … 1, of the nonzeros of the code; at least one entry of every image is told.
     """
 
-    def __init__(self, space: PublicCodec, shelf: CodeCache, *, share: float, **how: Any) -> None:
-        super().__init__(space, shelf, level=Sealed(), name=f"revealed-{100 * share:g}", **how)
+    def __init__(self, space: PublicCodec, cache: CodeCache, *, share: float, **how: Any) -> None:
+        super().__init__(space, cache, level=Sealed(), name=f"revealed-{100 * share:g}", **how)
         self.share = share
 
     def publish(self, subject: Subject, key: bytes) -> Observation:

@@ -98,7 +98,7 @@ def keyed_target(
     )  # fmt: skip
     held, lengths, codes = material.things, material.file_bytes, CodeCache()
     mechanism = mechanism_of(
-        release.manifest, codec, window=material.window, working=working, shelf=codes,
+        release.manifest, codec, window=material.window, working=working, cache=codes,
         file_bytes=(lambda subject: lengths[subject.number]) if Section.FILE in matched[0].thing.lengths else None,
         **_lengths_seen(release.manifest, codec, [match.thing for match in matched]),
     )  # fmt: skip
