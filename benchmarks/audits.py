@@ -127,7 +127,7 @@ def figures(report: Mapping[str, Any]) -> dict[str, Any]:
         "attacks": [_attack(attack) for attack in report["attacks"]],
         "refused": [{name: each[name] for name in ("name", "title", "reason")} for each in report["refused"]],
         "controls": [
-            {**{name: each[name] for name in ("name", "title", "kind", "expected", "got", "ok", "by")},
+            {**{name: each[name] for name in ("name", "title", "kind", "expected", "got", "ok", "by", "on")},
              "attacks": [_attack(attack) for attack in each["attacks"]]}
             for each in report["controls"]
         ],
