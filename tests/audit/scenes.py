@@ -12,6 +12,7 @@ from tests.pictures import picture
 from medveil.attacks import registry
 from medveil.attacks.attack import Effort, Goal, Guess
 from medveil.audit import presets
+from medveil.audit.pace import Pace, Publishing
 from medveil.audit.presets import Preset, TaskBudget
 from medveil.audit.targets.target import Kind, Target
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
@@ -46,7 +47,8 @@ def preset(**changed):
 
 
 def use(monkeypatch, attacks, controls=("random-codes",), **changed):
-    """Let audits know these attacks and controls only, and a preset `tiny`."""
+    """Let audits know these attacks and controls only, and a preset `tiny`; no speed of this machine is measured."""
+    monkeypatch.setattr("medveil.audit.plan.measured_pace", lambda *_: Pace(*[Publishing(2.0, 1.0)] * 2, 0.5))
     known = Registry(
         "attack", {attack.name: (lambda one=attack: one) for attack in attacks}, hint="see medveil attacks"
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
-from tests.audit.scenes import Noise, use
+from tests.audit.scenes import Noise, effort, subject, target, use
 
 from medveil.audit.audit_run import forecast_release
-from medveil.audit.pace import Pace, Publishing
+from medveil.audit.pace import measured_pace
 from medveil.audit.presets import find_preset, preset_names
 from medveil.errors import UsageError
 
@@ -26,16 +28,20 @@ def test_a_forecast_counts_and_writes_nothing(scene, auditor, tmp_path, monkeypa
     images, linkage = found.verdicts
     assert images.patients == 6
     assert linkage.patients in (4, 6)  # by who is in a fold with whom
-    assert 0 < found.expected_seconds < 600
-    monkeypatch.setattr("medveil.audit.plan.measured_pace", lambda *_: Pace(*[Publishing(2.0, 1.0)] * 2, 0.5))
-    told = forecast_release(
-        scene / "release", identity=auditor, originals=scene / "data", manifest=scene / "data" / "manifest.csv",
-        out=tmp_path / "audit", preset="tiny",
-    )  # fmt: skip
     # Two rounds, 8 own images and 6 under attack: 8 + 6 x 3 published and 8 + 6 x 2 looked at in each, 14 of them coded
     # once. The control: as many, all coded. Fidelity of 4 images, and the checks.
-    assert told.expected_seconds == 14 * 2 + 2 * (26 + 20) + (14 * 2 + 26 + 20) + 4 * 2 + 2 * 2
+    assert found.expected_seconds == 14 * 2 + 2 * (26 + 20) + (14 * 2 + 26 + 20) + 4 * 2 + 2 * 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_speed_of_this_machine_is_measured():
+    pace = measured_pace(target([subject(number, number) for number in range(3)]), effort())
+    assert pace.update > 1e-4
+    assert pace.control.publish > 1e-4
+    assert pace.release.code >= 0
+    unet, network = SimpleNamespace(name="unet", trains=True), SimpleNamespace(name="own", trains=True)
+    assert pace.training(unet, effort(steps=4)) == 4 * pace.update == pace.training(network, effort(steps=4))
+    assert pace.training(SimpleNamespace(name="unet", trains=False), effort()) == 0
 
 
 def test_presets_rise():
