@@ -207,7 +207,7 @@ def _tiny_preset() -> Iterator[None]:
     effort = replace(quick.effort, working=48, steps=2, batch=2, width=2, seed_bits=4, targets=2)
     tiny = replace(
         quick, name=_TINY, effort=effort, control_effort=effort, own_images=4, tested_images=4, control_own=4,
-        control_tested=4, fidelity_images=2, resamples=50,
+        control_tested=4, control_patients=2, fidelity_images=2, resamples=50,
     )  # fmt: skip
     every = control_plan.all_controls
 
