@@ -1,4 +1,4 @@
-"""For the tests of codecs, attacks, tasks and mechanisms of your own: one call each, on invented images.
+"""For the tests of codecs, attacks, tasks, mechanisms and anonymizers of your own: one call each, on invented images.
 
     from medveil.testing import check_codec
 
@@ -8,7 +8,7 @@
 What comes with medveil goes through the same checks. They need no file, and seconds where nothing slow is checked. A
 check that finds something raises CheckError, which is an AssertionError, and says what was asked and what came instead.
 Passing says that a thing keeps to its interface and does what it is there for on easy images; it says nothing of its
-worth. A check for methods of open release comes with the room of those methods.
+worth.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.anonymizers.anonymizer import Anonymizer, Candidate
 from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.attack import Attack, Attacker, Effort, Goal, Guess, Knowledge
 from medveil.audit.protocol import Round, RoundPlan, carry_out, plan_round
@@ -42,6 +43,7 @@ from medveil.mechanisms.weak_codes import Unprotected
 from medveil.mechanisms.working_pictures import picture_image
 from medveil.metrics.image_quality import psnr
 from medveil.metrics.ranking import auc
+from medveil.protection.keystream import Keystream
 from medveil.protection.sealing import seal, unseal
 from medveil.registry import NAME
 from medveil.tasks.image_sets import ORIGINAL, Gallery, TaskImage
@@ -224,6 +226,48 @@ def check_mechanism(mechanism: Mechanism, *, keyed: bool = True) -> None:
                 wrong = None
             kept = wrong is None or not _same(wrong, one.code)
             _ask(kept or not keyed, "another key opens nothing", "the true code")
+
+
+def check_anonymizer(method: Anonymizer) -> None:
+    """Check a method of open release: what it says of itself, its settings, its groups and its pictures.
+
+    Args:
+        method: made, with its default settings or others.
+
+    Raises:
+        CheckError: it does not do what `medveil.anonymizers.anonymizer.Anonymizer` asks.
+
+    >>> from medveil.anonymizers.registry import get_anonymizer
+    >>> check_anonymizer(get_anonymizer("pixelate"))
+    """
+    _described(method, {"secret": bool, "redraws": bool}, words=("title", "promise", "source"))
+    for setting in method.settings():
+        _ask(bool(setting.about), "a setting says what it is", setting.name)
+        _ask(setting.read(str(setting.default)) == setting.default, "a default is allowed", setting.default)
+    subjects = people(24, visits=2)
+    images = [subject.image for subject in subjects]
+    fitted = method.fit(images[: method.fitted_on])
+    known = [Candidate(str(each.patient), (), fitted.feature(each.image)) for each in subjects]
+    groups = fitted.groups(known, Keystream(_KEY, "check"))
+    taken = [number for group in groups for number in group]
+    _ask(bool(groups) and set(taken) <= set(range(len(known))), "groups are of the images that were given", groups)
+    _ask(len(taken) == len(set(taken)), "an image is in one group at most", taken)
+    members = [images[number] for number in groups[0]]
+    before = [image.frames.copy() for image in members]
+    one, again, other = (fitted.apply(members, key).pixels for key in (_KEY, _KEY, _OTHER_KEY))
+    _ask(np.array_equal(one, again), "one key makes one picture of a group", "another one")
+    drawn = any(len(group) > 1 for group in groups) or not np.array_equal(one, other)
+    _ask(drawn == method.secret, "secret says whether a key or the choice of a group makes a difference", method.secret)
+    left = all(np.array_equal(image.frames, frames) for image, frames in zip(members, before, strict=True))
+    _ask(left, "images are left as they were", "changed pixels")
+    if method.redraws:
+        return
+    deep = (images[0].pixels[:50].astype(np.uint16) << 4) + 1
+    padded = Image.of_pixels(deep, 12, Source(FileKind.PNG, b""), padding=(1, 1))
+    made = fitted.apply([padded], _KEY)
+    same = made.pixels.shape == deep.shape and made.bits_stored == padded.bits_stored
+    _ask(same, "size and depth stay, unless it redraws", (made.pixels.shape, made.bits_stored))
+    _ask(made.padding is None, "no padding is left: where there is no data has a shape of its own", made.padding)
 
 
 class _Noise(Mechanism):

@@ -8,13 +8,23 @@ import pytest
 
 pytest.importorskip("torch", reason="built-in entries need torch")
 
+from medveil.anonymizers.registry import ANONYMIZERS
 from medveil.attacks.registry import ATTACKS
 from medveil.codecs.registry import CODECS
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.controls import Setup, all_controls, control_named
 from medveil.mechanisms.expected_breaks import EXPECTED_BREAKS
 from medveil.tasks.registry import TASKS
-from medveil.testing import EFFORT, TASK_EFFORT, check_attack, check_codec, check_mechanism, check_task, people
+from medveil.testing import (
+    EFFORT,
+    TASK_EFFORT,
+    check_anonymizer,
+    check_attack,
+    check_codec,
+    check_mechanism,
+    check_task,
+    people,
+)
 
 _QUICK = {"lapped", "primis", "linkage-code"}
 """Those that are tried by default; all of them under slow."""
@@ -37,6 +47,11 @@ def setup() -> Setup:
 @pytest.mark.parametrize("name", _named(CODECS.names()))
 def test_codec(name: str) -> None:
     check_codec(CODECS.make(name))
+
+
+@pytest.mark.parametrize("name", ANONYMIZERS.names())
+def test_anonymizer(name: str) -> None:
+    check_anonymizer(ANONYMIZERS.make(name))
 
 
 @pytest.mark.parametrize("name", _named(TASKS.names()))

@@ -1,4 +1,4 @@
-"""A codec, an attack, a task and a mechanism of one file each go through medveil.testing, which sees broken ones."""
+"""What others may bring, in one file each, goes through medveil.testing, which sees broken ones."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.extend.toy_anonymizer import Posterize
 from tests.extend.toy_attack import Turner
 from tests.extend.toy_codec import BlockCodec
 from tests.extend.toy_mechanism import TurnedBlocks
@@ -19,7 +20,7 @@ from tests.extend.toy_task import Brightness
 from medveil.attacks.applicability import Need
 from medveil.attacks.attack import Goal, Guess
 from medveil.codecs.code import CodeMap, SparseCode
-from medveil.testing import CheckError, check_attack, check_codec, check_mechanism, check_task
+from medveil.testing import CheckError, check_anonymizer, check_attack, check_codec, check_mechanism, check_task
 
 
 def _blocks(repository: Path) -> list[str]:
@@ -30,7 +31,9 @@ def _blocks(repository: Path) -> list[str]:
 def test_the_page_shows_these_files_and_its_checks_run(repository: Path) -> None:
     checks, *files = _blocks(repository)
     folder = Path(__file__).parent
-    assert files == [(folder / f"toy_{kind}.py").read_text() for kind in ("codec", "mechanism", "attack", "task")]
+    assert files == [
+        (folder / f"toy_{kind}.py").read_text() for kind in ("codec", "mechanism", "attack", "task", "anonymizer")
+    ]
     done = subprocess.run([sys.executable, "-c", checks], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -38,7 +41,7 @@ def test_the_page_shows_these_files_and_its_checks_run(repository: Path) -> None
 def test_the_page_names_classes_that_are_there(repository: Path) -> None:
     page = (repository / "docs" / "extend.md").read_text(encoding="utf-8")
     sources = re.findall(r'^(\w+) = "(toy_\w+):(\w+)"$', page, flags=re.MULTILINE)
-    assert len(sources) == 3
+    assert len(sources) == 4
     for name, module, attribute in sources:
         assert getattr(importlib.import_module(f"tests.extend.{module}"), attribute).name == name
 
@@ -145,7 +148,7 @@ def _changed(change):
     return {"publish": publish}
 
 
-_COUNT = iter(range(10**6))
+_COUNT = iter(range(1, 10**6))
 
 
 @pytest.mark.parametrize(
@@ -162,6 +165,28 @@ _COUNT = iter(range(10**6))
 def test_a_broken_mechanism_is_seen(broken, said) -> None:
     with pytest.raises(CheckError, match=said):
         check_mechanism(type("Broken", (TurnedBlocks,), broken)())
+
+
+def test_an_anonymizer_of_one_file_holds() -> None:
+    check_anonymizer(Posterize())
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"promise": ""}, "promise says something"),
+        ({"secret": True}, "secret says whether"),
+        ({"apply": lambda self, images, key: images[0].with_pixels(images[0].pixels // next(_COUNT), padding=None)},
+         "one key makes one picture"),
+        ({"apply": lambda self, images, key: images[0]}, "no padding is left"),
+        ({"apply": lambda self, images, key: images[0].with_pixels(images[0].pixels[:-2], padding=None)}, "size and"),
+        ({"groups": lambda self, candidates, stream: [(0, 1), (1, 2)]}, "in one group at most"),
+        ({"groups": lambda self, candidates, stream: [(99,)]}, "of the images that were given"),
+    ],
+)  # fmt: skip
+def test_a_broken_anonymizer_is_seen(broken, said) -> None:
+    with pytest.raises(CheckError, match=said):
+        check_anonymizer(type("Broken", (Posterize,), broken)())
 
 
 def test_an_attack_of_one_file_holds() -> None:

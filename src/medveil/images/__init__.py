@@ -5,7 +5,8 @@ pixels as stored (today one grey frame, whose plane is `.pixels`), depth, spacin
 are held, `read_apart` has the file decoded in a process without any (`decoder_process`).
 `records(image, tag_key)` splits what else the file held in two: the pixel record, which travels with the pixels, and
 the identity record, which is for those with identity. `restore` makes an image of decoded pixels and records, and
-`to_file_bytes` a file of the kind that went in (JPEG: PNG). `intensity` brings stored values of any depth to grey
+`to_file_bytes` a file of the kind that went in (JPEG: PNG); `public` is an image
+with what everybody may know of it. `intensity` brings stored values of any depth to grey
 values 0 … 255.
 
 Import from `medveil.images`, as `__all__` lists it; other rooms don't need the modules. `formats` chooses the module of
@@ -32,9 +33,11 @@ from medveil.images.dicom.records import Instance
 from medveil.images.formats import (
     colour_profile,
     instance,
+    is_inverted,
     labelled,
     labels_of,
     patient_of,
+    public,
     read,
     read_bytes,
     records,
@@ -61,10 +64,12 @@ __all__ = [
     "Source",
     "colour_profile",
     "instance",
+    "is_inverted",
     "labelled",
     "labels_of",
     "patient_of",
     "pixel_type",
+    "public",
     "read",
     "read_apart",
     "read_bytes",

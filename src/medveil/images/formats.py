@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from medveil.images import jpeg, nifti, png, record, tiff
 from medveil.images.bounds import MAX_FILE_BYTES, walled
 from medveil.images.burned_in import BurnedIn
 from medveil.images.dicom import identity_fields, reader, writer
+from medveil.images.dicom import public as public_dicom
 from medveil.images.dicom import records as dicom_records
 from medveil.images.dicom.records import Instance
 from medveil.images.image import FileKind, Image, Source
@@ -210,6 +211,33 @@ def suffix(image: Image) -> str:
     if image.source.kind is FileKind.NIFTI:
         return nifti.suffix(image)
     return ".png"
+
+
+def public(image: Image, members: Sequence[Image] = ()) -> Image:
+    """The image as everybody may have it: without identity; of DICOM with less than recipients get.
+
+    Args:
+        image: with the pixels that are to be published.
+        members: where the picture was drawn anew, the images that it was made of; it is of their kind if all are
+            DICOM, and a PNG file else.
+    """
+    if members:
+        dicom = all(member.source.kind is FileKind.DICOM for member in members)
+        return public_dicom.drawn(image, members) if dicom else _bare(image)
+    if image.source.kind is FileKind.DICOM:
+        return public_dicom.public(image)
+    return replace(image, source=replace(image.source, identity_record=b""))
+
+
+def _bare(image: Image) -> Image:
+    return replace(image, source=Source(FileKind.PNG, png.records_of(FileKind.PNG, image.bits_stored, b"", [])[0]))
+
+
+def is_inverted(image: Image) -> bool:
+    """Whether the lowest stored value is shown white, as DICOM and TIFF have it."""
+    if image.source.kind is FileKind.DICOM:
+        return public_dicom.is_inverted(image)
+    return image.source.kind is FileKind.TIFF and tiff.is_inverted(image)
 
 
 def colour_profile(image: Image) -> bytes:

@@ -354,6 +354,11 @@ def _spacing(fields: record.Fields) -> tuple[float, float] | None:
     return _MILLIMETRES[unit] * down_by / down, _MILLIMETRES[unit] * across_by / across
 
 
+def is_inverted(image: Image) -> bool:
+    """Whether 0 is white."""
+    return record.Fields(record.unpack(image.source.pixel_record, FileKind.TIFF)).integer("photometric", 0, 1) == 0
+
+
 def write(image: Image, *, exact: bool) -> bytes:
     """A TIFF file of the image, little endian, one strip; with an identity record also its other fields.
 

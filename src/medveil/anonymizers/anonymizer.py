@@ -1,0 +1,186 @@
+"""Anonymizer: a way of changing pictures so that everybody may have them, and how its settings are given."""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from fractions import Fraction
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medveil.errors import UsageError
+from medveil.images.image import Image
+from medveil.protection.keystream import Stream
+from medveil.registry import unknown
+
+
+class Labels(StrEnum):
+    """What becomes of the labels of the images that one released picture is made of."""
+
+    KEPT = "kept"  # it is made of one image
+    MIXED = "mixed"  # each with its share: "a:0.5|b:0.5"
+    MERGED = "merged"  # all that occur, without how often: "a|b"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a method, given as `--set name=value`.
+
+    Attributes:
+        name: as on the command line.
+        default: its value where none is given.
+        low, high: inclusive bounds of a number.
+        words: the words that are allowed instead of a number.
+        about: what it is, with its unit.
+    """
+
+    name: str
+    default: int | Fraction | str
+    low: Fraction
+    high: Fraction
+    words: tuple[str, ...]
+    about: str
+
+    @property
+    def allowed(self) -> str:
+        """The values that it takes, in words."""
+        if self.words:
+            return " or ".join(self.words)
+        whole = "a whole number" if isinstance(self.default, int) else "a number"
+        return f"{whole} from {float(self.low):g} to {float(self.high):g}"
+
+    def read(self, word: str) -> int | Fraction | str:
+        """The value that a word of the command line stands for.
+
+        Raises:
+            UsageError: it is none that is allowed.
+        """
+        wrong = UsageError(f"{self.name} is {self.allowed}, not {word!r}", hint=f"{self.name}: {self.about}")
+        if self.words:
+            if word not in self.words:
+                raise wrong
+            return word
+        try:
+            value = Fraction(word) if len(word) <= _MAX_WORD else Fraction(-1, 7)
+        except (ValueError, ZeroDivisionError):
+            raise wrong from None
+        if not self.low <= value <= self.high or (isinstance(self.default, int) and value.denominator != 1):
+            raise wrong
+        return int(value) if isinstance(self.default, int) else value
+
+
+_MAX_WORD = 32  # characters of a number
+
+
+def setting(
+    default: int | Fraction | str, about: str, *, low: int | str = 0, high: int | str = 0, words: tuple[str, ...] = ()
+) -> Any:  # fmt: skip
+    """A field of an anonymizer that is one of its settings; see `Setting`."""
+    kept = {"low": Fraction(low), "high": Fraction(high), "words": words, "about": about}
+    return field(default=default, metadata=kept)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An image that is to be released, as far as the choice of groups sees it.
+
+    Attributes:
+        patient: whose it is; equal words are one patient.
+        classes: values that only images of one group may share, such as its source.
+        feature: what `Anonymizer.feature` gave of it.
+    """
+
+    patient: str = field(repr=False)
+    classes: tuple[str, ...] = ()
+    feature: NDArray[np.float32] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Anonymizer(ABC):
+    """A method of open release. Its settings are its fields, each made by `setting`.
+
+    What is released of a group of images is one picture; a group is one image unless a method makes larger ones.
+
+    Attributes:
+        name: as on the command line.
+        title: a few words: what it does.
+        promise: what it promises, and what it does not, in a sentence.
+        source: the publication.
+        needs_patients: whether it has to know whose an image is.
+        secret: whether it draws secret randomness, so that a second release of one image would help to undo the first.
+        redraws: whether its pictures are drawn anew, as 8-bit grey pictures of one size.
+        labels: what becomes of labels.
+        fitted_on: of how many images `fit` wants to see the pixels; drawn from those that are released.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    promise: ClassVar[str]
+    source: ClassVar[str]
+    needs_patients: ClassVar[bool] = False
+    secret: ClassVar[bool] = False
+    redraws: ClassVar[bool] = False
+    labels: ClassVar[Labels] = Labels.KEPT
+    fitted_on: ClassVar[int] = 0
+
+    @classmethod
+    def settings(cls) -> tuple[Setting, ...]:
+        """Its settings, in their order."""
+        fields = [each for each in dataclasses.fields(cls) if "about" in each.metadata]
+        return tuple(Setting(each.name, cast("Any", each.default), **each.metadata) for each in fields)
+
+    @classmethod
+    def of_words(cls, words: Mapping[str, str]) -> Self:
+        """The method with settings as the command line gives them.
+
+        Raises:
+            UsageError: a setting is not one of its own, or has a value that is not allowed.
+        """
+        known = {each.name: each for each in cls.settings()}
+        for name in words:
+            if name not in known:
+                raise unknown(f"setting of {cls.name}", name, known)
+        return cls(**{name: known[name].read(word) for name, word in words.items()})
+
+    @property
+    def stated(self) -> dict[str, int | float | str]:
+        """Its settings as a record states them."""
+        values = {each.name: getattr(self, each.name) for each in self.settings()}
+        return {name: float(value) if isinstance(value, Fraction) else value for name, value in values.items()}
+
+    def fit(self, images: Iterable[Image]) -> Self:
+        """The method after it has seen images; what it learns is in what is given back."""
+        return self
+
+    def feature(self, image: Image) -> NDArray[np.float32] | None:
+        """What the choice of groups has to know of a picture; None where it does not look."""
+        return None
+
+    def groups(self, candidates: Sequence[Candidate], stream: Stream) -> list[tuple[int, ...]]:
+        """Which images become one picture: numbers of candidates, each in one group at most.
+
+        Args:
+            candidates: images, in an order of no meaning.
+            stream: secret randomness.
+
+        Raises:
+            UsageError: these images don't do; it says what is missing.
+        """
+        return [(number,) for number in range(len(candidates))]
+
+    @abstractmethod
+    def apply(self, images: Sequence[Image], key: bytes) -> Image:
+        """The released picture of a group.
+
+        Args:
+            images: of the group; one where it makes no groups.
+            key: 32 bytes from the operating system, for this picture alone; all that is random comes from it.
+
+        Returns:
+            The first image with other pixels and no padding; its size is kept unless the method `redraws`.
+        """
