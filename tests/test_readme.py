@@ -15,9 +15,9 @@ from tests.pictures import picture
 
 _COMMANDS = (
     "keygen", "share", "verify", "inspect", "list", "open", "grant", "grants", "revoke", "rotate", "ledger",
-    "audit", "attacks", "tasks", "train", "info", "demo",
+    "anonymize", "anonymizers", "audit", "attacks", "tasks", "train", "info", "demo",
 )  # fmt: skip
-_HOW_TO = tuple(f"how-to/{name}" for name in ("sharing", "keys", "training", "auditing"))
+_HOW_TO = tuple(f"how-to/{name}" for name in ("sharing", "keys", "training", "anonymizing", "auditing"))
 _NAMES = ("index", "start", "how-to", *_HOW_TO, "concepts", "extend", "reference", "limits")
 _PAGES = ("README.md", *(f"docs/{name}.md" for name in _NAMES))
 

@@ -29,13 +29,13 @@ def asked(shared_desk, monkeypatch):
     """The arguments with which the audit was asked for; nothing is attacked."""
     arguments = {}
 
-    def fake(folder, **named):
-        arguments.update(named, folder=folder)
+    def fake(read, **named):
+        arguments.update(named, read=read)
         for stage in ("reading", "reading", "release-0: unet (about 2 minutes left)"):
             named["progress"](1, 4, stage)
         return arguments.get("found", small())
 
-    monkeypatch.setattr(audit_run, "audit_release", fake)
+    monkeypatch.setattr(audit_run, "audit_target", fake)
     return arguments
 
 
@@ -86,16 +86,20 @@ def test_result_as_json(asked):
     assert "broken by code-decoder" in _audit().out.splitlines()[0]
 
 
-def test_what_is_asked_for_arrives(asked, shared_desk):
+def test_what_is_asked_for_arrives(asked, shared_desk, monkeypatch):
+    monkeypatch.setattr("medveil.audit.targets.keyed.keyed_target", lambda *what, **how: (what, how))
+    monkeypatch.setattr("medveil.releases.release.Release", lambda folder, owner: (folder, owner))
     (shared_desk / "gate.toml").write_text("[attacks]\npsnr = 90.0\n")
     done = _audit("--manifest", "m.csv", "--preset", "standard", "--attacks", "unet, vnet", "--gate", "gate.toml",
                   "--resume", "--seed", 7, "--owner", "alice.pub", "--force", "--no-pictures", "-j", 2)  # fmt: skip
     assert done.code == 0, done.err
-    assert str(asked["manifest"]) == "m.csv"
+    ((folder, owner), _, originals, manifest), how = asked["read"](seed=7)
+    assert [str(path) for path in (folder, originals, manifest)] == ["release", "images", "m.csv"]
+    assert owner.fingerprint
+    assert how == {"seed": 7}
     assert (asked["preset"], asked["attacks"], asked["seed"]) == ("standard", ("unet", "vnet"), 7)
     assert (asked["resume"], asked["force"], asked["threads"]) == (True, True, 2)
     assert asked["write"].keywords == {"pictures": False}
-    assert asked["owner"].fingerprint
     assert "pictures of patients" not in done.err
 
 
@@ -114,7 +118,7 @@ def test_rows_that_name_no_image_are_told_before_the_work_and_by_a_dry_run(asked
         patch.setattr("medveil.cli.session.Session.warn", lambda _, text: asked.setdefault("warned", []).append(text))
         asked["begun"](expected)
     assert asked["warned"] == told
-    monkeypatch.setattr(audit_run, "forecast_release", lambda *_, **__: expected)
+    monkeypatch.setattr(audit_run, "forecast_target", lambda *_, **__: expected)
     assert set(told) <= set(_audit("--dry-run").out.splitlines())
     assert "that name no file" not in _audit("--dry-run", "--json").err
 
@@ -186,10 +190,10 @@ def test_missing_package(asked, monkeypatch):
 
 
 def test_errors_name_no_paths(shared_desk, monkeypatch):
-    def fail(folder, **named):
+    def fail(read, **named):
         raise UsageError("none of the 2 packages has its original among the 0 files of --originals")
 
-    monkeypatch.setattr(audit_run, "audit_release", fail)
+    monkeypatch.setattr(audit_run, "audit_target", fail)
     done = run("audit", "release", "--originals", "Smith^John", "-o", "Doe^Jane")
     assert done.code == 2
     assert "Smith" not in done.err + done.out
@@ -200,7 +204,7 @@ def test_dry_run_in_words(asked, monkeypatch):
     expected = Forecast(60, 31, 64, 80, 2, ("unet", "vnet"), ("unprotected",), "quick", "a first look",
                         {"attack": 4, "control": 1}, expected_seconds=540.0,
                         verdicts=(PossibleVerdicts(Judged.LINKAGE, 3, 5, 5, 20),))  # fmt: skip
-    monkeypatch.setattr(audit_run, "forecast_release", lambda folder, **named: expected)
+    monkeypatch.setattr(audit_run, "forecast_target", lambda read, **named: expected)
     done = _audit("--dry-run")
     assert done.code == 0
     assert done.out.splitlines() == [

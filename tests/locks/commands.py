@@ -61,7 +61,7 @@ def commands(folder: Path) -> dict[str, Any]:
         patch.chdir(folder)
         for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(folder / "home"))
-        patch.setattr("medveil.audit.audit_run.audit_release", lambda *_, **__: audit())
+        patch.setattr("medveil.audit.audit_run.audit_target", lambda *_, **__: audit())
         patch.setattr("medveil.codecs.primis.training_run.train_codec", lambda *_, **__: _trained())
         (folder / "images").mkdir()
         for number in range(4):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from medveil.attacks.registry import unavailable_attacks
 from medveil.audit.audit_folder import UNITS, begun_units, check_out, finish, growing_folder, report_folder
@@ -22,7 +21,7 @@ from medveil.audit.record import write_record
 from medveil.audit.request import request_of
 from medveil.audit.results import AttackResult, Audit, Sample
 from medveil.audit.targets.keyed import keyed_target
-from medveil.audit.targets.target import ReadTarget, Target
+from medveil.audit.targets.target import ReadTarget
 from medveil.experiments.progress import Progress, Report
 from medveil.experiments.runner import run
 from medveil.experiments.sampling import generator_of
@@ -97,12 +96,21 @@ def forecast_release(
     Raises:
         As `audit_release`, for everything that can be known without running an attack.
     """
+    return forecast_target(
+        lambda **how: keyed_target(Release(folder, owner=owner), identity, originals, manifest, **how),
+        beside={"release": Path(folder), "originals": originals}, out=out, preset=preset, attacks=attacks,
+        resume=resume, force=force, seed=seed, threads=threads, tasks=tasks, compare=compare, networks=networks,
+    )  # fmt: skip
+
+
+def forecast_target(
+    read: ReadTarget, *, beside: Mapping[str, Path], out: Path, preset: str | Preset = "quick",
+    attacks: Sequence[str] = (), resume: bool = False, force: bool = False, seed: int = 0, threads: int = 0,
+    tasks: Sequence[str] = (), compare: Sequence[str] = (), networks: Sequence[str] = (),
+) -> Forecast:  # fmt: skip
+    """What `audit_target` would do with these arguments; nothing is written. Raises as `audit_release`."""
     request = request_of(preset, seed, attacks, tasks, compare, networks)
-    out = check_out(out, {"release": Path(folder), "originals": originals}, force=force, resume=resume)
-
-    def read(**how: Any) -> Target:
-        return keyed_target(Release(folder, owner=owner), identity, originals, manifest, **how)
-
+    out = check_out(out, beside, force=force, resume=resume)
     with fixed_threads(threads) as count:
         plan = plan_audit(read, request, out, threads=count)
         units = begun_units(out, plan.units.settings, resume=resume, force=force)

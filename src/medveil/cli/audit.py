@@ -13,11 +13,12 @@ import typer
 
 from medveil.cli.options import DryRun, Force, Json, Key, Owner, Quiet, ReleaseFolder
 from medveil.cli.session import Session, session
-from medveil.errors import InputError, MissingDependencyError, ThresholdPassedError
+from medveil.errors import InputError, MissingDependencyError, ThresholdPassedError, UsageError
 
 if TYPE_CHECKING:
     from medveil.audit.plan import Forecast
     from medveil.audit.results import Audit, ControlResult
+    from medveil.audit.targets.target import ReadTarget
 
 _PACKAGES = ("torch", "monai", "scipy", "sklearn", "matplotlib", "jinja2", "pydantic")
 _REPORT = "report.html"
@@ -33,6 +34,10 @@ def audit(
     ],
     out: Annotated[Path, typer.Option("-o", "--out", metavar="FOLDER", help="Where the report goes.")],
     key: Key = None,
+    link: Annotated[
+        Path | None,
+        typer.Option("--link", metavar="CSV", help="Of an open release: which picture was made of which image."),
+    ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option("--manifest", metavar="CSV", help="Names the patient of each image; without it each is its own."),
@@ -76,18 +81,18 @@ def audit(
 ) -> None:
     """Attack a release as somebody without a key would, and report it.
 
-    You need the originals, to compare with, and a key that may see which package is which.
+    You need the originals, to compare with, and a key that may see which package is which; of an open release the
+    link file instead.
     The report says what was found, what was not, and whether this audit would have found a leak.
     With --tasks it says beside that what opened images are still good for.
     """
     with session("audit", as_json=json, quiet=quiet) as run:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read by torch when it loads: threads that wait don't spin
         need_packages()
-        from medveil.audit.audit_run import audit_release, forecast_release
+        from medveil.audit.audit_run import audit_target, forecast_target
         from medveil.audit.gate import check_asked, passed_thresholds, read_gate
         from medveil.audit.presets import find_preset
         from medveil.audit.record import record_of
-        from medveil.cli.owner import opener_of, recipient_of
         from medveil.experiments.unit import Status
         from medveil.report.findings import failed_parts
         from medveil.report.page import write_report
@@ -97,20 +102,19 @@ def audit(
         thresholds = read_gate(gate) if gate is not None else None
         if thresholds is not None:
             check_asked(thresholds, work)
-        identity, founder = opener_of(run, key), recipient_of(owner)
+        read = _reader(run, release, originals, key, link, manifest, owner)
+        beside = {"release": release, "originals": originals}
         if dry_run:
-            expected = forecast_release(
-                release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset,
-                attacks=names, resume=resume, force=force, seed=seed, owner=founder, threads=jobs, tasks=work,
-                compare=others, networks=built,
+            expected = forecast_target(
+                read, beside=beside, out=out, preset=preset, attacks=names, resume=resume, force=force, seed=seed,
+                threads=jobs, tasks=work, compare=others, networks=built,
             )  # fmt: skip
             _print_forecast(run, expected)
             return
-        found = audit_release(
-            release, identity=identity, originals=originals, manifest=manifest, out=out, preset=preset, attacks=names,
-            resume=resume, force=force, seed=seed, owner=founder, threads=jobs, tasks=work, compare=others,
-            networks=built, write=partial(write_report, pictures=pictures), progress=run.stage,
-            begun=lambda expected: _warn_of(run, expected),
+        found = audit_target(
+            read, beside=beside, out=out, preset=preset, attacks=names, resume=resume, force=force, seed=seed,
+            threads=jobs, tasks=work, compare=others, networks=built, write=partial(write_report, pictures=pictures),
+            progress=run.stage, begun=lambda expected: _warn_of(run, expected),
         )  # fmt: skip
         passed = passed_thresholds(thresholds, record_of(found)) if thresholds is not None else ()
         failures = failed_parts(found)
@@ -120,6 +124,34 @@ def audit(
             raise typer.Exit(ThresholdPassedError.exit_code)
         if failures:
             raise typer.Exit(InputError.exit_code)
+
+
+def _reader(
+    run: Session, release: Path, originals: Path, key: Path | None, link: Path | None, manifest: Path | None,
+    owner: Path | None,
+) -> ReadTarget:  # fmt: skip
+    """What reads the release, of whichever kind it is."""
+    from medveil.audit.targets.anonymized import anonymized_target
+    from medveil.audit.targets.keyed import keyed_target
+    from medveil.cli.owner import opener_of, recipient_of
+    from medveil.releases.records.open_record import is_open
+    from medveil.releases.release import Release
+
+    founder = recipient_of(owner)
+    if not is_open(release):
+        if link is not None:
+            raise UsageError("--link is for open releases; this one is for recipients", hint="name your key with -i")
+        identity = opener_of(run, key)
+        return lambda **how: keyed_target(Release(release, owner=founder), identity, originals, manifest, **how)
+    if key is not None:
+        raise UsageError("an open release has no key", hint="leave -i out, and name the link file with --link")
+    if link is None:
+        raise UsageError(
+            "which picture was made of which image stands in the link file that anonymize wrote",
+            hint="name it with --link",
+        )
+    place = link
+    return lambda **how: anonymized_target(release, originals, place, manifest, founder, **how)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from medveil.cli import (
+    anonymize,
+    anonymizers,
     attacks,
     audit,
     demo,
@@ -75,6 +77,8 @@ app.command("revoke")(revoke.revoke)
 app.command("rotate")(rotate.rotate)
 app.command("ledger")(ledger.ledger)
 app.command("forget")(forget.forget)
+app.command("anonymize")(anonymize.anonymize)
+app.command("anonymizers")(anonymizers.anonymizers)
 app.command("audit")(audit.audit)
 app.command("attacks")(attacks.attacks)
 app.command("tasks")(tasks.tasks)

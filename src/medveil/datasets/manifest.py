@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Generic, Protocol, TypeVar
@@ -33,6 +33,7 @@ class Record:
         label: its class, the column `label`; empty where there is none.
         mask: its mask, absolute, from the column `mask`; None where there is none.
         written_mask: the mask's path as the manifest writes it.
+        cells: the whole row, by column.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Record:
     label: str = field(default="", compare=False)
     mask: Path | None = field(default=None, compare=False)
     written_mask: str = field(default="", compare=False)
+    cells: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def source(self) -> str:
@@ -181,7 +183,7 @@ def _record_of(row: dict[str, str], image: str, folder: Path) -> Record:
         outline = (folder / mask).resolve() if mask else None
     except (ValueError, OSError, RuntimeError):
         raise UsageError("the manifest has a path that no file can have") from None
-    return Record(path, (row["patient_id"] or "").strip(), fold, stratum, image, label, outline, mask)
+    return Record(path, (row["patient_id"] or "").strip(), fold, stratum, image, label, outline, mask, row)
 
 
 def _check_patients(records: tuple[Record, ...]) -> None:

@@ -7,6 +7,7 @@ Import:
 - `mechanism`: `Mechanism`.
 - `observation`: `Observation`, `Case`, `Subject`.
 - `levels.mechanism_of`: the protection level of a release as a mechanism; the level is that of `protection.levels`.
+- `anonymized.Anonymized`: a method of open release, as anybody can apply it.
 - `controls.all_controls()`: mechanisms of which it is known how they come out. `weak_codes` and
   `instance_encodings` are what they are made of.
 - `public_codec`: `PublicCodec`, what everybody knows of a codec, as codes and pictures, without any key.

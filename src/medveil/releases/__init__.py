@@ -10,10 +10,11 @@ Import:
 - `sharing.share`, `settings.ShareSettings`, `opening.open_release`, `release.Release`, `verifying.verify`.
 - `granting`: `grant`, `revoke`, `Request`. `deputies.owned_state`: who may change a release. `rotating.rotate`.
   `inspecting.inspect`. `listing.list_originals`. The most used of them are names of `medveil` itself.
+- `anonymizing.anonymize`: an open release, of plain pictures; `records/open_record` is what is signed of it.
 
 What is where: in `records/`, `manifest` and `ledger` are what is signed, `state` both of them together, `owner_records`
-what only owners know, `pins` what this machine has seen of a release before; `weights` is the codec's weights;
-`dataset` and `label_file` serve training from a release.
+what only owners know, `pins` what this machine has seen of a release before, `released` what it released openly;
+`weights` is the codec's weights; `dataset` and `label_file` serve training from a release.
 
 What holds:
 - A change of a release has happened when its last rename has, and not before; a killed run goes on where it stopped.

@@ -223,6 +223,26 @@ def labels_to_share(path: Path, columns: Sequence[str], files: Sequence[Path], f
     )
 
 
+def told(given: GivenLabels, readers: str) -> list[tuple[str, bool]]:
+    """How many images have each label, since others will read them: sentences, and whether each is a warning.
+
+    Args:
+        given: the labels.
+        readers: who will read them, in words.
+    """
+    found = []
+    for name, counts in given.counts.items():
+        values = ", ".join(f"{value} {count}" for value, count in counts.items())
+        found.append((f"label {name}, for {readers}: {values}", False))
+        alone = sum(count == 1 for count in counts.values())
+        if alone:
+            found.append((f"label {name}: values on one image only: {alone}. Is one a name?", True))
+    if given.counts and given.unlabelled + given.unmatched:
+        lone = f"images without a label: {given.unlabelled}; rows of no image: {given.unmatched}"
+        found.append((lone, given.unlabelled > 0))
+    return found
+
+
 def _check_values(column: str, values: Sequence[str]) -> None:
     """Raises UsageError for a column with values that may tell patients apart. It names rows and no value."""
     different = len(set(values) - {""})

@@ -16,6 +16,7 @@ from medveil.keys.recipients import Recipient, Wrap
 from medveil.keys.tiers import Tier
 from medveil.keys.wrapping import wrap
 from medveil.protection.levels import LEVELS, level_of
+from medveil.registry import unknown
 from medveil.releases.label_file import NO_LABELS, GivenLabels
 from medveil.releases.packages.origin import Origin, common_part, pack_identity
 from medveil.releases.records.ledger import MAX_OWNERS
@@ -32,6 +33,12 @@ PADDINGS = ("steps", "bucket")
 """Of exact sections and kept files: in steps of 3 per cent, or to the one length of their bucket."""
 _OVERHEAD = 17  # padding mark and AEAD tag
 _SPREAD = 8  # zlib's length differs by a few bytes with the digest
+
+
+def check_burned_in(way: str) -> None:
+    """Raise UsageError for a way with burned-in text that there is not."""
+    if way not in BURNED_IN:
+        raise unknown("way with burned-in text", way, BURNED_IN)
 
 
 @dataclass(frozen=True)
@@ -108,13 +115,11 @@ class ShareSettings:
     def check(self) -> None:
         """Raises UsageError where the request contradicts itself."""
         for kind, name, known in (
-            ("protection", self.protection, LEVELS), ("way with burned-in text", self.burned_in, BURNED_IN),
-            ("padding", self.padding or PADDINGS[0], PADDINGS),
+            ("protection", self.protection, LEVELS), ("padding", self.padding or PADDINGS[0], PADDINGS),
         ):  # fmt: skip
             if name not in known:
-                from medveil.registry import unknown
-
                 raise unknown(kind, name, known)
+        check_burned_in(self.burned_in)
         level = level_of(self.protection)
         receiving = {recipient.text for recipient in self.to}
         if any(recipient.text not in receiving for recipient in self.identity):

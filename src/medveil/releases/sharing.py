@@ -26,7 +26,7 @@ from medveil.keys.tiers import KEY_BYTES, EpochKeys, Section, Tier
 from medveil.releases.access import dictionary_name, write_shared
 from medveil.releases.deputies import owned_state, read_book, refuse_unsafe, standing_of
 from medveil.releases.granting import issue
-from medveil.releases.label_file import GivenLabels, labels_to_share
+from medveil.releases.label_file import GivenLabels, labels_to_share, told
 from medveil.releases.packages.package import load_package
 from medveil.releases.packages.packing import Fidelity, PackingPlan
 from medveil.releases.records.ledger import Action
@@ -175,7 +175,8 @@ def share(
     tasks, result.failed, result.skipped = list_inputs(paths, [Path(each) for each in settings.attach], own)
     result.inputs = {task.number: str(task.path) for task in tasks}
     tasks, result.labels = _labelled(tasks, paths, settings)
-    _tell_labels(result)
+    for text, grave in told(result.labels, "everybody who opens an image at any tier"):
+        result.tell(text, grave=grave)
     with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging):
         existing = None
         if _is_there(out, owner, dry_run=settings.dry_run):
@@ -340,20 +341,6 @@ def _labelled(
         for task in tasks
     ]  # fmt: skip
     return marked, given
-
-
-def _tell_labels(result: ShareResult) -> None:
-    """Say how many images have each label: whoever opens an image will read them."""
-    given = result.labels
-    for name, counts in given.counts.items():
-        values = ", ".join(f"{value} {count}" for value, count in counts.items())
-        result.tell(f"label {name}, for everybody who opens an image at any tier: {values}", grave=False)
-        alone = sum(count == 1 for count in counts.values())
-        if alone:
-            result.tell(f"label {name}: values on one image only: {alone}. Is one a name?", grave=True)
-    if given.counts and given.unlabelled + given.unmatched:
-        told = f"images without a label: {given.unlabelled}; rows of no image: {given.unmatched}"
-        result.tell(told, grave=given.unlabelled > 0)
 
 
 def _wanted(tasks: list[Input]) -> dict[OriginKey, Labels]:

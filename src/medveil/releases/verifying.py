@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medveil.errors import IntegrityError
 from medveil.files.walk import is_junk
 from medveil.keys.recipients import Recipient
 from medveil.keys.signatures import signature_fits
 from medveil.releases.packages.package import load_package
+from medveil.releases.records import open_record
 from medveil.releases.records import state as states
 from medveil.releases.records.ledger import NEXT, Ledger
 from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE
@@ -75,6 +78,50 @@ def verify(folder: Path, *, owner: Recipient | None = None, head: str = "") -> V
         if later.ledger.digests == state.ledger.digests:
             raise
         return _verify(folder, later, signer, owner, head)
+
+
+@dataclass(frozen=True)
+class OpenResult:
+    """What was found sound of an open release.
+
+    Attributes:
+        pictures: how many there are, all of which fit the record.
+        bytes: length of the whole release.
+        method, settings: how they were made, as the record says.
+        owner: fingerprint of the key that signed.
+        signer_known: whether the caller named that key's owner.
+        words: the verdict as it is to be printed.
+    """
+
+    pictures: int
+    bytes: int
+    method: str
+    settings: Mapping[str, Any]
+    owner: str
+    signer_known: bool
+    words: str
+
+
+def verify_open(folder: Path, owner: Recipient | None = None) -> OpenResult:
+    """Check every byte of an open release against its signed record.
+
+    Raises:
+        IntegrityError: a file is changed, missing or added, or another owner signed.
+        FormatVersionError: written by a newer medveil.
+        UsageError: not an open release.
+    """
+    record = open_record.load(folder)
+    if owner is not None and owner.verify_key != record.owner:
+        raise IntegrityError(
+            "the release is signed by another owner than the one named",
+            hint="compare fingerprints with the owner before you use it",
+        )
+    size = open_record.check_files(folder, record)
+    known = owner is not None
+    return OpenResult(
+        len(record.pictures), size, record.method, record.settings, record.fingerprint, known,
+        Signer(vouched=known).words,
+    )  # fmt: skip
 
 
 def load_checked(folder: Path, owner: Recipient | None, *, head: str = "") -> tuple[State, Signer]:

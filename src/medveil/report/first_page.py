@@ -29,6 +29,11 @@ _NOTHING = {
     Verdict.TOO_WEAK: "Not known: what was found and what was not says little, since controls failed.",
 }
 _UNFINISHED = "Not known: a part of this audit failed, and what was not done has shown nothing."
+_OPEN = "open"  # the kind of a release that everybody may have; see `medveil.audit.targets.target.Kind`
+_EVERYBODY = (
+    "By design, everybody sees the pictures themselves, their number and sizes, the method with its settings, the day "
+    "and the owner's public key."
+)
 _BY_DESIGN = (
     "By design, everybody who holds the folder sees the number of images, their size classes, the settings, the day "
     "and the owner's public key."
@@ -53,6 +58,10 @@ def released(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("Owner", f"{owners[0]}{doubt}"))
     if owners[1:]:
         rows.append(("Deputies", listed(list(owners[1:]))))
+    if facts.get("kind") == _OPEN:
+        settings = listed([f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
+                           for name, value in facts["settings"].items()])  # fmt: skip
+        return [*rows, ("Images", f"{plural(facts['packages'], 'picture')} by {facts['protection']}, {settings}")]
     made = f"protection level {facts.get('protection', 'not known')}, codec {facts.get('codec', 'not known')}"
     made += f" at {facts['quality']:g} dB" if facts.get("quality") else ""
     tiers = f"; tiers: {listed(facts['tiers'])}" if facts.get("tiers") else ""
@@ -61,6 +70,8 @@ def released(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def recipients(facts: Mapping[str, Any], most: int | None = _MOST) -> list[str]:
     """Who may open it, a line each, and no more than so many: names and fingerprints, as `medveil grants` has them."""
+    if facts.get("kind") == _OPEN:
+        return ["Everybody: an open release has no key."]
     known = facts.get("recipients")
     if known is None:
         count = plural(facts["grants"], "grant") if "grants" in facts else "Not known"
@@ -94,7 +105,7 @@ def gets(audit: Audit) -> list[str]:
     told += [
         f"A fault of its form, {check.name}: {check.title}. {check.found}" for check in failed_checks(audit.checks)
     ]
-    return [*told, _BY_DESIGN]
+    return [*told, _EVERYBODY if audit.release.get("kind") == _OPEN else _BY_DESIGN]
 
 
 def tried(audit: Audit) -> list[str]:

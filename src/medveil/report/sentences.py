@@ -79,6 +79,12 @@ def measured_sentence(result: AttackResult, measured: Measured) -> str:
 def question(audit: Audit) -> str:
     """What was asked."""
     level = str(audit.release.get("protection", "unknown"))
+    if audit.release.get("kind") == "open":
+        return (
+            f"Everybody may have the pictures of this release (method {level}). Somebody holds images of other people, "
+            "and applies the method to them to learn from. What does she get of an image from its released picture "
+            "that she would not get from another one: how it looked, or whose it is? What are the pictures good for?"
+        )
     if not audit.attacked:
         return (
             f"What can be done with the images that recipients open from a release of protection level {level}? What "
@@ -192,12 +198,13 @@ def _tally(total: int, counts: Mapping[Verdict, Sequence[AttackResult]]) -> str:
 
 def measured_risk(audit: Audit) -> str:
     """The one sentence about risk that this report supports. Where it supports none it makes no claim."""
-    level = str(audit.release.get("protection", "unknown"))
+    open_release = audit.release.get("kind") == "open"
+    level = f"{'method' if open_release else 'protection level'} {audit.release.get('protection', 'unknown')}"
     attacks = ranked(audit.attacks)
     if not audit.attacked and not broken_by(audit):
         return "Risk: not measured. This audit does not say whether the release is de-identified."
     lead = next((found for found in map(leading, attacks) if found is not None), None)
-    against = f"against {plural(len(attacks), 'attack')} by somebody without a key"
+    against = f"against {plural(len(attacks), 'attack')}" + ("" if open_release else " by somebody without a key")
     found = broken_by(audit)
     if audit.conclusion is Verdict.TOO_WEAK and not found:
         return f"Risk {against}: not measured, since this audit is too weak to conclude."
@@ -208,13 +215,10 @@ def measured_risk(audit: Audit) -> str:
         strongest = f"strongest advantage {gain} ({name}; 95 % interval {interval(lead.metric, lead.ci)})"
     if found or audit.conclusion is Verdict.BROKEN:
         by = f" It was broken by {listed(found)}." if found else ""
-        return f"Not de-identified: release of medveil, protection level {level}.{by} Risk {against}: {strongest}."
+        return f"Not de-identified: release of medveil, {level}.{by} Risk {against}: {strongest}."
     if audit.conclusion is not Verdict.NO_EVIDENCE or _looked_at_little(audit):
         return f"Risk {against}: {strongest}. This audit does not say whether the release is de-identified."
-    return (
-        f"De-identified for those without a key by medveil, protection level {level}; measured risk {against}: "
-        f"{strongest}."
-    )
+    return f"De-identified for those without a key by medveil, {level}; measured risk {against}: {strongest}."
 
 
 def grounds(audit: Audit) -> list[str]:

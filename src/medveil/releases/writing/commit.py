@@ -80,7 +80,7 @@ def found(out: Path, book: OwnerBook, granted: Sequence[GrantFile], manifest: Ma
         remove_stamps(staging)
         level_times(staging, manifest.created)
         _name(staging, out)
-        set_times([out], _midnight(manifest.created))
+        set_times([out], midnight(manifest.created))
     except OSError as error:
         raise refused(error) from None
     return states.load(out)
@@ -184,15 +184,15 @@ def level_times(out: Path, day: str, names: Sequence[str] | None = None) -> None
     else:
         paths = {out / name for name in names if (out / name).exists()} | _folders_of(out, names)
         paths -= {path for path in paths if any(p.is_symlink() for p in path.parents if out in p.parents)}
-    set_times(sorted(paths), _midnight(day))
+    set_times(sorted(paths), midnight(day))
 
 
 def level_folders(out: Path, day: str) -> None:
     """Give the folders of a release that time; files had it before the switch, and a killed run may leave folders."""
-    set_times([*folders_below(out), out], _midnight(day))
+    set_times([*folders_below(out), out], midnight(day))
 
 
-def _midnight(day: str) -> float:
+def midnight(day: str) -> float:
     return datetime.datetime.fromisoformat(day).replace(tzinfo=datetime.UTC).timestamp()
 
 

@@ -214,8 +214,7 @@ def _pack_image(
     image = images.read_apart(given.path)
     check_text(image, packer.burned_in)
     kept = _very_file(given) if plan.keep_file else b""
-    with given.path.open("rb") as file:
-        _check_unchanged(hashlib.file_digest(file, "sha256").digest(), given)
+    check_unchanged(given)
     labelled = images.labelled(image, dict(given.labels), given.patient, plan.tag_key)
     tagged = images.tagged(labelled, plan.tag_key, repeats=given.repeats)
     package, measured = pack_image(tagged, origin, plan, codec, kept)
@@ -241,6 +240,12 @@ def _very_file(given: Input) -> bytes:
         raise UnsupportedInputError(f"a file that travels as it is has {MAX_FILE >> 20} MiB at most")
     _check_unchanged(hashlib.sha256(data).digest(), given)
     return data
+
+
+def check_unchanged(given: Input) -> None:
+    """Raise UnreadableInputError where a file is not the one that was found."""
+    with given.path.open("rb") as file:
+        _check_unchanged(hashlib.file_digest(file, "sha256").digest(), given)
 
 
 def _check_unchanged(digest: bytes, given: Input) -> None:

@@ -1,0 +1,59 @@
+"""Anonymized: a method of open release as anybody can apply it to images of her own, to learn from what it does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from medveil.anonymizers.anonymizer import Anonymizer
+from medveil.codecs.code import Bucket
+from medveil.images.image import Image
+from medveil.mechanisms.mechanism import Mechanism
+from medveil.mechanisms.observation import Observation, Subject
+from medveil.mechanisms.working_pictures import Window, working_picture
+from medveil.protection.keystream import Keystream
+
+
+class Anonymized(Mechanism):
+    """A method, its settings known; its secret randomness is the attacker's own on her own images.
+
+    A method that makes one picture of several images gets partners for an image from a pool: for `k-same` those that
+    are nearest by its features, else random ones.
+
+    Args:
+        method: with the settings that the release states.
+        pool: images to mix others with; nobody's under attack.
+        window, working: of the working pictures.
+        size: of how many images a picture is made.
+    """
+
+    def __init__(self, method: Anonymizer, pool: Sequence[Image], window: Window, working: int, size: int = 1) -> None:
+        self.name = method.name
+        self._method = method.fit(pool[: method.fitted_on]) if method.fitted_on else method
+        self._window, self._working, self._size = window, working, size
+        self._pool = tuple(pool) if size > 1 else ()
+        features = [self._method.feature(image) for image in self._pool]
+        known = [feature for feature in features if feature is not None]
+        self._features = np.stack(known) if known and len(known) == len(features) else None
+
+    def publish(self, subject: Subject, key: bytes) -> Observation:
+        images = [subject.image, *self._partners(subject.image, key)]
+        made = self._method.apply(images, hashlib.sha256(b"picture" + key).digest())
+        return self.seen(made)
+
+    def seen(self, released: Image) -> Observation:
+        """What everybody has of a released picture."""
+        bucket = Bucket.of(*released.pixels.shape)
+        window = Window() if self._method.redraws else self._window
+        return Observation(bucket, picture=working_picture(released.pixels, bucket, window, self._working))
+
+    def _partners(self, image: Image, key: bytes) -> list[Image]:
+        others = min(self._size - 1, len(self._pool))
+        if self._features is None:
+            order = Keystream(hashlib.sha256(b"partners" + key).digest(), "partners").permutation(len(self._pool))
+            return [self._pool[int(place)] for place in order[:others]]
+        own = np.asarray(self._method.feature(image))
+        near = np.argsort(((self._features - own) ** 2).sum(axis=1), kind="stable")
+        return [self._pool[int(place)] for place in near if self._pool[int(place)] is not image][:others]

@@ -1,0 +1,142 @@
+"""An open release as a target: pictures find their originals, attackers can apply the method, and errors are told."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from tests import image_files
+from tests.cli.shell import run
+from tests.pictures import picture
+
+from medveil.anonymizers.registry import get_anonymizer
+from medveil.audit.targets.anonymized import anonymized_target
+from medveil.audit.targets.target import Kind, Limits
+from medveil.datasets.manifest import read_manifest
+from medveil.errors import IntegrityError, UsageError
+from medveil.images import read
+from medveil.keys.identity import Identity
+from medveil.releases.anonymizing import Row, anonymize
+from medveil.report.first_page import recipients, released
+
+OWNER = Identity.fresh()
+SETTINGS = {"pixelate": {"cells": "8"}, "mixup": {"size": "32"}, "k-same": {"k": "3", "size": "64"}}
+
+
+@pytest.fixture(scope="module")
+def clinic(tmp_path_factory):
+    """Six released images of six patients, and six of others beside them."""
+    root = tmp_path_factory.mktemp("clinic")
+    rows = []
+    for number in range(12):
+        folder = root / "all" / ("shared" if number < 6 else "others")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.png").write_bytes(image_files.png(picture(number, 64, 48)))
+        rows.append((f"all/{folder.name}/{number}.png", f"p{number}"))
+    with (root / "manifest.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("image", "patient_id"), *rows])
+    patients = {record.path.name: record.patient for record in read_manifest(root / "manifest.csv")}
+    for method, settings in SETTINGS.items():
+        anonymize(
+            [root / "all" / "shared"], root / method, root / f"{method}.csv", get_anonymizer(method, settings),
+            owner=OWNER, again=True, jobs=1,
+            rows=lambda tasks: {task.number: Row(patients[task.path.name]) for task in tasks},
+        )  # fmt: skip
+    return root
+
+
+def target(clinic, method="pixelate", *, link=None, owner=None, manifest=True):
+    return anonymized_target(
+        clinic / method, clinic / "all", clinic / f"{link or method}.csv",
+        clinic / "manifest.csv" if manifest else None, owner, limits=Limits(100, 100, 100), working=32, seed=0,
+    )  # fmt: skip
+
+
+def test_pictures_are_those_of_their_originals(clinic):
+    found = target(clinic, owner=OWNER.recipient)
+    assert (found.kind, len(found.subjects), len(found.outside), found.patients_known) == (Kind.OPEN, 6, 6, True)
+    (images,) = found.image_sets
+    for subject in found.subjects:
+        expected = get_anonymizer("pixelate", SETTINGS["pixelate"]).apply([subject.image], bytes(32))
+        assert np.array_equal(images.stored(subject), expected.pixels)
+        assert found.case_of(subject).observation.picture.shape == (32, 32)
+        assert found.mechanism.publish(subject, bytes(32)).picture == pytest.approx(
+            found.case_of(subject).observation.picture
+        )
+    assert [check.ok for check in found.form_checks()] == [True, True]
+    told = dict(released(found.facts))
+    assert told["Images"] == "6 pictures by pixelate, cells 8"
+    assert told["Owner"] == OWNER.fingerprint
+    assert recipients(found.facts) == ["Everybody: an open release has no key."]
+    assert "nobody vouches" in dict(released(target(clinic).facts))["Owner"]
+
+
+@pytest.mark.parametrize("method", ["mixup", "k-same"])
+def test_a_picture_of_several_is_that_of_each(clinic, method):
+    found = target(clinic, method)
+    (images,) = found.image_sets
+    groups = {}
+    for subject in found.subjects:
+        stored = images.stored(subject)
+        assert (stored.shape, stored.dtype) == ((64, 48), np.uint8)
+        groups.setdefault(found.case_of(subject).observation.picture.tobytes(), []).append(subject.number)
+    assert {len(group) for group in groups.values()} == {2 if method == "mixup" else 3}
+    tries = [found.mechanism.publish(found.outside[0], bytes([number]) * 32).picture for number in (0, 0, 1)]
+    assert np.array_equal(tries[0], tries[1])
+    assert np.array_equal(tries[0], tries[2]) == (method == "k-same")  # nearest partners, or random ones
+
+
+def test_an_attackers_partners_are_never_under_attack(clinic):
+    found = target(clinic, "mixup")
+    others = {subject.image.pixels.tobytes() for subject in found.outside}
+    assert {image.pixels.tobytes() for image in found.mechanism._pool} == others
+
+
+def test_what_was_changed_fails_the_checks(clinic, tmp_path):
+    import shutil
+
+    copy = shutil.copytree(clinic / "pixelate", tmp_path / "pixelate")
+    (copy / "images" / "more.png").write_bytes(b"")
+    shutil.copy(clinic / "pixelate.csv", tmp_path / "pixelate.csv")
+    (tmp_path / "all").symlink_to(clinic / "all")
+    found = target(tmp_path, manifest=False)
+    assert next(check.ok for check in found.form_checks()) is False
+
+
+def test_what_does_not_fit_is_told(clinic, tmp_path):
+    with pytest.raises(UsageError, match="of another release"):
+        target(clinic, link="mixup")
+    with pytest.raises(UsageError, match="lacks one of the columns"):
+        anonymized_target(
+            clinic / "pixelate", clinic / "all", clinic / "manifest.csv", None, limits=Limits(9, 9), working=32, seed=0
+        )
+    with pytest.raises(IntegrityError, match="another owner"):
+        target(clinic, owner=Identity.fresh().recipient)
+    empty = tmp_path / "other"
+    empty.mkdir()
+    (empty / "x.png").write_bytes((clinic / "all" / "others" / "7.png").read_bytes())
+    with pytest.raises(UsageError, match="none of the 6 images"):
+        anonymized_target(
+            clinic / "pixelate", empty, clinic / "pixelate.csv", None, limits=Limits(9, 9), working=32, seed=0
+        )
+
+
+def test_the_command_takes_a_link_file_for_an_open_release_and_a_key_for_none(clinic, tmp_path):
+    asked = ["audit", clinic / "pixelate", "--originals", clinic / "all", "-o", tmp_path / "out", "--dry-run"]
+    done = run(*asked, "--link", clinic / "pixelate.csv", "--manifest", clinic / "manifest.csv", "--json")
+    assert (done.code, done.json["images"], done.json["packages"]) == (0, 6, 6)
+    without = run(*asked)
+    assert (without.code, "--link" in without.err) == (2, True)
+    keyed = run(*asked, "--link", clinic / "pixelate.csv", "-i", tmp_path / "x.key")
+    assert (keyed.code, "has no key" in keyed.err) == (2, True)
+    sealed = run(
+        "audit", clinic / "all", "--originals", clinic / "all", "-o", tmp_path / "o", "--link", "x", "--dry-run"
+    )
+    assert (sealed.code, "for open releases" in sealed.err) == (2, True)
+
+
+def test_the_link_file_finds_originals_below_a_folder_above(clinic):
+    assert {read(clinic / "all" / "shared" / f"{n}.png").pixels.tobytes() for n in range(6)} == {
+        subject.image.pixels.tobytes() for subject in target(clinic).subjects
+    }
