@@ -22,7 +22,9 @@ def images(tmp_path):
 
 def anonymize(images, *more, out="public", method="pixelate"):
     where = images.parent
-    return run("anonymize", images, "-o", where / out, "--link", where / f"{out}.csv", "--method", method, *more)
+    return run(
+        "anonymize", images, "-o", where / out, "--link", where / f"{out}.csv", "--method", method, "-j", 1, *more
+    )
 
 
 def test_release_and_verify(images):

@@ -59,7 +59,7 @@ def test_dry_run_says_what_tasks_would_see(shared_desk, monkeypatch):
     words = ("release", "--originals", "images", "-o", "report", "--attacks", "none", "--tasks", "brightness")
     done = run("audit", *words, "--compare", "lapped:36", "--dry-run")
     assert done.code == 0, done.err
-    assert done.out.splitlines()[:-2] == [
+    assert done.out.splitlines()[:-3] == [
         "would attack nothing, and conclude nothing",
         "tasks would see 0 images of 0 patients: 0 with a label, 0 with a mask",
         "  set original: as the images were",

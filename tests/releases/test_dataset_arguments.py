@@ -26,7 +26,7 @@ def release(tmp_path_factory, people):
     [
         ("cache_bytes", None), ("cache_bytes", -1), ("cache_bytes", 10**30), ("cache_bytes", float("nan")),
         ("size", (5,)), ("size", (3, 4, 5)), ("size", 224.5), ("size", True), ("size", "x"), ("size", 0),
-        ("tier", "best"), ("tier", None), ("scaling", "x"),
+        ("tier", "best"), ("scaling", "x"),
     ],
 )  # fmt: skip
 def test_what_means_nothing_is_refused(release, people, name, value):

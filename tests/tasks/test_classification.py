@@ -227,7 +227,7 @@ def test_goes_on_after_a_break(tmp_path: Path) -> None:
     assert repr(whole.questions[0].cells) == repr(question.cells)
 
 
-@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("shown", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_learns_what_is_there_and_nothing_where_nothing_is(shown: bool) -> None:
     gallery = _gallery(shown)
     single = Gallery(gallery.images, {ORIGINAL: lambda number: gallery.picture(ORIGINAL, number)}, _nothing)

@@ -60,8 +60,9 @@ def released(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("Deputies", listed(list(owners[1:]))))
     if facts.get("kind") == _OPEN:
         settings = listed([f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-                           for name, value in facts["settings"].items()])  # fmt: skip
-        return [*rows, ("Images", f"{plural(facts['packages'], 'picture')} by {facts['protection']}, {settings}")]
+                           for name, value in facts.get("settings", {}).items()])  # fmt: skip
+        how = ", ".join(filter(None, (facts.get("protection", "a method that is not known"), settings)))
+        return [*rows, ("Images", f"{plural(facts.get('packages', 0), 'picture')} by {how}")]
     made = f"protection level {facts.get('protection', 'not known')}, codec {facts.get('codec', 'not known')}"
     made += f" at {facts['quality']:g} dB" if facts.get("quality") else ""
     tiers = f"; tiers: {listed(facts['tiers'])}" if facts.get("tiers") else ""
