@@ -8,6 +8,7 @@ reader have tests of their own beside the tests of that reader.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -19,12 +20,21 @@ from tests.fuzz.target import Bound, Target
 from tests.fuzz.targets import TARGETS
 
 from medveil.errors import MedveilError
+from medveil.keys import passphrases
 
 SECONDS = 10.0  # of CPU time for a target with a share of one
 LEAST_COVERED = 0.9
 _SLOW_SEEDS = {"exact, JPEG-LS", "primis", "weights", "package, sealed", "package, obfuscated"}
 QUICK = [target for target in TARGETS if target.name not in _SLOW_SEEDS]
 _SHORT = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _scrypt_as_it_was() -> Iterator[None]:
+    """The seeds of key files make scrypt cheap in the whole process; the tests that come after must not meet that."""
+    real = passphrases._aead
+    yield
+    passphrases._aead = real
 
 
 def read(target: Target, data: bytes) -> bool:
