@@ -23,12 +23,13 @@ from medveil.audit.scores.attack_scores import figures_of
 from medveil.codecs import entropy
 from medveil.codecs.code import Bucket, CodeMap, SparseCode
 from medveil.experiments.sampling import drawn_by_patient, generator_of, simulated_key
+from medveil.images.intensity import grey_image
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.controls import Setup
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Observation, Picture, Shown, Subject
 from medveil.mechanisms.public_codec import PublicCodec
-from medveil.mechanisms.working_pictures import Window, picture_image, working_picture
+from medveil.mechanisms.working_pictures import Window, working_picture
 from medveil.metrics.image_quality import PEAK, mean_absolute_error, mean_error, rmse
 from medveil.metrics.inference import bootstrap_means, interval
 
@@ -262,5 +263,5 @@ def _source(image: Radiograph) -> str:
 
 def _subject(number: int, image: Radiograph, patient: int, stratum: int, side: int) -> Subject:
     pixels = grey(image.path)
-    reduced = picture_image(working_picture(pixels, Bucket.of(*pixels.shape), Window(), side))
+    reduced = grey_image(working_picture(pixels, Bucket.of(*pixels.shape), Window(), side))
     return Subject(number, patient, stratum, reduced, reduced.pixels.astype(np.float32))

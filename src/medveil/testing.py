@@ -35,12 +35,12 @@ from medveil.codecs.registry import get_codec
 from medveil.errors import MedveilError, UsageError
 from medveil.experiments.unit import Status, Unit
 from medveil.images.image import FileKind, Image, Source
+from medveil.images.intensity import grey_image
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Observation, Subject
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.weak_codes import Unprotected
-from medveil.mechanisms.working_pictures import picture_image
 from medveil.metrics.image_quality import psnr
 from medveil.metrics.ranking import auc
 from medveil.protection.keystream import Keystream
@@ -78,7 +78,7 @@ def people(patients: int, visits: int = 1, side: int = 64) -> list[Subject]:
     for patient in range(patients):
         for visit in range(visits):
             picture = _field(patient, visit, (side, side))
-            found.append(Subject(len(found), patient, 0, picture_image(picture), picture))
+            found.append(Subject(len(found), patient, 0, grey_image(picture), picture))
     return found
 
 

@@ -11,12 +11,12 @@ from medveil.anonymizers.dp_pix import DPPix, discrete_laplace
 from medveil.anonymizers.k_same import KSame
 from medveil.anonymizers.mixup import Mixup
 from medveil.anonymizers.pixelate import Pixelate
-from medveil.anonymizers.planes import drawn
 from medveil.anonymizers.registration import laid, registered
 from medveil.anonymizers.registry import ANONYMIZERS, get_anonymizer, settings_of
 from medveil.anonymizers.warp import Warp, folds
 from medveil.errors import UsageError
 from medveil.images.image import FileKind, Image, Source
+from medveil.images.intensity import grey_image
 from medveil.protection.keystream import Keystream
 
 KEY, OTHER = bytes(32), bytes([1]) * 32
@@ -131,7 +131,9 @@ def test_mixtures_are_of_different_people_and_use_no_image_twice():
     used = [number for group in groups for number in group]
     assert len(used) == len(set(used))
     assert all(len({candidates[number].patient for number in group}) == 2 for group in groups)
-    mixed = Mixup(n=2, size=64).apply([drawn(np.full((64, 64), 0) + np.eye(64) * 255), drawn(np.eye(64) * 255)], KEY)
+    mixed = Mixup(n=2, size=64).apply(
+        [grey_image(np.full((64, 64), 0) + np.eye(64) * 255), grey_image(np.eye(64) * 255)], KEY
+    )
     assert (mixed.pixels.min(), mixed.pixels.max()) == (0, 255)
 
 
@@ -184,6 +186,7 @@ def test_registration_finds_an_affine_map():
         ("dp-pix", {"epsilon": "nan"}, "from 0.001 to 1000"),
         ("dp-pix", {"epsilon": "1/0"}, "from 0.001 to 1000"),
         ("dp-pix", {"epsilon": "1" * 400}, "from 0.001 to 1000"),
+        ("dp-pix", {"epsilon": "1e999999999"}, "from 0.001 to 1000"),
         ("k-same", {"space": "eigen"}, "pixels or pca"),
         ("blur", {}, "there are pixelate, dp-pix, warp, mixup, k-same"),
     ],

@@ -8,6 +8,7 @@ from medveil.attacks.registry import all_attacks
 from medveil.codecs.code import Bucket, SparseCode
 from medveil.codecs.registry import get_codec
 from medveil.errors import IntegrityError, UsageError
+from medveil.images.intensity import grey_image
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.controls import (
     Setup,
@@ -25,14 +26,14 @@ from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Observation, Subject
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.weak_codes import SeededDecoys, SeededStream, seeded_words
-from medveil.mechanisms.working_pictures import Window, picture_image, working_picture
+from medveil.mechanisms.working_pictures import Window, working_picture
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 WORKING = 64
 
 
 def subject(number: int) -> Subject:
-    image = picture_image(picture(number, 120, 100).astype(np.float32))
+    image = grey_image(picture(number, 120, 100).astype(np.float32))
     small = working_picture(image.pixels, Bucket.of(*image.pixels.shape), Window(), WORKING)
     return Subject(number, number, 0, image, small)
 

@@ -13,6 +13,7 @@ from tests.pictures import picture
 
 from medveil.attacks.reconstruction.keyless_view import stranger_picture
 from medveil.codecs.code import Bucket
+from medveil.images.intensity import grey_image
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.controls import (
     Setup,
@@ -23,7 +24,6 @@ from medveil.mechanisms.controls import (
 from medveil.mechanisms.levels import Protection
 from medveil.mechanisms.observation import Observation, Subject
 from medveil.mechanisms.weak_codes import RevealedCells
-from medveil.mechanisms.working_pictures import picture_image
 from medveil.protection.levels import Encrypted, Sealed
 from medveil.protection.rendering import sealed_pixels
 from medveil.protection.sealing import PublicCode, PublicMap
@@ -32,7 +32,7 @@ S = 64
 KEY = bytes(range(32))
 SHELF = CodeCache()
 WITHOUT_CODEC = SimpleNamespace(name="toy", space=None, in_place=False)
-SOMEBODY = Subject(0, 0, 0, picture_image(picture(3, S, S)), picture(3, S, S).astype(np.float32))
+SOMEBODY = Subject(0, 0, 0, grey_image(picture(3, S, S)), picture(3, S, S).astype(np.float32))
 
 
 def likeness(one: np.ndarray, other: np.ndarray) -> float:

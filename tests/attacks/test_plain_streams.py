@@ -10,13 +10,13 @@ from medveil.attacks.applicability import Need, unmet_need
 from medveil.attacks.keys.plain_streams import PlainStream
 from medveil.codecs.code import Bucket
 from medveil.codecs.registry import get_codec
+from medveil.images.intensity import grey_image
 from medveil.mechanisms import levels
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.levels import Protection
 from medveil.mechanisms.observation import Observation
 from medveil.mechanisms.public_codec import PublicCodec
 from medveil.mechanisms.weak_codes import IdentityPermutation, UnmaskedLevels, Unprotected
-from medveil.mechanisms.working_pictures import picture_image
 from medveil.protection.keystream import Keystream
 from medveil.protection.levels import Encrypted, Obfuscated, Sealed
 
@@ -28,7 +28,7 @@ def _people():
     found = []
     for each in subjects(6):
         picture = (each.picture * 0.5 + 15 * (each.patient * 5 % 9)).astype(np.float32)
-        found.append(replace(each, picture=picture, image=picture_image(picture)))
+        found.append(replace(each, picture=picture, image=grey_image(picture)))
     return found
 
 

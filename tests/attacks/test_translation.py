@@ -15,9 +15,9 @@ from medveil.attacks.attack import Effort, Knowledge  # noqa: E402
 from medveil.attacks.reconstruction import translation, translation_training  # noqa: E402
 from medveil.attacks.reconstruction.translation_data import Plates, darkroom_of  # noqa: E402
 from medveil.codecs.code import Bucket  # noqa: E402
+from medveil.images.intensity import grey_image  # noqa: E402
 from medveil.mechanisms.mechanism import Mechanism  # noqa: E402
 from medveil.mechanisms.observation import Case, Observation, Subject  # noqa: E402
-from medveil.mechanisms.working_pictures import picture_image  # noqa: E402
 from medveil.metrics.image_quality import psnr  # noqa: E402
 
 S = 32
@@ -52,7 +52,7 @@ def subject(number: int) -> Subject:
     y, x = np.mgrid[:S, :S]
     spots = sum(np.exp(-((y - a) ** 2 + (x - b) ** 2) / 40) for a, b in generator.uniform(4, S - 4, (2, 2)))
     plane = (90 + 120 * spots).clip(0, 255).astype(np.float32)
-    return Subject(number, number, 0, picture_image(plane), plane)
+    return Subject(number, number, 0, grey_image(plane), plane)
 
 
 def cases(mechanism: Toy, first: int, count: int) -> tuple[Case, ...]:

@@ -3,7 +3,8 @@
 import numpy as np
 
 from medveil.codecs.code import Bucket
-from medveil.mechanisms.working_pictures import Window, picture_image, working_picture
+from medveil.images.intensity import grey_image
+from medveil.mechanisms.working_pictures import Window, working_picture
 
 
 def test_pixels_lie_where_they_lie_in_the_bucket() -> None:
@@ -33,7 +34,7 @@ def test_a_window_without_extent_is_no_division_by_zero() -> None:
 
 def test_a_working_picture_is_an_image_and_back() -> None:
     picture = np.linspace(-3, 260, 64 * 64, dtype=np.float32).reshape(64, 64)
-    image = picture_image(picture)
+    image = grey_image(picture)
     assert image.bits_stored == 8
     assert image.pixels.dtype == np.uint8
     assert image.pixels.flags.c_contiguous

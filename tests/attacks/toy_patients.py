@@ -8,9 +8,9 @@ import numpy as np
 
 from medveil.attacks.attack import Effort, Knowledge
 from medveil.attacks.reidentification.linear_embedding import pair_scores, unit
+from medveil.images.intensity import grey_image
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Observation, Subject
-from medveil.mechanisms.working_pictures import picture_image
 from medveil.metrics.ranking import auc
 
 SIDE = 64
@@ -35,7 +35,7 @@ def subjects(patients, visits=2, first=0):
     for patient in range(first, first + patients):
         for visit in range(visits):
             picture = patient_picture(patient, visit)
-            found.append(Subject(len(found), patient, 0, picture_image(picture), picture))
+            found.append(Subject(len(found), patient, 0, grey_image(picture), picture))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,16 +66,15 @@ class Setting:
             if word not in self.words:
                 raise wrong
             return word
-        try:
-            value = Fraction(word) if len(word) <= _MAX_WORD else Fraction(-1, 7)
-        except (ValueError, ZeroDivisionError):
-            raise wrong from None
+        if not _NUMBER.fullmatch(word):
+            raise wrong
+        value = Fraction(word)
         if not self.low <= value <= self.high or (isinstance(self.default, int) and value.denominator != 1):
             raise wrong
         return int(value) if isinstance(self.default, int) else value
 
 
-_MAX_WORD = 32  # characters of a number
+_NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")  # neither a power of ten nor a quotient, which may be of any size
 
 
 def setting(
@@ -115,6 +115,7 @@ class Anonymizer(ABC):
         secret: whether it draws secret randomness, so that a second release of one image would help to undo the first.
         redraws: whether its pictures are drawn anew, as 8-bit grey pictures of one size.
         labels: what becomes of labels.
+        undone_by_key: whether whoever has the key of a picture gets the image back, so that its owner keeps it.
         fitted_on: of how many images `fit` wants to see the pixels; drawn from those that are released.
     """
 
@@ -126,6 +127,7 @@ class Anonymizer(ABC):
     secret: ClassVar[bool] = False
     redraws: ClassVar[bool] = False
     labels: ClassVar[Labels] = Labels.KEPT
+    undone_by_key: ClassVar[bool] = False
     fitted_on: ClassVar[int] = 0
 
     @classmethod
@@ -152,6 +154,15 @@ class Anonymizer(ABC):
         """Its settings as a record states them."""
         values = {each.name: getattr(self, each.name) for each in self.settings()}
         return {name: float(value) if isinstance(value, Fraction) else value for name, value in values.items()}
+
+    @property
+    def spends(self) -> Fraction:
+        """ε of differential privacy that one release spends on an image, for what its settings name; 0: none."""
+        return Fraction(0)
+
+    def epsilon_of(self, image: Image) -> Fraction:
+        """ε of the whole picture; 0 where there is none."""
+        return Fraction(0)
 
     def fit(self, images: Iterable[Image]) -> Self:
         """The method after it has seen images; what it learns is in what is given back."""

@@ -53,6 +53,10 @@ class DPPix(Anonymizer):
         """Scale of the noise of a cell's sum, for pictures of this depth."""
         return Fraction(self.m * ((1 << bits) - 1)) / self.epsilon
 
+    @property
+    def spends(self) -> Fraction:
+        return self.epsilon
+
     def epsilon_of(self, image: Image) -> Fraction:
         """ε of the whole picture: two people's pictures may differ in all pixels, which is that many times m."""
         return self.epsilon * -(-image.pixels.size // self.m)

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from medveil.anonymizers.anonymizer import Anonymizer, Candidate, Labels, setting
 from medveil.anonymizers.mixup import by_class, too_few
-from medveil.anonymizers.planes import Plane, drawn, square
+from medveil.anonymizers.planes import Plane, square
 from medveil.anonymizers.registration import laid, registered
 from medveil.images.image import Image
+from medveil.images.intensity import grey_image
 from medveil.protection.keystream import Stream
 
 _SIDE = 64  # at which pictures are registered and compared
@@ -81,7 +82,7 @@ class KSame(Anonymizer):
         return found
 
     def apply(self, images: Sequence[Image], key: bytes) -> Image:
-        return drawn(_mean([self._registered(image, self.size) for image in images]))
+        return grey_image(_mean([self._registered(image, self.size) for image in images]))
 
     def _registered(self, image: Image, side: int) -> Plane:
         picture = square(image, side)

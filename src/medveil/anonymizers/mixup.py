@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from medveil.anonymizers.anonymizer import Anonymizer, Candidate, Labels, setting
-from medveil.anonymizers.planes import drawn, square
+from medveil.anonymizers.planes import square
 from medveil.errors import UsageError
 from medveil.images.image import Image
+from medveil.images.intensity import grey_image
 from medveil.protection.keystream import Stream
 
 
@@ -25,8 +26,8 @@ class Mixup(Anonymizer):
     would tell more of it.
 
     >>> import numpy as np
-    >>> from medveil.anonymizers.planes import drawn
-    >>> pictures = [drawn(np.tile(np.float32([0, high]), (8, 4))) for high in (100, 200)]
+    >>> from medveil.images.intensity import grey_image
+    >>> pictures = [grey_image(np.tile(np.float32([0, high]), (8, 4))) for high in (100, 200)]
     >>> Mixup(n=2, size=8).apply(pictures, bytes(32)).pixels.shape
     (8, 8)
     """
@@ -57,7 +58,7 @@ class Mixup(Anonymizer):
         return [group for group in found if len({candidates[one].patient for one in group}) == self.n]
 
     def apply(self, images: Sequence[Image], key: bytes) -> Image:
-        return drawn(np.asarray(np.mean([square(image, self.size) for image in images], axis=0), np.float32))
+        return grey_image(np.asarray(np.mean([square(image, self.size) for image in images], axis=0), np.float32))
 
 
 def _in_turn(candidates: Sequence[Candidate], members: Sequence[int], most: int, stream: Stream) -> list[int]:

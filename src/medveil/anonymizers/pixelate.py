@@ -21,8 +21,8 @@ class Pixelate(Anonymizer):
     publication does not name its interpolation). Cells are as nearly square as whole numbers of them allow.
 
     >>> import numpy as np
-    >>> from medveil.anonymizers.planes import drawn
-    >>> picture = drawn(np.array([[0, 2, 8, 8], [4, 2, 8, 8]], np.float32))
+    >>> from medveil.images.intensity import grey_image
+    >>> picture = grey_image(np.array([[0, 2, 8, 8], [4, 2, 8, 8]], np.float32))
     >>> Pixelate(cells=2).apply([picture], bytes(32)).pixels
     array([[2, 2, 8, 8],
            [2, 2, 8, 8]], dtype=uint8)

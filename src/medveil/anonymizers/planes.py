@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from medveil.images import is_inverted
-from medveil.images.image import FileKind, Image, Source
+from medveil.images.image import Image
 from medveil.images.intensity import grey
 from medveil.metrics.image_quality import PEAK
 
@@ -83,9 +83,3 @@ def square(image: Image, side: int) -> Plane:
     low, high = (float(value) for value in np.percentile(pixels.astype(np.float32), _TAILS))
     scaled = np.clip(grey(pixels, (low, high), kind=np.float32), 0.0, PEAK)
     return averaged(PEAK - scaled if is_inverted(image) else scaled, side, side)
-
-
-def drawn(values: Plane) -> Image:
-    """Grey values 0 … 255 as an 8-bit image that comes from no file."""
-    pixels = np.clip(np.rint(values), 0, PEAK).astype(np.uint8)
-    return Image.of_pixels(np.ascontiguousarray(pixels), 8, Source(FileKind.PNG, b""))

@@ -38,8 +38,8 @@ class Warp(Anonymizer):
     twice smooths.
 
     >>> import numpy as np
-    >>> from medveil.anonymizers.planes import drawn
-    >>> picture = drawn(np.outer(np.arange(64), np.ones(64)).astype(np.float32))
+    >>> from medveil.images.intensity import grey_image
+    >>> picture = grey_image(np.outer(np.arange(64), np.ones(64)).astype(np.float32))
     >>> moved = Warp(mm=Fraction(5)).apply([picture], bytes(32))
     >>> int(np.abs(Warp(mm=Fraction(5)).undo(moved, bytes(32)).pixels.astype(int) - picture.pixels).max()) <= 2
     True
@@ -50,6 +50,7 @@ class Warp(Anonymizer):
     promise: ClassVar[str] = "Nothing is promised. What a picture shows stays, moved; its key undoes it."
     source: ClassVar[str] = "the comparison in implicit neural obfuscation"
     secret: ClassVar[bool] = True
+    undone_by_key: ClassVar[bool] = True
 
     mm: Fraction = setting(
         Fraction(5),

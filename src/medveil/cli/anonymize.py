@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medveil.cli.options import DryRun, Jobs, Json, Key, Quiet, ShowPaths
+from medveil.cli.options import BurnedIn, DryRun, Jobs, Json, Key, Quiet, ShowPaths
 from medveil.cli.session import SOME_FAILED, Session, session
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ def anonymize(
         str, typer.Option("--label-columns", metavar="NAMES", help="Columns of the manifest to publish, such as label.")
     ] = "",
     key: Key = None,
-    burned_in: Annotated[
-        str,
-        typer.Option("--burned-in", metavar="WAY", help="Of a DICOM file that may show names: warn, or refuse it."),
-    ] = "warn",
+    burned_in: BurnedIn = "warn",
     again: Annotated[
         bool, typer.Option("--again", help="Release images again that a method with secret randomness released before.")
     ] = False,

@@ -14,6 +14,9 @@ Quiet = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Overwrite what is already there.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and write nothing.")]
 Jobs = Annotated[int, typer.Option("--jobs", "-j", min=0, help="Processes to use; 0 means one a core.")]
+BurnedIn = Annotated[
+    str, typer.Option("--burned-in", metavar="WAY", help="Of a DICOM file that may show names: warn, or refuse it.")
+]
 ShowPaths = Annotated[bool, typer.Option("--show-paths", help="Name inputs by their paths in messages, not by number.")]
 ReleaseFolder = Annotated[Path, typer.Argument(metavar="RELEASE", help="Folder of the release.")]
 Key = Annotated[

@@ -12,6 +12,7 @@ import typer
 from medveil.cli.options import (
     AllowCertificates,
     AllowClassical,
+    BurnedIn,
     DryRun,
     FirstLook,
     Founder,
@@ -80,10 +81,7 @@ def share(
     max_rmse: Annotated[
         float | None, typer.Option("--max-rmse", metavar="UNITS", help="An image above this error fails.")
     ] = None,
-    burned_in: Annotated[
-        str,
-        typer.Option("--burned-in", metavar="WAY", help="Of a DICOM file that may show names: warn, or refuse it."),
-    ] = "warn",
+    burned_in: BurnedIn = "warn",
     rmse: Annotated[
         float | None,
         typer.Option(

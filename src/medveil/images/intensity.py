@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.images.image import Image
+from medveil.images.image import FileKind, Image, Source
 from medveil.metrics.image_quality import PEAK
 
 Range = tuple[float, float]
@@ -43,6 +43,12 @@ def stored(
     low, high = values
     found = grey_values.astype(np.float64) * ((high - low) / PEAK) + offset
     return np.asarray(np.clip(np.rint(found), low, high).astype(dtype))
+
+
+def grey_image(grey_values: NDArray[np.floating[Any]]) -> Image:
+    """(height, width) grey values as an 8-bit image that comes from no file."""
+    pixels = np.clip(np.rint(grey_values), 0, PEAK).astype(np.uint8)
+    return Image.of_pixels(np.ascontiguousarray(pixels), 8, Source(FileKind.PNG, b""))
 
 
 def unit_line(image: Image) -> tuple[float, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,7 +12,7 @@ from medveil.images.image import Image
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Observation, Subject
 from medveil.mechanisms.working_pictures import Window, working_picture
-from medveil.protection.keystream import Keystream
+from medveil.protection.keystream import Keystream, derive
 
 
 class Anonymized(Mechanism):
@@ -40,7 +39,7 @@ class Anonymized(Mechanism):
 
     def publish(self, subject: Subject, key: bytes) -> Observation:
         images = [subject.image, *self._partners(subject.image, key)]
-        made = self._method.apply(images, hashlib.sha256(b"picture" + key).digest())
+        made = self._method.apply(images, derive(key, b"medveil/audit/anonymized"))
         return self.seen(made)
 
     def seen(self, released: Image) -> Observation:
@@ -52,7 +51,7 @@ class Anonymized(Mechanism):
     def _partners(self, image: Image, key: bytes) -> list[Image]:
         others = min(self._size - 1, len(self._pool))
         if self._features is None:
-            order = Keystream(hashlib.sha256(b"partners" + key).digest(), "partners").permutation(len(self._pool))
+            order = Keystream(key, "audit/partners").permutation(len(self._pool))
             return [self._pool[int(place)] for place in order[:others]]
         own = np.asarray(self._method.feature(image))
         near = np.argsort(((self._features - own) ** 2).sum(axis=1), kind="stable")

@@ -8,6 +8,7 @@ from typing import Any
 
 from medveil.errors import UsageError
 from medveil.images.image import Image
+from medveil.images.intensity import grey_image
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.expected_breaks import expected_breakers
 from medveil.mechanisms.instance_encodings import LinearEncoding, WeightedMixing
@@ -27,7 +28,6 @@ from medveil.mechanisms.weak_codes import (
     UnpaddedLengths,
     Unprotected,
 )
-from medveil.mechanisms.working_pictures import picture_image
 from medveil.protection.levels import Obfuscated
 
 SPARSITY = 16
@@ -96,7 +96,7 @@ class Control:
 
 def working_image(subject: Subject) -> Image:
     """What most controls publish: the working picture."""
-    return picture_image(subject.picture)
+    return grey_image(subject.picture)
 
 
 def primis_space(working: int, *, fixed: bool, step: int | None = None) -> PublicCodec:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.codecs.code import Bucket
-from medveil.images.image import FileKind, Image, Source
 from medveil.images.intensity import grey
 from medveil.mechanisms.observation import Picture
 from medveil.metrics.image_quality import PEAK
@@ -61,9 +60,3 @@ def working_picture(pixels: NDArray[np.generic], bucket: Bucket, window: Window,
         return clipped
     padded = np.pad(clipped, ((0, bucket.height - height), (0, bucket.width - width)), mode="edge")
     return resized(padded, side, side)
-
-
-def picture_image(picture: Picture) -> Image:
-    """A working picture as an 8-bit image, for mechanisms that publish working pictures instead of originals."""
-    pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8)
-    return Image.of_pixels(np.ascontiguousarray(pixels), 8, Source(FileKind.PNG, b""))

@@ -25,12 +25,9 @@ from numpy.typing import NDArray
 
 from medveil import images
 from medveil.anonymizers.anonymizer import Anonymizer, Candidate, Labels
-from medveil.anonymizers.dp_pix import DPPix
-from medveil.anonymizers.warp import Warp
 from medveil.errors import (
     InputError,
     IntegrityError,
-    MedveilError,
     RefusedError,
     TargetExistsError,
     UnsupportedInputError,
@@ -47,7 +44,7 @@ from medveil.releases.records.owner_records import today
 from medveil.releases.records.released import Released
 from medveil.releases.records.state import MARK
 from medveil.releases.settings import BURNED_IN, check_burned_in
-from medveil.releases.workers import Failure, done_by_workers
+from medveil.releases.workers import INPUT_ERRORS, Failure, done_by_workers
 from medveil.releases.writing import staging as staged_files
 from medveil.releases.writing.commit import midnight
 from medveil.releases.writing.inputs import Input, check_text, check_unchanged, list_inputs
@@ -180,7 +177,7 @@ def anonymize(
     if os.path.lexists(link) and not run.begun:  # a run that was killed at its very end may have written it
         raise TargetExistsError("the link file is there already", hint="name a new file with --link")
     examined = _examine(tasks, _Examiner(method, owner, burned_in), jobs, result, progress)
-    epsilon = _check_memory(examined, method, owner, run.release, again=again, result=result)
+    _check_memory(examined, method, owner, run.release, again=again, result=result)
     if not examined:
         return result
     if dry_run:
@@ -200,13 +197,12 @@ def anonymize(
         labels = _label_rows(painted, known, method, columns)
         out_there = {member.number for each in painted for member in each.picture.members}
         tags = frozenset(each.tag for each in examined if each.input.number in out_there)
-        memory = Released(method.name, method.secret, epsilon, tags)
+        memory = Released(method.name, method.secret, method.spends, tags)
         record = _record(painted, labels, method, owner, columns, run.release)
         top = len(inputs) == 1 and inputs[0].is_dir()  # then its own name is in no path
         linked = _link_rows(painted, known, method, run, within=top)
-        _publish(staging, out, link, record, owner, labels, linked, memory)
+        result.bytes = _publish(staging, out, link, record, owner, labels, linked, memory)
         remove_all([run.journal])
-    result.bytes = open_record.check_files(out, open_record.load(out))
     return result
 
 
@@ -239,45 +235,26 @@ def _examine(
 
 
 def _examined(examiner: _Examiner, given: Input) -> _Examined:
-    method = examiner.method
     try:
-        image = images.read_apart(given.path)
-        check_unchanged(given)
+        image = _read(given)
         check_text(image, examiner.burned_in)
         if images.text_in_pixels(image) is BurnedIn.YES:
             raise UnsupportedInputError(
                 "the file says that text is burned into its pixels (Burned In Annotation); it is never released openly",
                 hint="have the text taken out, and state that there is none",
             )
-        epsilon = method.epsilon_of(image) if isinstance(method, DPPix) else Fraction(0)
-        return _Examined(given, released.tag_of(image, examiner.owner), tuple(images.warnings(image)), epsilon)
-    except MedveilError as error:
-        return _Examined(given, failure=_failure(given, error))
-    except (MemoryError, ArithmeticError, ValueError, TypeError, LookupError, OSError, RecursionError) as error:
-        return _Examined(given, failure=_broken(given, error))
-
-
-def _failure(given: Input, error: MedveilError) -> Failure:
-    return Failure(given.number, str(given.path), type(error).__name__, error.message)
-
-
-def _broken(given: Input, error: Exception) -> Failure:
-    text = f"it could not be processed ({type(error).__name__})"
-    return Failure(given.number, str(given.path), InputError.__name__, text)
+        tag = released.tag_of(image, examiner.owner)
+        return _Examined(given, tag, tuple(images.warnings(image)), examiner.method.epsilon_of(image))
+    except INPUT_ERRORS as error:
+        return _Examined(given, failure=Failure.of(given.number, given.path, error))
 
 
 def _check_memory(
-    examined: Sequence[_Examined],
-    method: Anonymizer,
-    owner: Identity,
-    own: bytes,
-    *,
-    again: bool,
+    examined: Sequence[_Examined], method: Anonymizer, owner: Identity, own: bytes, *, again: bool,
     result: AnonymizeResult,
-) -> Fraction:
-    """The ε for m pixels that this release spends on each image, after a look at the earlier ones."""
+) -> None:  # fmt: skip
+    """Look at what was released before; raise RefusedError where this would be a second release of an image."""
     tags = frozenset(each.tag for each in examined)
-    epsilon = method.epsilon if isinstance(method, DPPix) else Fraction(0)
     try:
         earlier = released.known(owner, but=own)
     except IntegrityError:
@@ -286,14 +263,13 @@ def _check_memory(
         earlier = []
     before = frozenset().union(*(release.images for release in earlier if release.secret))
     result.repeated = len(tags & before)
-    result.spent = released.spent(earlier, tags) + epsilon
+    result.spent = released.spent(earlier, tags) + method.spends
     if method.secret and result.repeated and not again:
         raise RefusedError(
             f"{result.repeated} of the images were released before by a method with secret randomness: two pictures of "
             "one image tell more of it than each by itself",
             hint="leave them out, or say with --again that it is meant",
         )
-    return epsilon
 
 
 @dataclass(frozen=True)
@@ -426,16 +402,11 @@ def _painted(painter: _Painter, picture: _Picture) -> _Painted:
         loss = Loss(1.0, f"MEDVEIL_{painter.method.name}")
         data = images.to_file_bytes(image, loss=loss, uid_key=derive(key, b"uids"), tier=_TIER)
         _check_written(data, image)
-    except MedveilError as error:
-        return _Painted(picture, failure=_failure(first, error))
-    except (MemoryError, ArithmeticError, ValueError, TypeError, LookupError, OSError, RecursionError) as error:
-        return _Painted(picture, failure=_broken(first, error))
+    except INPUT_ERRORS as error:
+        return _Painted(picture, failure=Failure.of(first.number, first.path, error))
     path = f"{IMAGES}/{picture.name}{images.suffix(image)}"
-    try:
-        write_bytes(painter.staging / path, data, overwrite=True)
-        write_bytes(stamp_of(painter.staging / path), stamp(data, key), overwrite=True)
-    except OSError as error:
-        raise staged_files.refused(error, "release") from None
+    write_bytes(painter.staging / path, data, overwrite=True)
+    write_bytes(stamp_of(painter.staging / path), stamp(data, key), overwrite=True)
     return _Painted(picture, path, hashlib.sha256(data).digest())
 
 
@@ -494,23 +465,26 @@ def joined(values: Sequence[str], labels: Labels) -> str:
 def _link_rows(
     painted: Sequence[_Painted], known: Mapping[int, Row], method: Anonymizer, run: _Run, *, within: bool
 ) -> bytes:
-    """`link.csv`: which image became which picture, by path below what was given, and of `warp` its key."""
-    keyed = isinstance(method, Warp)
-    rows = [(*_LINK, "key") if keyed else _LINK]
+    """`link.csv`: which image became which picture, by its path below what was given; and a key that undoes it."""
+    rows = [(*_LINK, "key") if method.undone_by_key else _LINK]
     for each in painted:
         own = derive(run.key_of(each.picture.name), b"method")
         for member in each.picture.members:
             path = member.relative.partition("/")[2] if within else member.relative
             row = (path, known.get(member.number, Row()).patient, each.path)
-            rows.append((*row, own.hex()) if keyed else row)
+            rows.append((*row, own.hex()) if method.undone_by_key else row)
     return _csv(sorted(rows[1:]), rows[0])
 
 
 def _publish(
     staging: Path, out: Path, link: Path, record: OpenRecord, owner: Identity, labels: bytes, linked: bytes,
     memory: Released,
-) -> None:  # fmt: skip
-    """Sign what is staged, write the private files, and give the release its name; all of it, or nothing."""
+) -> int:  # fmt: skip
+    """Sign what is staged, write the private files, and give the release its name; all of it, or nothing.
+
+    Returns:
+        the bytes of the release, all of which were read again.
+    """
     try:
         remove_all(sorted((staging / IMAGES).glob(f"*{STAMP}")))
         named = {path.removeprefix(f"{IMAGES}/") for path in record.pictures}
@@ -519,7 +493,7 @@ def _publish(
             write_bytes(staging / LABELS, labels, overwrite=True)
         write_bytes(staging / open_record.RECORD, record.to_bytes(), overwrite=True)
         write_bytes(staging / open_record.SIGNATURE, record.signature(owner), overwrite=True)
-        open_record.check_files(staging, open_record.load(staging), passing=(MARK,))
+        size = open_record.check_files(staging, open_record.load(staging), passing=(MARK,))
         flush_tree(staging)
         set_times([*staging.rglob("*"), staging], midnight(record.created))
         if not (link.is_file() and link.read_bytes() == linked):
@@ -530,11 +504,13 @@ def _publish(
                 out.rmdir()
             move_all([(staging, out)])
         except BaseException:
-            remove_all([link])
-            released.forget(owner, record.release)
+            if not (out / open_record.RECORD).exists():  # else it has its name: what belongs to it must stay
+                remove_all([link])
+                released.forget(owner, record.release)
             raise
         remove_all([out / MARK])
         set_times([out], midnight(record.created))
+        return size
     except OSError as error:
         raise staged_files.refused(error, "open release") from None
 

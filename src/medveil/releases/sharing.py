@@ -482,7 +482,7 @@ def _examine(
                 result.pixels += image.pixels.size
             result.done += 1
         except MedveilError as error:
-            result.failed.append(Failure(task.number, str(task.path), type(error).__name__, error.message))
+            result.failed.append(Failure.of(task.number, task.path, error))
         if progress is not None:
             progress(count, len(tasks), "examined")
     marked = mark_repeats(tasks, found, there, tag_key)

@@ -110,12 +110,7 @@ def verify_open(folder: Path, owner: Recipient | None = None) -> OpenResult:
         FormatVersionError: written by a newer medveil.
         UsageError: not an open release.
     """
-    record = open_record.load(folder)
-    if owner is not None and owner.verify_key != record.owner:
-        raise IntegrityError(
-            "the release is signed by another owner than the one named",
-            hint="compare fingerprints with the owner before you use it",
-        )
+    record = open_record.load(folder, owner)
     size = open_record.check_files(folder, record)
     known = owner is not None
     return OpenResult(

@@ -16,9 +16,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import Any, TypeVar
 
-from medveil.errors import MedveilError
+from medveil.errors import InputError, MedveilError
 from medveil.files.core_dumps import are_dumped, no_core_dumps
 
 PARALLEL_FROM = 4  # items; below that, starting processes costs more than it saves
@@ -26,6 +27,12 @@ _AHEAD = 16  # items a worker that are begun or done and not yet taken, so that 
 _Setting = TypeVar("_Setting")
 _Item = TypeVar("_Item")
 _Done = TypeVar("_Done")
+
+
+INPUT_ERRORS = (
+    MedveilError, MemoryError, ArithmeticError, ValueError, TypeError, LookupError, OSError, RecursionError,
+)  # fmt: skip
+"""What an input may end in that is damaged in a way that nobody thought of; the other inputs go on."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,13 @@ class Failure:
     error_class: str
     message: str
     mistyped: bool = False
+
+    @classmethod
+    def of(cls, number: int, path: Path, error: Exception) -> Failure:
+        """What became of an input: medveil's own error in its words, any other by its class alone."""
+        if isinstance(error, MedveilError):
+            return cls(number, str(path), type(error).__name__, error.message)
+        return cls(number, str(path), InputError.__name__, f"it could not be processed ({type(error).__name__})")
 
 
 def done_by_workers(

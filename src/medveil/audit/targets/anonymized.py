@@ -41,8 +41,8 @@ def anonymized_target(
 
     Args:
         folder: nothing is written to it.
-        originals, manifest: as of `medveil.audit.targets.originals.find_originals`. Without a manifest the link file
-            says whose an image is, where it does.
+        originals, manifest: as of `medveil.audit.targets.originals.find_originals`. Without a manifest every
+            image counts as a patient of its own, whatever the link file says.
         link: the private file that says which picture was made of which images.
         owner: who is expected to have signed.
         Others: as of `medveil.audit.targets.target.ReadTarget`.

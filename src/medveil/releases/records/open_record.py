@@ -103,12 +103,16 @@ def is_open(folder: Path) -> bool:
     return open_one
 
 
-def load(folder: Path) -> OpenRecord:
+def load(folder: Path, owner: Recipient | None = None) -> OpenRecord:
     """The record of an open release whose signature fits the owner that it names; the files are not looked at.
+
+    Args:
+        folder: the release.
+        owner: who is expected to have signed, or None.
 
     Raises:
         UsageError: not an open release.
-        IntegrityError: changed, or not what medveil writes.
+        IntegrityError: changed, not what medveil writes, or signed by another owner than expected.
         FormatVersionError: written by a newer medveil.
     """
     if not (folder / RECORD).is_file():
@@ -121,6 +125,11 @@ def load(folder: Path) -> OpenRecord:
     record = _parsed(data)
     if not signature_fits(record.owner, signature, _CONTEXT, data):
         raise IntegrityError("the signature does not fit the release's record", hint="ask the owner for a new copy")
+    if owner is not None and owner.verify_key != record.owner:
+        raise IntegrityError(
+            "the release is signed by another owner than the one named",
+            hint="compare fingerprints with the owner before you use it",
+        )
     return record
 
 

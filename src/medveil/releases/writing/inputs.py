@@ -9,7 +9,6 @@ from pathlib import Path
 
 from medveil.codecs.code import Codec
 from medveil.errors import (
-    InputError,
     MedveilError,
     QualityError,
     UnreadableInputError,
@@ -25,7 +24,7 @@ from medveil.releases.packages.package import Package, PackageEntry
 from medveil.releases.packages.packing import Fidelity, PackingPlan, entry_of, pack_attachment, pack_image, varying
 from medveil.releases.packages.unpacking import MAX_FILE
 from medveil.releases.settings import codec_for
-from medveil.releases.workers import Failure
+from medveil.releases.workers import INPUT_ERRORS, Failure
 from medveil.releases.writing.staging import Instances, stamp, stamp_of
 
 REPEATS = (
@@ -183,11 +182,8 @@ def pack_input(packer: Packer, given: Input) -> Packed:
         else:
             package, measured, warnings = _pack_image(given, origin, packer, codec)
             _check_quality(measured, packer)
-    except MedveilError as error:
-        return Packed(given, failure=Failure(given.number, str(given.path), type(error).__name__, error.message))
-    except (MemoryError, ArithmeticError, ValueError, TypeError, LookupError, OSError, RecursionError) as error:
-        text = f"it could not be processed ({type(error).__name__})"
-        return Packed(given, failure=Failure(given.number, str(given.path), InputError.__name__, text))
+    except INPUT_ERRORS as error:
+        return Packed(given, failure=Failure.of(given.number, given.path, error))
     entry = entry_of(package, plan.ring)
     try:
         make_folder((staging / entry.path).parent)
