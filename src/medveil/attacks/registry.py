@@ -1,10 +1,14 @@
-"""Attacks by name: built-in ones, and those of other packages (entry points "medveil.attacks")."""
+"""Attacks by name, and recognizers: built-in ones, and those of other packages.
+
+Entry points: "medveil.attacks" and "medveil.recognizers".
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from medveil.attacks.attack import Attack
+from medveil.attacks.reidentification.recognizer import Recognizer
 from medveil.registry import Availability, Registry
 
 ATTACKS: Registry[Attack] = Registry(
@@ -36,6 +40,14 @@ ATTACKS: Registry[Attack] = Registry(
     hint="see medveil attacks",
 )
 register_attack = ATTACKS.register
+RECOGNIZERS: Registry[Recognizer] = Registry(
+    "recognizer",
+    {"thumbnails": "medveil.attacks.reidentification.thumbnails:Thumbnails"},
+    group="medveil.recognizers",
+    extra="audit",
+    hint="see medveil attacks",
+)
+register_recognizer = RECOGNIZERS.register
 
 
 def attack_names() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medveil.attacks.attack import Effort
+from medveil.attacks.reidentification.recognizer import RecognizerEffort
 from medveil.metrics.inference import LEAST, LeastPatients
 from medveil.registry import unknown
 from medveil.tasks.task import TaskEffort
@@ -21,6 +22,9 @@ class TaskBudget:
 
     images: int
     effort: TaskEffort
+
+
+QUICK_RECOGNITION = RecognizerEffort(112, 60, 64, "resnet18", 512, 1500)
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Preset:
         all_controls: run every cheap attack on every control, not only what is needed to judge attacks and controls.
         tasks: what tasks spend.
         least: patients that verdicts and figures rest on.
+        recognition: what a recognizer may spend on an open release.
     """
 
     name: str
@@ -64,6 +69,7 @@ class Preset:
     all_controls: bool
     tasks: TaskBudget
     least: LeastPatients = LEAST
+    recognition: RecognizerEffort = QUICK_RECOGNITION
 
 
 _DENSENET, _UNET = "densenet121", "unet"
@@ -83,6 +89,7 @@ _PRESETS = (
         folds=3, validation=0.15, own_images=250, tested_images=400, control_own=120, control_tested=100,
         control_patients=90, fidelity_images=300, resamples=5000, repeats=1, all_controls=False,
         tasks=TaskBudget(2000, TaskEffort(5, _DENSENET, _UNET, 128, 128, 10.0, 10.0, 5000, 300)),
+        recognition=RecognizerEffort(112, 300, 64, "resnet18", 512, 6000),
     ),
     Preset(
         "paper", "the published protocol (batch 30, 256 pixels, 70/10/20); meant for a GPU",
@@ -91,6 +98,7 @@ _PRESETS = (
         folds=5, validation=0.125, own_images=100_000, tested_images=100_000, control_own=400, control_tested=200,
         control_patients=120, fidelity_images=100_000, resamples=10_000, repeats=3, all_controls=True,
         tasks=TaskBudget(100_000, TaskEffort(5, _DENSENET, _UNET, 224, 256, 60.0, 60.0, 10_000, 100_000)),
+        recognition=RecognizerEffort(256, 8000, 64, "resnet50", 1024, 100_000),
     ),
 )  # fmt: skip
 
