@@ -15,7 +15,7 @@ import pytest
 _HEAVY = ("torch", "pydicom", "matplotlib", "scipy", "PIL", "rich")
 _COMMANDS = [
     "keygen", "share", "verify", "inspect", "list", "open", "grant", "grants", "revoke", "rotate", "ledger",
-    "forget", "anonymize", "anonymizers", "audit", "attacks", "tasks", "train", "info", "demo",
+    "forget", "anonymize", "anonymizers", "audit", "compare", "attacks", "tasks", "train", "info", "demo",
 ]  # fmt: skip
 _START_UP_SECONDS = 0.4
 _MAX_FILE = 600

@@ -33,7 +33,7 @@ from medveil.experiments.unit import Status
 from medveil.files.atomic import write_bytes
 from medveil.files.reading import read_regular
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
-from medveil.tasks.results import FeatureAgreement, Question, TaskResult
+from medveil.tasks.results import FeatureAgreement, MatrixCell, Question, TaskResult
 
 SCHEMA = 2
 HTML, JSON, FIGURES = "report.html", "report.json", "figures"
@@ -44,6 +44,10 @@ OWN_FIGURE = re.compile(
 EXCELLENT = "excellent"
 """The group of features whose ICC is above 0.75 by the lower bound of its interval."""
 SIGNIFICANT_DIGITS = 6
+OPEN = "open"
+"""The kind of a release that everybody may have; see `medveil.audit.targets.target.Kind`."""
+PAIRED_DRAWS = 400
+"""Resamples of the patients that are kept, to compare releases of the same images."""
 POOLING = "all pixels of all opened images of the tier, as working pictures, in one histogram"
 
 _SEVERITY = dict.fromkeys(Verdict, 0) | {Verdict.BROKEN: 3, Verdict.TOO_WEAK: 2, Verdict.INCONCLUSIVE: 1}
@@ -72,7 +76,7 @@ def record_of(audit: Audit) -> dict[str, Any]:
         "matrix": {control.name: matrix_column(control.attacks) for control in audit.controls},
         "sensitivity": sensitivity(audit.controls),
         "fidelity": [_fidelity(tier) for tier in audit.fidelity],
-        "tasks": [task_record(task) for task in audit.tasks],
+        "tasks": [task_record(task, draws=audit.target.get("kind") == OPEN) for task in audit.tasks],
         "grounds": [{"code": code, "names": names} for code, names in audit.grounds.items()],
         "broken_by": broken_by(audit),
     }
@@ -199,12 +203,17 @@ def matrix_column(results: Iterable[AttackResult]) -> dict[str, str]:
     return {result.name: (result.verdict or result.status).value for result in results}
 
 
-def task_record(result: TaskResult) -> dict[str, Any]:
-    """A task as report.json holds it; numbers are rounded with the rest of the report."""
+def task_record(result: TaskResult, *, draws: bool = False) -> dict[str, Any]:
+    """A task as report.json holds it; numbers are rounded with the rest of the report.
+
+    Args:
+        result: of the task.
+        draws: whether the deciding metric of resampled patients is kept, by which releases are compared.
+    """
     return {
         **_some(result, "name", "title", "status", "settings", "seconds", "notes"),
         "reason": result.refusal,
-        "questions": [_question(question) for question in result.questions],
+        "questions": [_question(question, draws=draws) for question in result.questions],
         "agreements": [_agreement(agreement) for agreement in result.agreements],
     }
 
@@ -277,11 +286,15 @@ def _fidelity(tier: TierFidelity) -> dict[str, Any]:
     return {**_some(tier, "tier", "r_squared"), "metrics": rows, "pooling": POOLING, "pixels": pixels}
 
 
-def _question(question: Question) -> dict[str, Any]:
+def _question(question: Question, *, draws: bool) -> dict[str, Any]:
+    def cell(each: MatrixCell) -> dict[str, Any]:
+        kept = {"draws": each.draws[:PAIRED_DRAWS]} if draws and each.draws is not None else {}
+        return {**_some(each, "train", "test", "values"), "difference": each.compared, **kept}
+
     return {
         **_some(question, "name", "title", "classes", "images", "patients", "metric", "caution"),
         "baselines": [{**_some(each, "name", "title"), **asdict(each.value)} for each in question.baselines],
-        "matrix": [{**_some(cell, "train", "test", "values"), "difference": cell.compared} for cell in question.cells],
+        "matrix": [cell(each) for each in question.cells],
     }
 
 

@@ -13,6 +13,7 @@ from medveil.cli import (
     anonymizers,
     attacks,
     audit,
+    compare,
     demo,
     forget,
     grant,
@@ -80,6 +81,7 @@ app.command("forget")(forget.forget)
 app.command("anonymize")(anonymize.anonymize)
 app.command("anonymizers")(anonymizers.anonymizers)
 app.command("audit")(audit.audit)
+app.command("compare")(compare.compare)
 app.command("attacks")(attacks.attacks)
 app.command("tasks")(tasks.tasks)
 app.command("train")(train.train)

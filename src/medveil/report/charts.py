@@ -194,13 +194,14 @@ def _bars(axis: Axes, margin: float, bars: Sequence[_Bar]) -> None:
     axis.margins(x=0.08)
     axis.tick_params(axis="y", length=0)
     handles = [
-        _handle(name, linestyle="none", marker=marker, color=edge, markerfacecolor=face)
+        handle(name, linestyle="none", marker=marker, color=edge, markerfacecolor=face)
         for name, (marker, edge, face) in dict.fromkeys(bar.judged for bar in bars)
     ]
     axis.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderpad=0, handletextpad=0.2)
 
 
-def _handle(label: str, **look: Any) -> Any:
+def handle(label: str, **look: Any) -> Any:
+    """An entry of a legend, of that look."""
     from matplotlib.lines import Line2D
 
     line = Line2D([], [], **({"markersize": 5} | look))
@@ -423,7 +424,7 @@ def _group_handles() -> list[Any]:
     from matplotlib.patches import Patch
 
     found: list[Any] = [Patch(facecolor=colour, label=name) for name, (_, _, colour) in _GROUPS.items()]
-    return [*found, _handle("not defined", linestyle="none", marker="x", color=_GREY, markersize=4)]
+    return [*found, handle("not defined", linestyle="none", marker="x", color=_GREY, markersize=4)]
 
 
 def drawing_style() -> Any:

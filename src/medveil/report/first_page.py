@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medveil.audit.record import leading, ranked
+from medveil.audit.record import OPEN, leading, ranked
 from medveil.audit.results import Audit, Verdict, failed_checks
 from medveil.experiments.unit import Status
 from medveil.report.amounts import listed, plural
@@ -29,7 +29,6 @@ _NOTHING = {
     Verdict.TOO_WEAK: "Not known: what was found and what was not says little, since controls failed.",
 }
 _UNFINISHED = "Not known: a part of this audit failed, and what was not done has shown nothing."
-_OPEN = "open"  # the kind of a release that everybody may have; see `medveil.audit.targets.target.Kind`
 _EVERYBODY = (
     "By design, everybody sees the pictures themselves, their number and sizes, the method with its settings, the day "
     "and the owner's public key."
@@ -58,7 +57,7 @@ def released(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("Owner", f"{owners[0]}{doubt}"))
     if owners[1:]:
         rows.append(("Deputies", listed(list(owners[1:]))))
-    if facts.get("kind") == _OPEN:
+    if facts.get("kind") == OPEN:
         settings = listed([f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
                            for name, value in facts.get("settings", {}).items()])  # fmt: skip
         how = ", ".join(filter(None, (facts.get("protection", "a method that is not known"), settings)))
@@ -71,7 +70,7 @@ def released(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def recipients(facts: Mapping[str, Any], most: int | None = _MOST) -> list[str]:
     """Who may open it, a line each, and no more than so many: names and fingerprints, as `medveil grants` has them."""
-    if facts.get("kind") == _OPEN:
+    if facts.get("kind") == OPEN:
         return ["Everybody: an open release has no key."]
     known = facts.get("recipients")
     if known is None:
@@ -106,7 +105,7 @@ def gets(audit: Audit) -> list[str]:
     told += [
         f"A fault of its form, {check.name}: {check.title}. {check.found}" for check in failed_checks(audit.checks)
     ]
-    return [*told, _EVERYBODY if audit.release.get("kind") == _OPEN else _BY_DESIGN]
+    return [*told, _EVERYBODY if audit.release.get("kind") == OPEN else _BY_DESIGN]
 
 
 def tried(audit: Audit) -> list[str]:

@@ -75,7 +75,8 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
     def named(beginning: str) -> list[Drawing]:
         return [drawing for drawing in drawings if drawing.name.startswith(beginning)]
 
-    page: str = _environment().get_template(_TEMPLATE).render(
+    return page_of(
+        _TEMPLATE,
         audit=audit,
         record=record,
         drawings={drawing.name: drawing for drawing in drawings},
@@ -90,6 +91,11 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
         pictures=pictures and any(drawing.patients for drawing in drawings),
         fidelity=tables.fidelity_rows(audit),
     )  # fmt: skip
+
+
+def page_of(template: str, **values: Any) -> str:
+    """A page of the room's templates. Raises MissingDependencyError where jinja2 is not installed."""
+    page: str = _environment().get_template(template).render(**values)
     return page
 
 
@@ -117,7 +123,8 @@ def _environment() -> Any:
     )
     environment.filters |= {
         "amount": lambda value, metric, signed=False: amounts.amount(metric, value, signed=signed),
-        "interval": lambda ends, metric: amounts.interval(metric, ends),
+        "interval": lambda ends, metric, signed=True: amounts.interval(metric, ends, signed=signed),
+        "percent": amounts.percent,
         "chance": amounts.chance,
         "metric": amounts.metric_name,
         "verdict": lambda word: sentences.VERDICT_WORDS[Verdict(word)],

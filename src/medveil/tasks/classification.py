@@ -218,10 +218,11 @@ def _question(
     before = mean_draws(reference, runs_of[ORIGINAL])
     cells = []
     for (train, test), found in scores.items():
-        cell = MatrixCell(train, test, estimates(found, runs_of[train]))
+        means = mean_draws(found, runs_of[train])
+        cell = MatrixCell(train, test, estimates(found, runs_of[train]), draws=means)
         if (train, test) != (ORIGINAL, ORIGINAL):
             difference = float(np.nanmean(found.runs[:, 0]) - np.nanmean(reference.runs[:, 0]))
-            draws = mean_draws(found, runs_of[train]) - before
+            draws = means - before
             if not ready.shared and train != ORIGINAL:
                 spread = training_chance(found.runs[:, 0] - reference.runs[:, 0])
                 draws = draws + np.random.default_rng(assignment.seed).normal(0.0, spread, len(draws))

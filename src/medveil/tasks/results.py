@@ -30,12 +30,15 @@ class MatrixCell:
         train, test: names of sets.
         values: metric to estimate.
         compared: with training and testing on originals, in the question's deciding metric; None for that cell itself.
+        draws: (resamples,) the deciding metric of resampled patients, the same ones in every cell, and in every audit
+            of the same images and seed.
     """
 
     train: str
     test: str
     values: Mapping[str, Estimate]
     compared: Compared | None = None
+    draws: NDArray[np.float64] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def cells_of(
             lost = lost + generator.normal(0.0, (spread or {}).get((train, test), 0.0), len(lost))
             compared = non_inferiority(difference, lost, margin, chance.patients, least)
             compared = compared if decided else undecided(compared)
-        cells.append(MatrixCell(train, test, estimates, compared))
+        cells.append(MatrixCell(train, test, estimates, compared, draws[:, dice]))
     return tuple(cells)
 
 
