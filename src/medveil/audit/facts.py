@@ -16,7 +16,8 @@ from medveil.audit.results import Sample
 from medveil.audit.targets.target import Target
 from medveil.registry import Availability
 
-_OF_JUDGING = ("purpose", "tasks", "least")  # no attack depends on them; tasks have settings of their own
+_NOT_OF_ATTACKS = ("purpose", "tasks", "least", "recognition")
+"""What no attack depends on: tasks and recognizers have settings of their own, and judging comes after."""
 _OF_TASKS = ("tasks", "compare", "networks", "task effort")
 _PACKAGES = ("medveil", "numpy", "scipy", "scikit-learn", "torch", "monai")
 
@@ -24,7 +25,7 @@ _PACKAGES = ("medveil", "numpy", "scipy", "scikit-learn", "torch", "monai")
 def settings_of(target: Target, preset: Preset, seed: int, attacks: Sequence[Attack], threads: int) -> dict[str, Any]:
     """All that the result of a unit depends on, for resuming; as JSON knows it."""
     return {
-        "preset": {name: value for name, value in asdict(preset).items() if name not in _OF_JUDGING},
+        "preset": {name: value for name, value in asdict(preset).items() if name not in _NOT_OF_ATTACKS},
         "seed": seed,
         "threads": threads,
         "attacks": [attack.name for attack in attacks],
