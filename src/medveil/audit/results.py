@@ -233,6 +233,48 @@ def failed_checks(checks: Iterable[FormCheck]) -> list[FormCheck]:
 
 
 @dataclass(frozen=True)
+class Identification:
+    """How well one attacker finds people among released pictures. NaN for what could not be measured.
+
+    Attributes:
+        auc: of pairs of one person against pairs of two within one data set, 0 … 1.
+        auc_ci: its 95 % interval by patient.
+        tpr_at_1: share of the pairs of one person above all but 1 % of the others.
+        matched_auc, matched_auc_ci, matched_tpr_at_1: the same against pairs that are alike in source, label, view and
+            sex.
+        patient_auc: mean over people of the AUC of their own pairs.
+        top: number of guesses to the share of queries whose person is among them; chance: the same without looking.
+        patient_top, patient_chance: the same, each person weighing the same.
+        map: mean average precision over the whole ranking; map_at_r: over as many guesses as there are right ones.
+        pairs, negatives, matched_negatives: ordered pairs of one person, of two, and those of them that are matched.
+        queries: that have a pair of one person; ranked: those of them whose whole gallery was looked at.
+        patients: who have a pair of their own.
+        gallery: mean number of pictures that a ranked query is held against.
+    """
+
+    auc: float
+    auc_ci: tuple[float, float]
+    tpr_at_1: float
+    matched_auc: float
+    matched_auc_ci: tuple[float, float]
+    matched_tpr_at_1: float
+    patient_auc: float
+    top: Mapping[int, float]
+    patient_top: Mapping[int, float]
+    chance: Mapping[int, float]
+    patient_chance: Mapping[int, float]
+    map: float
+    map_at_r: float
+    pairs: int
+    negatives: int
+    matched_negatives: int
+    queries: int
+    ranked: int
+    patients: int
+    gallery: float
+
+
+@dataclass(frozen=True)
 class Audit:
     """Everything that a report says.
 

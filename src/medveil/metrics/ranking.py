@@ -134,22 +134,35 @@ def permuted_auc_p(
     return sign_flip_p(terms, np.arange(len(names)), resamples, generator)
 
 
-def top_k(scores: _Floats, same: NDArray[np.bool_], ks: Sequence[int]) -> dict[int, float]:
+def top_k(scores: _Scores, same: NDArray[np.bool_], ks: Sequence[int]) -> dict[int, float]:
     """Share of queries with an image of the same patient among their first k guesses.
+
+    Args:
+        scores, same, ks: as of `top_k_each`. Queries without a match are left out.
+
+    Returns:
+        k to share, NaN where no query has a match.
+    """
+    found = top_k_each(scores, same, ks)
+    return {k: _mean_of_known(found[:, place]) for place, k in enumerate(ks)}
+
+
+def top_k_each(scores: _Scores, same: NDArray[np.bool_], ks: Sequence[int]) -> _Floats:
+    """For each query the chance that an image of the same patient is among its first k guesses.
 
     Equal scores are ordered by chance, and the chance itself is computed: who scores all alike gets k/gallery for one
     match, whatever the order of the gallery.
 
     Args:
         scores: (Q, G) likeness of gallery image to query; NaN where the image is not in this query's gallery (itself).
-        same: (Q, G) bool, of the same patient. Queries without a match are left out.
+        same: (Q, G) bool, of the same patient.
         ks: which k.
 
     Returns:
-        k to share, NaN where no query has a match.
+        (Q, k) 0 … 1; NaN for a query without a match.
     """
-    hits: dict[int, list[float]] = {k: [] for k in ks}
-    for row, match in zip(scores, same, strict=True):
+    found = np.full((len(scores), len(ks)), np.nan)
+    for number, (row, match) in enumerate(zip(scores, same, strict=True)):
         present = ~np.isnan(row)
         right = match & present
         if not right.any():
@@ -157,26 +170,57 @@ def top_k(scores: _Floats, same: NDArray[np.bool_], ks: Sequence[int]) -> dict[i
         best = row[right].max()
         ahead, tied = int(np.sum(row[present] > best)), row == best
         ties, good = int(tied.sum()), int((tied & right).sum())
-        for k in ks:
+        for place, k in enumerate(ks):
             places = min(max(k - ahead, 0), ties)
-            hits[k].append(1 - math.comb(ties - good, places) / math.comb(ties, places))
-    return {k: float(np.mean(found)) if found else float("nan") for k, found in hits.items()}
+            found[number, place] = 1 - math.comb(ties - good, places) / math.comb(ties, places)
+    return found
 
 
-def map_at_r(scores: _Floats, same: NDArray[np.bool_]) -> float:
+def chance_of_top_k(matches: int, gallery: int, k: int) -> float:
+    """Chance that one of the matches is among k images of the gallery that are drawn without looking.
+
+    >>> round(chance_of_top_k(1, 100, 5), 4), chance_of_top_k(2, 4, 1)
+    (0.05, 0.5)
+    """
+    drawn = min(k, gallery)
+    return 1 - math.comb(gallery - matches, drawn) / math.comb(gallery, drawn)
+
+
+def map_at_r(scores: _Scores, same: NDArray[np.bool_]) -> float:
     """Mean over queries of (1/R)·Σ precision at i over the hits i ≤ R, where R images match the query (Musgrave 2020).
 
     Args and queries left out: as `top_k`. Among equal scores the wrong ones go first.
     """
-    found = []
-    for row, match in zip(scores, same, strict=True):
+    return _mean_of_known(average_precisions(scores, same, at_r=True))
+
+
+def average_precisions(scores: _Scores, same: NDArray[np.bool_], *, at_r: bool = False) -> _Floats:
+    """For each query (1/R)·Σ precision at i over the hits i, where R images match: the mean of them is mAP.
+
+    Args:
+        scores, same: as of `top_k_each`. Among equal scores the wrong ones go first.
+        at_r: only over the hits among the first R guesses, as in MAP@R.
+
+    Returns:
+        (Q,) 0 … 1; NaN for a query without a match.
+
+    >>> average_precisions(np.array([[3.0, 2.0, 1.0]]), np.array([[True, False, True]])).round(4).tolist()
+    [0.8333]
+    """
+    found = np.full(len(scores), np.nan)
+    for number, (row, match) in enumerate(zip(scores, same, strict=True)):
         present = ~np.isnan(row)
         right = match[present]
         wanted = int(right.sum())
         if wanted:
-            hits = right[np.lexsort((right, -row[present]))][:wanted]
-            found.append(float(np.sum(hits * np.cumsum(hits) / np.arange(1, wanted + 1)) / wanted))
-    return float(np.mean(found)) if found else float("nan")
+            hits = right[np.lexsort((right, -row[present]))][: wanted if at_r else len(right)]
+            found[number] = float(np.sum(hits * np.cumsum(hits) / np.arange(1, len(hits) + 1)) / wanted)
+    return found
+
+
+def _mean_of_known(values: _Floats) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.mean(known)) if len(known) else float("nan")
 
 
 def _auc_of(ranked: _Scores, positive: _Scores) -> float:
