@@ -39,7 +39,7 @@ SCHEMA = 2
 HTML, JSON, FIGURES = "report.html", "report.json", "figures"
 """What the folder of an audit holds; the page and the figures only where a report was asked for."""
 OWN_FIGURE = re.compile(
-    r"(advantage|linkage|matrix|sensitivity|fidelity-.+|strip-.+|worst-.+|loss|roc-.+|texture|contours-.+)\.(svg|png)"
+    r"(advantage|linkage|identification|matrix|sensitivity|fidelity-.+|strip-.+|worst-.+|loss|roc-.+|texture|contours-.+)\.(svg|png)"
 )
 EXCELLENT = "excellent"
 """The group of features whose ICC is above 0.75 by the lower bound of its interval."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medveil.audit.record import OPEN
 
 NOT_MEASURED = "not measured"
 _NAMES = {
@@ -65,6 +68,15 @@ def chance(p: float | None) -> str:
 def plural(count: int, noun: str) -> str:
     """3, "attack" -> "3 attacks"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def thing_of(facts: Mapping[str, Any]) -> str:
+    """What everybody holds of an image: a package, or of an open release a picture.
+
+    Args:
+        facts: of the release, see `medveil.audit.results.Audit.release`.
+    """
+    return "picture" if facts.get("kind") == OPEN else "package"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 _INK, _BLUE, _RED, _GREY = "#222222", "#0072B2", "#D55E00", "#777777"
-_BAD, _OPEN, _GOOD = ("s", _RED, _RED), ("D", _GREY, "white"), ("o", _BLUE, _BLUE)  # marker, edge, face
+BAD, _OPEN, GOOD = ("s", _RED, _RED), ("D", _GREY, "white"), ("o", _BLUE, _BLUE)  # marker, edge, face
 _VERDICTS = {
-    Verdict.BROKEN: ("broken", _BAD),
+    Verdict.BROKEN: ("broken", BAD),
     Verdict.INCONCLUSIVE: ("inconclusive", _OPEN),
-    Verdict.NO_EVIDENCE: ("no evidence", _GOOD),
+    Verdict.NO_EVIDENCE: ("no evidence", GOOD),
 }
 _STANDINGS = {
-    Standing.INFERIOR: ("worse", _BAD),
+    Standing.INFERIOR: ("worse", BAD),
     Standing.INCONCLUSIVE: ("not decided", _OPEN),
-    Standing.NON_INFERIOR: ("non-inferior", _GOOD),
+    Standing.NON_INFERIOR: ("non-inferior", GOOD),
 }
 _AXES = {
     "psnr": "PSNR of the attacker's picture, dB more than no information",
@@ -101,7 +101,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class _Bar:
+class Bar:
     """A row of a panel: a point with its interval and a bound, and how it was judged: its name and look."""
 
     label: str
@@ -129,9 +129,10 @@ def advantages(attacks: Sequence[AttackResult]) -> Drawing | None:
     if not groups:
         return None
     with drawing_style():
-        canvas, axes = _bar_canvas([len(rows) for rows in groups.values()])
+        canvas, axes = bar_canvas([len(rows) for rows in groups.values()])
         for axis, (metric, rows) in zip(axes, groups.items(), strict=True):
-            _bars(axis, max(measured.margin for _, measured in rows), [_advantage(a, measured) for a, measured in rows])
+            margin = max(measured.margin for _, measured in rows)
+            draw_bars(axis, (-margin, margin), [_advantage(a, measured) for a, measured in rows])
             axis.set_xlabel(_AXES[metric])
         caption = (
             "Advantage over no information: point and 95 % interval of each attack; tick: corrected upper bound; "
@@ -140,8 +141,8 @@ def advantages(attacks: Sequence[AttackResult]) -> Drawing | None:
         return finished(canvas, "advantage", caption)
 
 
-def _advantage(attack: AttackResult, measured: Measured) -> _Bar:
-    return _Bar(attack.name, measured.advantage, measured.ci, measured.upper, _VERDICTS[measured.verdict])
+def _advantage(attack: AttackResult, measured: Measured) -> Bar:
+    return Bar(attack.name, measured.advantage, measured.ci, measured.upper, _VERDICTS[measured.verdict])
 
 
 def losses(questions: Sequence[Question]) -> Drawing | None:
@@ -150,10 +151,11 @@ def losses(questions: Sequence[Question]) -> Drawing | None:
     if not panels:
         return None
     with drawing_style():
-        canvas, axes = _bar_canvas([len(rows) for _, rows in panels])
+        canvas, axes = bar_canvas([len(rows) for _, rows in panels])
         for axis, (question, rows) in zip(axes, panels, strict=True):
-            bars = [_Bar(name, one.difference, one.ci, one.lower, _STANDINGS[one.standing]) for name, one in rows]
-            _bars(axis, max(compared.margin for _, compared in rows), bars)
+            bars = [Bar(name, one.difference, one.ci, one.lower, _STANDINGS[one.standing]) for name, one in rows]
+            margin = max(compared.margin for _, compared in rows)
+            draw_bars(axis, (-margin, margin), bars)
             axis.set_title(question.title, fontsize=8, loc="left")
             axis.set_xlabel(f"{metric_name(question.metric)}, difference to originals")
         caption = (
@@ -171,19 +173,20 @@ def _compared(question: Question) -> list[tuple[str, Compared]]:
     ]
 
 
-def _bar_canvas(rows: Sequence[int]) -> tuple[Canvas, list[Axes]]:
+def bar_canvas(rows: Sequence[int]) -> tuple[Canvas, list[Axes]]:
     heights = [count + 2.1 for count in rows]
     size = (_WIDE, sum(heights) * _ROW + 0.55 * len(heights))
     return canvas_of(size, (len(heights), 1), height_ratios=heights)
 
 
-def _bars(axis: Axes, margin: float, bars: Sequence[_Bar]) -> None:
-    axis.axvspan(-margin, margin, color="#DDDDDD", linewidth=0)
-    axis.axvline(0.0, color=_INK, linewidth=0.6)
+def draw_bars(axis: Axes, band: tuple[float, float], bars: Sequence[Bar], none: float = 0.0) -> None:
+    """The rows of a panel, over a band of what counts as nothing and a line where there is none."""
+    axis.axvspan(*band, color="#DDDDDD", linewidth=0)
+    axis.axvline(none, color=_INK, linewidth=0.6)
     for place, bar in enumerate(bars):
         marker, edge, face = bar.judged[1]
         if not np.isfinite(bar.point):
-            axis.text(0.0, place, " not measured", va="center", fontsize=7)
+            axis.text(none, place, " not measured", va="center", fontsize=7)
             continue
         if np.isfinite([*bar.ends, bar.bound]).all():
             axis.plot(bar.ends, [place, place], color=edge, linewidth=1.2)

@@ -58,14 +58,18 @@ def released(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     if owners[1:]:
         rows.append(("Deputies", listed(list(owners[1:]))))
     if facts.get("kind") == OPEN:
-        settings = listed([f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-                           for name, value in facts.get("settings", {}).items()])  # fmt: skip
-        how = ", ".join(filter(None, (facts.get("protection", "a method that is not known"), settings)))
-        return [*rows, ("Images", f"{plural(facts.get('packages', 0), 'picture')} by {how}")]
+        return [*rows, ("Images", f"{plural(facts.get('packages', 0), 'picture')} by {method_of(facts)}")]
     made = f"protection level {facts.get('protection', 'not known')}, codec {facts.get('codec', 'not known')}"
     made += f" at {facts['quality']:g} dB" if facts.get("quality") else ""
     tiers = f"; tiers: {listed(facts['tiers'])}" if facts.get("tiers") else ""
     return [*rows, ("Images", f"{plural(facts.get('packages', 0), 'package')}, {made}{tiers}")]
+
+
+def method_of(facts: Mapping[str, Any]) -> str:
+    """The method of an open release with its settings: "dp-pix, b 8, epsilon 1 and m 16"."""
+    settings = facts.get("settings", {}).items()
+    words = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in settings]
+    return ", ".join(filter(None, (facts.get("protection", "a method that is not known"), listed(words))))
 
 
 def recipients(facts: Mapping[str, Any], most: int | None = _MOST) -> list[str]:

@@ -14,6 +14,7 @@ from medveil.audit.record import ranked
 from medveil.audit.results import AttackResult, Audit, TierFidelity
 from medveil.mechanisms.observation import Picture
 from medveil.metrics.image_quality import PEAK
+from medveil.report.amounts import thing_of
 from medveil.report.charts import Drawing, canvas_of, drawing_style, finished
 from medveil.tasks.results import Overlay
 
@@ -38,7 +39,8 @@ def strips(audit: Audit) -> tuple[Drawing, ...]:
     """Pictures of the strongest attacks and of the naive one, the worst images of each tier, and outlines."""
     shown = [result for result in ranked(audit.attacks) if result.examples]
     chosen = shown[:_STRONGEST] + [result for result in shown[_STRONGEST:] if result.name in _ALWAYS]
-    drawn = [attack_strip(result) for result in chosen]
+    thing = thing_of(audit.release)
+    drawn = [attack_strip(result, thing) for result in chosen]
     drawn += [difference_maps(tier) for tier in audit.fidelity if tier.examples]
     for result in audit.tasks:
         names = dict.fromkeys(overlay.set_name for overlay in result.overlays)
@@ -46,11 +48,11 @@ def strips(audit: Audit) -> tuple[Drawing, ...]:
     return tuple(drawn)
 
 
-def attack_strip(result: AttackResult) -> Drawing:
-    """Original | the attacker with this package | the same attacker with another package."""
+def attack_strip(result: AttackResult, thing: str = "package") -> Drawing:
+    """Original | the attacker with this package | the same attacker with another package; or pictures instead."""
     examples = result.examples[:_ROWS]
     with drawing_style():
-        canvas, rows = _rows(len(examples), ("original", "attacker, this package", "attacker, another package"))
+        canvas, rows = _rows(len(examples), ("original", f"attacker, this {thing}", f"attacker, another {thing}"))
         for row, example in zip(rows, examples, strict=True):
             _show(row[0], example.original)
             row[0].set_ylabel(f"#{example.number}")
@@ -58,8 +60,8 @@ def attack_strip(result: AttackResult) -> Drawing:
                 _show(axis, picture)
                 axis.set_xlabel(_psnr_words(example.original, picture))
         caption = (
-            f"{result.title}: the original, what the attacker makes of its package, and what the same attacker makes "
-            "of another package with the same visible header. Where the last two are alike, she has learned nothing."
+            f"{result.title}: the original, what the attacker makes of its {thing}, and what the same attacker makes "
+            f"of another {thing} with the same visible header. Where the last two are alike, she has learned nothing."
         )
         return finished(canvas, f"strip-{result.name}", caption, patients=True, attack=result.name)
 

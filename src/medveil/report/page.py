@@ -14,6 +14,7 @@ from medveil.errors import MedveilError, MissingDependencyError
 from medveil.files.atomic import make_folder, remove_all, write_bytes
 from medveil.report import amounts, first_page, sentences, tables
 from medveil.report.findings import because
+from medveil.report.first_page import method_of
 
 if TYPE_CHECKING:
     from medveil.report.charts import Drawing
@@ -38,7 +39,7 @@ def write_report(audit: Audit, folder: Path, *, pictures: bool = True) -> None:
         MedveilError: the system refused to write.
     """
     record = full_record(audit)
-    drawings = _drawings(audit, pictures=pictures)
+    drawings = _drawings(audit, record, pictures=pictures)
     html = html_of(audit, record, drawings, pictures=pictures)
     figures = folder / FIGURES
     try:
@@ -72,6 +73,10 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
         pictures: whether there are pictures of patients among them, or may be.
     """
 
+    from medveil.report import identification
+
+    found = record.get("identification")
+
     def named(beginning: str) -> list[Drawing]:
         return [drawing for drawing in drawings if drawing.name.startswith(beginning)]
 
@@ -90,6 +95,13 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
         tasks=tables.task_sections(record),
         pictures=pictures and any(drawing.patients for drawing in drawings),
         fidelity=tables.fidelity_rows(audit),
+        risk=identification.risk_sentence(found, method_of(audit.release)) if found else None,
+        thing=amounts.thing_of(audit.release),
+        people=None if not found else {
+            "lines": identification.risk_lines(found),
+            "controls": identification.control_lines(found),
+            "rows": identification.table_rows(found),
+        },
     )  # fmt: skip
 
 
@@ -99,12 +111,15 @@ def page_of(template: str, **values: Any) -> str:
     return page
 
 
-def _drawings(audit: Audit, *, pictures: bool) -> tuple[Drawing, ...]:
+def _drawings(audit: Audit, record: Mapping[str, Any], *, pictures: bool) -> tuple[Drawing, ...]:
     try:
         from medveil.report.charts import charts
+        from medveil.report.identification import chart
         from medveil.report.image_strips import strips
 
-        return charts(audit) + (strips(audit) if pictures else ())
+        found = record.get("identification")
+        people = chart(found) if found else None
+        return charts(audit) + ((people,) if people else ()) + (strips(audit) if pictures else ())
     except ImportError as error:
         raise _missing(error) from None
 

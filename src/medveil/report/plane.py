@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.audit.record import SIGNIFICANT_DIGITS
+from medveil.audit.targets.target import SetKind
 from medveil.errors import TargetExistsError, UsageError
 from medveil.files.atomic import make_folder, write_bytes
 from medveil.report.amounts import metric_name
@@ -31,13 +32,12 @@ if TYPE_CHECKING:
 
     from medveil.report.charts import Drawing
 
-RELEASED = "anonymized"
-"""The set of pictures that everybody gets; see `medveil.audit.targets.target.SetKind`."""
 MARGIN = 0.02
 """How much worse counts as no worse, of AUC and of Dice."""
 INDEX, SVG, CSV = "index.html", "plane.svg", "plane.csv"
 """What the folder of a plane holds."""
 _SURE = 0.95
+_RELEASED = SetKind.ANONYMIZED.value
 _COLUMNS = (
     "audit", "release", "question", "metric", "matched_auc", "matched_auc_low", "matched_auc_high", "null_of_maximum",
     "attacker", "top_1", "top_1_by_chance", "same_record_top_1", "same_record_top_1_by_chance", "population",
@@ -152,7 +152,7 @@ def _utilities(record: Mapping[str, Any]) -> dict[str, Utility]:
             metric = question["metric"]
             told[f"{task['name']}: {question['title']}"] = Utility(
                 metric, _number(before["values"][metric]["mean"]),
-                _measure(cells.get((RELEASED, ORIGINAL)), metric), _measure(cells.get((ORIGINAL, RELEASED)), metric),
+                _measure(cells.get((_RELEASED, ORIGINAL)), metric), _measure(cells.get((ORIGINAL, _RELEASED)), metric),
             )  # fmt: skip
     return told
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medveil.audit.judging.decision import Ground
-from medveil.audit.record import broken_by, excellent_share, expected_of, leading, ranked, strict_share
+from medveil.audit.record import OPEN, broken_by, excellent_share, expected_of, leading, ranked, strict_share
 from medveil.audit.request import NO_ATTACK
 from medveil.audit.results import AttackResult, Audit, ControlResult, Measured, Verdict, failed_checks
+from medveil.audit.targets.target import SetKind
 from medveil.experiments.unit import Status
 from medveil.metrics.inference import Compared, Standing
-from medveil.report.amounts import NOT_MEASURED, amount, interval, listed, metric_name, percent, plural
+from medveil.report.amounts import NOT_MEASURED, amount, interval, listed, metric_name, percent, plural, thing_of
 from medveil.report.findings import failed_parts
 from medveil.tasks.radiomics_compare import EXCELLENT_ABOVE
 from medveil.tasks.results import Estimate, FeatureAgreement, Question
@@ -79,7 +80,7 @@ def measured_sentence(result: AttackResult, measured: Measured) -> str:
 def question(audit: Audit) -> str:
     """What was asked."""
     level = str(audit.release.get("protection", "unknown"))
-    if audit.release.get("kind") == "open":
+    if audit.release.get("kind") == OPEN:
         return (
             f"Everybody may have the pictures of this release (method {level}). Somebody holds images of other people, "
             "and applies the method to them to learn from. What does she get of an image from its released picture "
@@ -176,7 +177,8 @@ def part_of_it(audit: Audit) -> list[str]:
     for name, what in (("images", "attacked"), ("packages_with_original", "compared with their originals")):
         count = audit.data.get(name)
         if isinstance(packages, int) and isinstance(count, int) and count < _MOST_OF_IT * packages:
-            told.append(f"Only {count} of {packages} packages of images were {what}.")
+            of_images = "pictures" if thing_of(audit.release) == "picture" else "packages of images"
+            told.append(f"Only {count} of {packages} {of_images} were {what}.")
     return told
 
 
@@ -198,7 +200,7 @@ def _tally(total: int, counts: Mapping[Verdict, Sequence[AttackResult]]) -> str:
 
 def measured_risk(audit: Audit) -> str:
     """The one sentence about risk that this report supports. Where it supports none it makes no claim."""
-    open_release = audit.release.get("kind") == "open"
+    open_release = audit.release.get("kind") == OPEN
     level = f"{'method' if open_release else 'protection level'} {audit.release.get('protection', 'unknown')}"
     attacks = ranked(audit.attacks)
     if not audit.attacked and not broken_by(audit):
@@ -233,7 +235,8 @@ def grounds(audit: Audit) -> list[str]:
         f"{plural(len(attacks), 'attack')} on up to {plural(images, 'image')} of {plural(patients, 'patient')}; "
         f"{plural(refused, 'attack')} made no sense here, for the reasons given below.",
         "The attacker learned from images of other patients, and was chosen on further ones. Each attack is compared "
-        "with itself, given another package with the same visible header: what it gets then is “no information”.",
+        f"with itself, given another {thing_of(audit.release)} with the same visible header: what it gets then is “no "
+        "information”.",
         "Intervals are bootstrapped over patients, not images; upper bounds and p-values are corrected for the number "
         "of tests on the release (Holm). Each control is a family of tests of its own: nothing is corrected for there "
         "being several of them.",
@@ -438,6 +441,9 @@ def task_results(audit: Audit) -> list[dict[str, Any]]:
 
 
 def _tiers(audit: Audit) -> list[str]:
+    """Names of the sets that come of a release."""
+    if audit.release.get("kind") == OPEN:
+        return [SetKind.ANONYMIZED.value]
     return [str(tier) for tier in audit.release.get("tiers", [])]
 
 
