@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("monai")
 
-from medveil.training.augmentation import Recipe, balanced, square, standardised, variation  # noqa: E402
+from medveil.training.augmentation import Recipe, balanced, disturbance, square, standardised, variation  # noqa: E402
 
 
 def _discs(side: int = 32) -> torch.Tensor:
@@ -64,3 +64,17 @@ def test_a_generator_decides_everything() -> None:
 def test_a_recipe_has_at_least_one_step() -> None:
     assert Recipe("unet", 32, 0.01, 1e-3).steps(10, 8) == 1
     assert Recipe("unet", 32, 4, 1e-3).steps(10, 8) == 5
+
+
+def test_what_is_disturbed_can_still_be_known() -> None:
+    fields = torch.cat(
+        [standardised(np.random.default_rng(n).normal(size=(6, 6)).astype(np.float32), 32) for n in range(16)]
+    )
+    found = disturbance(fields, np.random.default_rng(5))
+    assert found.shape == fields.shape
+    assert torch.equal(found, disturbance(fields, np.random.default_rng(5)))
+    likeness = np.corrcoef(fields.flatten(1).numpy(), found.flatten(1).numpy())[:16, 16:]
+    assert (likeness.argmax(1) == np.arange(16)).mean() > 0.9
+    assert 0.3 < np.diag(likeness).mean() < 0.9
+    covered = (found == 0).flatten(1).sum(1) > 9
+    assert 0.2 < float(covered.float().mean()) < 0.8

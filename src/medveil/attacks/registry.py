@@ -42,9 +42,15 @@ ATTACKS: Registry[Attack] = Registry(
 register_attack = ATTACKS.register
 RECOGNIZERS: Registry[Recognizer] = Registry(
     "recognizer",
-    {"thumbnails": "medveil.attacks.reidentification.thumbnails:Thumbnails"},
+    {
+        "thumbnails": "medveil.attacks.reidentification.thumbnails:Thumbnails",
+        "contrastive": "medveil.attacks.reidentification.contrastive:Contrastive",
+        "siamese": "medveil.attacks.reidentification.siamese:Siamese",
+        "retrieval": "medveil.attacks.reidentification.retrieval:Retrieval",
+    },
     group="medveil.recognizers",
     extra="audit",
+    needs={"contrastive": ("torch",), **dict.fromkeys(("siamese", "retrieval"), ("torch", "monai"))},
     hint="see medveil attacks",
 )
 register_recognizer = RECOGNIZERS.register

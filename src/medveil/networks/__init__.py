@@ -8,6 +8,7 @@ Import:
   `top_s` (which cells stay nonzero). `primis_inference`: whole pictures through it, in tiles of bounded memory.
 - `classifiers`: `build_classifier(name, classes)`. `segmenters`: `build_segmenter(name)`. Both by name, from MONAI.
 - `translators`: U-Net, V-Net and discriminator of the picture attacks. `code_decoders`: networks that read codes.
+- `embedders`: networks that know people again: a small one, and two published ones on ResNets from MONAI.
 
 What holds:
 - torch is imported at the head of these modules, so other rooms import them inside the function that needs them.
@@ -15,5 +16,5 @@ What holds:
 - torchvision is not needed, and not installed.
 
 To add a classifier or segmenter: its builder and its name in that module, and a line in docs/reference.md. A network
-of an attack: `code_decoders` or `translators`.
+of an attack: `code_decoders`, `translators` or `embedders`.
 """

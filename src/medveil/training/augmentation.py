@@ -14,6 +14,10 @@ from torch.nn import functional
 _TURN, _SCALE, _SHIFT = 12.0, 0.12, 0.05  # degrees; of the factor a side; share of the side
 _CONTRAST, _BRIGHTNESS = 0.2, 0.2  # of the factor; in SDs of the picture
 _LEAST_SD = 1.0  # grey values
+_ANGLE, _ZOOM, _STRETCH, _MOVE = 0.08, 0.07, 0.03, 0.06  # SDs: radians; of two logarithms; half sides
+_WARP, _WARP_POINTS = 0.02, 5  # SD in half sides of the points of a coarse grid, which is so many points wide
+_TONE, _LIGHT, _CURVE, _GRAIN = 0.2, 0.2, 0.15, 0.15  # SDs, and the most grain, of pictures of SD 1
+_COVERED, _COVER = 0.5, (0.1, 0.4)  # how often a part is covered, and its sides as shares of the picture's
 
 
 @dataclass(frozen=True)
@@ -106,3 +110,36 @@ def variation(side: int, *, mirrored: bool = False) -> Callable[[Tensor, np.rand
         return torch.stack(found)
 
     return vary
+
+
+def disturbance(pictures: Tensor, generator: np.random.Generator) -> Tensor:
+    """Pictures as they might have been taken another time: one resampling for all of a batch, where `variation` takes
+    one each and bends nothing.
+
+    Each is turned, stretched, moved and bent smoothly; its contrast, brightness and tone curve change; it gets grain,
+    and every second one is covered in one rectangle, so that no single place decides.
+
+    Args:
+        pictures: (n, 1, side, side) of mean 0 and SD 1.
+        generator: of all that is drawn.
+    """
+    count, side = len(pictures), pictures.shape[-1]
+
+    def normal(*shape: int) -> Tensor:
+        return torch.from_numpy(generator.normal(size=(count, *shape)).astype(np.float32))
+
+    angle, zoom = _ANGLE * normal(), torch.exp(_ZOOM * normal(1) + _STRETCH * normal(2))
+    turns = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).reshape(count, 2, 2)
+    affine = torch.cat([turns * zoom[:, :, None], _MOVE * normal(2, 1)], 2)
+    grid = functional.affine_grid(affine, [count, 1, side, side], align_corners=False)
+    bend = _WARP * normal(2, _WARP_POINTS, _WARP_POINTS)
+    grid = grid + functional.interpolate(bend, (side, side), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
+    found = functional.grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+    curve = _CURVE * normal(1, 1, 1) * (found.square() - 1).clamp(-1, 3)
+    found = (found + curve) * torch.exp(_TONE * normal(1, 1, 1)) + _LIGHT * normal(1, 1, 1)
+    found = found + _GRAIN * torch.from_numpy(generator.random((count, 1, 1, 1), np.float32)) * normal(1, side, side)
+    for number in np.flatnonzero(generator.random(count) < _COVERED):
+        tall, wide = np.rint(generator.uniform(*_COVER, 2) * side).astype(int)
+        top, left = generator.integers(0, side - tall + 1), generator.integers(0, side - wide + 1)
+        found[number, :, top : top + tall, left : left + wide] = 0.0
+    return found
