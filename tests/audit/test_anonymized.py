@@ -46,10 +46,11 @@ def clinic(tmp_path_factory):
     return root
 
 
-def target(clinic, method="pixelate", *, link=None, owner=None, manifest=True):
+def target(clinic, method="pixelate", *, link=None, owner=None, manifest=True, **limits):
     return anonymized_target(
         clinic / method, clinic / "all", clinic / f"{link or method}.csv",
-        clinic / "manifest.csv" if manifest else None, owner, limits=Limits(100, 100, 100), working=32, seed=0,
+        clinic / "manifest.csv" if manifest else None, owner, limits=Limits(100, 100, 100, **limits), working=32,
+        seed=0,
     )  # fmt: skip
 
 
@@ -85,6 +86,38 @@ def test_a_picture_of_several_is_that_of_each(clinic, method):
     tries = [found.mechanism.publish(found.outside[0], bytes([number]) * 32).picture for number in (0, 0, 1)]
     assert np.array_equal(tries[0], tries[1])
     assert np.array_equal(tries[0], tries[2]) == (method == "k-same")  # nearest partners, or random ones
+
+
+def test_recognizers_see_what_the_files_show(clinic):
+    assert target(clinic).people is None
+    found = target(clinic, recognized=100, known=100)
+    people = found.people
+    assert (len(people.reals), len(people.pictures), people.secret) == (6, 6, False)
+    for each in people.pictures:
+        (member,) = each.members
+        (subject,) = (each for each in people.reals if each.number == member.image)
+        assert member.patient == subject.patient
+        view, made = each.view(), people.publisher(found.outside)(subject, bytes(32))
+        assert np.array_equal(view.plane, made.plane)
+        assert view.facts == made.facts
+        assert (view.facts["height"], view.facts["attribute kind"]) == (64, "png")
+        assert view.facts["bytes"] > 100
+        assert people.real(subject).plane == pytest.approx(subject.image.pixels)
+
+
+def test_a_picture_of_several_people_stands_for_each_and_who_was_left_out_is_looked_for(clinic):
+    people = target(clinic, "k-same", recognized=100, known=100).people
+    assert [len(picture.members) for picture in people.pictures] == [3, 3]
+    assert {member.patient for picture in people.pictures for member in picture.members} == set(range(6))
+    assert people.secret
+    one, other = (people.publisher(())(people.reals[0], bytes([number]) * 32).plane for number in (0, 0))
+    assert np.array_equal(one, other)
+
+
+def test_the_link_file_says_who_is_who_where_no_manifest_does(clinic):
+    named = target(clinic, manifest=False, recognized=100, known=100)
+    assert (named.patients_known, len(named.outside)) == (True, 0)  # whose the others are is not known
+    assert len({subject.patient for subject in named.subjects}) == 6
 
 
 def test_an_attackers_partners_are_never_under_attack(clinic):

@@ -233,6 +233,15 @@ def _bare(image: Image) -> Image:
     return replace(image, source=Source(FileKind.PNG, png.records_of(FileKind.PNG, image.bits_stored, b"", [])[0]))
 
 
+def public_words(image: Image) -> dict[str, str]:
+    """What a file of the image that everybody may have tells beside its pixels: name of an attribute to its text.
+
+    Depth and size are not among it; nor is anything that `public` takes out.
+    """
+    told = public_dicom.words(image) if image.source.kind is FileKind.DICOM else {}
+    return {"kind": image.source.kind.value, **told}
+
+
 def is_inverted(image: Image) -> bool:
     """Whether the lowest stored value is shown white, as DICOM and TIFF have it."""
     if image.source.kind is FileKind.DICOM:

@@ -30,6 +30,7 @@ class Anonymized(Mechanism):
 
     def __init__(self, method: Anonymizer, pool: Sequence[Image], window: Window, working: int, size: int = 1) -> None:
         self.name = method.name
+        self._given = method
         self._method = method.fit(pool[: method.fitted_on]) if method.fitted_on else method
         self._window, self._working, self._size = window, working, size
         self._pool = tuple(pool) if size > 1 else ()
@@ -37,10 +38,22 @@ class Anonymized(Mechanism):
         known = [feature for feature in features if feature is not None]
         self._features = np.stack(known) if known and len(known) == len(features) else None
 
+    @property
+    def method(self) -> Anonymizer:
+        """The method, fitted."""
+        return self._method
+
+    def among(self, pool: Sequence[Image]) -> Anonymized:
+        """The same with another pool, as of an attacker who has other images."""
+        return Anonymized(self._given, pool, self._window, self._working, self._size)
+
     def publish(self, subject: Subject, key: bytes) -> Observation:
-        images = [subject.image, *self._partners(subject.image, key)]
-        made = self._method.apply(images, derive(key, b"medveil/audit/anonymized"))
-        return self.seen(made)
+        return self.seen(self.released(subject.image, key)[0])
+
+    def released(self, image: Image, key: bytes) -> tuple[Image, tuple[Image, ...]]:
+        """The picture that the method makes of an image under a key, and all images that went into it."""
+        images = (image, *self._partners(image, key))
+        return self._method.apply(images, derive(key, b"medveil/audit/anonymized")), images
 
     def seen(self, released: Image) -> Observation:
         """What everybody has of a released picture."""

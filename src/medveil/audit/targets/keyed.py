@@ -96,10 +96,12 @@ def keyed_target(
         matched, files, originals, listed=manifest is not None, alike=alike, limits=limits, working=working, seed=seed,
         release=release.manifest.to_bytes(), counts=counts, tick=tick,
     )  # fmt: skip
-    held, lengths, codes = material.things, material.file_bytes, CodeCache()
+    held, made_of, codes = material.things, material.files, CodeCache()
     mechanism = mechanism_of(
         release.manifest, codec, window=material.window, working=working, cache=codes,
-        file_bytes=(lambda subject: lengths[subject.number]) if Section.FILE in matched[0].thing.lengths else None,
+        file_bytes=(
+            (lambda subject: made_of[subject.number].bytes) if Section.FILE in matched[0].thing.lengths else None
+        ),
         **_lengths_seen(release.manifest, codec, [match.thing for match in matched]),
     )  # fmt: skip
 

@@ -68,9 +68,10 @@ class Material(Generic[Thing]):
         subjects: images of the release, in an order that says nothing.
         outside: images that are not in it, of patients who are not in it either.
         tasked: images of the release for tasks, each with a row in the manifest; in part those of `subjects`.
+        siblings: images that are not in it, of patients whose `subjects` are.
         things: what of the release is made of an image, by its number.
         annotations: of the images, by number.
-        file_bytes: length of the original file of an image, by its number.
+        files: the original file of an image, by its number.
         window: range of the working pictures.
         digest: of all that went in, but for what only tasks see.
     """
@@ -78,9 +79,10 @@ class Material(Generic[Thing]):
     subjects: tuple[Subject, ...]
     outside: tuple[Subject, ...]
     tasked: tuple[Subject, ...]
+    siblings: tuple[Subject, ...]
     things: Mapping[int, Thing] = field(repr=False)
     annotations: Mapping[int, Annotation] = field(repr=False)
-    file_bytes: Mapping[int, int] = field(repr=False)
+    files: Mapping[int, OriginalFile] = field(repr=False)
     window: Window
     digest: bytes = field(repr=False)
 
@@ -121,7 +123,7 @@ def find_originals(
 def gather(
     matched: Sequence[Match[Thing]], files: Sequence[OriginalFile], originals: Path, *, listed: bool,
     alike: Callable[[Thing, Image], bool], limits: Limits, working: int, seed: int, release: bytes,
-    counts: Counter[str], tick: Callable[[], None],
+    counts: Counter[str], tick: Callable[[], None], siblings: int = 0,
 ) -> Material[Thing]:  # fmt: skip
     """Draw and read the images that an audit needs.
 
@@ -137,6 +139,7 @@ def gather(
         release: stands for the release in the digest.
         counts: of the report; what is passed over rises.
         tick: called now and then, to tell that it goes on.
+        siblings: how many images are read that are not in the release, of patients who are.
 
     Raises:
         UsageError: none of the files is an image.
@@ -147,8 +150,10 @@ def gather(
     tasked = _for_tasks(every, matched, limits.tasks, seed)
     taken, for_tasks = set(matched), set(tasked)
     further = [match for match in tasked if match not in taken]
-    chosen = [*(match.file for match in matched), *others, *(match.file for match in further)]
-    attacked = len(matched) + len(others)
+    kin = _siblings(files, every, matched) if siblings else []
+    beside = _drawn(kin, lambda file: file.patient, siblings, seed, "siblings")
+    chosen = [*(match.file for match in matched), *others, *(match.file for match in further), *beside]
+    attacked, read = len(matched) + len(others), len(chosen) - len(beside)
     images = _read_all(chosen, counts, tick)
     numbered = {**dict(enumerate(matched)), **dict(enumerate(further, attacked))}
     for number, match in numbered.items():
@@ -164,7 +169,8 @@ def gather(
         raise UsageError("none of the originals can be read as an image")
     counts["mixed_depths"] = int(len({image.bits_stored > 8 for image in read_ones}) > 1)
     whole = hashlib.sha256(release)
-    for file, subject in zip(chosen[:attacked], subjects[:attacked], strict=True):
+    for number in (*range(attacked), *range(read, len(chosen))):
+        file, subject = chosen[number], subjects[number]
         who = (subject.number, subject.patient, subject.stratum) if subject is not None else ()
         whole.update(repr((file.sha256, who)).encode())
     known = {number: subject for number, subject in enumerate(subjects) if subject is not None}
@@ -172,9 +178,10 @@ def gather(
     return Material(
         shared, tuple(subject for subject in subjects[len(matched) : attacked] if subject is not None),
         tuple(known[number] for number, match in numbered.items() if match in for_tasks and number in known),
+        tuple(subject for subject in subjects[read:] if subject is not None),
         {number: match.thing for number, match in numbered.items()},
         {number: annotation_of(row, originals) for number, row in rows.items()},
-        {number: chosen[number].bytes for number in known}, window, whole.digest(),
+        {number: chosen[number] for number in known}, window, whole.digest(),
     )  # fmt: skip
 
 
@@ -214,6 +221,19 @@ def _outside(
         elif file.patient in patients:
             counts["files_of_patients_in_release"] += 1
         else:
+            kept.append(file)
+    return kept
+
+
+def _siblings(
+    files: Sequence[OriginalFile], every: Sequence[Match[Thing]], drawn: Sequence[Match[Thing]]
+) -> list[OriginalFile]:
+    """Files that are not in the release, of patients who are among those drawn from it, each content once."""
+    contents, patients = {match.file.sha256 for match in every}, {match.file.patient for match in drawn}
+    kept = []
+    for file in files:
+        if file.patient in patients and file.sha256 not in contents:
+            contents.add(file.sha256)
             kept.append(file)
     return kept
 

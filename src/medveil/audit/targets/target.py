@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from medveil.audit.results import FormCheck
 from medveil.audit.targets.annotations import Annotation
+from medveil.audit.targets.people import People
 from medveil.mechanisms.code_cache import CodeCache
 from medveil.mechanisms.mechanism import Mechanism
 from medveil.mechanisms.observation import Case, Subject
@@ -79,6 +80,7 @@ class Target:
         codes: codes of all images, computed once.
         tasked: images for tasks, in part those of `subjects`.
         annotations: of the images, by number.
+        people: what recognizers are tried on; None where the release shows no pictures.
     """
 
     kind: Kind
@@ -96,6 +98,7 @@ class Target:
     codes: CodeCache = field(default_factory=CodeCache, repr=False)
     tasked: tuple[Subject, ...] = field(default=(), repr=False)
     annotations: Mapping[int, Annotation] = field(default_factory=dict, repr=False)
+    people: People | None = field(default=None, repr=False)
 
     @property
     def every(self) -> tuple[Subject, ...]:
@@ -119,11 +122,21 @@ class Target:
 
 @dataclass(frozen=True)
 class Limits:
-    """How many images are read at most: of those in the release, of others, and of those in the release for tasks."""
+    """How many images are read at most.
+
+    Attributes:
+        shared: of those in the release.
+        outside: of others.
+        tasks: of those in the release, for tasks.
+        recognized: where everybody gets pictures, of those in the release, and of other images of the same people.
+        known: likewise, of others, for recognizers to learn from.
+    """
 
     shared: int
     outside: int
     tasks: int = 0
+    recognized: int = 0
+    known: int = 0
 
 
 class ReadTarget(Protocol):

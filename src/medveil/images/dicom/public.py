@@ -64,6 +64,13 @@ def drawn(image: Image, members: Sequence[Image]) -> Image:
     return _with(image, [*(each for each in common if each.tag in _OF_ANY_CLASS), *layout, kind], members)
 
 
+def words(image: Image) -> dict[str, str]:
+    """What a public file tells beside its pixels and their layout: tag, as 8 hexadecimal digits, to text."""
+    elements = pixel_part(image.source.pixel_record).elements
+    told = {tag: text(element) for tag, element in elements.items() if tag in PUBLIC and tag not in _LAYOUT}
+    return {f"{tag:08x}": value for tag, value in sorted(told.items()) if value}
+
+
 def is_inverted(image: Image) -> bool:
     """Whether the lowest value is shown white."""
     return text(pixel_part(image.source.pixel_record).elements.get(attributes.PHOTOMETRIC)) == "MONOCHROME1"
