@@ -24,7 +24,7 @@ class TaskBudget:
     effort: TaskEffort
 
 
-QUICK_RECOGNITION = RecognizerEffort(112, 60, 64, "resnet18", 512, 1500)
+QUICK_RECOGNITION = RecognizerEffort(112, 130, 64, "resnet18", 512, 1500)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ _PRESETS = (
         folds=3, validation=0.15, own_images=250, tested_images=400, control_own=120, control_tested=100,
         control_patients=90, fidelity_images=300, resamples=5000, repeats=1, all_controls=False,
         tasks=TaskBudget(2000, TaskEffort(5, _DENSENET, _UNET, 128, 128, 10.0, 10.0, 5000, 300)),
-        recognition=RecognizerEffort(112, 300, 64, "resnet18", 512, 6000),
+        recognition=RecognizerEffort(112, 650, 64, "resnet18", 512, 6000),
     ),
     Preset(
         "paper", "the published protocol (batch 30, 256 pixels, 70/10/20); meant for a GPU",

@@ -20,7 +20,7 @@ LEAST_PEOPLE = 4
 
 STRATA = 2
 """Of a batch of a published network: its batch normalisation takes one mean of all."""
-_SHARE = 2  # a ResNet-18 takes as many times what a small network takes
+_SHARE = 3  # a ResNet-18 takes as many times what a small network takes
 _BATCH_OF_USE = 64
 Numbers = NDArray[np.int64]
 _Kinds = tuple[tuple[int, ...], ...]
