@@ -40,9 +40,9 @@ _SURE = 0.95
 _RELEASED = SetKind.ANONYMIZED.value
 _COLUMNS = (
     "audit", "release", "question", "metric", "matched_auc", "matched_auc_low", "matched_auc_high", "null_of_maximum",
-    "attacker", "top_1", "top_1_by_chance", "same_record_top_1", "same_record_top_1_by_chance", "population",
-    "population_low", "population_high", "population_undominated", "picture", "picture_low", "picture_high",
-    "picture_undominated", "originals", "conclusion", "people",
+    "attacker", "untouched_auc", "top_1", "top_1_by_chance", "same_record_top_1", "same_record_top_1_by_chance",
+    "population", "population_low", "population_high", "population_undominated", "picture", "picture_low",
+    "picture_high", "picture_undominated", "originals", "conclusion", "people",
 )  # fmt: skip
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -220,6 +220,7 @@ def table_of(points: Sequence[Point]) -> list[dict[str, Any]]:
             "audit": each.number, "release": each.name, "matched_auc": each.risk.value,
             "matched_auc_low": each.risk.ci[0], "matched_auc_high": each.risk.ci[1], "null_of_maximum": each.null,
             "attacker": each.attacker, "conclusion": each.conclusion, "people": each.people,
+            "untouched_auc": each.raw,
             **dict(zip(("top_1", "top_1_by_chance", "same_record_top_1", "same_record_top_1_by_chance"), each.found,
                        strict=True)),
         }  # fmt: skip
@@ -255,25 +256,26 @@ def _cell(value: Any) -> str:
     return f"'{value}" if str(value)[:1] in "=+-@\t" else str(value)
 
 
-def plane_drawing(points: Sequence[Point]) -> Drawing:
+def plane_drawing(rows: Sequence[Mapping[str, Any]]) -> Drawing:
     """The plane as a figure: a row a question, the population's utility on the left and the picture's on the right.
 
     Where no task was done there is one panel, with the releases side by side.
+
+    Args:
+        rows: of `table_of`.
     """
-    panels = [(question, kind) for question in questions_of(points) for kind in ("population", "picture")]
-    rows, columns = max(len(panels) // 2, 1), 2 if panels else 1
+    questions = list(dict.fromkeys(row["question"] for row in rows if row["question"]))
+    panels = [(question, kind) for question in questions for kind in ("population", "picture")] or [("", "")]
+    names = {row["audit"]: row["release"] for row in rows}
+    looks = {number: _look(place) for place, number in enumerate(names)}
     with drawing_style():
-        canvas, axes = canvas_of((9.4, 3.4 * rows), (rows, columns))
-        for axis, (question, kind) in zip(axes, panels or [("", "")], strict=True):
-            places = {each.number: measure for each in points if (measure := _place(each, question, kind)) is not None}
-            filled = undominated(points, question, kind) if question else set()
-            _panel(axis, points, places, filled)
+        height = max(3.4 * max(len(questions), 1), 0.6 + 0.17 * len(names))
+        canvas, axes = canvas_of((9.4, height), (max(len(questions), 1), 2 if questions else 1))
+        for axis, (question, kind) in zip(axes, panels, strict=True):
+            _panel(axis, [row for row in rows if not question or row["question"] == question], kind, looks)
             axis.set_title(question, fontsize=8, loc="left")
-            metric = next((each.utilities[question].metric for each in points if question in each.utilities), "")
-            axis.set_xlabel(_AXES[kind].format(metric=metric_name(metric)))
-            _originals(axis, points, question)
-        looks = [(f"{each.number}  {each.name}", _look(place)) for place, each in enumerate(points)]
-        canvas.legend(handles=[handle(name, **look) for name, look in looks], loc="outside right upper")
+        entries = [handle(f"{number}  {name}", **looks[number]) for number, name in names.items()]
+        canvas.legend(handles=entries, loc="outside right upper")
         return finished(canvas, "plane", _CAPTION)
 
 
@@ -289,39 +291,36 @@ _AXES = {
 }
 
 
-def _place(point: Point, question: str, kind: str) -> Measure | None:
-    """Where a release lies on the axis of utility; without a question by its number."""
-    if not question:
-        return Measure(float(point.number), (float("nan"), float("nan")), np.zeros(0))
-    return point.utilities[question].of(kind) if question in point.utilities else None
-
-
 def _look(place: int) -> dict[str, Any]:
     colour = _COLOURS[place % len(_COLOURS)]
     return {"marker": _MARKS[place % len(_MARKS)], "color": colour, "linestyle": "none"}
 
 
-def _panel(axis: Axes, points: Sequence[Point], places: Mapping[int, Measure], filled: set[int]) -> None:
-    nulls = [each.null for each in points if np.isfinite(each.null)]
+def _panel(axis: Axes, rows: Sequence[Mapping[str, Any]], kind: str, looks: Mapping[int, Mapping[str, Any]]) -> None:
+    """One panel; without a kind of utility releases stand by their number."""
+    nulls = [row["null_of_maximum"] for row in rows if row["null_of_maximum"] is not None]
     if nulls:
         axis.axhspan(0.5, max(nulls), color="#DDDDDD", linewidth=0)
-    for place, each in enumerate(points):
-        if each.number not in places:
+    for row in rows:
+        value = row[kind] if kind else row["audit"]
+        if value is None:
             continue
-        x, look = places[each.number], _look(place)
-        axis.plot([x.value, x.value], each.risk.ci, color=look["color"], linewidth=0.7)
-        axis.plot(x.ci, [each.risk.value] * 2, color=look["color"], linewidth=0.7)
-        face = look["color"] if each.number in filled else "white"
-        axis.plot([x.value], [each.risk.value], markerfacecolor=face, **look)
+        look, risk = looks[row["audit"]], row["matched_auc"]
+        axis.plot([value, value], _known(row, "matched_auc"), color=look["color"], linewidth=0.7)
+        if kind:
+            axis.plot(_known(row, kind), [risk, risk], color=look["color"], linewidth=0.7)
+        filled = kind and row[f"{kind}_undominated"]
+        axis.plot([value], [risk], markerfacecolor=look["color"] if filled else "white", **look)
+    raw = [(row["originals"], row["untouched_auc"]) for row in rows]
+    if kind and raw and None not in raw[0]:
+        axis.plot(*raw[0], marker="x", color="#222222", linestyle="none")
     axis.set_ylabel("risk: matched AUC")
+    axis.set_xlabel(_AXES[kind].format(metric=metric_name(next((row["metric"] for row in rows if kind), "") or "")))
 
 
-def _originals(axis: Axes, points: Sequence[Point], question: str) -> None:
-    """Where the untouched pictures lie, by the first audit that says so."""
-    known = [(each.utilities[question].originals, each.raw) for each in points
-             if question in each.utilities and np.isfinite(each.raw)]  # fmt: skip
-    if known:
-        axis.plot(*known[0], marker="x", color="#222222", linestyle="none")
+def _known(row: Mapping[str, Any], name: str) -> list[float]:
+    """The ends of an interval; nowhere where it was not measured."""
+    return [float("nan") if (end := row[f"{name}_{side}"]) is None else end for side in ("low", "high")]
 
 
 def check_plane(folder: Path, *, force: bool) -> None:
@@ -346,8 +345,9 @@ def write_plane(points: Sequence[Point], folder: Path) -> None:
         MissingDependencyError: jinja2 or matplotlib is not installed.
         MedveilError: the system refused to write.
     """
-    drawing = plane_drawing(points)
-    page = page_of("plane.html.j2", points=points, rows=table_of(points), drawing=drawing, paired=paired(points))
+    rows = table_of(points)
+    drawing = plane_drawing(rows)
+    page = page_of("plane.html.j2", points=points, rows=rows, drawing=drawing, paired=paired(points))
     make_folder(folder, mode=0o700)
     for name, data in ((CSV, csv_of(points)), (SVG, drawing.svg), (INDEX, page.encode())):
         write_bytes(folder / name, data, mode=0o600, overwrite=True)
