@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import stat
 from fractions import Fraction
 
 import numpy as np
 import pydicom
 import pytest
+from platformdirs import user_state_path
 from pydicom.uid import ExplicitVRLittleEndian
 from tests import image_files
 from tests.images.test_deidentification import CLASSES, MARKER, plant
@@ -76,8 +78,10 @@ def test_files_are_signed_random_and_alike(originals, tmp_path):
     if os.name == "posix":
         assert stat.S_IMODE(link.stat().st_mode) == 0o600
     assert not list(tmp_path.glob("*.partial*"))
-    assert verify_open(out, OWNER.recipient).words == "verified"
+    assert (verify_open(out).words, verify_open(out).signer_known) == ("verified", True)  # it was made here
+    shutil.rmtree(user_state_path("medveil", appauthor=False) / "released")
     assert (verify_open(out).words, verify_open(out).signer_known) == ("signer unknown", False)
+    assert verify_open(out, OWNER.recipient).words == "verified"
 
 
 def test_pictures_are_what_the_method_makes(originals, tmp_path):
@@ -200,7 +204,7 @@ def test_epsilon_adds_up_over_releases(originals, tmp_path):
 
 def test_a_damaged_memory_refuses_and_again_goes_on(originals, tmp_path):
     make(originals, tmp_path, "dp-pix")
-    (path,) = released._folder(OWNER).glob("*.cbor")
+    (path,) = released._folder(OWNER.recipient.verify_key).glob("*.cbor")
     path.write_bytes(b"\xff")
     with pytest.raises(IntegrityError, match="cannot be read"):
         make(originals, tmp_path, "dp-pix", name="second")
@@ -295,7 +299,7 @@ def test_a_run_that_was_killed_while_it_was_named_is_ended(originals, tmp_path, 
     monkeypatch.setattr(anonymizing, "move_all", real)
     _, link, result = make(originals, tmp_path, "warp", settings={"mm": "1"})
     assert (result.pictures, result.repeated, len(linked(link))) == (5, 0, 5)
-    assert not list((released._folder(OWNER).parents[1] / "anonymizing").iterdir())
+    assert not list((released._folder(OWNER.recipient.verify_key).parents[1] / "anonymizing").iterdir())
 
 
 @pytest.mark.parametrize("named", [True, False])

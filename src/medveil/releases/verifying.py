@@ -18,6 +18,7 @@ from medveil.releases.records import state as states
 from medveil.releases.records.ledger import NEXT, Ledger
 from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE
 from medveil.releases.records.pins import Replaced, Signer, check_and_pin, note_of
+from medveil.releases.records.released import made_here
 from medveil.releases.records.state import State
 from medveil.releases.writing.commit import size_of
 
@@ -105,6 +106,8 @@ class OpenResult:
 def verify_open(folder: Path, owner: Recipient | None = None) -> OpenResult:
     """Check every byte of an open release against its signed record.
 
+    Its owner is vouched for where she is named, and on the machine that made the release.
+
     Raises:
         IntegrityError: a file is changed, missing or added, or another owner signed.
         FormatVersionError: written by a newer medveil.
@@ -112,7 +115,7 @@ def verify_open(folder: Path, owner: Recipient | None = None) -> OpenResult:
     """
     record = open_record.load(folder, owner)
     size = open_record.check_files(folder, record)
-    known = owner is not None
+    known = owner is not None or made_here(record.owner, record.release)
     return OpenResult(
         len(record.pictures), size, record.method, record.settings, record.fingerprint, known,
         Signer(vouched=known).words,

@@ -311,6 +311,8 @@ def _panel(axis: Axes, rows: Sequence[Mapping[str, Any]], kind: str, looks: Mapp
             axis.plot(_known(row, kind), [risk, risk], color=look["color"], linewidth=0.7)
         filled = kind and row[f"{kind}_undominated"]
         axis.plot([value], [risk], markerfacecolor=look["color"] if filled else "white", **look)
+    if not kind:
+        axis.set_xticks([row["audit"] for row in rows])
     raw = [(row["originals"], row["untouched_auc"]) for row in rows]
     if kind and raw and None not in raw[0]:
         axis.plot(*raw[0], marker="x", color="#222222", linestyle="none")

@@ -33,6 +33,7 @@ from medveil.mechanisms.observation import Case, Subject
 from medveil.mechanisms.working_pictures import Window, resized
 from medveil.releases.records import open_record
 from medveil.releases.records.open_record import OpenRecord
+from medveil.releases.records.released import made_here
 
 _POOL = 64  # images of others that an attacker mixes her own with
 _COLUMNS = ("image", "patient_id", "released")
@@ -68,6 +69,7 @@ def anonymized_target(
     rows = read_link(link, record)
     counts: Counter[str] = Counter()
     files = find_originals(originals, manifest, (folder, link, *skip), counts, tick)
+    known = owner is not None or made_here(record.owner, record.release)
     matched = _matched(rows, files, originals, named=manifest is None)
     listed = manifest is not None or any(match.file.record is not None for match in matched)
     there = {name for match in matched for name in match.thing}
@@ -103,7 +105,7 @@ def anonymized_target(
                 lambda subject: _as_original(first(subject), subject, method),
             ),
         ),
-        _facts(record, folder, known=owner is not None), partial(form_checks, folder, record), material.window,
+        _facts(record, folder, known=known), partial(form_checks, folder, record), material.window,
         listed, dict(counts), material.digest, tasked=material.tasked, annotations=material.annotations,
         people=opened.people() if limits.recognized else None,
     )  # fmt: skip

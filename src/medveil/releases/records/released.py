@@ -63,8 +63,8 @@ def known(owner: Identity, *, but: bytes = b"") -> list[Released]:
     Raises:
         IntegrityError: a record is damaged: what it held would not be noticed.
     """
-    found = []
-    for path in sorted(set(_folder(owner).glob("*.cbor")) - {_path(owner, but)}):
+    found, key = [], owner.recipient.verify_key
+    for path in sorted(set(_folder(key).glob("*.cbor")) - {_path(key, but)}):
         try:
             record = canonical.loads(
                 path.read_bytes(), what="memory of a release", limit=_MAX_BYTES, max_items=_MAX_ITEMS
@@ -74,7 +74,7 @@ def known(owner: Identity, *, but: bytes = b"") -> list[Released]:
         except (OSError, KeyError, TypeError, ValueError, IntegrityError):
             raise IntegrityError(
                 "what this machine remembers of an earlier open release cannot be read",
-                hint=f"see to the files in the folder {_folder(owner).name} of medveil's state folder; --again goes on",
+                hint=f"see to the files in the folder {_folder(key).name} of medveil's state folder; --again goes on",
             ) from None
     return found
 
@@ -97,9 +97,10 @@ def remember(owner: Identity, release: bytes, what: Released) -> None:
     record = {
         "method": what.method, "secret": what.secret, "epsilon": str(what.epsilon), "images": sorted(what.images),
     }  # fmt: skip
+    key = owner.recipient.verify_key
     try:
-        make_folder(_folder(owner), mode=0o700)
-        write_bytes(_path(owner, release), canonical.dumps(record), mode=0o600, overwrite=True)
+        make_folder(_folder(key), mode=0o700)
+        write_bytes(_path(key, release), canonical.dumps(record), mode=0o600, overwrite=True)
     except OSError as error:
         raise MedveilError(
             f"what is released cannot be remembered: {error.strerror or type(error).__name__}",
@@ -109,15 +110,19 @@ def remember(owner: Identity, release: bytes, what: Released) -> None:
 
 def forget(owner: Identity, release: bytes) -> None:
     """Take back what was remembered of a release that did not come about."""
-    remove_all([_path(owner, release)])
+    remove_all([_path(owner.recipient.verify_key, release)])
 
 
-def _folder(owner: Identity) -> Path:
+def made_here(owner: bytes, release: bytes) -> bool:
+    """Whether this machine made the release of that id for the owner with that verify key."""
+    return _path(owner, release).is_file()
+
+
+def _folder(owner: bytes) -> Path:
     from platformdirs import user_state_path
 
-    name = hashlib.sha256(owner.recipient.verify_key).hexdigest()[:16]
-    return user_state_path("medveil", appauthor=False) / "released" / name
+    return user_state_path("medveil", appauthor=False) / "released" / hashlib.sha256(owner).hexdigest()[:16]
 
 
-def _path(owner: Identity, release: bytes) -> Path:
+def _path(owner: bytes, release: bytes) -> Path:
     return _folder(owner) / f"{release.hex()}.cbor"
