@@ -161,6 +161,18 @@ def test_what_a_built_in_one_needs_is_looked_for_before(monkeypatch):
     assert caught.value.hint == 'pip install "medveil[paint]"'
 
 
+def test_a_recognizer_without_its_package_is_told_and_never_left_out_in_silence(monkeypatch):
+    every = {each.name for each in (*attacks.all_recognizers(), *attacks.unavailable_recognizers())}
+    assert every == set(attacks.RECOGNIZERS.names())
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    told = {each.name: each.because for each in attacks.unavailable_recognizers()}
+    assert told["sift"] == "recognizer sift needs cv2, which is not installed"
+    assert {each.name for each in attacks.all_recognizers()} == every - set(told)
+    with pytest.raises(MissingDependencyError) as caught:
+        attacks.RECOGNIZERS.make("xfeat")
+    assert caught.value.hint == 'pip install "medveil[matching]"'
+
+
 @pytest.mark.parametrize("name", ["none", "all", "a,b", "a b", "", "-a", "Red", "a--b", "../a", "a\n"])
 def test_names_that_lists_and_files_cannot_hold_are_refused(installed, name):
     with pytest.raises(UsageError, match="lower-case letters and digits"):

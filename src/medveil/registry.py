@@ -66,6 +66,7 @@ class Registry(Generic[Thing]):
             told.
         group: entry points of other packages; none where empty.
         extra: the optional dependencies of medveil that the built-in ones need.
+        extras: name → other optional dependencies, of a built-in one that needs those instead.
         needs: packages that a built-in one imports only when it works: whether they are there is looked up first, so
             that it can be told without importing them.
         more, hint: see `unknown`.
@@ -73,12 +74,13 @@ class Registry(Generic[Thing]):
 
     def __init__(
         self, kind: str, built_in: Mapping[str, str | Callable[..., Thing]] | None = None, *, group: str = "",
-        extra: str = "", needs: Mapping[str, Iterable[str]] | None = None, more: str = "", hint: str = "",
+        extra: str = "", extras: Mapping[str, str] | None = None, needs: Mapping[str, Iterable[str]] | None = None,
+        more: str = "", hint: str = "",
     ) -> None:  # fmt: skip
         self.kind = kind
         self._built_in = dict(built_in or {})
         self._group, self._extra, self._more, self._hint = group, extra, more, hint
-        self._needs = dict(needs or {})
+        self._extras, self._needs = dict(extras or {}), dict(needs or {})
         self._registered: dict[str, Callable[..., Thing]] = {}
 
     def register(self, name: str) -> Callable[[_Factory], _Factory]:
@@ -195,17 +197,17 @@ class Registry(Generic[Thing]):
         try:
             return cast("Callable[..., Thing]", getattr(importlib.import_module(module), attribute))
         except ImportError as error:
-            raise self._needing(name, error, self._pip) from error
+            raise self._needing(name, error, self._pip(name)) from error
 
-    @property
-    def _pip(self) -> str:
-        return f'pip install "medveil[{self._extra}]"' if self._extra else ""
+    def _pip(self, name: str) -> str:
+        extra = self._extras.get(name, self._extra)
+        return f'pip install "medveil[{extra}]"' if extra else ""
 
     def _check_needs(self, name: str) -> None:
         """Raise MissingDependencyError where a package is not installed that a built-in one will import."""
         for package in self._needs.get(name, ()):
             if importlib.util.find_spec(package) is None:
-                raise self._needing(name, ImportError(name=package), self._pip)
+                raise self._needing(name, ImportError(name=package), self._pip(name))
 
     def _guarded(self, name: str, action: Callable[[], Any]) -> Any:
         """Do what another package brings. It may fail in any way; only medveil's own messages are told."""

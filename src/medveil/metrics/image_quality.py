@@ -82,7 +82,9 @@ def ssim(first: NDArray[np.generic], second: NDArray[np.generic], data_range: fl
     return float(np.mean(luminance * structure))
 
 
-def ms_ssim(first: NDArray[np.generic], second: NDArray[np.generic], data_range: float) -> float:
+def ms_ssim(
+    first: NDArray[np.generic], second: NDArray[np.generic], data_range: float, scales: int = len(_SCALES)
+) -> float:
     """Multi-scale structural similarity (Wang, Simoncelli, Bovik, Asilomar 2003): 1 for equal pictures.
 
     Five scales, weights 0.0448, 0.2856, 0.3001, 0.2363, 0.1333; the window of `ssim`; each scale the 2x2 means of the
@@ -91,23 +93,29 @@ def ms_ssim(first: NDArray[np.generic], second: NDArray[np.generic], data_range:
     Equal to MONAI's compute_ms_ssim and torchmetrics' multiscale SSIM (normalize="relu").
 
     Args:
-        first, second: (height, width), both sides at least 176 (`MS_SSIM_SIDE`).
+        first, second: (height, width), both sides at least 176 (`MS_SSIM_SIDE`) for five scales, 11 for one.
         data_range: 255 for pictures of 8 bits.
+        scales: how many; with fewer than five it is not what the publication defines. The finest ones are kept, and
+            their weights made to sum to 1.
 
     Raises:
-        ValueError: the shapes differ, or a side is below 176.
+        ValueError: the shapes differ, a side is too short for the scales, or there is no such number of scales.
     """
     _difference(first, second)
-    if min(first.shape) < MS_SSIM_SIDE:
-        raise ValueError(f"MS-SSIM needs sides of at least {MS_SSIM_SIDE} pixels, not {min(first.shape)}")
+    if not 1 <= scales <= len(_SCALES):
+        raise ValueError(f"MS-SSIM has one to {len(_SCALES)} scales, not {scales}")
+    if min(first.shape) < SSIM_SIDE << (scales - 1):
+        least = SSIM_SIDE << (scales - 1)
+        raise ValueError(f"MS-SSIM of {scales} scales needs sides of at least {least} pixels, not {min(first.shape)}")
     x, y = first.astype(np.float64), second.astype(np.float64)
     likeness = 1.0
-    for scale, weight in enumerate(_SCALES):
+    sum_of_weights = sum(_SCALES[:scales]) if scales < len(_SCALES) else 1.0
+    for scale, weight in enumerate(_SCALES[:scales]):
         if scale:
             x, y = _halved(x), _halved(y)
         luminance, structure = _terms(x, y, data_range)
-        mean = np.mean(luminance * structure if scale == len(_SCALES) - 1 else structure)
-        likeness *= max(float(mean), 0.0) ** weight
+        mean = np.mean(luminance * structure if scale == scales - 1 else structure)
+        likeness *= max(float(mean), 0.0) ** (weight / sum_of_weights)
     return likeness
 
 

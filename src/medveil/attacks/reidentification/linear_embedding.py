@@ -8,6 +8,7 @@ knowing who it is.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,7 @@ _COMPONENTS = 400
 _SHRINK = 0.05  # of the within-patient covariance towards its diagonal, and a fifth of that towards even
 _GRAM_ROWS = 1500  # images from which principal components are found; more cost much and change little
 _SMALL = 1e-9
+_EXPECTED = 20  # things that the mean of a stratum is taken to be known from beforehand
 
 Numbers = NDArray[np.int64]
 
@@ -59,7 +61,7 @@ def learn_space(blocks: Blocks, patients: Numbers, strata: Numbers, components: 
     scales = tuple(length if length > _SMALL else 1.0 for length in lengths)
     joined = _joined(blocks, centres, scales)
     centred = less_means(joined, strata)
-    basis = _principal(centred, components)
+    basis = principal(centred, components)
     within, total = _covariances(centred @ basis, patients)
     whitening = np.linalg.inv(np.linalg.cholesky(_shrunk(within)))
     variances, axes = np.linalg.eigh(whitening @ total @ whitening.T)
@@ -98,7 +100,34 @@ def less_means(vectors: NDArray[np.float64], strata: Numbers) -> NDArray[np.floa
     return centred
 
 
-def _principal(centred: NDArray[np.float64], components: int) -> NDArray[np.float64]:
+def means_of(vectors: NDArray[np.floating], strata: Numbers) -> dict[int, NDArray[np.float64]]:
+    """The mean of each stratum; -1 is that of all."""
+    found = {int(number): vectors[strata == number].mean(0, dtype=np.float64) for number in np.unique(strata)}
+    return {-1: vectors.mean(0, dtype=np.float64), **found}
+
+
+def less_common(
+    vectors: NDArray[np.float32], strata: Numbers, known: Mapping[int, NDArray[np.float64]]
+) -> NDArray[np.float32]:
+    """Each less what its stratum has in common among these very things, which an attacker holds all together.
+
+    What a method does to every picture goes with it. Of few things the mean says little, so it counts as if there were
+    twenty more that lie where those did that were learned from.
+
+    Args:
+        vectors: (n, d).
+        strata: (n,) data set and view of each.
+        known: from `means_of`; a stratum that is not there counts as all.
+    """
+    found = vectors.copy()
+    for number in np.unique(strata):
+        here = strata == number
+        expected = known.get(int(number), known[-1])
+        found[here] -= (vectors[here].sum(0) + _EXPECTED * expected) / (here.sum() + _EXPECTED)
+    return found
+
+
+def principal(centred: NDArray[np.float64], components: int) -> NDArray[np.float64]:
     """(d, k) principal directions, from whichever of the two Gram matrices is smaller."""
     centred = centred[:: -(-len(centred) // _GRAM_ROWS)]
     count, features = centred.shape

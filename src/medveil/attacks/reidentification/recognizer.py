@@ -7,7 +7,7 @@ answers are worth, is the audit's (`medveil.audit.scores.identification`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -149,4 +149,28 @@ def views_of(own: Sequence[Known], learned: Learned) -> list[tuple[int, View]]:
     for each in own:
         found += [(each.patient, each.real)] if learned is not Learned.RELEASED else []
         found += [(each.patient, view) for view in each.released] if learned is not Learned.REAL else []
+    return found
+
+
+def pair_by_pair(
+    queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None, likeness: Callable[[View, View], float]
+) -> Scores:
+    """Likeness of the pairs that are wanted, each looked at once: it is the same whichever of both is the query.
+
+    >>> import numpy as np
+    >>> views = [View(np.full((1, 1), value, np.float32)) for value in (1, 5)]
+    >>> def near(one, other):
+    ...     return -abs(float(one.plane[0, 0] - other.plane[0, 0]))
+    >>> pair_by_pair(views, views, np.array([[False, True], [True, True]]), near).tolist()
+    [[nan, -4.0], [-4.0, 0.0]]
+    """
+    found = np.full((len(queries), len(gallery)), np.nan, np.float32)
+    known: dict[tuple[int, int], float] = {}
+    for row, query in enumerate(queries):
+        for column in range(len(gallery)) if wanted is None else np.nonzero(wanted[row])[0]:
+            other = gallery[int(column)]
+            pair = (min(id(query), id(other)), max(id(query), id(other)))
+            if pair not in known:
+                known[pair] = likeness(query, other)
+            found[row, column] = known[pair]
     return found

