@@ -7,6 +7,7 @@ from tests.cli.shell import run
 
 from medveil.attacks import registry
 from medveil.errors import MissingDependencyError
+from medveil.registry import Availability
 
 
 class Guesser:
@@ -19,9 +20,21 @@ class Guesser:
     goal = "keys"
 
 
+class Looker:
+    name = "looker"
+    title = "looks twice"
+    source = ""
+    cost = "minutes"
+    learns = True
+    trains = False
+    pairwise = True
+
+
 @pytest.fixture
 def one_attack(monkeypatch):
     monkeypatch.setattr(registry, "all_attacks", lambda: (Guesser(),))
+    monkeypatch.setattr(registry, "all_recognizers", lambda: (Looker(),))
+    monkeypatch.setattr(registry, "unavailable_recognizers", lambda: (Availability("far", False, "far needs seeing"),))
 
 
 @pytest.mark.usefixtures("one_attack")
@@ -34,14 +47,25 @@ def test_lines():
         "      needs:             nothing",
         "      costs:             seconds",
         "      expected to break: unprotected, two-time-pad",
+        "looker (recognizer): looks twice",
+        "      looks at:          pairs, one by one",
+        "      learns:            own pictures",
+        "      costs:             minutes",
+        "      source:            medveil's own",
+        "far needs seeing",
     ]
 
 
 @pytest.mark.usefixtures("one_attack")
 def test_json():
-    (entry,) = run("attacks", "--json").json["attacks"]
+    found = run("attacks", "--json").json
+    (entry,) = found["attacks"]
     assert entry["expected_to_break"] == ["unprotected", "two-time-pad"]
     assert (entry["goal"], entry["cost"]) == ("keys", "seconds")
+    (recognizer,) = found["recognizers"]
+    assert (recognizer["name"], recognizer["learns"], recognizer["trains"]) == ("looker", True, False)
+    assert found["unavailable"] == [{"name": "far", "because": "far needs seeing"}]
+    assert found["done"] == 2
 
 
 def test_missing_package(monkeypatch):
