@@ -10,9 +10,9 @@ from medveil.attacks.registry import RECOGNIZERS
 from medveil.attacks.reidentification.recognizer import Known, Learned, RecognizerEffort, View
 from medveil.metrics.ranking import auc
 
-_NAMES = ("thumbnails", "ms-ssim", "eigenpictures", "eigenpictures-groups", "sift", "xfeat")
+_NAMES = ("thumbnails", "ms-ssim", "hog", "eigenpictures", "eigenpictures-groups", "sift", "xfeat")
 _EFFORT = RecognizerEffort(side=64, steps=1, batch=2, network="resnet18", key_points=128, pairs=100)
-_OWN, _SEEN = 16, 6
+_OWN, _SEEN = 14, 5
 
 
 def view(pixels):
@@ -60,10 +60,10 @@ def test_another_picture_of_the_person_comes_first(fitted, name):
 
 @pytest.mark.parametrize("name", _NAMES)
 def test_among_noise_nobody_is_found(fitted, name):
-    noise = np.random.default_rng(5).uniform(0, 255, (2, 12, 64, 64))
+    noise = np.random.default_rng(5).uniform(0, 255, (2, 8, 64, 64))
     found = fitted(name).scores([view(each) for each in noise[0]], [view(each) for each in noise[1]])
-    same = np.eye(12, dtype=bool)
-    assert 0.2 < auc(found[same | True], same[same | True]) < 0.8
+    same = np.eye(8, dtype=bool)
+    assert 0.2 < auc(found.ravel(), same.ravel()) < 0.8
 
 
 @pytest.mark.parametrize("name", _NAMES)

@@ -46,6 +46,7 @@ RECOGNIZERS: Registry[Recognizer] = Registry(
         "metadata": "medveil.attacks.reidentification.metadata:Metadata",
         "thumbnails": "medveil.attacks.reidentification.thumbnails:Thumbnails",
         "ms-ssim": "medveil.attacks.reidentification.ms_ssim:MsSsim",
+        "hog": "medveil.attacks.reidentification.hog:Hog",
         "eigenpictures": "medveil.attacks.reidentification.eigenpictures:Eigenpictures",
         "eigenpictures-groups": "medveil.attacks.reidentification.eigenpictures:EigenpictureGroups",
         "sift": "medveil.attacks.reidentification.sift:Sift",

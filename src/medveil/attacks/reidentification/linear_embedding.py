@@ -41,8 +41,11 @@ class PatientSpace:
 
     def embed(self, blocks: Blocks) -> NDArray[np.float32]:
         """(n, k) embeddings of length 1 of n things; of length 0 where a thing has nothing to tell."""
-        mapped = _joined(blocks, self.centres, self.scales) @ self.directions
-        return unit(mapped.astype(np.float32))
+        return unit(self.mapped(blocks))
+
+    def mapped(self, blocks: Blocks) -> NDArray[np.float32]:
+        """(n, k) embeddings of the length that they come with."""
+        return (_joined(blocks, self.centres, self.scales) @ self.directions).astype(np.float32)
 
 
 def learn_space(blocks: Blocks, patients: Numbers, strata: Numbers, components: int = _COMPONENTS) -> PatientSpace:
