@@ -96,6 +96,40 @@ def _repeat(results: Row) -> Iterator[Row]:
             yield {**one, **same, "what": words, "threads": results["threads"], "minutes": minutes}
 
 
+# Recognizers
+
+
+def _recognition(results: Row) -> Iterator[Row]:
+    """Each attacker on each data set at the last preset, and what it found at the first one."""
+    first, last = results["presets"][0], results["presets"][-1]
+    before = {row["recognizer"]: row["sources"] for row in first["rows"]}
+    for row in last["rows"]:
+        for source, found in row["sources"].items():
+            yield {**row, **found, "source": source, "before": before[row["recognizer"]][source]}
+
+
+def _recognition_columns(results: Row) -> dict[str, str]:
+    first, last = results["presets"][0]["preset"], results["presets"][-1]["preset"]
+    return {
+        "attacker": "`{recognizer}`", "data set": "{source}", f"AUC (95 %), {last}": "{auc:.2–}",
+        first: "{before[auc][mean]:.2f}", f"matched negatives, {last}": "{matched_auc:.2–}",
+        f"matched, {first}": "{before[matched_auc][mean]:.2f}", "TPR at FPR 1 %": "{tpr_at_1:.2f}",
+        "matched TPR": "{matched_tpr_at_1:.2f}", "found first": "{top_1:.1%}", "by chance": "{chance:.1%}",
+        "CPU s": "{seconds:.0f}",
+    }  # fmt: skip
+
+
+def _sourced(rows: Sequence[Row]) -> Iterator[Row]:
+    yield from ({**row, **found, "source": source} for row in rows for source, found in row["sources"].items())
+
+
+_FOUND = {
+    "attacker": "`{recognizer}`", "data set": "{source}", "AUC (95 %)": "{auc:.2–}",
+    "matched negatives": "{matched_auc:.2–}", "TPR at FPR 1 %": "{tpr_at_1:.2f}", "found first": "{top_1:.1%}",
+    "by chance": "{chance:.1%}", "people with a pair": "{people}",
+}  # fmt: skip
+
+
 # Decoys, networks, the CLUB view
 
 
@@ -198,6 +232,23 @@ TABLES: dict[str, Layout] = {
         {"preset quick": "{what}", "images": "{images}", "longer side": "{side} px", "threads": "{threads}",
          "minutes": "{minutes}", "entries of report.json that differ": "{same}"},
         _repeat,
+    ),
+    "recognition": Layout(
+        ("recognition",), "Who is found again on untouched radiographs of the test fold", _recognition_columns,
+        _recognition,
+    ),
+    "recognition-folds": Layout(
+        ("recognition",), "All people in turn", _FOUND, lambda results: _sourced(results["folds"]["rows"])
+    ),
+    "recognition-phantoms": Layout(
+        ("recognition",), "Invented patients", _FOUND, lambda results: _sourced(results["phantoms"])
+    ),
+    "recognition-controls": Layout(
+        ("recognition",), "Where nobody should be found",
+        {"control": "{name}", "images": "{images}", "matched AUC, best attacker": "{matched_auc:.3f}",
+         "where shuffled, 97.5 %": "{null_auc:.3f}", "found first": "{top_1:.1%}",
+         "found first where shuffled, 97.5 %": "{null_top_1:.1%}", "at the null": "{at_null}"},
+        lambda results: results["controls"],
     ),
     "decoy-gap": Layout(
         ("decoy_curve",), "From the public values alone", {"published decoys": "{what}", "measured": "{measured}"},

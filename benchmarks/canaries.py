@@ -251,13 +251,26 @@ def training_throughput(work: Path) -> Any:
     }  # fmt: skip
 
 
+def recognition(work: Path) -> Any:
+    """Untouched pictures, two folds and both controls with two recognizers that cost little."""
+    from benchmarks import recognition as benchmark
+    from medveil.attacks.reidentification.recognizer import RecognizerEffort
+
+    effort = RecognizerEffort(side=24, steps=2, batch=8, network="resnet18", key_points=32, pairs=20)
+    names = ("thumbnails", "contrastive")
+    sizes = benchmark.Sizes(folds=2, phantoms=(4, 4), sealed=(4, 1))
+    with mock.patch.multiple(benchmark, FUSED=names, _PHANTOM_SIZE=(56, 48), _RESAMPLES=50, _SHUFFLES=20):
+        return benchmark.measured(benchmark.Likeness({"tiny": effort}, None), names, sizes)
+
+
 CANARIES: dict[str, Callable[[Path], Any]] = {
     **{toy.name: toy for toy in _TOYS},
     **{name: partial(_audit, name) for name in ("audit_sealed", "audit_encrypted")},
     **{
         function.__name__: function
         for function in (
-            performance, granting, two_image_game, audit_repeat, utility_classification, training_throughput
+            performance, granting, two_image_game, audit_repeat, utility_classification, training_throughput,
+            recognition,
         )
     },
 }  # fmt: skip
@@ -325,6 +338,7 @@ _TOLERANCES = {
     "performance": (0.0, 90.0),  # a classical grant of age holds a stanza of random length
     "utility_classification": (0.02, 0.02),  # networks in bfloat16
     "utility_segmentation": (0.02, 0.02),
+    "recognition": (0.05, 0.05),
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import attacking, audits, benchmark, translation_attacks
+from benchmarks import attacking, audits, benchmark, recognition, translation_attacks
 
 from medveil.codecs.code import CodeMap
 from medveil.mechanisms.observation import Shown
@@ -61,3 +61,46 @@ def test_finished_parts_are_kept_for_the_same_settings_and_commit_only(
     assert part(2, 2, "c0ffee") == {"value": 2}
     assert part(3, 1, "decade") == {"value": 3}
     assert part(4, 1, None) == {"value": 4}
+
+
+def _trial() -> recognition.Trial:
+    """Three people with two pictures each in one data set, two people with one each in another."""
+    view = recognition.View(np.zeros((4, 4), np.float32))
+    people = [recognition.Person(place // 2, "a", "a", view) for place in range(6)]
+    people += [recognition.Person(10 + place, "b", "b", view) for place in range(2)]
+    return recognition.Trial.of("toy", [], people)
+
+
+def test_pairs_that_are_work_are_looked_at_once_and_within_a_data_set() -> None:
+    trial = _trial()
+    wanted = trial.wanted(5)
+    assert not np.tril(wanted).any()
+    assert wanted[[0, 2, 4], [1, 3, 5]].all()
+    assert wanted.sum() == 3 + 5
+    assert trial.wanted(1000).sum() == 15 + 1
+    assert trial.wanted(1000)[6, 7]
+
+
+def test_fusion_adds_up_attackers_data_set_by_data_set() -> None:
+    trial, generator = _trial(), np.random.default_rng(0)
+    same = trial.asked.positive
+    one, other = (generator.normal(0, 1, same.shape).astype(np.float32) + 2 * same for _ in range(2))
+    one[6:], one[:, 6:] = 1e6, 1e6  # likeness has other values in the other data set
+    alone, both = (recognition.figures(trial, recognition.fusion(trial, each)) for each in ([one], [one, other]))
+    assert list(both) == ["a"]  # nobody has two pictures in the other one
+    assert both["a"]["auc"]["mean"] > alone["a"]["auc"]["mean"] > 0.6
+    assert (both["a"]["people"], both["a"]["pairs"]) == (3, 6)
+
+
+def test_a_control_stands_beside_what_luck_reaches() -> None:
+    trial = _trial()
+    likeness = {"sees": trial.asked.positive.astype(np.float32), "blind": np.zeros((8, 8), np.float32)}
+
+    def found(trial: recognition.Trial, preset: str, name: str) -> tuple[Any, float]:
+        return likeness[name], 0.0
+
+    seen = recognition.control(found, trial, "quick", ["sees", "blind"])  # type: ignore[arg-type]
+    blind = recognition.control(found, trial, "quick", ["blind"])  # type: ignore[arg-type]
+    assert (seen["matched_auc"], seen["top_1"]) == (1.0, 1.0)
+    assert (blind["matched_auc"], blind["at_null"]) == (0.5, True)
+    assert recognition.control(found, trial, "quick", ["sees"], dealt=1)["matched_auc"] < 1  # type: ignore[arg-type]
