@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import gc
+import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer.testing
 
 _REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -14,6 +19,11 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+# Power does not fail between two tests. tests/releases/test_crash.py sees to it that what has to be flushed is flushed.
+os.fsync = os.fstat  # type: ignore[assignment]
+
+# The parser of all commands is made once a process, and not once a command as typer's runner does it (30 ms).
+typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 _LONGEST = (
     "test_canaries", "audit/test_tasks", "reader/test_releases", "audit/test_swapped_seal",
@@ -38,10 +48,18 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New folders. `mktemp` reads all names that there are each time, which takes longer than most tests."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the keys, pins or caches of the person who runs it."""
-    home = tmp_path_factory.mktemp("home")
+    home = next(_homes)
+    home.mkdir()
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(home))
 
@@ -50,3 +68,9 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
 def repository() -> Path:
     """Root of the checkout."""
     return _REPOSITORY
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays: the collector of garbage need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
