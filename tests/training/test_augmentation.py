@@ -68,13 +68,13 @@ def test_a_recipe_has_at_least_one_step() -> None:
 
 def test_what_is_disturbed_can_still_be_known() -> None:
     fields = torch.cat(
-        [standardised(np.random.default_rng(n).normal(size=(6, 6)).astype(np.float32), 32) for n in range(16)]
+        [standardised(np.random.default_rng(n).normal(size=(6, 6)).astype(np.float32), 32) for n in range(64)]
     )
     found = disturbance(fields, np.random.default_rng(5))
     assert found.shape == fields.shape
     assert torch.equal(found, disturbance(fields, np.random.default_rng(5)))
-    likeness = np.corrcoef(fields.flatten(1).numpy(), found.flatten(1).numpy())[:16, 16:]
-    assert (likeness.argmax(1) == np.arange(16)).mean() > 0.9
-    assert 0.3 < np.diag(likeness).mean() < 0.9
+    likeness = np.corrcoef(fields.flatten(1).numpy(), found.flatten(1).numpy())[:64, 64:]
+    assert (likeness.argmax(1) == np.arange(64)).mean() > 0.9
+    assert 0.6 < np.diag(likeness).mean() < 0.99
     covered = (found == 0).flatten(1).sum(1) > 9
-    assert 0.2 < float(covered.float().mean()) < 0.8
+    assert 0.03 < float(covered.float().mean()) < 0.4

@@ -14,10 +14,10 @@ from torch.nn import functional
 _TURN, _SCALE, _SHIFT = 12.0, 0.12, 0.05  # degrees; of the factor a side; share of the side
 _CONTRAST, _BRIGHTNESS = 0.2, 0.2  # of the factor; in SDs of the picture
 _LEAST_SD = 1.0  # grey values
-_ANGLE, _ZOOM, _STRETCH, _MOVE = 0.08, 0.07, 0.03, 0.06  # SDs: radians; of two logarithms; half sides
-_WARP, _WARP_POINTS = 0.02, 5  # SD in half sides of the points of a coarse grid, which is so many points wide
-_TONE, _LIGHT, _CURVE, _GRAIN = 0.2, 0.2, 0.15, 0.15  # SDs, and the most grain, of pictures of SD 1
-_COVERED, _COVER = 0.5, (0.1, 0.4)  # how often a part is covered, and its sides as shares of the picture's
+_ANGLE, _ZOOM, _STRETCH, _MOVE = 0.03, 0.03, 0.01, 0.025  # SDs: radians; of two logarithms; half sides
+_WARP, _WARP_POINTS = 0.008, 5  # SD in half sides of the points of a coarse grid, which is so many points wide
+_TONE, _LIGHT, _CURVE, _GRAIN = 0.1, 0.05, 0.05, 0.05  # SDs, and the most grain, of pictures of SD 1
+_COVERED, _COVER = 0.15, (0.1, 0.4)  # how often a part is covered, and its sides as shares of the picture's
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,9 @@ def disturbance(pictures: Tensor, generator: np.random.Generator) -> Tensor:
     one each and bends nothing.
 
     Each is turned, stretched, moved and bent smoothly; its contrast, brightness and tone curve change; it gets grain,
-    and every second one is covered in one rectangle, so that no single place decides.
+    and one in seven is covered in one rectangle, so that no single place decides. How much was chosen on radiographs
+    of people held out of the train fold: with 60 seconds of training, AUC 0.81 at two and a half times as much, 0.85
+    at this, 0.81 at less than half.
 
     Args:
         pictures: (n, 1, side, side) of mean 0 and SD 1.
