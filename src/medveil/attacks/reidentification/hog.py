@@ -1,4 +1,4 @@
-"""HOG: histograms of gradient directions, in a space in which two pictures of one person are near each other."""
+"""HOG: histograms of gradient directions and their like, in a space in which pictures of one person are near."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from medveil.attacks.reidentification.linear_embedding import (
     means_of,
     unit,
 )
-from medveil.attacks.reidentification.picture_features import directions, disturbed, evened
+from medveil.attacks.reidentification.picture_features import SIDE, Blocks, disturbed, picture_features
 from medveil.attacks.reidentification.recognizer import (
     Known,
     Learned,
@@ -33,10 +33,6 @@ from medveil.experiments.cache import ByteCache
 from medveil.mechanisms.working_pictures import resized
 from medveil.metrics.image_quality import PEAK
 
-_SIDE = 256
-_CELL = 16
-_NEIGHBOURHOOD = 65  # pixels over which contrast is evened out
-_BATCH = 16
 _LEAST = 3
 _CACHE_BYTES = 1 << 28
 _MOVES = (
@@ -46,20 +42,20 @@ _MOVES = (
 )
 """Down and right, in sides, and scale of the query, of which the best one counts."""
 
-Histograms = NDArray[np.float32]
-
 
 class Hog:
-    """Cosine in a learned space of gradient histograms, at the best of seven positions of the query.
+    """Cosine in a learned space of gradient histograms and their like, at the best of seven positions of the query.
 
-    Pictures of 256 × 256 pixels, their local contrast evened out; histograms of 8 directions in cells of 16 pixels;
-    400 principal components, whitened by what differs between pictures of one person, weighted by what tells people
-    apart (`linear_embedding`). Of a person with a single image there is a copy, moved and turned a little and with
-    another tone curve. What pictures of one data set and view have in common is taken off on each side.
+    Features are those of `picture_features`: histograms of gradient directions in cells of two sizes, and beside them a
+    small picture, local binary patterns and bands of fineness, which make it stronger (among patients of the train
+    fold AUC 0.89 instead of 0.84 on nih, 0.93 instead of 0.92 on kermany). The space (`linear_embedding`) has 400
+    principal components, whitened by what differs between pictures of one person and weighted by what tells people
+    apart. Of a person with a single image there is a copy, moved and turned a little and with another tone curve. What
+    pictures of one data set and view have in common is taken off on each side.
     """
 
     name = "hog"
-    title = "histograms of gradient directions, in a space learned from people with two images"
+    title = "histograms of gradient directions and of patterns, in a space learned from people with two images"
     source = "Dalal and Triggs, CVPR 2005; Hatch, Kajarekar and Stolcke, Interspeech 2006 (WCCN)"
     cost = "a minute"
     learns = True
@@ -83,7 +79,7 @@ class Hog:
                 pictures.append(disturbed(pictures[place], generator))
                 patients.append(patient)
                 strata.append(strata[place])
-        blocks, known = (histograms(pictures),), np.array(strata, np.int64)
+        blocks, known = picture_features(pictures), np.array(strata, np.int64)
         space = learn_space(blocks, np.array(patients, np.int64), known)
         return _Hogs(space, means_of(space.mapped(blocks), known))
 
@@ -91,8 +87,8 @@ class Hog:
 class _Hogs:
     def __init__(self, space: PatientSpace, means: Mapping[int, NDArray[np.float64]]) -> None:
         self._space, self._means = space, means
-        self._held: ByteCache[tuple[int, int], tuple[View, Histograms]] = ByteCache(
-            _CACHE_BYTES, lambda held: held[1].nbytes
+        self._held: ByteCache[tuple[int, int], tuple[View, Blocks]] = ByteCache(
+            _CACHE_BYTES, lambda held: sum(block.nbytes for block in held[1])
         )
 
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
@@ -105,27 +101,19 @@ class _Hogs:
     def _embedded(self, views: Sequence[View], move: int) -> NDArray[np.float32]:
         """(n, k) of length 1: pictures after one of the moves."""
         held = [self._held.get((id(view), move), partial(_held, view, move)) for view in views]
-        vectors = self._space.mapped((np.stack([each for _, each in held]),))
+        blocks = tuple(np.concatenate(block) for block in zip(*(each for _, each in held), strict=True))
+        vectors = self._space.mapped(blocks)
         return unit(less_common(vectors, np.array([view.stratum for view in views], np.int64), self._means))
-
-
-def histograms(pictures: Sequence[Plane]) -> Histograms:
-    """(n, 2048): directions of gradients in cells of 16 × 16 pixels, of n pictures of 256 × 256."""
-    found = []
-    for first in range(0, len(pictures), _BATCH):
-        even = evened(np.stack(pictures[first : first + _BATCH]), _NEIGHBOURHOOD)
-        found.append(directions(even, _CELL, 0.0).reshape(len(even), -1))
-    return np.concatenate(found).astype(np.float32)
 
 
 def _square(plane: Plane) -> Plane:
     clean = np.clip(np.nan_to_num(plane), 0.0, PEAK).astype(np.float32)
-    return resized(clean, _SIDE, _SIDE, smooth=True)
+    return resized(clean, SIDE, SIDE, smooth=True)
 
 
-def _held(view: View, move: int) -> tuple[View, Histograms]:
-    """A picture, so that no other one gets its number, and its (2048,) histograms after one of the moves."""
-    return view, histograms([_moved(_square(view.plane), move)])[0]
+def _held(view: View, move: int) -> tuple[View, Blocks]:
+    """A picture, so that no other one gets its number, and its features after one of the moves."""
+    return view, picture_features([_moved(_square(view.plane), move)])
 
 
 def _moved(picture: Plane, move: int) -> Plane:
@@ -135,7 +123,7 @@ def _moved(picture: Plane, move: int) -> Plane:
     if not move:
         return picture
     down, right, scale = _MOVES[move]
-    middle = (_SIDE - 1) / 2
-    offset = [middle * (1 - 1 / scale) - shift * _SIDE for shift in (down, right)]
+    middle = (SIDE - 1) / 2
+    offset = [middle * (1 - 1 / scale) - shift * SIDE for shift in (down, right)]
     moved = ndimage.affine_transform(picture, [1 / scale, 1 / scale], offset=offset, order=1, mode="nearest")
     return np.asarray(moved, np.float32)

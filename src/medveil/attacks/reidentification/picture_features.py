@@ -61,9 +61,9 @@ def _stack(pictures: Sequence[Picture]) -> NDArray[np.float32]:
 
 def _features(pictures: NDArray[np.float32]) -> Blocks:
     blocks = (
-        _pooled(evened(pictures, _NEIGHBOURHOOD), 16),
-        directions(pictures, 8, 1.0),
-        directions(pictures, 16, 2.0),
+        _pooled(_evened(pictures), 16),
+        _directions(pictures, 8, 1.0),
+        _directions(pictures, 16, 2.0),
         _patterns(pictures),
         _bands(pictures),
     )
@@ -77,28 +77,19 @@ def _pooled(pictures: NDArray[np.float32], grid: int) -> NDArray[np.float32]:
     return means
 
 
-def evened(pictures: NDArray[np.float32], neighbourhood: int) -> NDArray[np.float32]:
-    """(n, S, S) pictures less the local mean, divided by the local standard deviation, over so many pixels squared."""
+def _evened(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Less the local mean, divided by the local standard deviation."""
     from scipy import ndimage
 
-    area = (0, neighbourhood, neighbourhood)
+    area = (0, _NEIGHBOURHOOD, _NEIGHBOURHOOD)
     centred = pictures - ndimage.uniform_filter(pictures, area, mode="nearest")
     variance = np.abs(ndimage.uniform_filter(centred * centred, area, mode="nearest"))
     evened: NDArray[np.float32] = centred / np.sqrt(variance + _LEAST_VARIANCE)
     return evened
 
 
-def directions(pictures: NDArray[np.float32], cell: int, blur: float) -> NDArray[np.float32]:
-    """Histogram of gradient directions (0 … 180°) a cell, relative to the energy of the 3 × 3 cells around it.
-
-    Args:
-        pictures: (n, S, S) grey values.
-        cell: side of a cell in pixels; it divides S.
-        blur: standard deviation in pixels of the Gaussian that goes before.
-
-    Returns:
-        (n, 8, S / cell, S / cell).
-    """
+def _directions(pictures: NDArray[np.float32], cell: int, blur: float) -> NDArray[np.float32]:
+    """Histogram of gradient directions (0 … 180°) a cell, relative to the energy of the 3 × 3 cells around it."""
     from scipy import ndimage
 
     smooth = ndimage.gaussian_filter(pictures, (0, blur, blur))
@@ -108,7 +99,7 @@ def directions(pictures: NDArray[np.float32], cell: int, blur: float) -> NDArray
     planes = []
     for number in range(_DIRECTIONS):
         apart = np.abs((direction - number + _DIRECTIONS / 2) % _DIRECTIONS - _DIRECTIONS / 2)
-        planes.append(_pooled(np.clip(1.0 - apart, 0.0, None) * strength, pictures.shape[-1] // cell))
+        planes.append(_pooled(np.clip(1.0 - apart, 0.0, None) * strength, SIDE // cell))
     histogram = np.stack(planes, 1)
     energy = ndimage.uniform_filter((histogram**2).sum(1, keepdims=True), (0, 0, 3, 3), mode="nearest")
     energy = np.sqrt(np.abs(energy))
