@@ -18,7 +18,6 @@ LONGEST = 448
 _SHORTEST = 32  # pixels of the other side; networks take no less
 _CACHE_BYTES = 1 << 28
 _REACH = 0.25 * LONGEST  # two pictures of one chest do not lie further apart
-_OFF = 4.0  # pixels between where a key point lies and where the map puts it
 _TRIES = 500
 _SURE = 0.99
 _LEAST = 4  # matches: with fewer, a map of four numbers says nothing
@@ -45,15 +44,16 @@ class LocalMatching:
     Args:
         describe: finds the key points of a picture whose longer side is `LONGEST`.
         ratio: the most that the distance to the nearest descriptor may be of that to the second (Lowe 2004); 1 for any.
+        off: pixels between where a key point lies and where the map of the others puts it, at most.
     """
 
-    def __init__(self, describe: Callable[[Plane], KeyPoints], ratio: float) -> None:
-        self._describe, self._ratio = describe, ratio
+    def __init__(self, describe: Callable[[Plane], KeyPoints], ratio: float, off: float) -> None:
+        self._describe, self._ratio, self._off = describe, ratio, off
         self._points: ByteCache[int, tuple[View, KeyPoints]] = ByteCache(_CACHE_BYTES, _bytes)
 
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
         return pair_by_pair(
-            queries, gallery, wanted, lambda one, two: lying_alike(self._of(one), self._of(two), self._ratio)
+            queries, gallery, wanted, lambda one, two: lying_alike(self._of(one), self._of(two), self._ratio, self._off)
         )
 
     def _of(self, view: View) -> KeyPoints:
@@ -69,16 +69,16 @@ def enlarged(plane: Plane) -> Plane:
     return resized(clean, max(round(height * scale), _SHORTEST), max(round(width * scale), _SHORTEST), smooth=True)
 
 
-def lying_alike(first: KeyPoints, second: KeyPoints, ratio: float) -> float:
+def lying_alike(first: KeyPoints, second: KeyPoints, ratio: float, off: float) -> float:
     """How many key points of two pictures match and lie alike, and how alike they look.
 
     Matches are mutual nearest neighbours. A similarity (shift, turn and one scale) is fitted to them by RANSAC
-    (Fischler and Bolles 1981, by OpenCV); what it explains to within 4 pixels counts. A map that no two pictures of one
-    chest differ by counts for nothing.
+    (Fischler and Bolles 1981, by OpenCV); what it explains to within so many pixels counts. A map that no two pictures
+    of one chest differ by counts for nothing.
 
     Args:
         first, second: key points.
-        ratio: see `LocalMatching`.
+        ratio, off: see `LocalMatching`.
 
     Returns:
         The number of such matches, and as a fraction below 1 their mean cosine, so that few are equal.
@@ -90,7 +90,7 @@ def lying_alike(first: KeyPoints, second: KeyPoints, ratio: float) -> float:
         return 0.0
     found, inside = cv2.estimateAffinePartial2D(
         first.places[here], second.places[there], method=cv2.RANSAC,
-        ransacReprojThreshold=_OFF, maxIters=_TRIES, confidence=_SURE, refineIters=0,
+        ransacReprojThreshold=off, maxIters=_TRIES, confidence=_SURE, refineIters=0,
     )  # fmt: skip
     if found is None or not _possible(found):
         return 0.0

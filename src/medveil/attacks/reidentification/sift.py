@@ -11,6 +11,7 @@ from medveil.attacks.reidentification.local_features import KeyPoints, LocalMatc
 from medveil.attacks.reidentification.recognizer import Known, Learned, Plane, Recognition, RecognizerEffort
 
 _RATIO = 0.9
+_OFF = 6.0  # pixels
 _LEAST_CONTRAST = 0.01  # radiographs are softer than photographs, for which Lowe takes 0.04
 
 
@@ -43,4 +44,4 @@ class Sift:
             places = np.array([point.pt for point in points], np.float32)
             return KeyPoints(places[: effort.key_points], unit(np.sqrt(shares)[: effort.key_points]))
 
-        return LocalMatching(describe, _RATIO)
+        return LocalMatching(describe, _RATIO, _OFF)

@@ -11,6 +11,7 @@ from medveil.attacks.reidentification.recognizer import Known, Learned, Plane, R
 from medveil.metrics.image_quality import PEAK
 
 _ANY = 1.0  # ratio: XFeat matches mutual nearest neighbours, however near the second is
+_OFF = 4.0  # pixels
 _THRESHOLD = 0.05
 
 
@@ -39,4 +40,4 @@ class XFeat:
             found = network.detectAndCompute(torch.from_numpy(plane / PEAK)[None, None])[0]
             return KeyPoints(*(found[name].cpu().numpy() for name in ("keypoints", "descriptors")))
 
-        return LocalMatching(describe, _ANY)
+        return LocalMatching(describe, _ANY, _OFF)
