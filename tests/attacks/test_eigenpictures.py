@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 from statistics import NormalDist
 
 import numpy as np
 import pytest
+from PIL import Image as Picture
 from scipy import ndimage
 
+from medveil.anonymizers.anonymizer import Candidate
+from medveil.anonymizers.k_same import KSame
 from medveil.attacks.reidentification.eigenpictures import (
     EigenpictureGroups,
     Eigenpictures,
@@ -17,7 +21,9 @@ from medveil.attacks.reidentification.eigenpictures import (
 )
 from medveil.attacks.reidentification.recognizer import Known, Learned, RecognizerEffort, View
 from medveil.errors import InputError
+from medveil.images.intensity import grey_image
 from medveil.metrics.ranking import auc
+from medveil.protection.keystream import Keystream
 
 _EFFORT = RecognizerEffort(side=64, steps=1, batch=2, network="resnet18", key_points=64, pairs=100)
 _D, _K, _GROUPS = 40, 8, 25
@@ -134,3 +140,31 @@ def test_three_pictures_are_needed(own):
         Eigenpictures().fit(own[:2], Learned.REAL, _EFFORT, 0)
     with pytest.raises(InputError, match="and here are 0"):
         EigenpictureGroups().fit(own, Learned.RELEASED, _EFFORT, 0)
+
+
+@pytest.mark.slow
+def test_real_radiographs_are_found_in_what_k_same_makes_of_them(shared):
+    """Groups of five children, each released as one picture; the attacker knows other children."""
+    manifest = shared / "cxr" / "manifest.csv"
+    if not manifest.is_file():
+        pytest.skip("needs shared/cxr")
+    seen: dict[str, list[View]] = {"train": [], "test": []}
+    images = {"train": [], "test": []}
+    with manifest.open(encoding="utf-8") as lines:
+        for row in csv.DictReader(lines):
+            if row["source"] == "kermany" and row["study_order"] == "0" and row["fold"] in seen:
+                pixels = np.asarray(Picture.open(shared / "cxr" / row["image"]).convert("L"))
+                images[row["fold"]].append(grey_image(pixels.astype(np.float32)))
+                seen[row["fold"]].append(View(pixels.astype(np.float32)))
+    k = 5
+    method = KSame(k=k).fit(images["train"][:100])
+    people = [Candidate(str(place), (), method.feature(image)) for place, image in enumerate(images["test"])]
+    groups = method.groups(people, Keystream(bytes(32), "test"))
+    members = np.empty(len(people), int)
+    for number, group in enumerate(groups):
+        members[list(group)] = number
+    released = [method.apply([images["test"][place] for place in group], bytes(32)) for group in groups]
+    gallery = [View(image.pixels.astype(np.float32)) for image in released]
+    own = [Known(number, view) for number, view in enumerate(seen["train"])]
+    found = Eigenpictures().fit(own, Learned.REAL, _EFFORT, 0).scores(seen["test"], gallery)
+    assert same_record(found, members) > 0.9  # by theory, of a hundred equal numbers in random groups: 0.999
