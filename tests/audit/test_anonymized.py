@@ -109,9 +109,9 @@ def test_a_picture_of_several_people_stands_for_each_and_who_was_left_out_is_loo
     people = target(clinic, "k-same", recognized=100, known=100).people
     assert [len(picture.members) for picture in people.pictures] == [3, 3]
     assert {member.patient for picture in people.pictures for member in picture.members} == set(range(6))
-    assert people.secret
-    one, other = (people.publisher(())(people.reals[0], bytes([number]) * 32).plane for number in (0, 0))
-    assert np.array_equal(one, other)
+    one, other = (people.publisher(())(people.reals[0], bytes([number]) * 32).plane for number in (0, 1))
+    assert np.array_equal(one, other) != people.secret
+    assert target(clinic, "mixup", recognized=100, known=100).people.secret
 
 
 def test_the_link_file_says_who_is_who_where_no_manifest_does(clinic):

@@ -98,6 +98,15 @@ def unavailable_recognizers() -> tuple[Availability, ...]:
     return tuple(each for each in RECOGNIZERS.availabilities() if not each.ok)
 
 
+def recognizers_among(names: Sequence[str]) -> tuple[Recognizer, ...]:
+    """Those of these names that are recognizers, in the order of the registry.
+
+    Raises:
+        MissingDependencyError: one cannot be used here.
+    """
+    return tuple(RECOGNIZERS.make(name) for name in RECOGNIZERS.names() if name in names)
+
+
 def chosen_attacks(names: Sequence[str]) -> tuple[Attack, ...]:
     """The attacks of these names; all of them where none is named.
 

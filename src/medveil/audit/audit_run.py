@@ -9,10 +9,11 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from pathlib import Path
 
-from medveil.attacks.registry import unavailable_attacks
+from medveil.attacks.registry import unavailable_attacks, unavailable_recognizers
 from medveil.audit.audit_folder import UNITS, begun_units, check_out, finish, growing_folder, report_folder
 from medveil.audit.facts import data_facts, told_settings
 from medveil.audit.judging.decision import conclude, control_result, grounds
+from medveil.audit.judging.identification import recognized
 from medveil.audit.judging.pooling import merged, without_partners
 from medveil.audit.judging.verdicts import Judging, judge
 from medveil.audit.plan import KEPT, AuditPlan, Forecast, Results, plan_audit
@@ -21,7 +22,7 @@ from medveil.audit.record import write_record
 from medveil.audit.request import request_of
 from medveil.audit.results import AttackResult, Audit, Sample
 from medveil.audit.targets.keyed import keyed_target
-from medveil.audit.targets.target import ReadTarget
+from medveil.audit.targets.target import Kind, ReadTarget
 from medveil.experiments.progress import Progress, Report
 from medveil.experiments.runner import run
 from medveil.experiments.sampling import generator_of
@@ -199,14 +200,19 @@ def _judged(plan: AuditPlan, results: Results, start: float) -> Audit:
         data["tasks"] = {**plan.tasking.found, "sets": plan.task_sets(results)}
     if unfinished:
         data["unfinished"] = unfinished
+    people = None
+    if plan.recognition is not None:
+        lacking = () if request.chosen else unavailable_recognizers()
+        people = recognized(plan.recognition, results, preset.resamples, request.seed, lacking)
+    open_ = people if target.kind is Kind.OPEN else None
     found = grounds(
         against, controls, request.left_out, checks, unfinished=[part["unit"] for part in unfinished],
-        attacked=bool(request.attacks),
+        attacked=bool(request.attacks) or open_ is not None, identification=open_,
     )  # fmt: skip
     return Audit(
         target.facts, settings, data, plan.fidelity(results), against, controls, plan.task_results(results),
         conclude(found, target.kind), time.perf_counter() - start, checks, found,
-        {"kind": target.kind.value, "mechanism": target.mechanism.name},
+        {"kind": target.kind.value, "mechanism": target.mechanism.name}, people,
     )  # fmt: skip
 
 

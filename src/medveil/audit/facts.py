@@ -9,16 +9,18 @@ from dataclasses import asdict
 from typing import Any
 
 from medveil.attacks.attack import Attack
+from medveil.attacks.reidentification.recognizer import Recognizer
 from medveil.audit.judging.pooling import partners_of
 from medveil.audit.presets import Preset
 from medveil.audit.protocol import RoundPlan
 from medveil.audit.results import Sample
+from medveil.audit.targets.people import People
 from medveil.audit.targets.target import Target
 from medveil.registry import Availability
 
-_NOT_OF_ATTACKS = ("purpose", "tasks", "least", "recognition")
+_NOT_OF_ATTACKS = ("purpose", "tasks", "least", "recognition", "recognition_own", "recognition_tested")
 """What no attack depends on: tasks and recognizers have settings of their own, and judging comes after."""
-_OF_TASKS = ("tasks", "compare", "networks", "task effort")
+_OF_TASKS = ("tasks", "compare", "networks", "task effort", "recognizers")
 _PACKAGES = ("medveil", "numpy", "scipy", "scikit-learn", "torch", "monai")
 
 
@@ -31,6 +33,21 @@ def settings_of(target: Target, preset: Preset, seed: int, attacks: Sequence[Att
         "attacks": [attack.name for attack in attacks],
         "release or images": target.digest.hex(),
         "version": _versions(),
+    }
+
+
+def settings_of_recognizers(recognizers: Sequence[Recognizer], people: People, preset: Preset) -> dict[str, Any]:
+    """The same for recognizers; nothing without any."""
+    if not recognizers:
+        return {}
+    return {
+        "recognizers": {
+            "names": [each.name for each in recognizers],
+            "effort": asdict(preset.recognition),
+            "own_images": preset.recognition_own,
+            "tested_images": preset.recognition_tested,
+        },
+        "people": people.digest.hex(),
     }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from medveil.attacks.attack import Attack, Effort
+from medveil.attacks.reidentification.recognizer import Learned, Recognizer, RecognizerEffort
 from medveil.audit.protocol import PUBLICATIONS
+from medveil.audit.targets.people import People
 from medveil.audit.targets.target import Target
 from medveil.experiments.sampling import simulated_key
 from medveil.experiments.unit import Status, attempt
@@ -20,6 +22,8 @@ _UPDATES = {"vnet": 4.0, "cyclegan": 5.0, "cgan": 1.5, "code-decoder": 0.4, "sup
 _TASK_UPDATES = 100.0  # of the U-Net, that a unit of a task with cost 1 takes about as long as
 _MEASURED = 2  # things of a kind that are measured, after one that only warms up
 _LEAST_SECONDS = 1e-4
+_STEP, _STEP_SIDE = 0.46, 112  # seconds of an update of a recognizer, of pictures of such a side
+_DESCRIBED = 0.03  # seconds in which a recognizer without a network takes in a picture
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,56 @@ class Pace:
     def task(self, cost: float) -> float:
         """Seconds of a unit of a task."""
         return cost * _TASK_UPDATES * self.update
+
+
+@dataclass(frozen=True)
+class RecognizerPace:
+    """How fast recognizers are, in seconds.
+
+    Attributes:
+        views: to read or publish a picture.
+        pairs: of those who look at pairs one by one, a pair, by name.
+    """
+
+    views: float = 0.0
+    pairs: Mapping[str, float] = field(default_factory=dict)
+
+    def of(self, recognizer: Recognizer, effort: RecognizerEffort, own: int, looked: int, matrices: int) -> float:
+        """Seconds in which one learns from `own` images and holds `looked` pictures against each other."""
+        found = _DESCRIBED * looked
+        if recognizer.trains:
+            found += effort.steps * _STEP * (effort.side / _STEP_SIDE) ** 2
+        elif recognizer.learns:
+            found += _DESCRIBED * own
+        if recognizer.pairwise:
+            found += matrices * min(looked**2, 2 * effort.pairs) * self.pairs.get(recognizer.name, _DESCRIBED)
+        return found
+
+
+def measured_recognizers(people: People, recognizers: Sequence[Recognizer], effort: RecognizerEffort) -> RecognizerPace:
+    """Publish a few pictures, let those look at one pair who look at each by itself, and take the time."""
+    subjects = people.reals[: 1 + _MEASURED]
+    publish = people.publisher(subjects)
+    taken: list[float] = []
+
+    def run(recognizer: Recognizer) -> float:
+        views = [people.real(subject) for subject in subjects[:2]]
+        recognition = recognizer.fit((), Learned.REAL, effort, 0)
+        recognition.scores(views[:1], views[-1:])
+        start = time.perf_counter()
+        recognition.scores(views[:1], views[-1:])
+        return time.perf_counter() - start
+
+    def look() -> None:
+        for subject in subjects:
+            start = time.perf_counter()
+            publish(subject, simulated_key(0, "pace", subject.number))
+            taken.append(time.perf_counter() - start)
+
+    attempt(look)
+    pairs = {each.name: attempt(lambda one=each: run(one))[0] for each in recognizers if each.pairwise}  # type: ignore[misc]
+    known = {name: seconds for name, seconds in pairs.items() if seconds is not None}
+    return RecognizerPace(min(taken, default=_LEAST_SECONDS), known)
 
 
 def measured_pace(target: Target, effort: Effort) -> Pace:

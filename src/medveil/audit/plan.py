@@ -26,16 +26,17 @@ from medveil.audit.control_plan import (
     fitting,
     of_control,
 )
-from medveil.audit.facts import manifest_counts, settings_of
+from medveil.audit.facts import manifest_counts, settings_of, settings_of_recognizers
 from medveil.audit.fidelity import set_likeness, tier_fidelity
 from medveil.audit.judging.possible_verdicts import PossibleVerdicts, possible_verdicts
 from medveil.audit.judging.verdicts import Judging
-from medveil.audit.pace import Pace, Publishing, measured_pace
+from medveil.audit.pace import Pace, Publishing, measured_pace, measured_recognizers
 from medveil.audit.protocol import Round, RoundPlan, plan_rounds, target_round
+from medveil.audit.recognition import RecognitionPlan, people_of, plan_recognition
 from medveil.audit.request import Request
 from medveil.audit.results import Example, FidelityRow, FormCheck, Pairs, Sample, TierFidelity
 from medveil.audit.scores.attack_scores import run_attack
-from medveil.audit.targets.target import ImageSet, Limits, ReadTarget, SetKind, Target
+from medveil.audit.targets.target import ImageSet, Kind, Limits, ReadTarget, SetKind, Target
 from medveil.audit.task_sets import Tasking, tasking_of
 from medveil.experiments.cache import ByteCache
 from medveil.experiments.sampling import drawn_by_patient, generator_of, seed_of
@@ -70,6 +71,7 @@ class Forecast:
         expected_seconds: about how long it takes on this machine, measured by a few images and updates.
         verdicts: what the patients under attack allow to be said.
         finished: units of an interrupted audit that would not be done again.
+        recognizers: names of those that would look for people.
         manifest: rows of the manifest, those of them that are of no file, and packages whose image has none; empty
             without a manifest.
     """
@@ -91,6 +93,7 @@ class Forecast:
     expected_seconds: float = 0.0
     verdicts: tuple[PossibleVerdicts, ...] = ()
     finished: int = 0
+    recognizers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class AuditPlan:
         tasking: the images as tasks see them; None without tasks.
         tasks: with their units.
         units: of all of them.
+        recognition: what recognizers do; None without any.
     """
 
     target: Target
@@ -116,6 +120,7 @@ class AuditPlan:
     tasking: Tasking | None
     tasks: tuple[PlannedTask, ...]
     units: Plan
+    recognition: RecognitionPlan | None = None
 
     def on_release(self, results: Results) -> list[dict[int, list[Sample]]]:
         """For each attack its samples of all rounds, by repetition."""
@@ -183,6 +188,10 @@ class AuditPlan:
         """
         preset = self.request.preset
         tested = {subject.number: subject.patient for each in self.rounds for subject in each.tested}
+        if self.recognition is not None:
+            tested |= {
+                subject.number: subject.patient for each in self.recognition.rounds for subject in each.published
+            }
         sets = self.tasking.sets if self.tasking is not None else ()
         left = sum(unit.cost for unit in self.units.units if unit.key not in finished)
         return Forecast(
@@ -198,6 +207,7 @@ class AuditPlan:
             self.tasking.found if self.tasking is not None else {},
             manifest_counts(self.target.counts), left,
             possible_verdicts(self.rounds, len(self.request.attacks), Judging(least=preset.least)), len(finished),
+            tuple(each.name for each in self.recognition.recognizers) if self.recognition is not None else (),
         )  # fmt: skip
 
 
@@ -220,6 +230,7 @@ def plan_audit(
     limits = Limits(
         max(preset.tested_images, preset.fidelity_images) + preset.own_images, preset.own_images,
         budget.images if budget is not None else 0,
+        *((preset.recognition_tested, preset.recognition_own) if request.recognizers(Kind.OPEN) else ()),
     )  # fmt: skip
     target = read(
         limits=limits, working=preset.effort.working, seed=seed, skip=(out, staging_of(out, "an audit")), tick=tick
@@ -238,8 +249,12 @@ def plan_audit(
         assignment = Assignment(tasking.gallery, budget.effort, seed_of(seed, "tasks"), least=preset.least)
         tasks = tuple(PlannedTask.of(task, assignment) for task in request.tasks)
     pace = measured_pace(target, preset.effort)
+    recognition = _recognition(target, request)
+    if recognition is not None:
+        settings |= settings_of_recognizers(recognition.recognizers, recognition.people, preset)
     units = (
         *_attack_units(target, request, rounds, on_controls, images, pace),
+        *(recognition.units if recognition is not None else ()),
         *_fidelity_units(target, request, pace.release.code),
         Unit(_CHECKS, "check", "checks of the form", lambda _: Product.of(target.form_checks()),
              _CHECKS_TAKE * pace.release.code),
@@ -250,8 +265,19 @@ def plan_audit(
         ),
     )  # fmt: skip
     return AuditPlan(
-        target, request, rounds, on_controls, images, tasking, tasks, Plan(settings, units, in_seconds=True)
-    )
+        target, request, rounds, on_controls, images, tasking, tasks, Plan(settings, units, in_seconds=True),
+        recognition,
+    )  # fmt: skip
+
+
+def _recognition(target: Target, request: Request) -> RecognitionPlan | None:
+    """What recognizers do; nothing where there are none, or where the release shows no pictures and none was named."""
+    recognizers = request.recognizers(target.kind)
+    if not recognizers or (target.people is None and not request.named):
+        return None
+    people, preset = people_of(target), request.preset
+    pace = measured_recognizers(people, recognizers, preset.recognition)
+    return plan_recognition(target, people, recognizers, preset, request.seed, pace)
 
 
 def _attack_units(

@@ -24,7 +24,7 @@ class TaskBudget:
     effort: TaskEffort
 
 
-QUICK_RECOGNITION = RecognizerEffort(112, 130, 64, "resnet18", 512, 1500)
+QUICK_RECOGNITION = RecognizerEffort(112, 130, 64, "resnet18", 512, 20_000)
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Preset:
         tasks: what tasks spend.
         least: patients that verdicts and figures rest on.
         recognition: what a recognizer may spend on an open release.
+        recognition_own, recognition_tested: most images that recognizers learn from, in one round, and that they look
+            for, in all rounds together.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Preset:
     tasks: TaskBudget
     least: LeastPatients = LEAST
     recognition: RecognizerEffort = QUICK_RECOGNITION
+    recognition_own: int = 1200
+    recognition_tested: int = 400
 
 
 _DENSENET, _UNET = "densenet121", "unet"
@@ -89,7 +93,7 @@ _PRESETS = (
         folds=3, validation=0.15, own_images=250, tested_images=400, control_own=120, control_tested=100,
         control_patients=90, fidelity_images=300, resamples=5000, repeats=1, all_controls=False,
         tasks=TaskBudget(2000, TaskEffort(5, _DENSENET, _UNET, 128, 128, 10.0, 10.0, 5000, 300)),
-        recognition=RecognizerEffort(112, 650, 64, "resnet18", 512, 6000),
+        recognition=RecognizerEffort(112, 650, 64, "resnet18", 512, 100_000), recognition_tested=1000,
     ),
     Preset(
         "paper", "the published protocol (batch 30, 256 pixels, 70/10/20); meant for a GPU",
@@ -98,7 +102,8 @@ _PRESETS = (
         folds=5, validation=0.125, own_images=100_000, tested_images=100_000, control_own=400, control_tested=200,
         control_patients=120, fidelity_images=100_000, resamples=10_000, repeats=3, all_controls=True,
         tasks=TaskBudget(100_000, TaskEffort(5, _DENSENET, _UNET, 224, 256, 60.0, 60.0, 10_000, 100_000)),
-        recognition=RecognizerEffort(256, 8000, 64, "resnet50", 1024, 100_000),
+        recognition=RecognizerEffort(256, 8000, 64, "resnet50", 1024, 1_000_000),
+        recognition_own=100_000, recognition_tested=100_000,
     ),
 )  # fmt: skip
 

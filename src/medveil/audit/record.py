@@ -20,10 +20,14 @@ import numpy as np
 
 from medveil.audit.results import (
     METRICS,
+    NULL_LEVEL,
     AttackResult,
     Audit,
+    Best,
     ControlResult,
     Measured,
+    Recognized,
+    RecognizerRow,
     TierFidelity,
     Verdict,
     failed_checks,
@@ -80,6 +84,8 @@ def record_of(audit: Audit) -> dict[str, Any]:
         "grounds": [{"code": code, "names": names} for code, names in audit.grounds.items()],
         "broken_by": broken_by(audit),
     }
+    if audit.identification is not None:
+        record["identification"] = identification_record(audit.identification)
     return dict(_plain(record))
 
 
@@ -216,6 +222,40 @@ def task_record(result: TaskResult, *, draws: bool = False) -> dict[str, Any]:
         "questions": [_question(question, draws=draws) for question in result.questions],
         "agreements": [_agreement(agreement) for agreement in result.agreements],
     }
+
+
+def identification_record(found: Recognized) -> dict[str, Any]:
+    """Whom recognizers find, as report.json holds it: keys are those of docs/reference.md."""
+    return {
+        **_some(found, "people", "images", "pictures", "own_people", "own_images", "recognizers", "controls", "undone"),
+        "people_digest": found.people_digest,
+        "rounds": len(found.own_images),
+        "rows": [_recognizer_row(row) for row in found.rows],
+        "raw_rows": [_recognizer_row(row) for row in found.raw_rows],
+        "maximum": {question: _best(best) for question, best in found.maximum.items()},
+        "raw": None if found.raw is None else _best(found.raw),
+        "metadata": {question: _recognizer_row(row) for question, row in found.metadata.items()},
+        "null": {"shuffles": found.shuffles, "level": NULL_LEVEL, "within": ["source", "label", "view", "sex"]},
+    }
+
+
+def _recognizer_row(row: RecognizerRow) -> dict[str, Any]:
+    figures = {each.name: getattr(row.found, each.name) for each in fields(row.found)}
+    return {**row.who, "title": row.title, **figures}
+
+
+def _best(best: Best) -> dict[str, Any]:
+    found, first, sharp = best.row.found, best.first, best.sharp
+    return {
+        **best.row.who,
+        "matched_auc": found.matched_auc, "ci": found.matched_auc_ci, "null": best.null, "above_null": best.above_null,
+        "draws": best.draws[:PAIRED_DRAWS],
+        "top_1": first and first.found.patient_top[1], "top_1_ci": first and first.found.top_1_ci,
+        "top_1_chance": first and first.found.patient_chance[1], "top_1_null": best.top_1_null,
+        "top_1_above_null": best.top_1_above_null, "top_1_by": first and first.who,
+        "people": (first or best.row).found.patients,
+        "tpr_at_1": sharp and sharp.found.tpr_at_1, "tpr_at_1_by": sharp and sharp.who,
+    }  # fmt: skip
 
 
 def excellent_share(agreement: FeatureAgreement) -> float:

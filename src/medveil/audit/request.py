@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from medveil.attacks.attack import Attack
-from medveil.attacks.registry import attack_names, chosen_attacks
+from medveil.attacks.registry import all_recognizers, attack_names, chosen_attacks, recognizers_among
+from medveil.attacks.reidentification.recognizer import Recognizer
 from medveil.audit.presets import Preset, TaskBudget, find_preset
 from medveil.audit.reference_codecs import recodings
+from medveil.audit.targets.target import Kind
 from medveil.errors import UsageError
 from medveil.registry import unknown
 from medveil.tasks.registry import chosen_tasks
@@ -26,11 +28,12 @@ class Request:
     Attributes:
         preset, seed: of all of it.
         attacks: what is run; none where none was asked for.
-        chosen: whether the user named them.
+        chosen: whether the user named them, or recognizers.
         tasks: in their order; none where none was asked for.
         compare: further codecs for tasks.
         networks: other ones than the preset's.
         budget: what tasks may spend; None without tasks.
+        named: recognizers that the user named.
     """
 
     preset: Preset
@@ -41,6 +44,15 @@ class Request:
     compare: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     budget: TaskBudget | None = None
+    named: tuple[Recognizer, ...] = ()
+
+    def recognizers(self, kind: Kind) -> tuple[Recognizer, ...]:
+        """Who looks for people: of open releases all who can be used here unless some attack was named; of others only
+        those that were named.
+        """
+        if self.chosen or kind is not Kind.OPEN:
+            return self.named
+        return all_recognizers()
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -71,7 +83,10 @@ def request_of(
         MissingDependencyError: one needs a package that is not installed.
     """
     spent = find_preset(preset)
-    asked = Request(spent, seed, asked_attacks(attacks), bool(attacks))
+    recognizers = recognizers_among(attacks)
+    others = [name for name in attacks if name not in {each.name for each in recognizers}]
+    found = asked_attacks(others) if others or not attacks else ()
+    asked = Request(spent, seed, found, bool(attacks), named=recognizers)
     if not tasks:
         for option, names in (("--compare", compare), ("--networks", networks)):
             if names:

@@ -15,6 +15,10 @@ from medveil.mechanisms.observation import Picture
 from medveil.tasks.results import TaskResult
 
 METRICS = ("psnr", "ssim", "support_auc", "linkage_auc")
+RAW_LINKED, SHUFFLED_AT_NULL = "raw_linked", "shuffled_at_null"
+"""Controls of recognizers: images as they were taken are linked, and shuffled identities are not."""
+NULL_LEVEL = 0.975
+"""Share of the shuffles that stay at or below a null of the maximum."""
 ROUNDS_REFUSED, ROUNDS_FAILED = "rounds_refused", "rounds_failed"
 """Extra figures that count the rounds and repetitions in which an attack could not be run, or failed."""
 
@@ -245,6 +249,7 @@ class Identification:
         patient_auc: mean over people of the AUC of their own pairs.
         top: number of guesses to the share of queries whose person is among them; chance: the same without looking.
         patient_top, patient_chance: the same, each person weighing the same.
+        top_1_ci: 95 % interval by patient of the share of people who are found first, `patient_top[1]`.
         map: mean average precision over the whole ranking; map_at_r: over as many guesses as there are right ones.
         pairs, negatives, matched_negatives: ordered pairs of one person, of two, and those of them that are matched.
         queries: that have a pair of one person; ranked: those of them whose whole gallery was looked at.
@@ -263,6 +268,7 @@ class Identification:
     patient_top: Mapping[int, float]
     chance: Mapping[int, float]
     patient_chance: Mapping[int, float]
+    top_1_ci: tuple[float, float]
     map: float
     map_at_r: float
     pairs: int
@@ -272,6 +278,120 @@ class Identification:
     ranked: int
     patients: int
     gallery: float
+
+
+@dataclass(frozen=True)
+class RecognizerRow:
+    """One attacker, one question.
+
+    Attributes:
+        recognizer, title: who.
+        learned: real, released or both; what it was learned from.
+        query: real, anonymized or released; what was held against the gallery.
+        question: see `medveil.audit.recognition.Question`.
+        found: how well.
+    """
+
+    recognizer: str
+    title: str
+    learned: str
+    query: str
+    question: str
+    found: Identification
+
+    @property
+    def who(self) -> dict[str, str]:
+        """Which attacker it is."""
+        return {"recognizer": self.recognizer, "learned": self.learned, "query": self.query, "question": self.question}
+
+
+@dataclass(frozen=True)
+class Best:
+    """The maximum over attackers, beside what the maximum is where identities are shuffled.
+
+    Attributes:
+        row: of the attacker with the largest matched AUC.
+        null: share `NULL_LEVEL` of the shuffles stay at or below it; NaN where nothing could be shuffled.
+        first: of the attacker who finds the largest share of people first, each person weighing the same; None where
+            no whole gallery was looked at.
+        top_1_null: as `null`.
+        sharp: of the attacker with the largest share of pairs above all but 1 % of the others; None where not known.
+        draws: bootstrap of the matched AUC of `row`, with the same people for two audits of the same ones.
+    """
+
+    row: RecognizerRow
+    null: float
+    first: RecognizerRow | None
+    top_1_null: float
+    sharp: RecognizerRow | None
+    draws: NDArray[np.float64] = field(repr=False)
+
+    @property
+    def above_null(self) -> bool:
+        """Whether more was found than luck explains."""
+        return bool(self.row.found.matched_auc > self.null)
+
+    @property
+    def top_1_above_null(self) -> bool:
+        """Likewise, of who is found first."""
+        return self.first is not None and bool(self.first.found.patient_top[1] > self.top_1_null)
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What a recognizer did not do.
+
+    Attributes:
+        recognizer, learned, round: which part of it; the latter two are empty where it cannot be used at all.
+        status: refused, failed or unavailable.
+        reason: why.
+    """
+
+    recognizer: str
+    learned: str
+    round: str
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Recognized:
+    """Whom recognizers find in a release.
+
+    Attributes:
+        people, images, pictures: under attack; images as they were taken, and released pictures.
+        own_people, own_images: of the attacker, in each round.
+        recognizers: names of those that were asked for.
+        rows: of all attackers and questions on the release; raw_rows: on the untouched images.
+        maximum: question to the best attacker; `any` is over all questions about a person.
+        raw: the best on the untouched images: what these attackers can do at all.
+        metadata: question to the best row of the attacker who sees only what stands beside the pixels.
+        shuffles: how often identities were shuffled within source, label, view and sex.
+        controls: raw_linked and shuffled_at_null; None for what could not be tried.
+        undone: what was not done.
+        people_digest: the same for two audits of the same images of the same people.
+    """
+
+    people: int
+    images: int
+    pictures: int
+    own_people: tuple[int, ...]
+    own_images: tuple[int, ...]
+    recognizers: tuple[str, ...]
+    rows: tuple[RecognizerRow, ...]
+    raw_rows: tuple[RecognizerRow, ...]
+    maximum: Mapping[str, Best]
+    raw: Best | None
+    metadata: Mapping[str, RecognizerRow]
+    shuffles: int
+    controls: Mapping[str, bool | None]
+    undone: tuple[Undone, ...]
+    people_digest: str
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of recognizers that ended with an error."""
+        return tuple(dict.fromkeys(each.recognizer for each in self.undone if each.status == Status.FAILED.value))
 
 
 @dataclass(frozen=True)
@@ -290,6 +410,7 @@ class Audit:
         checks: of the form of the release.
         grounds: what led to the conclusion, code to names; see `decision.Ground`.
         target: what was under test, `kind` (keyed or open) and `mechanism`.
+        identification: whom recognizers find; None where none was run.
     """
 
     release: Mapping[str, Any]
@@ -304,8 +425,11 @@ class Audit:
     checks: tuple[FormCheck, ...] = ()
     grounds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     target: Mapping[str, str] = field(default_factory=dict)
+    identification: Recognized | None = None
 
     @property
     def attacked(self) -> bool:
-        """Whether any attack was asked for."""
+        """Whether any attack was asked for; of an open release, whether anybody was to look for people."""
+        if self.identification is not None and self.target.get("kind") == "open":
+            return True
         return bool(self.settings.get("attacks", True))

@@ -48,7 +48,9 @@ def audit(
     attacks: Annotated[
         str,
         typer.Option(
-            "--attacks", metavar="NAMES", help="Only these, such as unet,linkage-code, or none. Default: all."
+            "--attacks",
+            metavar="NAMES",
+            help="Only these, such as unet,hog, or none. Default: all that fit.",
         ),
     ] = "",
     tasks: Annotated[
@@ -243,6 +245,9 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
     from medveil.report.amounts import duration
     from medveil.report.findings import manifest_told, verdicts_told
 
+    recognised = (
+        [f"recognizers, who look for people: {', '.join(expected.recognizers)}"] if expected.recognizers else []
+    )
     attacked = [
         f"would attack {plural(expected.images, 'image')} of {plural(expected.patients, 'patient')}, "
         f"of {plural(expected.packages, 'package')} in the release",
@@ -253,7 +258,8 @@ def _print_forecast(run: Session, expected: Forecast) -> None:
     ]
     run.result(
         [
-            *(attacked if expected.attacks else ["would attack nothing, and conclude nothing"]),
+            *(attacked if expected.attacks else [] if recognised else ["would attack nothing, and conclude nothing"]),
+            *recognised,
             *manifest_told(expected.manifest),
             *verdicts_told(expected.verdicts),
             *_task_forecast(expected),

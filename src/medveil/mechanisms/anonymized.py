@@ -43,6 +43,11 @@ class Anonymized(Mechanism):
         """The method, fitted."""
         return self._method
 
+    @property
+    def varies(self) -> bool:
+        """Whether two publications of an image differ: not where all that is drawn is who stands first in a group."""
+        return self._method.secret and self._features is None
+
     def among(self, pool: Sequence[Image]) -> Anonymized:
         """The same with another pool, as of an attacker who has other images."""
         return Anonymized(self._given, pool, self._window, self._working, self._size)

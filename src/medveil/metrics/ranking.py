@@ -71,7 +71,7 @@ def auc_draws(score: _Scores, positive: NDArray[np.bool_], weights: NDArray[np.f
 
 def bootstrap_auc(
     score: _Scores, same: NDArray[np.bool_], patients: NDArray[np.int64], resamples: int,
-    generator: np.random.Generator
+    generator: np.random.Generator, everybody: NDArray[np.int64] | None = None,
 ) -> _Floats:  # fmt: skip
     """AUC of pairs among as many patients as there are, drawn with replacement.
 
@@ -82,14 +82,16 @@ def bootstrap_auc(
         score: (P,) likeness of the pair.
         same: (P,) bool, whether both images are of one patient.
         patients: (P, 2) whose images.
+        everybody: who is drawn from, where that is more than those who have a pair: of two measures of the same people
+            the same ones are then drawn.
 
     Raises:
         ValueError: there is no pair of one kind.
     """
     if same.all() or not same.any():
         raise ValueError("an AUC needs pairs of one patient and pairs of two")
-    names, index = np.unique(patients, return_inverse=True)
-    index = index.reshape(patients.shape)
+    names = np.unique(patients if everybody is None else everybody)
+    index = np.searchsorted(names, patients)
     order = np.argsort(score[~same], kind="stable")
     first, second, owner = index[~same, 0][order], index[~same, 1][order], index[same, 0]
     columns = max(1, _BATCH // max(len(score), len(names)))

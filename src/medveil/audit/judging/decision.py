@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
-from medveil.audit.results import AttackResult, ControlResult, FormCheck, Verdict, failed_checks
+from medveil.audit.results import (
+    RAW_LINKED,
+    SHUFFLED_AT_NULL,
+    AttackResult,
+    ControlResult,
+    FormCheck,
+    Recognized,
+    Verdict,
+    failed_checks,
+)
 from medveil.audit.targets.target import Kind
+
+UNTOUCHED, SHUFFLED = "untouched-pictures", "shuffled-people"
+"""Names of the controls of recognizers: images as they were taken, and people dealt anew."""
 
 
 def control_result(
@@ -57,6 +69,7 @@ _OPEN = {Ground.UNDECIDED, Ground.LEFT_OUT, Ground.PARTIAL, Ground.NOT_ATTACKED}
 def grounds(
     attacks: Sequence[AttackResult], controls: Sequence[ControlResult], left_out: Sequence[str] = (),
     checks: Sequence[FormCheck] = (), *, unfinished: Sequence[str] = (), attacked: bool = True,
+    identification: Recognized | None = None,
 ) -> dict[str, tuple[str, ...]]:  # fmt: skip
     """All that a conclusion rests on: those that apply, each with the names that it is about.
 
@@ -66,7 +79,10 @@ def grounds(
         left_out: names of attacks that were not asked for.
         checks: of the form of the release.
         unfinished: other parts of the audit that were not done.
-        attacked: whether any attack was asked for.
+        attacked: whether any attack was asked for, or recognizers of an open release.
+        identification: whom recognizers found in an open release. What they are able to do shows in the untouched
+            images: where they find nobody in these, they have missed a control, and found somebody in shuffled
+            identities, alarmed one.
     """
     malformed = tuple(check.name for check in failed_checks(checks))
     if not attacked:
@@ -75,12 +91,16 @@ def grounds(
     of = {verdict: tuple(each.name for each in attacks if each.verdict is verdict) for verdict in Verdict}
     wrong = [control for control in controls if not control.ok]
     every = [*attacks, *(attack for control in controls for attack in control.attacks)]
+    tried = identification.controls if identification is not None else {RAW_LINKED: True}
+    missed = (UNTOUCHED,) if not tried[RAW_LINKED] else ()
+    alarmed = (SHUFFLED,) if tried.get(SHUFFLED_AT_NULL) is False else ()
+    failed = identification.failed if identification is not None else ()
     named = {
         Ground.BROKEN: of[Verdict.BROKEN],
         Ground.MALFORMED: malformed,
-        Ground.CONTROL_MISSED: tuple(control.name for control in wrong if control.positive),
-        Ground.CONTROL_ALARMED: tuple(control.name for control in wrong if not control.positive),
-        Ground.FAILED: tuple(dict.fromkeys(attack.name for attack in every if attack.failed)),
+        Ground.CONTROL_MISSED: (*(control.name for control in wrong if control.positive), *missed),
+        Ground.CONTROL_ALARMED: (*(control.name for control in wrong if not control.positive), *alarmed),
+        Ground.FAILED: tuple(dict.fromkeys([*(attack.name for attack in every if attack.failed), *failed])),
         Ground.UNFINISHED: tuple(unfinished),
         Ground.UNDECIDED: of[Verdict.INCONCLUSIVE],
         Ground.LEFT_OUT: tuple(left_out),
@@ -88,7 +108,7 @@ def grounds(
         Ground.WITHIN_MARGINS: of[Verdict.NO_EVIDENCE],
     }
     found: dict[str, tuple[str, ...]] = {ground: names for ground, names in named.items() if names}
-    if not _LEAKS & found.keys():
+    if not _LEAKS & found.keys() and identification is None:
         if not any(of.values()):
             found[Ground.NOTHING_RAN] = ()
         elif not any(control.positive and control.by for control in controls):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from medveil.attacks.reidentification.recognizer import Scores
 from medveil.audit.results import Identification
-from medveil.metrics.inference import interval
+from medveil.metrics.inference import bootstrap_means, interval
 from medveil.metrics.ranking import (
     average_precisions,
     bootstrap_auc,
@@ -180,7 +180,8 @@ def identification(
         matched_auc_ci=_bounds(own_level, own_same, own_people, resamples, generator),
         matched_tpr_at_1=_rate(own_level, own_same), patient_auc=_mean(by_person),
         top=_by_k(ranks.top, None), patient_top=_by_k(ranks.top, ranks.person), chance=_by_k(ranks.chance, None),
-        patient_chance=_by_k(ranks.chance, ranks.person), map=_mean(ranks.precision), map_at_r=_mean(ranks.at_r),
+        patient_chance=_by_k(ranks.chance, ranks.person),
+        top_1_ci=_first_bounds(ranks, resamples, generator), map=_mean(ranks.precision), map_at_r=_mean(ranks.at_r),
         pairs=int(same.sum()), negatives=int((~same).sum()), matched_negatives=int((~own_same).sum()),
         queries=sum(int((asked.positive & ~np.isnan(scores)).any(axis=1).sum()) for scores, asked in rounds),
         ranked=len(ranks.person), patients=len(names), gallery=_mean(ranks.gallery),
@@ -273,6 +274,31 @@ def _bounds(
         wrong = generator.choice(wrong, _MOST_NEGATIVES, replace=False)
     kept = np.sort(np.concatenate([np.flatnonzero(same), wrong]))
     return interval(bootstrap_auc(level[kept], same[kept], people[kept], resamples, generator), _CONFIDENCE)
+
+
+def _first_bounds(ranks: _Ranks, resamples: int, generator: np.random.Generator) -> tuple[float, float]:
+    """95 % interval of the share of people who are found first."""
+    if len(np.unique(ranks.person)) < 2:
+        return float("nan"), float("nan")
+    means = _people_means(ranks.top[:, :1], ranks.person)[:, 0]
+    return interval(bootstrap_means(means, np.arange(len(means)), resamples, generator), _CONFIDENCE)
+
+
+def matched_draws(
+    rounds: Sequence[tuple[Scores, Asked]], everybody: _Index, draws: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """(draws,) bootstrap of the matched AUC of one attacker; none where it has none.
+
+    Args:
+        rounds: as of `identification`.
+        everybody: numbers of all people under attack: two audits of the same people then draw the same ones.
+        draws: how many.
+        generator: of the draws.
+    """
+    level, same, people = _joined([_levels(scores, asked, alike=True) for scores, asked in rounds])
+    if same.all() or len(np.unique(people[same, 0])) < 2:
+        return np.zeros(0)
+    return bootstrap_auc(level, same, people, draws, generator, everybody)
 
 
 def _by_k(table: NDArray[np.float64], person: _Index | None) -> dict[int, float]:

@@ -25,7 +25,7 @@ class Annotation:
     """What the manifest says of an image.
 
     Attributes:
-        source, view, label, fold: as it writes them, without spaces around; empty where it does not.
+        source, view, label, fold, sex: as it writes them, without spaces around; empty where it does not.
         mask: reads its mask, whatever size that has, (h, w) bool; None where the manifest names none. Raises
             MedveilError where it cannot be read.
     """
@@ -35,6 +35,7 @@ class Annotation:
     label: str
     fold: str
     mask: Callable[[], Mask] | None = field(default=None, repr=False)
+    sex: str = ""
 
 
 def annotation_of(record: Record, originals: Path) -> Annotation:
@@ -45,7 +46,8 @@ def annotation_of(record: Record, originals: Path) -> Annotation:
     if record.mask is not None:
         beside = record.mask if record.mask.is_file() else originals / record.written_mask
         mask = partial(_read_mask, beside)
-    return Annotation(_plain(record.source), _plain(record.view), _plain(record.label), record.fold, mask)
+    sex = _plain(record.cells.get("sex") or "")
+    return Annotation(_plain(record.source), _plain(record.view), _plain(record.label), record.fold, mask, sex)
 
 
 def sound_mask(annotation: Annotation, shape: tuple[int, ...], counts: Counter[str]) -> bytes | None:

@@ -143,7 +143,7 @@ class _Opened:
         held += [[each.number, self._own_labels(each)] for each in material.outside]
         digest = hashlib.sha256(repr([held, [picture.members for picture in pictures]]).encode()).digest()
         return People(
-            reals, tuple(pictures), profiles, self._real, self._publisher, self.mechanism.method.secret, digest,
+            reals, tuple(pictures), profiles, self._real, self._publisher, self.mechanism.varies, digest,
             {each.number: files[each.number].sha256 for each in reals},
         )  # fmt: skip
 
