@@ -14,7 +14,6 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from medveil.anonymizers.registration import laid, registered
 from medveil.attacks.reidentification.linear_embedding import less_common, less_means, means_of, principal, unit
 from medveil.attacks.reidentification.metadata import GROUP
 from medveil.attacks.reidentification.recognizer import (
@@ -113,6 +112,8 @@ def learned_space(views: Sequence[View]) -> Eigenspace:
             f"eigenpictures are learned from at least {_LEAST} pictures, and here are {len(views)}",
             hint="leave this attacker out, or give the attacker more images of her own",
         )
+    from medveil.anonymizers.registration import laid, registered
+
     views = views[:: -(-len(views) // _MOST)]
     small = [_small(view.plane) for view in views]
     shown = small[:: -(-len(small) // _SHOWN)]
@@ -243,6 +244,8 @@ def _small(plane: Plane) -> Plane:
 
 def _vector(small: Plane, template: Plane) -> Vectors:
     """(4096,) a small picture over the template, of mean 0 and deviation 1; zeros of an even one."""
+    from medveil.anonymizers.registration import laid, registered
+
     moved = laid(small, registered(small, template)).ravel()
     deviation = float(moved.std())
     return np.asarray((moved - moved.mean()) / deviation if deviation > 1e-3 else np.zeros_like(moved), np.float32)
