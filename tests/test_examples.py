@@ -1,4 +1,5 @@
-"""The examples in the docstrings run: every public name has one, and so has every codec, attack and task."""
+"""The examples in the docstrings run: every public name has one, and so has every codec, attack and task, and
+every recognizer that trains no network."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from tests.pictures import picture
 
 import medveil
 from medveil import testing
-from medveil.attacks.registry import ATTACKS
+from medveil.attacks.registry import ATTACKS, RECOGNIZERS, all_recognizers
 from medveil.codecs.registry import CODECS
 from medveil.keys.identity import generate
 from medveil.tasks.registry import TASKS
@@ -24,6 +25,9 @@ _ENTRIES = [
     pytest.param(registry, name, id=f"{registry.kind} {name}")
     for registry in (ATTACKS, CODECS, TASKS) for name in registry.names()
 ]  # fmt: skip
+_ENTRIES += [
+    pytest.param(RECOGNIZERS, each.name, id=f"recognizer {each.name}") for each in all_recognizers() if not each.trains
+]
 _CHECKS = ("check_attack", "check_codec", "check_mechanism", "check_task")
 """Their examples are calls that tests/extend makes as well: under slow."""
 

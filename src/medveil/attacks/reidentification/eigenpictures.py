@@ -130,6 +130,13 @@ class Eigenpictures:
     deviation 1; up to a hundred principal components of the attacker's own pictures are weighted so that each varies as
     much. Eigenfaces with whitening; it learns nothing about what differs between two pictures of one person, so it is
     for finding a picture itself again, in an average above all.
+
+    >>> noise = np.random.default_rng(0).uniform(0, 255, (6, 16, 16)).astype(np.float32)
+    >>> own = [Known(number, View(each)) for number, each in enumerate(noise)]
+    >>> effort = RecognizerEffort(side=64, steps=1, batch=2, network="resnet18", key_points=100, pairs=9)
+    >>> seen = [own[0].real, own[1].real]
+    >>> Eigenpictures().fit(own, Learned.REAL, effort, 0).scores(seen, seen).argmax(1).tolist()
+    [0, 1]
     """
 
     name = "eigenpictures"
@@ -150,6 +157,13 @@ class EigenpictureGroups:
     A group is of pictures made of the same people, each with noise of its own. Which ones they are is the fact "group"
     where a file tells it; else they are found: k-means of the numbers in each stratum, with the number of groups whose
     silhouette is best (Rousseeuw 1987). Where that is no better than by chance, every picture is by itself.
+
+    >>> noise = np.random.default_rng(0).uniform(0, 255, (6, 16, 16)).astype(np.float32)
+    >>> own = [Known(number, View(each)) for number, each in enumerate(noise)]
+    >>> effort = RecognizerEffort(side=64, steps=1, batch=2, network="resnet18", key_points=100, pairs=9)
+    >>> seen = [own[0].real, own[1].real]
+    >>> EigenpictureGroups().fit(own, Learned.REAL, effort, 0).scores(seen, seen).argmax(1).tolist()
+    [0, 1]
     """
 
     name = "eigenpictures-groups"

@@ -31,8 +31,8 @@ def fused(matrices: Sequence[Scores], reference: Sequence[Scores] = ()) -> Score
 
     >>> import numpy as np
     >>> thumbnails, key_points = np.float32([[0.1, 0.2, 0.9]]), np.float32([[4, 5, np.nan]])
-    >>> fused([thumbnails, key_points]).round(2).tolist()
-    [[-1.35, 0.67, nan]]
+    >>> [f"{value:.2f}" for value in fused([thumbnails, key_points])[0]]
+    ['-1.35', '0.67', 'nan']
     """
     if not matrices or len({matrix.shape for matrix in matrices}) > 1:
         raise ValueError(f"a fusion needs matrices of one shape, not {[matrix.shape for matrix in matrices]}")

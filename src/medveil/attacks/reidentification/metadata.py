@@ -16,6 +16,7 @@ from medveil.attacks.reidentification.recognizer import (
     Scores,
     View,
     Wanted,
+    several_first,
 )
 
 GROUP = "group"
@@ -23,7 +24,7 @@ GROUP = "group"
 
 _STEPS = 8  # of closeness of two numbers, each with about as many pairs of two people
 _PRIOR = 8.0  # pairs of one person that are taken to be like those of two, before any is seen
-_MOST = 2000  # views whose pairs are counted
+_MOST = 2000  # images whose pairs are counted
 _Pairs = NDArray[np.bool_]
 _Facts = Sequence[str | float | None]
 
@@ -82,6 +83,7 @@ class Metadata:
     pairwise = False
 
     def fit(self, own: Sequence[Known], learned: Learned, effort: RecognizerEffort | None, seed: int) -> Recognition:
+        own = several_first(own, _MOST)
         queries, gallery = _sides(own, learned)
         names = sorted({name for _, view in (*queries, *gallery) for name in view.facts} - {GROUP})
         patients = [np.array([own[place].patient for place, _ in side]) for side in (queries, gallery)]
@@ -111,9 +113,8 @@ class _Recognition:
 
 def _sides(own: Sequence[Known], learned: Learned) -> list[list[tuple[int, View]]]:
     """(place of the image, view) of what is held against each other."""
-    step = -(-len(own) // _MOST)
-    real = [(place, own[place].real) for place in range(0, len(own), step)]
-    released = [(place, view) for place in range(0, len(own), step) for view in own[place].released[:1]]
+    real = [(place, each.real) for place, each in enumerate(own)]
+    released = [(place, view) for place, each in enumerate(own) for view in each.released[:1]]
     return [real if learned is not Learned.RELEASED else released, real if learned is Learned.REAL else released]
 
 

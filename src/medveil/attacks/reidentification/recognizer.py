@@ -7,6 +7,7 @@ answers are worth, is the audit's (`medveil.audit.scores.identification`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -152,6 +153,17 @@ def views_of(own: Sequence[Known], learned: Learned) -> list[tuple[int, View]]:
     return found
 
 
+def several_first(own: Sequence[Known], most: int) -> list[Known]:
+    """At most so many of the attacker's images, those of patients with most images first: of them there are pairs.
+
+    >>> view = View(np.zeros((2, 2), np.float32))
+    >>> [each.patient for each in several_first([Known(patient, view) for patient in (4, 7, 5, 7)], 3)]
+    [7, 7, 4]
+    """
+    images = Counter(each.patient for each in own)
+    return sorted(own, key=lambda each: -images[each.patient])[:most] if len(own) > most else list(own)
+
+
 def pair_by_pair(
     queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None, likeness: Callable[[View, View], float]
 ) -> Scores:
@@ -160,9 +172,9 @@ def pair_by_pair(
     >>> import numpy as np
     >>> views = [View(np.full((1, 1), value, np.float32)) for value in (1, 5)]
     >>> def near(one, other):
-    ...     return -abs(float(one.plane[0, 0] - other.plane[0, 0]))
+    ...     return 9 - abs(float(one.plane[0, 0] - other.plane[0, 0]))
     >>> pair_by_pair(views, views, np.array([[False, True], [True, True]]), near).tolist()
-    [[nan, -4.0], [-4.0, 0.0]]
+    [[nan, 5.0], [5.0, 9.0]]
     """
     found = np.full((len(queries), len(gallery)), np.nan, np.float32)
     known: dict[tuple[int, int], float] = {}

@@ -20,6 +20,15 @@ class Sift:
 
     Descriptors are compared by Hellinger's kernel (RootSIFT; Arandjelović and Zisserman, CVPR 2012). Contrast is evened
     out first (CLAHE, clip limit 3, 8 × 8 tiles).
+
+    >>> import numpy as np
+    >>> from medveil.attacks.reidentification.recognizer import View
+    >>> noise = np.random.default_rng(0).uniform(0, 255, (2, 64, 64)).astype(np.float32)
+    >>> one, other = View(noise[0]), View(noise[1])
+    >>> effort = RecognizerEffort(side=64, steps=1, batch=2, network="resnet18", key_points=100, pairs=9)
+    >>> found = Sift().fit([], Learned.REAL, effort, 0).scores([one], [one, other])
+    >>> bool(found[0, 0] > 50 > found[0, 1])
+    True
     """
 
     name = "sift"

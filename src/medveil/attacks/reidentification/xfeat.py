@@ -19,6 +19,15 @@ class XFeat:
     """Counts learned key points of both pictures that look alike and lie alike; see `local_features`.
 
     The weights are the published ones, learned from photographs; nothing is trained here.
+
+    >>> import numpy as np
+    >>> from medveil.attacks.reidentification.recognizer import View
+    >>> noise = np.random.default_rng(0).uniform(0, 255, (2, 64, 64)).astype(np.float32)
+    >>> one, other = View(noise[0]), View(noise[1])
+    >>> effort = RecognizerEffort(side=64, steps=1, batch=2, network="resnet18", key_points=100, pairs=9)
+    >>> found = XFeat().fit([], Learned.REAL, effort, 0).scores([one], [one, other])
+    >>> bool(found[0, 0] > 50 > found[0, 1])
+    True
     """
 
     name = "xfeat"
