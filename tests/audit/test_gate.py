@@ -91,6 +91,38 @@ def test_a_gate_can_ask_for_all_attacks(gate):
     assert len(passed_thresholds(wants, audit(settings={}))) == 1
 
 
+def recognized(**changed):
+    """What of report.json is of recognizers."""
+    best = {"recognizer": "hog", "matched_auc": 0.7, "tpr_at_1": 0.2, "tpr_at_1_by": {"recognizer": "sift"},
+            "top_1": None, "top_1_by": None}  # fmt: skip
+    record = {"top_1": 0.4, "top_1_by": {"recognizer": "thumbnails"}}
+    found = {"maximum": {"any": best, "same-record": {**best, **record}}, "undone": []}
+    return record_of(audit()) | {"identification": {**found, **changed}}
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("matched_auc = 0.65", "matched_auc of hog is 0.7; the gate allows 0.65"),
+        ("tpr_at_1 = 0.1", "tpr_at_1 of sift is 0.2; the gate allows 0.1"),
+        ("same_record_top1 = 0.05", "same_record_top1 of thumbnails is 0.4; the gate allows 0.05"),
+    ],
+)
+def test_whom_recognizers_find_has_thresholds(gate, text, sentence):
+    limits = gate(f"[reidentification]\n{text}")
+    assert gates.passed_thresholds(limits, recognized()) == (sentence,)
+    assert gates.passed_thresholds(gate(f"[reidentification]\n{text.split(' =')[0]} = 0.9"), recognized()) == ()
+    (unmeasured,) = gates.passed_thresholds(limits, record_of(audit()))
+    assert unmeasured == f"{text.split(' =')[0]} was not measured, and the gate has a threshold for it"
+
+
+def test_a_recognizer_that_failed_does_not_pass(gate):
+    undone = [{"recognizer": "hog", "learned": "real", "round": "release-0", "status": "failed", "reason": "OSError"},
+              {"recognizer": "xfeat", "learned": "", "round": "", "status": "unavailable", "reason": "x"}]  # fmt: skip
+    found = gates.passed_thresholds(gate("[reidentification]\nmatched_auc = 0.9"), recognized(undone=undone))
+    assert found == ("the recognizer hog failed (OSError): nothing is known of it",)
+
+
 _FAILED = attack("vnet", refusal="ValueError", status=Status.FAILED)
 _UNFINISHED = {"unfinished": [{"unit": "checks of the form", "status": "failed", "reason": "OSError"}]}
 
@@ -136,7 +168,11 @@ def test_a_figure_that_is_no_number_does_not_pass(gate):
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("[attack]\npsnr = 3", "no key in the gate of that name; there are audit, attacks, fidelity", "attacks"),
+        (
+            "[attack]\npsnr = 3",
+            "no key in the gate of that name; there are audit, attacks, reidentification",
+            "attacks",
+        ),
         ("[attacks]\nsnr = 3", "no key in .attacks. of the gate of that name; there are psnr, ssim", "psnr"),
         (
             "[fidelity.exakt]\npsnr = 3",

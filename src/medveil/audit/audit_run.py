@@ -191,8 +191,9 @@ def _judged(plan: AuditPlan, results: Results, start: float) -> Audit:
                        each.must, plan.images[each.many].counts())
         for each in plan.controls
     )  # fmt: skip
+    left_out = request.left_out(target.kind)
     settings = told_settings(
-        plan.units.settings, chosen=request.chosen, left_out=request.left_out, unavailable=unavailable_attacks()
+        plan.units.settings, chosen=request.chosen, left_out=left_out, unavailable=unavailable_attacks()
     )  # fmt: skip
     checks, unfinished = plan.checks(results), plan.unfinished(results)
     data = data_facts(target, plan.rounds, preset, on_release)
@@ -206,7 +207,7 @@ def _judged(plan: AuditPlan, results: Results, start: float) -> Audit:
         people = recognized(plan.recognition, results, preset.resamples, request.seed, lacking)
     open_ = people if target.kind is Kind.OPEN else None
     found = grounds(
-        against, controls, request.left_out, checks, unfinished=[part["unit"] for part in unfinished],
+        against, controls, left_out, checks, unfinished=[part["unit"] for part in unfinished],
         attacked=bool(request.attacks) or open_ is not None, identification=open_,
     )  # fmt: skip
     return Audit(

@@ -16,6 +16,11 @@
     support_auc_advantage = 0.05
     linkage_auc_advantage = 0.05
 
+    [reidentification]                             # of an open release, the strongest recognizer stays at or below
+    matched_auc = 0.6                              # by another image of a person, among people of one label, view, sex
+    tpr_at_1 = 0.05                                # the same, pairs above all but 1 % of those of two people
+    same_record_top1 = 0.1                         # share of people whose very record is found first
+
     [fidelity.diagnostic]                          # a tier; means over the images
     psnr = 38.0                                    # at least: psnr, ssim, ms_ssim
     rmse = 4.0                                     # at most: rmse, mae, me (without its sign)
@@ -31,9 +36,9 @@ Everything is optional, but an empty gate is refused. Without `conclusion` every
 audit which is too weak to conclude as well. With it, an attack that broke the release counts as passed over, whatever
 controls make of the conclusion, unless "broken" is among those let through. What the audit could not measure does not
 pass: a threshold on it counts as passed over. So does any word on conclusion or verdicts where no attack was asked for.
-Nor does what failed: with anything under [audit] or [attacks], each attack and each part of the audit that ended with
-an error counts as a threshold passed; and with any word on attacks each check of the form that fails does, unless
-"broken" is let through.
+Nor does what failed: with anything under [audit], [attacks] or [reidentification], each attack, each recognizer and
+each part of the audit that ended with an error counts as a threshold passed; and with any word on attacks each check of
+the form that fails does, unless "broken" is let through.
 
 The classes here are the schema, which pydantic checks. A gate judges what stands in report.json, to its six digits: a
 report of today and one that was kept are judged alike.
@@ -63,6 +68,14 @@ _SHOWN = 40  # signs of a wrong value
 _HINT = "docs/reference.md lists what a gate may hold"
 _STRICT = {"extra": "forbid", "allow_inf_nan": False}
 _BUILT_IN = {"classification": "max_loss", "segmentation": "max_loss", "radiomics": "min_excellent"}
+
+_RECORDS = ("same-record", "averaged-same-record")
+_OF_RECOGNIZERS = {
+    "matched_auc": ("matched_auc", ("any",)), "tpr_at_1": ("tpr_at_1", ("any",)),
+    "same_record_top1": ("top_1", _RECORDS),
+}  # fmt: skip
+"""Key of a gate to the figure of report.json, and the questions of which it is the largest."""
+_WHO = {"top_1": "top_1_by", "tpr_at_1": "tpr_at_1_by"}
 
 _Number = Annotated[float, Interval(ge=-1e6, le=1e6)]  # no figure comes near
 _Share = Annotated[float, Interval(ge=0, le=1)]
@@ -94,6 +107,18 @@ class AttackLimits:
     ssim_advantage: _Number | None = None
     support_auc_advantage: _Number | None = None
     linkage_auc_advantage: _Number | None = None
+
+
+@dataclass(frozen=True)
+class ReidentificationLimits:
+    """The most that is let through of whom recognizers find in an open release, over all questions about a person
+    (matched AUC, pairs above all but 1 %) or about one image (the share of people found first).
+    """
+
+    __pydantic_config__: ClassVar = _STRICT
+    matched_auc: _Share | None = None
+    same_record_top1: _Share | None = None
+    tpr_at_1: _Share | None = None
 
 
 @dataclass(frozen=True)
@@ -133,18 +158,22 @@ class Gate:
     __pydantic_config__: ClassVar = _STRICT
     audit: AuditLimits = field(default_factory=AuditLimits)
     attacks: AttackLimits = field(default_factory=AttackLimits)
+    reidentification: ReidentificationLimits = field(default_factory=ReidentificationLimits)
     fidelity: dict[Tier, FidelityLimits] = field(default_factory=dict)
     tasks: dict[str, TaskLimits] = field(default_factory=dict)
 
 
-_Limits = AuditLimits | AttackLimits | FidelityLimits | TaskLimits
+_Limits = AuditLimits | AttackLimits | ReidentificationLimits | FidelityLimits | TaskLimits
 _WORDS = (
     ("an object", "a table"), ("a valid array", "a list"), ("a valid number", "a number"),
     ("have at least 1 item after validation, not 0", "name at least one"),
 )  # fmt: skip
 """What pydantic says, in the words of somebody who writes TOML."""
 _AT_LEAST = ("psnr", "ssim", "ms_ssim")
-_KEYS = {"": Gate, "audit": AuditLimits, "attacks": AttackLimits, "fidelity": FidelityLimits, "tasks": TaskLimits}
+_KEYS = {
+    "": Gate, "audit": AuditLimits, "attacks": AttackLimits, "reidentification": ReidentificationLimits,
+    "fidelity": FidelityLimits, "tasks": TaskLimits,
+}  # fmt: skip
 
 
 def read_gate(path: Path) -> Gate:
@@ -170,7 +199,7 @@ def read_gate(path: Path) -> Gate:
             raise UsageError(
                 f"[tasks.{name[:_SHOWN]}] of the gate has no threshold", hint="max_loss and min_excellent are some"
             )
-    others: list[_Limits] = [gate.audit, gate.attacks, *gate.fidelity.values()]
+    others: list[_Limits] = [gate.audit, gate.attacks, gate.reidentification, *gate.fidelity.values()]
     if not gate.tasks and not any(map(_set, others)):
         raise UsageError("the gate has no threshold, so that everything would go through it", hint=_HINT)
     return gate
@@ -200,8 +229,11 @@ def passed_thresholds(gate: Gate, record: Mapping[str, Any]) -> tuple[str, ...]:
         record: what report.json holds, of `record.record_of` or `record.read_record`.
     """
     found = list(_of_audit(gate.audit, record))
-    if _set(gate.audit) or _set(gate.attacks):
+    recognized = _set(gate.reidentification)
+    if _set(gate.audit) or _set(gate.attacks) or recognized:
         found += _failures(record)
+    for key, limit in recognized.items():
+        found += _recognizable(key, limit, record.get("identification") or {})
     if _set(gate.attacks) or gate.audit.verdicts or gate.audit.attacks:
         found += _malformed(gate.audit, record)
     for key, limit in _set(gate.attacks).items():
@@ -272,6 +304,9 @@ def _failures(record: Mapping[str, Any]) -> Iterator[str]:
             rounds = _number(attack.get("extra", {}).get(ROUNDS_FAILED, 0.0))
             if not rounds <= 0:
                 yield f"the attack {attack['name']}{where} failed in a part of its rounds: {rounds:g}"
+    for each in (record.get("identification") or {}).get("undone", ()):
+        if each["status"] == Status.FAILED.value:
+            yield f"the recognizer {each['recognizer']} failed ({each['reason']}): nothing is known of it"
     for part in record["data"].get("unfinished", ()):
         yield f"{part['unit']}: not done ({part['status']}), and the gate wants the whole audit"
 
@@ -292,6 +327,18 @@ def _too_strong(key: str, limit: float, attacks: Sequence[Mapping[str, Any]]) ->
         return [f"no attack was measured by {metric}, and the gate has a threshold for {key}"]
     value, name = max(values)
     return [] if value <= limit else [f"{key} of {name} is {value:.4g}; the gate allows {limit:g}"]
+
+
+def _recognizable(key: str, limit: float, found: Mapping[str, Any]) -> list[str]:
+    """What passes a threshold of whom recognizers find; what was not measured does."""
+    figure, questions = _OF_RECOGNIZERS[key]
+    best = [found.get("maximum", {}).get(question) or {} for question in questions]
+    values = [(value, each) for each in best if (value := each.get(figure)) is not None]
+    if not values:
+        return [f"{key} was not measured, and the gate has a threshold for it"]
+    value, each = max(values, key=lambda pair: pair[0])
+    who = (each.get(_WHO.get(figure, "")) or each)["recognizer"]
+    return [] if value <= limit else [f"{key} of {who} is {value:.4g}; the gate allows {limit:g}"]
 
 
 def _too_far(tier: Tier, limits: Mapping[str, float], rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:

@@ -82,15 +82,17 @@ class RecognizerPace:
     views: float = 0.0
     pairs: Mapping[str, float] = field(default_factory=dict)
 
-    def of(self, recognizer: Recognizer, effort: RecognizerEffort, own: int, looked: int, matrices: int) -> float:
-        """Seconds in which one learns from `own` images and holds `looked` pictures against each other."""
+    def of(self, recognizer: Recognizer, effort: RecognizerEffort, own: int, looked: int, pairs: int) -> float:
+        """Seconds in which one learns from `own` images, takes in `looked` pictures and holds so many pairs against
+        each other, where each is work.
+        """
         found = _DESCRIBED * looked
         if recognizer.trains:
             found += effort.steps * _STEP * (effort.side / _STEP_SIDE) ** 2
         elif recognizer.learns:
             found += _DESCRIBED * own
         if recognizer.pairwise:
-            found += matrices * min(looked**2, 2 * effort.pairs) * self.pairs.get(recognizer.name, _DESCRIBED)
+            found += pairs * self.pairs.get(recognizer.name, _DESCRIBED)
         return found
 
 

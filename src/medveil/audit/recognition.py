@@ -92,6 +92,7 @@ MATRICES = (
     Matrix("averaged", Query.REAL, (Question.AVERAGED, Question.AVERAGED_RECORD), _NOT_REAL_ALONE),
 )
 """In the order in which they are made."""
+_MEANS = MATRICES[-1]
 
 
 @dataclass(frozen=True)
@@ -306,15 +307,23 @@ def plan_recognition(
     scenes = ByteCache[str, _Scene](0, lambda _: 1)
     units = []
     for each in rounds:
+        pairs = sum(_pairs(each, matrix, effort.pairs) for matrix in MATRICES if people.secret or matrix is not _MEANS)
         for place, recognizer in enumerate(recognizers):
             for number, learned in enumerate(modes(recognizer)):
                 looked = 2 * len(each.reals) + len(each.pictures)
-                cost = pace.of(recognizer, effort, len(each.own), looked, len(MATRICES) - 1 + people.secret)
+                cost = pace.of(recognizer, effort, len(each.own), looked, pairs)
                 cost += 0.0 if place or number else pace.views * (2 * len(each.own) + looked)
                 make = partial(_recognized, people, each, recognizer, learned, effort, scenes, seed)
                 title = f"{each.name}: {recognizer.name}" + (f" from {learned} pictures" if recognizer.learns else "")
                 units.append(Unit(unit_key(each.name, recognizer.name, learned), KIND, title, make, cost))
     return RecognitionPlan(people, rounds, tuple(recognizers), tuple(units))
+
+
+def _pairs(each: RecognitionRound, matrix: Matrix, most: int) -> int:
+    """About how many pairs are looked at for a matrix where each is work."""
+    asked = [one for question in matrix.questions if (one := each.asked(question)) is not None]
+    counts = [int(one.compared.sum()) // (2 if one.mirrored else 1) for one in asked]
+    return min(max(counts, default=0), 2 * most)
 
 
 def _recognized(

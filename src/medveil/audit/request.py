@@ -54,10 +54,11 @@ class Request:
             return self.named
         return all_recognizers()
 
-    @property
-    def left_out(self) -> tuple[str, ...]:
-        """Names of attacks that there are and that are not run."""
-        return tuple(name for name in attack_names() if name not in {attack.name for attack in self.attacks})
+    def left_out(self, kind: Kind) -> tuple[str, ...]:
+        """Names of attacks that there are and that are not run; of recognizers likewise, on an open release."""
+        run = {*(each.name for each in self.attacks), *(each.name for each in self.recognizers(kind))}
+        others = [each.name for each in all_recognizers()] if kind is Kind.OPEN else []
+        return tuple(name for name in (*attack_names(), *others) if name not in run)
 
     def task_settings(self) -> dict[str, Any]:
         """What the result of a task depends on beside the images, for resuming; nothing without tasks."""
