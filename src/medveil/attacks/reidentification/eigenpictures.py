@@ -42,6 +42,8 @@ _EVEN = 1e-9
 _CACHE_BYTES = 1 << 26
 _CLEAR = 0.02  # by how much a silhouette is better than those of no groups
 _SHUFFLES, _STARTS = 2, 2
+_MOST_GROUPS = 500
+_JUDGED = 3000  # pictures by which a grouping is judged
 
 Vectors = NDArray[np.float32]
 
@@ -241,10 +243,11 @@ def _grouped(vectors: Vectors, seed: int) -> tuple[NDArray[np.int64], float]:
     from sklearn.metrics import silhouette_score
 
     best, reached = np.arange(len(vectors)), 0.0
-    count = 2
-    while count <= len(vectors) // 3:
+    count, judged = 2, slice(None, None, -(-len(vectors) // _JUDGED))
+    while count <= min(len(vectors) // 3, _MOST_GROUPS):
         members = KMeans(count, n_init=_STARTS, random_state=seed % (1 << 32)).fit_predict(vectors)
-        score = float(silhouette_score(vectors, members)) if len(np.unique(members)) > 1 else 0.0
+        seen = len(np.unique(members[judged]))
+        score = float(silhouette_score(vectors[judged], members[judged])) if 1 < seen < len(members[judged]) else 0.0
         if score > reached:
             best, reached = members.astype(np.int64), score
         count = max(count + 1, round(count * 1.3))
