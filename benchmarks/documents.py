@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.provenance import EVIDENCE, REPOSITORY, load
 from benchmarks.tables import NAMES, render
 
-_TOPICS = ("README", "rate-and-fidelity", "attacks", "utility", "keys-and-files")
+_TOPICS = ("README", "rate-and-fidelity", "attacks", "utility", "open-releases", "keys-and-files")
 DOCUMENTS = ("README.md", "docs/benchmarks.md", *(f"docs/evidence/{topic}.md" for topic in _TOPICS))
 BLOCK = re.compile(r"(<!-- table: ([a-z0-9-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 

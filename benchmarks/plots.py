@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.plane_tables import question_of
 from benchmarks.provenance import REPOSITORY
+from medveil.report.plane import plane_drawing
 from medveil.tasks.results import FeatureAgreement
 
 DOCS = REPOSITORY / "docs"
@@ -95,8 +97,16 @@ def texture(evidence: Mapping[str, Any], folder: Path = DOCS) -> None:
     (folder / "utility.png").write_bytes(drawing.png)
 
 
+def plane(evidence: Mapping[str, Any], folder: Path = DOCS) -> None:
+    """plane.svg and .png: risk against utility of open releases, of the questions that the tables have."""
+    rows = [row for row in evidence["results"]["rows"] if question_of(row)]
+    drawing = plane_drawing(rows)
+    for suffix, data in (("svg", drawing.svg), ("png", drawing.png)):
+        (folder / f"plane.{suffix}").write_bytes(data)
+
+
 DRAWN: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
-    "rate_fidelity": rates, "club": club, "utility_radiomics": texture,
+    "rate_fidelity": rates, "club": club, "utility_radiomics": texture, "plane": plane,
 }  # fmt: skip
 """Benchmark -> its plot."""
 

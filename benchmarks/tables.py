@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks import attack_tables, rate_tables, utility_tables
+from benchmarks import attack_tables, plane_tables, rate_tables, utility_tables
 from benchmarks.table import Collected, Evidence, Layout, Row, Table, cell
 
 NAMES = (
     "rate_fidelity", "performance", "depth16", "primis_fidelity", "exact_bytes", "granting", "two_image_game",
     "fidelity_table", "decoy_curve", "translation_attacks", "club", "audit_sealed", "audit_encrypted",
     "audit_repeat", "utility_classification", "utility_segmentation", "utility_radiomics", "training_throughput",
-    "recognition",
+    "recognition", "plane",
 )  # fmt: skip
 BEFORE_COMMITS = "measured before commits were recorded"
-TABLES: dict[str, Layout] = {**rate_tables.TABLES, **attack_tables.TABLES, **utility_tables.TABLES}
+TABLES: dict[str, Layout] = {
+    **rate_tables.TABLES,
+    **attack_tables.TABLES,
+    **utility_tables.TABLES,
+    **plane_tables.TABLES,
+}
 """Name of a table in the documents -> how it is made."""
 PROVENANCE = "provenance"
 """The table of where all figures come from."""

@@ -111,6 +111,9 @@ class Anonymizer(ABC):
         title: a few words: what it does.
         promise: what it promises, and what it does not, in a sentence.
         source: the publication.
+        measured: what its risk was measured to be, in a sentence with numbers and where they stand; empty where it was
+            not.
+        cost: about how long, in words.
         needs_patients: whether it has to know whose an image is.
         secret: whether it draws secret randomness, so that a second release of one image would help to undo the first.
         redraws: whether its pictures are drawn anew, as 8-bit grey pictures of one size.
@@ -123,6 +126,8 @@ class Anonymizer(ABC):
     title: ClassVar[str]
     promise: ClassVar[str]
     source: ClassVar[str]
+    measured: ClassVar[str] = ""
+    cost: ClassVar[str] = ""
     needs_patients: ClassVar[bool] = False
     secret: ClassVar[bool] = False
     redraws: ClassVar[bool] = False

@@ -43,6 +43,7 @@ class DPPix(Anonymizer):
         "ε-differential privacy for m pixels of a picture, and no more for a person; releases add up."
     )
     source: ClassVar[str] = "Fan 2018, Image pixelization with differential privacy"
+    cost: ClassVar[str] = "60 (b 1) to 500 pictures of 256 pixels a second and core"
     secret: ClassVar[bool] = True
 
     b: int = setting(16, "side of a cell in pixels", low=1, high=4096)

@@ -36,6 +36,7 @@ class Mixup(Anonymizer):
     title: ClassVar[str] = "the mean of pictures of several people"
     promise: ClassVar[str] = "Nothing is promised. Whoever has all images but one gets that one back."
     source: ClassVar[str] = "the comparison in implicit neural obfuscation"
+    cost: ClassVar[str] = "about 700 pictures of 256 pixels a second and core"
     needs_patients: ClassVar[bool] = True
     secret: ClassVar[bool] = True
     redraws: ClassVar[bool] = True

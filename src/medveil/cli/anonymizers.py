@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def anonymizers(json: Json = False, quiet: Quiet = False) -> None:
     """Show the methods of open release.
 
-    For each: what it does and promises, its settings, and what it needs. None makes pictures anonymous; what a
-    release risks has to be measured.
+    For each: what it does and promises, what was measured, what it needs and costs, and its settings. None makes
+    pictures anonymous; what a release of your images risks has to be measured.
     """
     with session("anonymizers", as_json=json, quiet=quiet) as run:
         from medveil.anonymizers.registry import ANONYMIZERS
@@ -31,8 +31,10 @@ def anonymizers(json: Json = False, quiet: Quiet = False) -> None:
 
 
 def _lines(method: type[Anonymizer]) -> list[str]:
-    told = [("promises", method.promise), ("needs", _needs(method)), ("labels", _LABELS[method.labels]),
-            ("published in", method.source)]  # fmt: skip
+    told = [
+        ("promises", method.promise), ("measured", method.measured or _UNMEASURED), ("needs", _needs(method)),
+        ("labels", _LABELS[method.labels]), ("costs", method.cost or "not told"), ("published in", method.source),
+    ]  # fmt: skip
     settings = [
         f"      --set {each.name}=…  {each.about}: {each.allowed}; default {_plain(each.default)}"
         for each in method.settings()
@@ -40,6 +42,7 @@ def _lines(method: type[Anonymizer]) -> list[str]:
     return [f"{method.name}: {method.title}", *(f"      {name + ':':14}{words}" for name, words in told), *settings]
 
 
+_UNMEASURED = "nothing yet: audit what it makes of your images"
 _LABELS = {"kept": "kept", "mixed": "mixed, each with its share", "merged": "merged, each that occurs in a group"}
 
 
@@ -58,6 +61,7 @@ def _entry(method: type[Anonymizer]) -> dict[str, object]:
     ]
     return {
         "name": method.name, "title": method.title, "promise": method.promise, "source": method.source,
+        "measured": method.measured, "cost": method.cost,
         "needs_patients": method.needs_patients, "secret": method.secret, "redraws": method.redraws,
         "labels": method.labels.value, "settings": settings,
     }  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.anonymizers.planes import averaged
 from medveil.codecs.code import Bucket
 from medveil.images.intensity import grey
 from medveil.mechanisms.observation import Picture
@@ -31,10 +32,10 @@ def resized(plane: NDArray[np.float32], rows: int, columns: int, *, smooth: bool
 
     if plane.shape == (rows, columns):
         return plane
-    way = Pillow.Resampling.BILINEAR if smooth else Pillow.Resampling.BOX
-    return np.asarray(
-        Pillow.fromarray(np.ascontiguousarray(plane, np.float32)).resize((columns, rows), way), np.float32
-    )
+    if not smooth:
+        return averaged(plane, rows, columns)
+    whole = Pillow.fromarray(np.ascontiguousarray(plane, np.float32))
+    return np.asarray(whole.resize((columns, rows), Pillow.Resampling.BILINEAR), np.float32)
 
 
 def working_picture(pixels: NDArray[np.generic], bucket: Bucket, window: Window, side: int) -> Picture:
