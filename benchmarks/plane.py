@@ -22,8 +22,9 @@ from benchmarks.audits import Said
 from benchmarks.benchmark import Measured, Parts
 from benchmarks.shared_images import shared_folder
 from medveil.anonymizers.registry import get_anonymizer
+from medveil.attacks.reidentification.recognizer import RecognizerEffort
 from medveil.audit.audit_run import audit_target
-from medveil.audit.presets import Preset, TaskBudget, find_preset
+from medveil.audit.presets import TaskBudget, find_preset
 from medveil.audit.record import JSON
 from medveil.audit.targets.anonymized import anonymized_target
 from medveil.datasets.manifest import match_rows, read_manifest
@@ -44,11 +45,13 @@ RELEASES = (
     *(("k-same", f"k={k}") for k in (5, 10, 20)),
 )
 """(method, settings); at a longer side of 128 pixels 64, 32 and 21 cells are ÷ 2, 4 and 6."""
-RECOGNIZERS = ("thumbnails", "hog", "eigenpictures", "eigenpictures-groups", "sift", "contrastive", "metadata")
+RECOGNIZERS = ("thumbnails", "hog", "eigenpictures", "contrastive", "metadata")
+"""One of each family but for key points, of which pictures of 128 pixels have few."""
 _COLUMNS = ("image", "mask", "patient_id", "source", "view", "sex", "label", "fold")
 _QUICK = find_preset("quick")
 PRESET = replace(
-    _QUICK, own_images=600, tested_images=400, fidelity_images=60, folds=3, resamples=1000,
+    _QUICK, fidelity_images=60, folds=2, resamples=1000, recognition_own=400, recognition_tested=400,
+    recognition=RecognizerEffort(side=64, steps=140, batch=64, network="resnet18", key_points=512, pairs=20_000),
     tasks=TaskBudget(2000, TaskEffort(1, "resnet18", "unet", 64, 64, 10.0, 6.0, 1000, 0)),
 )  # fmt: skip
 
@@ -63,8 +66,8 @@ class Images:
 
 def run(
     work: Path, keep: Path | None = None, releases: tuple[str, ...] = (), sources: tuple[str, ...] = ("kermany", "nih"),
-    side: int = 128, every: int = 1, recognizers: tuple[str, ...] = RECOGNIZERS,
-    tasks: tuple[str, ...] = ("classification", "segmentation"), preset: Preset = PRESET, threads: int = 1,
+    side: int = 128, every: int = 2, recognizers: tuple[str, ...] = RECOGNIZERS,
+    tasks: tuple[str, ...] = ("classification", "segmentation"), threads: int = 1,
 ) -> Measured:  # fmt: skip
     """What open releases by the simple methods give away, and what they are good for.
 
@@ -76,7 +79,6 @@ def run(
         every: every n-th patient only.
         recognizers: attackers.
         tasks: names.
-        preset: of the audits.
         threads: processor threads.
     """
     images = reduced(work / "images", sources, side, every)
@@ -85,9 +87,7 @@ def run(
     owner = generate(work / "owner.key")
     reports = []
     for place, (method, settings) in enumerate(chosen):
-        make = partial(
-            _audited, work / str(place), images, method, settings, owner, recognizers, tasks, preset, threads
-        )
+        make = partial(_audited, work / str(place), images, method, settings, owner, recognizers, tasks, threads)
         reports.append(parts.part(f"{method} {settings}", make))
     points = [point_of(report, number) for number, report in enumerate(reports, 1)]
     results = {"rows": table_of(points), "attackers": [_by_attacker(report) for report in reports], "side": side}
@@ -134,14 +134,14 @@ def released(place: Path, images: Images, method: str, settings: str, owner: Ide
 
 def _audited(
     place: Path, images: Images, method: str, settings: str, owner: Identity, recognizers: tuple[str, ...],
-    tasks: tuple[str, ...], preset: Preset, threads: int,
+    tasks: tuple[str, ...], threads: int,
 ) -> dict[str, Any]:  # fmt: skip
     """report.json of the audit of a release, what is needed of it."""
     public, link = released(place, images, method, settings, owner)
     out = place / "audit"
     audit_target(
         lambda **how: anonymized_target(public, images.folder, link, images.manifest, **how),
-        beside={"release": public}, out=out, preset=preset, attacks=recognizers, seed=SEED, threads=threads,
+        beside={"release": public}, out=out, preset=PRESET, attacks=recognizers, seed=SEED, threads=threads,
         tasks=tasks, write=partial(write_report, pictures=False), progress=Said(),
     )  # fmt: skip
     report = json.loads((out / JSON).read_text(encoding="utf-8"))

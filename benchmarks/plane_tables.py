@@ -27,7 +27,7 @@ def _plane(results: Row) -> Iterator[Row]:
     releases = list(dict.fromkeys(row["audit"] for row in results["rows"]))
     for number in releases:
         rows = [row for row in results["rows"] if row["audit"] == number]
-        told = dict(rows[0])
+        told = {**rows[0], "risk": _risk(rows[0])}
         for name in ASKED:
             found = next((row for row in rows if question_of(row) == name), None)
             told[f"{name}/population"], told[f"{name}/picture"] = (
@@ -39,7 +39,15 @@ def _plane(results: Row) -> Iterator[Row]:
     untouched = next((row for row in results["rows"] if row["untouched_auc"] is not None), {})
     raw = {f"{name}/{kind}": f"{row['originals']:.3f}" if row else NOTHING
            for name, row in first.items() for kind in ("population", "picture")}  # fmt: skip
-    yield {"release": "*untouched pictures*", "untouched": untouched.get("untouched_auc"), **raw}
+    yield {
+        "release": "*untouched pictures*",
+        "risk": f"{untouched['untouched_auc']:.3f}" if untouched else NOTHING,
+        **raw,
+    }
+
+
+def _risk(row: Row) -> str:
+    return f"{row['matched_auc']:.3f} ({row['matched_auc_low']:.2f} to {row['matched_auc_high']:.2f})"
 
 
 def _utility(row: Row | None, kind: str) -> str:
@@ -51,7 +59,7 @@ def _utility(row: Row | None, kind: str) -> str:
 def _columns(results: Row) -> dict[str, str]:
     shown = {
         "release": "{release}", "matched AUC of the best attacker (95 %)":
-            "{matched_auc:.3f} ({matched_auc_low:.2f} to {matched_auc_high:.2f})",
+            "{risk}",
         "by luck up to": "{null_of_maximum:.3f}", "attacker": "`{attacker}`",
         "right person first (chance)": "{top_1:.1%} ({top_1_by_chance:.1%})",
         "very image first (chance)": "{same_record_top_1:.1%} ({same_record_top_1_by_chance:.1%})",
