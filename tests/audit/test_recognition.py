@@ -18,7 +18,7 @@ from medveil.attacks import registry
 from medveil.attacks.reidentification.recognizer import RecognizerEffort
 from medveil.attacks.reidentification.thumbnails import Thumbnails
 from medveil.audit.audit_folder import growing_folder
-from medveil.audit.audit_run import audit_target, forecast_target
+from medveil.audit.audit_run import audit_release, audit_target, forecast_release, forecast_target
 from medveil.audit.pace import Pace, Publishing
 from medveil.audit.plan import KEPT, plan_audit
 from medveil.audit.recognition import Question
@@ -27,7 +27,7 @@ from medveil.audit.request import request_of
 from medveil.audit.results import Verdict
 from medveil.audit.targets.anonymized import anonymized_target
 from medveil.datasets.manifest import read_manifest
-from medveil.errors import InputError
+from medveil.errors import InputError, UsageError
 from medveil.experiments.unit_store import UnitStore
 from medveil.keys.identity import Identity
 from medveil.registry import Registry
@@ -253,3 +253,25 @@ def test_names_choose_recognizers_and_a_dry_run_tells_them(clinic, known, tmp_pa
     assert (few.recognizers, few.units["recognition"]) == (("toy",), 6)
     none = forecast_target(reader(clinic, "same"), attacks=("none",), **asked)
     assert (none.recognizers, "recognition" in none.units) == ((), False)
+
+
+def test_of_a_keyed_release_those_who_are_named_see_a_strangers_picture(scene, auditor, quick, known, tmp_path):
+    known(Thumbnails())
+    asked = {
+        "identity": auditor, "originals": scene / "data", "manifest": scene / "data" / "manifest.csv", "preset": PRESET,
+        "threads": 1,
+    }  # fmt: skip
+    found = audit_release(scene / "release", out=tmp_path / "audit", attacks=("thumbnails",), **asked)
+    people = found.identification
+    assert (people.people, people.images, people.pictures) == (6, 12, 12)
+    assert not people.maximum["same-record"].top_1_above_null
+    assert found.conclusion is Verdict.INCONCLUSIVE  # of keyed releases attacks decide, and none was asked for
+    left = forecast_release(scene / "release", out=tmp_path / "other", attacks=("none",), **asked)
+    assert (left.recognizers, "recognition" in left.units) == ((), False)
+
+
+def test_a_name_of_neither_an_attack_nor_a_recognizer_is_refused(known):
+    known(Thumbnails(), Toy())
+    with pytest.raises(UsageError, match="thumbnails, toy") as error:
+        request_of(PRESET, 0, ("thumbnail",), (), (), ())
+    assert error.value.hint == "did you mean thumbnails?"

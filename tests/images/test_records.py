@@ -148,3 +148,16 @@ def test_a_record_nested_deeper_than_any_image_has_is_refused():
             )
     with pytest.raises(IntegrityError):
         record.Fields({"uids": []}).mapping("uids")
+
+
+def test_what_a_public_file_tells_beside_its_pixels_is_told_in_words_and_without_identity():
+    pixels = np.full((8, 8), 7, np.uint16)
+    found = images.read_bytes(
+        image_files.dicom(pixels, bits_stored=12, PatientName="Doe", Modality="DX", ViewPosition="PA")
+    )
+    told = images.public_words(images.public(found))
+    assert (told["kind"], told["00080060"], told["00185101"]) == ("dicom", "DX", "PA")
+    assert not any("Doe" in value for value in told.values())
+    assert "00280010" not in told  # rows: sizes are told as numbers
+    png = images.read_bytes(image_files.png(np.zeros((4, 4), np.uint8)))
+    assert images.public_words(png) == {"kind": "png"}

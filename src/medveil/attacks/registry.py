@@ -98,6 +98,11 @@ def unavailable_recognizers() -> tuple[Availability, ...]:
     return tuple(each for each in RECOGNIZERS.availabilities() if not each.ok)
 
 
+def known_names() -> tuple[str, ...]:
+    """Names of all attacks, then of all recognizers, whether they can be used here or not."""
+    return (*ATTACKS.names(), *RECOGNIZERS.names())
+
+
 def recognizers_among(names: Sequence[str]) -> tuple[Recognizer, ...]:
     """Those of these names that are recognizers, in the order of the registry.
 

@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from medveil.attacks.attack import Attack
-from medveil.attacks.registry import all_recognizers, attack_names, chosen_attacks, recognizers_among
+from medveil.attacks.registry import (
+    all_recognizers,
+    attack_names,
+    chosen_attacks,
+    known_names,
+    recognizers_among,
+)
 from medveil.attacks.reidentification.recognizer import Recognizer
 from medveil.audit.presets import Preset, TaskBudget, find_preset
 from medveil.audit.reference_codecs import recodings
@@ -86,6 +92,7 @@ def request_of(
     spent = find_preset(preset)
     recognizers = recognizers_among(attacks)
     others = [name for name in attacks if name not in {each.name for each in recognizers}]
+    _check_known(others)
     found = asked_attacks(others) if others or not attacks else ()
     asked = Request(spent, seed, found, bool(attacks), named=recognizers)
     if not tasks:
@@ -97,6 +104,13 @@ def request_of(
     budget = replace(spent.tasks, effort=with_networks(spent.tasks.effort, networks))
     compare, networks = tuple(dict.fromkeys(compare)), tuple(dict.fromkeys(networks))
     return replace(asked, tasks=chosen_tasks(tasks), compare=compare, networks=networks, budget=budget)
+
+
+def _check_known(names: Sequence[str]) -> None:
+    """Raise UsageError for what is neither an attack nor a recognizer, nor `none`."""
+    for name in names:
+        if name not in (NO_ATTACK, *known_names()):
+            raise unknown("attack", name, known_names(), hint="see medveil attacks")
 
 
 def asked_attacks(names: Sequence[str]) -> tuple[Attack, ...]:
