@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pillow
 
 from medveil.images import is_inverted
 from medveil.images.image import Image
@@ -47,6 +46,8 @@ def with_values(image: Image, values: NDArray[np.floating]) -> Image:
 
 def averaged(plane: NDArray[np.generic], rows: int, columns: int) -> Plane:
     """The means of rows × columns equal areas; an area may begin and end within a pixel."""
+    from PIL import Image as Pillow
+
     whole = Pillow.fromarray(np.ascontiguousarray(plane, np.float32))
     return np.asarray(whole.resize((columns, rows), Pillow.Resampling.BOX), np.float32)
 
