@@ -25,6 +25,7 @@ from medveil.attacks.registry import RECOGNIZERS
 from medveil.attacks.reidentification.fusion import fused
 from medveil.attacks.reidentification.recognizer import Known, Learned, RecognizerEffort, Scores, View, Wanted
 from medveil.audit.audit_run import fixed_threads
+from medveil.audit.judging.identification import FUSIONS
 from medveil.audit.presets import find_preset
 from medveil.audit.results import Identification
 from medveil.audit.scores.identification import Asked, Side, headline, identification, null_of_maximum
@@ -43,8 +44,8 @@ from medveil.protection.levels import Sealed
 
 SEED = 2024
 FUSION = "fusion"
-FUSED = ("hog", "contrastive", "xfeat")
-"""Attackers whose likeness is added up: one of shape, one that learned, one of key points."""
+FUSED = FUSIONS[FUSION]
+"""Attackers whose likeness is added up, as in an audit: one of shape, one that learned, one of key points."""
 PRESETS = ("quick", "standard")
 NULL_LEVEL = 0.975
 _SHUFFLES, _RESAMPLES = 400, 2000
