@@ -43,6 +43,8 @@ _MOVES = (
     *((0.0, 0.0, 0.94), (0.0, 0.0, 1.06)),
 )
 """Down and right, in sides, and scale of the query, of which the best one counts."""
+Features = ByteCache[tuple[int, int], tuple[View, Blocks]]
+"""Features of a picture after a move; they don't depend on what was learned, and take most of the time."""
 
 
 class Hog:
@@ -71,6 +73,9 @@ class Hog:
     trains = False
     pairwise = False
 
+    def __init__(self) -> None:
+        self._features: Features = ByteCache(_CACHE_BYTES, lambda held: sum(block.nbytes for block in held[1]))
+
     def fit(self, own: Sequence[Known], learned: Learned, effort: RecognizerEffort, seed: int) -> Recognition:
         own = several_first(own, _MOST)
         held = views_of(own, learned)
@@ -91,15 +96,12 @@ class Hog:
                 strata.append(strata[place])
         blocks, known = picture_features(pictures), np.array(strata, np.int64)
         space = learn_space(blocks, np.array(patients, np.int64), known)
-        return _Hogs(space, means_of(space.mapped(blocks), known))
+        return _Hogs(space, means_of(space.mapped(blocks), known), self._features)
 
 
 class _Hogs:
-    def __init__(self, space: PatientSpace, means: Mapping[int, NDArray[np.float64]]) -> None:
-        self._space, self._means = space, means
-        self._held: ByteCache[tuple[int, int], tuple[View, Blocks]] = ByteCache(
-            _CACHE_BYTES, lambda held: sum(block.nbytes for block in held[1])
-        )
+    def __init__(self, space: PatientSpace, means: Mapping[int, NDArray[np.float64]], features: Features) -> None:
+        self._space, self._means, self._features = space, means, features
 
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
         seen = self._embedded(gallery, 0).T
@@ -110,7 +112,7 @@ class _Hogs:
 
     def _embedded(self, views: Sequence[View], move: int) -> NDArray[np.float32]:
         """(n, k) of length 1: pictures after one of the moves."""
-        held = [self._held.get((id(view), move), partial(_held, view, move)) for view in views]
+        held = [self._features.get((id(view), move), partial(_held, view, move)) for view in views]
         blocks = tuple(np.concatenate(block) for block in zip(*(each for _, each in held), strict=True))
         vectors = self._space.mapped(blocks)
         return unit(less_common(vectors, np.array([view.stratum for view in views], np.int64), self._means))
