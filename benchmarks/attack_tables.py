@@ -238,7 +238,8 @@ TABLES: dict[str, Layout] = {
         _recognition,
     ),
     "recognition-folds": Layout(
-        ("recognition",), "All people in turn", _FOUND, lambda results: _sourced(results["folds"]["rows"])
+        ("recognition",), "All people in turn", _FOUND,
+        lambda results: _sourced(results["folds"]["rows"] if "folds" in results else ()),
     ),
     "recognition-phantoms": Layout(
         ("recognition",), "Invented patients", _FOUND, lambda results: _sourced(results["phantoms"])
