@@ -123,17 +123,17 @@ def test_the_null_keeps_who_is_alike_and_deals_who_is_who():
 
 
 def test_nothing_is_above_the_null_of_the_maximum_as_often_as_it_says():
-    """Five attackers who know nothing: the best of them is above 97.5 % of the null in about 1 of 40 trials."""
+    """Four attackers who know nothing: the best of them is above 97.5 % of the null in about 1 of 40 trials."""
     above = 0
-    for seed in range(40):
-        trials = [drawn(100 + seed, people=20)] + [drawn(1000 * seed + n, people=20) for n in range(4)]
+    for seed in range(24):
+        trials = [drawn(100 + seed, people=16)] + [drawn(1000 * seed + n, people=16) for n in range(3)]
         question = trials[0][1]
         attackers = [[scores] for scores, _ in trials]
         bound = null_of_maximum(attackers, [question], 40, np.random.default_rng(seed)).bounds(0.975)
         best = max(headline([(scores, question)])[0] for scores, _ in trials)
         assert bound[0] > 0.5
         above += best > bound[0]
-    assert above <= 5
+    assert above <= 3
 
 
 def test_the_maximum_of_more_attackers_has_a_higher_null_and_a_signal_is_above_it():
