@@ -213,12 +213,15 @@ def test_what_is_not_done_is_told_with_its_reason(clinic, known, tmp_path):
 
 def test_pairs_that_are_work_are_a_sample_and_say_nothing_of_ranks(clinic, known, tmp_path):
     known(Thumbnails(), Toy(name="slow", learns=False, pairwise=True))
-    found = audited(clinic, "same", tmp_path / "audit").identification
+    audit = audited(clinic, "same", tmp_path / "audit")
+    found = audit.identification
     by_name = {row.recognizer: row.found for row in found.rows if row.question == "released-real"}
     slow, quick = by_name["slow"], by_name["thumbnails"]
     assert (slow.pairs, slow.ranked) == (quick.pairs, 0)
     assert 90 <= slow.negatives <= 110 < quick.negatives
     assert slow.auc == pytest.approx(quick.auc, abs=0.1)
+    rows = record_of(audit)["identification"]["rows"]
+    assert {row["recognizer"]: row["top"]["1"] for row in rows}["slow"] is None
 
 
 def test_an_interrupted_audit_goes_on_and_learns_nothing_twice(clinic, known, tmp_path):

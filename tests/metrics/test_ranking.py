@@ -65,6 +65,18 @@ def test_a_bootstrap_draw_weighs_pairs_by_how_often_their_patients_came() -> Non
     assert np.unique(bootstrap_auc(score, same, patients, 50, np.random.default_rng(1))) == pytest.approx([7 / 8])
 
 
+def test_two_measures_of_the_same_people_draw_the_same_ones() -> None:
+    score, same, patients = _pairs(np.random.default_rng(5), 12, gain=1)
+    everybody = np.arange(-1, 13)
+    some = ~np.isin(patients, (0, 5)).any(axis=1)  # of the other measure two people have no pair
+    draws = [
+        bootstrap_auc(score[kept], same[kept], patients[kept], 300, np.random.default_rng(6), everybody)
+        for kept in (np.ones_like(same), some)
+    ]
+    alone = bootstrap_auc(score[some], same[some], patients[some], 300, np.random.default_rng(6))
+    assert np.corrcoef(draws[0], draws[1])[0, 1] > 0.7 > abs(np.corrcoef(draws[0], alone)[0, 1]) + 0.3
+
+
 def test_bootstrap_draws_are_weighted_aucs() -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     score, same, patients = _pairs(np.random.default_rng(5), 12, gain=1)

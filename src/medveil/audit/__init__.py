@@ -3,7 +3,8 @@
 Data, in `audit_run.audit_release`: a target goes in, a plan lists units, one runner does them, and judges turn their
 results into an `Audit`. `targets/` brings together the release, its originals and who is in them. `request` is what was
 asked for, within what a preset (`presets`) spends. `plan` lists attacks in rounds (`protocol`, `scores/`) and on
-mechanisms whose answer is known (`control_plan`), `fidelity`, `checks/` of the form, and tasks (`task_sets`).
+mechanisms whose answer is known (`control_plan`), recognizers of open releases (`recognition`), `fidelity`, `checks/`
+of the form, and tasks (`task_sets`).
 `judging/` pools the rounds, judges them by patient and makes one answer. `audit_folder` holds the folder that an audit
 grows in, so that an interrupted one goes on. What is written beside report.json (`record`) is up to the caller, who
 hands in a writer: the room `report` has one.
@@ -16,6 +17,7 @@ Import:
 What holds:
 - Neither the release nor the originals are written to. The report appears at once when it is whole.
 - What an attack makes of a package is compared with what it makes of another one; bounds and chance are by patient.
+- Whom recognizers find stands beside the null of the best of them, and what they find in untouched pictures.
 - A control that did not come out as it must, and a unit that failed, make the whole *too weak to conclude*.
 - On one machine the same seed, settings and number of threads give the same report but for its seconds.
 - Results are codes and numbers, without a name and without a path. The room `report` makes sentences and pictures.
