@@ -15,6 +15,9 @@ from medveil.anonymizers.k_same import KSame
 from medveil.attacks.reidentification.eigenpictures import (
     EigenpictureGroups,
     Eigenpictures,
+    Eigenspace,
+    Eigenspaces,
+    Whitening,
     found_groups,
     groups_of,
     learned_whitening,
@@ -103,7 +106,7 @@ def own(people):
 def test_a_picture_is_found_in_the_mean_of_two(own, people):
     averages = [View(np.asarray(np.mean(people[first : first + 2], 0))) for first in range(18, 28, 2)]
     found = Eigenpictures().fit(own, Learned.REAL, _EFFORT, 0).scores([View(each) for each in people[18:]], averages)
-    assert same_record(found, np.arange(10) // 2) > 0.7  # of six numbers 0.89 by theory
+    assert same_record(found, np.arange(10) // 2) > 0.8  # of twelve numbers 0.96 by theory
 
 
 def test_a_group_that_is_named_counts_together_without_records_that_are_not_asked_for(own, people):
@@ -129,10 +132,30 @@ def test_groups_are_found_where_there_are_some_and_only_there():
 
 
 def test_what_a_file_tells_of_its_group_is_taken_within_its_stratum():
-    blank = np.zeros((2, 2), np.float32)
+    blank = np.zeros((64, 64), np.float32)
     views = [View(blank, stratum, {"group": number}) for stratum, number in ((0, 1.0), (1, 1.0), (0, 1.0))]
     views.append(View(blank, 0))
-    assert groups_of(views, np.zeros((4, 3), np.float32), 0).tolist() == [0, 1, 0, 2]
+    nowhere = Eigenspace(blank, Whitening(np.zeros((4096, 2), np.float32), {-1: np.zeros(2)}))
+    assert groups_of(views, Eigenspaces({}, nowhere), 0).tolist() == [0, 1, 0, 2]
+
+
+def test_pictures_are_held_against_each_other_where_that_of_the_gallery_lies():
+    generator = np.random.default_rng(3)
+    template = np.zeros((64, 64), np.float32)
+
+    def space():
+        directions = generator.normal(size=(4096, 5)).astype(np.float32)
+        return Eigenspace(template, Whitening(directions, {-1: np.zeros(5)}))
+
+    first, other = space(), space()
+    spaces = Eigenspaces({0: first}, other)
+    views = [View(np.float32(generator.uniform(0, 255, (64, 64))), stratum) for stratum in (0, 0, 1, 7)]
+    found = spaces.scores(views, views, None)
+    np.testing.assert_allclose(found[:, :2], first.numbers(views) @ first.numbers(views[:2]).T, atol=1e-6)
+    np.testing.assert_allclose(found[:, 2:], other.numbers(views) @ other.numbers(views[2:]).T, atol=1e-6)
+    wanted = np.zeros((4, 4), bool)
+    wanted[1, 2] = True
+    assert np.argwhere(np.isfinite(spaces.scores(views, views, wanted))).tolist() == [[1, 2], [1, 3]]
 
 
 def test_three_pictures_are_needed(own):
@@ -167,4 +190,4 @@ def test_real_radiographs_are_found_in_what_k_same_makes_of_them(shared):
     gallery = [View(image.pixels.astype(np.float32)) for image in released]
     own = [Known(number, view) for number, view in enumerate(seen["train"])]
     found = Eigenpictures().fit(own, Learned.REAL, _EFFORT, 0).scores(seen["test"], gallery)
-    assert same_record(found, members) > 0.9  # by theory, of a hundred equal numbers in random groups: 0.999
+    assert same_record(found, members) > 0.93

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from tests.attacks.toy_patients import patient_picture
@@ -89,3 +91,14 @@ def test_one_seed_one_answer(own, name):
     seen = [view(patient_picture(patient, 0)) for patient in (201, 202, 203)]
     first, again = (RECOGNIZERS.make(name).fit(own[:6], Learned.BOTH, _EFFORT, 3).scores(seen, seen) for _ in range(2))
     np.testing.assert_array_equal(first, again)
+
+
+@pytest.mark.parametrize("name", ["hog", "eigenpictures"])
+def test_it_matters_what_is_learned_from(own, name):
+    """Also where there is more than can be learned from, and real and released pictures take turns."""
+    module = importlib.import_module(f"medveil.attacks.reidentification.{name}")
+    seen = [view(patient_picture(patient, 0)) for patient in (301, 302)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_MOST", len(own) if name == "eigenpictures" else 5)
+        found = [RECOGNIZERS.make(name).fit(own, each, _EFFORT, 3).scores(seen, seen)[0, 1] for each in Learned]
+    assert len({round(float(each), 5) for each in found}) == 3

@@ -33,10 +33,11 @@ from medveil.mechanisms.working_pictures import resized
 from medveil.metrics.image_quality import PEAK
 
 _SIDE = 64
-_NUMBERS = 100
+_NUMBERS = 200
 _SHOWN = 200  # pictures whose mean the others are registered to
 _MOST = 1500  # pictures that are learned from
 _LEAST = 3
+_ENOUGH = 30  # pictures of a stratum, for a space of its own
 _SHRINK = 0.02  # of each variance towards the mean of all
 _EVEN = 1e-9
 _CACHE_BYTES = 1 << 26
@@ -71,10 +72,10 @@ def learned_whitening(vectors: Vectors, strata: NDArray[np.int64], numbers: int)
     Args:
         vectors: (n, D).
         strata: (n,) data set and view of each.
-        numbers: at most so many directions; n / 3 at most, since the spread of more is not known.
+        numbers: at most so many directions; 2 n / 3 at most, since the spread of the last ones is not known.
     """
     centred = less_means(vectors.astype(np.float64), strata)
-    basis = principal(centred, max(min(numbers, len(vectors) // 3), 1))
+    basis = principal(centred, max(min(numbers, 2 * len(vectors) // 3), 1))
     variances = ((centred @ basis) ** 2).mean(0)
     spread = np.sqrt((1 - _SHRINK) * variances + _SHRINK * variances.mean() + _EVEN)
     directions = (basis / spread).astype(np.float32)
@@ -103,8 +104,37 @@ class Eigenspace:
         return view, _vector(_small(view.plane), self._template)
 
 
-def learned_space(views: Sequence[View]) -> Eigenspace:
-    """The space of the attacker's own pictures.
+class Eigenspaces:
+    """The space of each stratum: to lay children and adults over one template is to lay neither well.
+
+    Args:
+        spaces: by stratum.
+        other: for strata of which there is none.
+    """
+
+    def __init__(self, spaces: Mapping[int, Eigenspace], other: Eigenspace) -> None:
+        self._spaces, self._other = spaces, other
+
+    def of(self, stratum: int) -> Eigenspace:
+        """The space in which pictures of a stratum lie, and what is held against them."""
+        return self._spaces.get(stratum, self._other)
+
+    def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None) -> Scores:
+        """(queries, gallery) correlations, each in the space of the picture of the gallery."""
+        found = np.full((len(queries), len(gallery)), np.nan, np.float32)
+        spaces = [self.of(view.stratum) for view in gallery]
+        for space in dict.fromkeys(spaces):
+            columns = np.array([place for place, each in enumerate(spaces) if each is space])
+            asked = np.ones(len(queries), bool) if wanted is None else wanted[:, columns].any(axis=1)
+            rows = np.nonzero(asked)[0]
+            if len(rows):
+                sides = [queries[int(row)] for row in rows], [gallery[int(column)] for column in columns]
+                found[np.ix_(rows, columns)] = space.numbers(sides[0]) @ space.numbers(sides[1]).T
+        return found
+
+
+def learned_spaces(views: Sequence[View]) -> Eigenspaces:
+    """Spaces of the attacker's own pictures: one for each stratum of thirty, and one of all for the others.
 
     Raises:
         InputError: there are fewer than three pictures.
@@ -114,11 +144,22 @@ def learned_space(views: Sequence[View]) -> Eigenspace:
             f"eigenpictures are learned from at least {_LEAST} pictures, and here are {len(views)}",
             hint="leave this attacker out, or give the attacker more images of her own",
         )
+    strata: dict[int, list[View]] = {}
+    for view in views:
+        strata.setdefault(view.stratum, []).append(view)
+    spaces = {number: _learned(members) for number, members in strata.items() if len(members) >= _ENOUGH}
+    if len(spaces) < len(strata):
+        return Eigenspaces(spaces, _learned(views))
+    return Eigenspaces(spaces, spaces[max(strata, key=lambda number: len(strata[number]))])
+
+
+def _learned(views: Sequence[View]) -> Eigenspace:
     from medveil.anonymizers.registration import laid, registered
 
-    views = views[:: -(-len(views) // _MOST)]
+    drawn = np.random.default_rng(0).permutation(len(views))[:_MOST]  # every other one may be a released one
+    views = [views[int(place)] for place in drawn]
     small = [_small(view.plane) for view in views]
-    shown = small[:: -(-len(small) // _SHOWN)]
+    shown = small[:_SHOWN]
     first = _mean(shown)
     template = _mean([laid(picture, registered(picture, first)) for picture in shown])
     vectors = np.stack([_vector(picture, template) for picture in small])
@@ -128,10 +169,10 @@ def learned_space(views: Sequence[View]) -> Eigenspace:
 class Eigenpictures:
     """Correlation of the numbers of both pictures: principal components of registered pictures, whitened.
 
-    Pictures of 64 × 64 pixels are laid over the mean of the attacker's own by an affine map and brought to mean 0 and
-    deviation 1; up to a hundred principal components of the attacker's own pictures are weighted so that each varies as
-    much. Eigenfaces with whitening; it learns nothing about what differs between two pictures of one person, so it is
-    for finding a picture itself again, in an average above all.
+    Pictures of 64 × 64 pixels are laid over the mean of the attacker's own of the same data set and view by an affine
+    map and brought to mean 0 and deviation 1; up to two hundred principal components of the attacker's own pictures are
+    weighted so that each varies as much. Eigenfaces with whitening; it learns nothing about what differs between two
+    pictures of one person, so it is for finding a picture itself again, in an average above all.
 
     >>> noise = np.random.default_rng(0).uniform(0, 255, (6, 16, 16)).astype(np.float32)
     >>> own = [Known(number, View(each)) for number, each in enumerate(noise)]
@@ -150,7 +191,7 @@ class Eigenpictures:
     pairwise = False
 
     def fit(self, own: Sequence[Known], learned: Learned, effort: RecognizerEffort, seed: int) -> Recognition:
-        return _Pictures(learned_space([view for _, view in views_of(own, learned)]))
+        return _Pictures(learned_spaces([view for _, view in views_of(own, learned)]))
 
 
 class EigenpictureGroups:
@@ -177,38 +218,37 @@ class EigenpictureGroups:
     pairwise = False
 
     def fit(self, own: Sequence[Known], learned: Learned, effort: RecognizerEffort, seed: int) -> Recognition:
-        return _Groups(learned_space([view for _, view in views_of(own, learned)]), seed)
+        return _Groups(learned_spaces([view for _, view in views_of(own, learned)]), seed)
 
 
 class _Pictures:
-    def __init__(self, space: Eigenspace) -> None:
-        self._space = space
+    def __init__(self, spaces: Eigenspaces) -> None:
+        self._spaces = spaces
 
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
-        return self._space.numbers(queries) @ self._space.numbers(gallery).T
+        return self._spaces.scores(queries, gallery, wanted)
 
 
 class _Groups:
-    def __init__(self, space: Eigenspace, seed: int) -> None:
-        self._space, self._seed = space, seed
+    def __init__(self, spaces: Eigenspaces, seed: int) -> None:
+        self._spaces, self._seed = spaces, seed
 
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
-        seen = self._space.numbers(gallery)
-        each = self._space.numbers(queries) @ seen.T
-        counted = np.ones(each.shape, bool) if wanted is None else wanted
-        members = groups_of(gallery, seen, self._seed)
+        each = self._spaces.scores(queries, gallery, wanted)
+        counted = np.isfinite(each) if wanted is None else wanted
+        members = groups_of(gallery, self._spaces, self._seed)
         belongs = (members[:, None] == np.arange(members.max() + 1)[None]).astype(np.float32)
         sums, counts = np.where(counted, each, 0.0) @ belongs, counted @ belongs
         means = sums / np.maximum(counts, 1.0)
         return np.where(counted, means[:, members], np.nan).astype(np.float32)
 
 
-def groups_of(views: Sequence[View], vectors: Vectors, seed: int) -> NDArray[np.int64]:
+def groups_of(views: Sequence[View], spaces: Eigenspaces, seed: int) -> NDArray[np.int64]:
     """(n,) number of the group of each picture: as its file tells it, else as `found_groups` in its stratum does.
 
     Args:
         views: n pictures.
-        vectors: (n, d) their numbers.
+        spaces: where pictures without a named group are held against each other.
         seed: of k-means.
     """
     told: dict[object, int] = {}
@@ -220,7 +260,8 @@ def groups_of(views: Sequence[View], vectors: Vectors, seed: int) -> NDArray[np.
     for number in np.unique(strata):
         rest = np.nonzero((strata == number) & (members < 0))[0]
         if len(rest):
-            members[rest] = following + found_groups(vectors[rest], seed)
+            vectors = spaces.of(int(number)).numbers([views[int(place)] for place in rest])
+            members[rest] = following + found_groups(vectors, seed)
             following = int(members.max()) + 1
     return members
 

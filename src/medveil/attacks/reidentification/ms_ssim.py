@@ -39,7 +39,7 @@ class MsSsim:
     name = "ms-ssim"
     title = "structural similarity at five scales"
     source = "Kim et al., IEEE TMI 2021, Privacy-Net"
-    cost = "ten milliseconds a pair"
+    cost = "three milliseconds a pair"
     learns = False
     trains = False
     pairwise = True

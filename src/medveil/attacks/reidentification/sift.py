@@ -34,7 +34,7 @@ class Sift:
     name = "sift"
     title = "SIFT key points that match and lie alike"
     source = "Lowe, IJCV 2004, Distinctive image features from scale-invariant keypoints"
-    cost = "ten milliseconds a pair"
+    cost = "fifty milliseconds a picture, two a pair"
     learns = False
     trains = False
     pairwise = True

@@ -33,7 +33,7 @@ class XFeat:
     name = "xfeat"
     title = "XFeat key points that match and lie alike"
     source = "Potje et al., CVPR 2024, XFeat: accelerated features for lightweight image matching"
-    cost = "twenty milliseconds a pair"
+    cost = "fifty milliseconds a picture, two a pair"
     learns = False
     trains = False
     pairwise = True
