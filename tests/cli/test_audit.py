@@ -14,7 +14,7 @@ from medveil.audit import audit_run
 from medveil.audit.facts import told_settings
 from medveil.audit.judging.possible_verdicts import Judged, PossibleVerdicts
 from medveil.audit.plan import Forecast
-from medveil.audit.results import Verdict
+from medveil.audit.results import Recognized, Undone, Verdict
 from medveil.errors import UsageError
 from medveil.experiments.unit import Status
 from medveil.registry import Availability
@@ -149,6 +149,10 @@ _FAILED = attack("vnet", refusal="ValueError", status=Status.FAILED)
     ({"controls": (control("twin", _FAILED, positive=False),)}, "vnet on twin", "ValueError"),
     ({"data": {"unfinished": [{"unit": "checks", "status": "failed", "reason": "OSError"}]}}, "checks", "OSError"),
     ({"tasks": (TaskResult("texture", "T", refusal="OSError", status=Status.FAILED),)}, "task texture", "OSError"),
+    ({"identification": Recognized(
+        0, 0, 0, (), (), ("hog",), (), (), {}, None, {}, 0, {"raw_linked": None, "shuffled_at_null": None},
+        tuple(Undone("hog", learned, "release-0", "failed", "OSError") for learned in ("real", "both")), "",
+    )}, "recognizer hog", "OSError"),
 ])  # fmt: skip
 def test_what_failed_ends_with_3(asked, shared_desk, changed, name, reason):
     asked["found"] = small(Verdict.TOO_WEAK, **changed)

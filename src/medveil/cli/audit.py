@@ -121,6 +121,9 @@ def audit(
         passed = passed_thresholds(thresholds, record_of(found)) if thresholds is not None else ()
         failures = failed_parts(found)
         failures += [(f"task {task.name}", task.refusal) for task in found.tasks if task.status is Status.FAILED]
+        if found.identification is not None:
+            undone = [each for each in found.identification.undone if each.status == Status.FAILED.value]
+            failures += dict.fromkeys((f"recognizer {each.recognizer}", each.reason) for each in undone)
         _print(run, found, passed, failures, pictures=pictures)
         if passed:
             raise typer.Exit(ThresholdPassedError.exit_code)
