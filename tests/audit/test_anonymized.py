@@ -105,6 +105,40 @@ def test_recognizers_see_what_the_files_show(clinic):
         assert people.real(subject).plane == pytest.approx(subject.image.pixels)
 
 
+def test_facts_of_dicom_files_are_those_that_everybody_reads(tmp_path):
+    (tmp_path / "all").mkdir()
+    for number in range(2):
+        pixels = 16 * picture(number, 40, 48).astype(np.uint16)
+        data = image_files.dicom(
+            pixels, bits_stored=12, Modality="DX", ViewPosition=("PA", "AP")[number], PatientName="Doe^John"
+        )
+        (tmp_path / "all" / f"{number}.dcm").write_bytes(data)
+    labels = ("normal", "viral")
+    (tmp_path / "manifest.csv").write_text(
+        "image,patient_id,label\n" + "".join(f"all/{n}.dcm,p{n},{label}\n" for n, label in enumerate(labels))
+    )
+    anonymize(
+        [tmp_path / "all"], tmp_path / "open", tmp_path / "open.csv", get_anonymizer("pixelate", {"cells": "8"}),
+        owner=OWNER, again=True, jobs=1, columns=("label",),
+        rows=lambda tasks: {task.number: Row(f"p{task.number}", (), (labels[int(task.path.stem)],)) for task in tasks},
+    )  # fmt: skip
+    people = anonymized_target(
+        tmp_path / "open", tmp_path / "all", tmp_path / "open.csv", tmp_path / "manifest.csv", None,
+        limits=Limits(9, 9, recognized=9, known=9), working=32, seed=0,
+    ).people  # fmt: skip
+    for each in people.pictures:
+        (subject,) = (one for one in people.reals if one.number == each.members[0].image)
+        told, made, real = each.view(), people.publisher(())(subject, bytes(32)), people.real(subject)
+        assert dict(told.facts) == dict(made.facts)
+        assert (told.facts["bits"], told.facts["attribute 00185101"] in ("PA", "AP")) == (12, True)
+        assert told.facts["label label"] in labels
+        assert {name: told.facts[name] for name in ("label label", "attribute 00185101")} == {
+            name: real.facts[name] for name in ("label label", "attribute 00185101")
+        }
+        assert not any("Doe" in str(value) for value in (*told.facts.values(), *real.facts.values()))
+        assert np.array_equal(told.plane, made.plane)
+
+
 def test_a_picture_of_several_people_stands_for_each_and_who_was_left_out_is_looked_for(clinic):
     people = target(clinic, "k-same", recognized=100, known=100).people
     assert [len(picture.members) for picture in people.pictures] == [3, 3]
