@@ -144,3 +144,16 @@ def test_the_maximum_of_more_attackers_has_a_higher_null_and_a_signal_is_above_i
         for attackers in ([[scores]], [[scores], *others])
     )
     assert one[0] < six[0] < headline([(scores, question)])[0]
+
+
+def test_people_with_one_image_are_not_found_in_the_null_either():
+    who = np.array([0] * 4 + [1] * 4 + [2] * 4 + [3] * 4 + list(range(10, 34)))
+    question = asked(side(who), side(who), [(place, place) for place in range(len(who))])
+    generator = np.random.default_rng(0)
+    noise = [generator.normal(size=(len(who), len(who))).astype(np.float32) for _ in range(40)]
+    truth = np.array([headline([(scores, question)]) for scores in noise])
+    null = [null_of_maximum([[scores]], [question], 10, generator) for scores in noise]
+    # 4 people are looked for, with three right pictures among 39; over 28 people it would be 0.03.
+    assert truth[:, 1].mean() == pytest.approx(3 / 39, abs=0.02)
+    assert np.mean([each.top_1 for each in null]) == pytest.approx(truth[:, 1].mean(), abs=0.02)
+    assert np.std([each.matched_auc for each in null]) == pytest.approx(truth[:, 0].std(), rel=0.35)

@@ -118,8 +118,18 @@ class Asked:
         """Whether there is anything to find, and to mistake for it."""
         return bool(self.positive.any()) and bool((self.compared & ~self.positive).any())
 
+    @cached_property
+    def own(self) -> _Mask:
+        """(Q, S) which memberships of pictures that are left out are the query's own."""
+        same = self.queries.first(self.queries.who)[:, None] == self.gallery.who
+        return np.asarray(self.left_out[:, self.gallery.thing] & same)
+
     def shuffled(self, generator: np.random.Generator) -> Asked:
-        """The same pictures with each other's identities, within source, label, view and sex."""
+        """The same pictures with each other's identities, within source, label, view and sex.
+
+        Where queries keep theirs, what is left out as their own record moves with the identity: else somebody with one
+        image, who has no right pair, would have one here, and the null would be over other people than the truth.
+        """
         order = np.arange(len(self.gallery.who))
         for number in np.unique(self.gallery.profile):
             places = np.flatnonzero(self.gallery.profile == number)
@@ -128,6 +138,12 @@ class Asked:
         again = Asked(gallery if self.mirrored else self.queries, gallery, self.left_out, self.mirrored)
         for name in ("compared", "alike", "gallery_sizes"):  # they do not depend on who is who
             again.__dict__[name] = getattr(self, name)
+        if not self.mirrored and len(self.queries.who) == self.queries.count and self.own.any():
+            right = (self.queries.first(self.queries.who)[:, None] == gallery.who) & ~self.own[:, order]
+            found = np.zeros(self.left_out.shape, bool)
+            query, membership = np.nonzero(right)
+            found[query, gallery.thing[membership]] = True
+            again.__dict__["positive"] = found & self.compared
         return again
 
     def _shared(self, queries: _Index, gallery: _Index) -> _Mask:
