@@ -26,13 +26,17 @@ class Anonymized(Mechanism):
         pool: images to mix others with; nobody's under attack.
         window, working: of the working pictures.
         size: of how many images a picture is made.
+        fitted: whether the method has seen images already; else it sees those of the pool.
     """
 
-    def __init__(self, method: Anonymizer, pool: Sequence[Image], window: Window, working: int, size: int = 1) -> None:
-        self.name = method.name
-        self._given = method
-        self._method = method.fit(pool[: method.fitted_on]) if method.fitted_on else method
-        self._window, self._working, self._size = window, working, size
+    def __init__(
+        self, method: Anonymizer, pool: Sequence[Image], window: Window, working: int, size: int = 1, *,
+        fitted: bool = False,
+    ) -> None:  # fmt: skip
+        self.name, self.size = method.name, size
+        self._method = method if fitted or not method.fitted_on else method.fit(pool[: method.fitted_on])
+        self._fitted = fitted or bool(pool)
+        self._window, self._working = window, working
         self._pool = tuple(pool) if size > 1 else ()
         features = [self._method.feature(image) for image in self._pool]
         known = [feature for feature in features if feature is not None]
@@ -49,8 +53,8 @@ class Anonymized(Mechanism):
         return self._method.secret and self._features is None
 
     def among(self, pool: Sequence[Image]) -> Anonymized:
-        """The same with another pool, as of an attacker who has other images."""
-        return Anonymized(self._given, pool, self._window, self._working, self._size)
+        """The same with another pool, as of an attacker who has other images. A method that saw none sees these."""
+        return Anonymized(self._method, pool, self._window, self._working, self.size, fitted=self._fitted)
 
     def publish(self, subject: Subject, key: bytes) -> Observation:
         return self.seen(self.released(subject.image, key)[0])
@@ -67,7 +71,7 @@ class Anonymized(Mechanism):
         return Observation(bucket, picture=working_picture(released.pixels, bucket, window, self._working))
 
     def _partners(self, image: Image, key: bytes) -> list[Image]:
-        others = min(self._size - 1, len(self._pool))
+        others = min(self.size - 1, len(self._pool))
         if self._features is None:
             order = Keystream(key, "audit/partners").permutation(len(self._pool))
             return [self._pool[int(place)] for place in order[:others]]

@@ -191,15 +191,25 @@ class _Opened:
         return View(plane_of(image.pixels, window), stratum, facts)
 
     def _publisher(self, own: Sequence[Subject]) -> Publish:
-        """Whoever has too few images of others mixes her own with each other."""
-        mechanism = self.mechanism
+        """A method that mixes images does so within a stratum, as `medveil anonymize` does. Whoever has no images of
+        others mixes her own with each other.
+        """
+        others = self.material.outside or own
+        general = self.mechanism
         if not self.material.outside:
-            mechanism = mechanism.among([subject.image for subject in own[:_POOL]])
-        method = mechanism.method
+            general = general.among([subject.image for subject in own[:_POOL]])
+        mechanisms: dict[int, Anonymized] = {}
+        method = general.method
         loss = Loss(1.0, f"MEDVEIL_{method.name}")
 
+        def within(stratum: int) -> Anonymized:
+            pool = [other.image for other in others if other.stratum == stratum][:_POOL]
+            return general.among(pool) if 1 < general.size <= len(pool) else general
+
         def publish(subject: Subject, key: bytes) -> View:
-            made, members = mechanism.released(subject.image, key)
+            if subject.stratum not in mechanisms:
+                mechanisms[subject.stratum] = within(subject.stratum)
+            made, members = mechanisms[subject.stratum].released(subject.image, key)
             shown = images.public(made, members if method.redraws else ())
             data = images.to_file_bytes(shown, loss=loss, uid_key=key, tier="public")
             again = images.read_bytes(data)
