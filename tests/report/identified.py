@@ -13,7 +13,7 @@ def best(auc: float, *, null: float = 0.6, top_1: float = 0.1, chance: float = 0
     return {
         "recognizer": "hog", "learned": "both", "query": "anonymized", "matched_auc": auc,
         "ci": [auc - 0.04, auc + 0.04], "null": null, "above_null": auc > null, "top_1": top_1,
-        "top_1_ci": [top_1 / 2, 2 * top_1], "top_1_chance": chance, "draws": draws.tolist(),
+        "top_1_ci": [top_1 / 2, 2 * top_1], "people": 30, "top_1_chance": chance, "draws": draws.tolist(),
     }  # fmt: skip
 
 

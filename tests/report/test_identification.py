@@ -15,7 +15,7 @@ def found() -> dict:
 
 def test_the_page_speaks_of_people_and_of_chance(found) -> None:
     lines = risk_lines(found)
-    assert lines[0].startswith("Of 40 people, somebody who holds another image of one finds the right picture first in")
+    assert lines[0].startswith("Of 30 people, somebody who holds another image of one finds the right picture first in")
     assert "30.0 %; chance 2.0 %" in lines[0]
     assert "the very image" in lines[1]
     assert "100.0 %" in lines[1]

@@ -62,7 +62,7 @@ def risk_lines(found: Found) -> list[str]:
     other, same = best.get("released-real"), best.get("same-record")
     if other and other["top_1"] is not None:
         told.append(
-            f"Of {found['people']} people, somebody who holds another image of one finds the right picture first in "
+            f"Of {other['people']} people, somebody who holds another image of one finds the right picture first in "
             f"{_share(other)}."
         )
     if same and same["top_1"] is not None:
