@@ -151,11 +151,15 @@ class Likeness:
     Args:
         efforts: by preset.
         store: where finished matrices are kept.
+
+    Attributes:
+        seconds: of processors that all of them took, those of earlier runs too.
     """
 
     def __init__(self, efforts: Mapping[str, RecognizerEffort], store: UnitStore | None) -> None:
         self.efforts, self._store = efforts, store
         self._found: dict[tuple[str, ...], Result] = {}
+        self.seconds = 0.0
 
     def __call__(self, trial: Trial, preset: str, name: str, seed: int = 0) -> tuple[Scores, float]:
         """Likeness by one attacker, and the processor's seconds that it took.
@@ -171,6 +175,7 @@ class Likeness:
             found = self._made(trial, preset, name, seed)
             if self._store is not None:
                 self._store.keep(key, found)
+        self.seconds += 0.0 if key in self._found else float(found.product.values["seconds"])
         self._found[key] = found
         return found.product.arrays["scores"], float(found.product.values["seconds"])
 
@@ -379,6 +384,7 @@ def run(
     names = [name for name in RECOGNIZERS.names() if name not in without]
     parts = Parts(keep, benchmark="recognition")
     with fixed_threads(threads):
-        results = measured(Likeness(efforts, parts.store), names, sizes)
+        likeness = Likeness(efforts, parts.store)
+        results = measured(likeness, names, sizes)
     settings = {"efforts": {name: asdict(effort) for name, effort in efforts.items()}}
-    return Measured(results, results["images"], SEED, settings)
+    return Measured(results, results["images"], SEED, settings, likeness.seconds)
