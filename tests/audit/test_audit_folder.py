@@ -45,6 +45,20 @@ def test_force_does_not_replace_what_others_have_put_beside_an_audit(tmp_path, n
     assert mine.read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", [UNITS, "report", ".former"])
+def test_nothing_of_the_users_is_reached_through_a_link_in_the_folder(tmp_path, name):
+    own = a_report(tmp_path / "own")
+    before = sorted(path.read_bytes() for path in own.rglob("*.*"))
+    for resume in (False, True):
+        (tmp_path / "audit.partial").mkdir(exist_ok=True)
+        (tmp_path / "audit.partial" / MARK).touch()
+        (tmp_path / "audit.partial" / name).symlink_to(own)
+        with kept(tmp_path, resume=resume) as folder:
+            a_report(report_folder(folder))
+            finish(folder, tmp_path / "audit")
+        assert sorted(path.read_bytes() for path in own.rglob("*.*")) == before
+
+
 @pytest.mark.parametrize(
     "content", ["{}", "[]", "no JSON", '{"schema": 1}', '{"schema": 1, "release": {}, "tests": 4}']
 )

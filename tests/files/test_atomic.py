@@ -155,6 +155,10 @@ def test_emptying_a_folder_follows_no_links(tmp_path):
     empty_folder(tmp_path / "x", keep="lock")
     assert [path.name for path in (tmp_path / "x").iterdir()] == ["lock"]
     assert (tmp_path / "own/file").read_bytes() == b"kept"
+    (tmp_path / "link").symlink_to(tmp_path / "own")
+    with pytest.raises(NotADirectoryError):
+        empty_folder(tmp_path / "link")
+    assert (tmp_path / "own/file").read_bytes() == b"kept"
 
 
 @pytest.mark.parametrize(("number", "raises"), [(errno.EINVAL, False), (errno.EIO, True), (errno.ENOSPC, True)])

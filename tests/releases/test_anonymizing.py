@@ -27,6 +27,7 @@ from medveil.keys.identity import Identity
 from medveil.releases import anonymizing
 from medveil.releases.anonymizing import Row, anonymize
 from medveil.releases.records import open_record, released
+from medveil.releases.records.state import MARK
 from medveil.releases.verifying import verify_open
 
 OWNER = Identity.fresh()
@@ -317,6 +318,26 @@ def test_an_error_after_the_release_has_its_name_takes_no_private_file_away(orig
     assert (tmp_path / "public" / "release.json").exists() == named
     assert (tmp_path / "public.csv").exists() == named
     assert bool(released.known(OWNER)) == named
+
+
+def test_a_killed_run_goes_on_beside_a_link_and_nothing_is_reached_through_it(originals, tmp_path, monkeypatch):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "photo.png").write_text("years of work")
+
+    def killed(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(anonymizing, "_paint", killed)
+        with pytest.raises(MemoryError):
+            make(originals, tmp_path)
+    (tmp_path / "public.partial").mkdir(exist_ok=True)
+    (tmp_path / "public.partial" / MARK).touch()
+    (tmp_path / "public.partial" / "images").symlink_to(own)
+    out, _, result = make(originals, tmp_path)
+    assert (result.pictures, verify_open(out).pictures) == (5, 5)
+    assert [path.read_text() for path in own.iterdir()] == ["years of work"]
 
 
 def test_a_killed_run_of_other_settings_is_begun_anew(originals, tmp_path, monkeypatch):

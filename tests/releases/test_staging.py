@@ -154,6 +154,35 @@ def test_a_folder_of_the_users_own_is_never_touched(tmp_path, pictures, settings
     assert not (tmp_path / "release").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["packages", "packages/ab", "packages/ab/x.mac", "grants", "images", "units", "report"]
+)
+def test_a_link_in_the_folder_is_removed_before_anything_else(tmp_path, name):
+    """Whoever can write to the storage may put one there, to what is the user's own."""
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/x.mac").write_text("years of work")
+    link = tmp_path / "release.partial" / name
+    link.parent.mkdir(parents=True)
+    (tmp_path / "release.partial" / states.MARK).touch()
+    link.symlink_to(tmp_path / "own")
+    with staged_files.held(tmp_path / "release.partial"):
+        assert not link.is_symlink()
+    assert (tmp_path / "own/x.mac").read_text() == "years of work"
+
+
+def test_an_unfinished_share_goes_on_beside_a_link(tmp_path, small, killed_at):
+    owner, run = killed_at
+    run(small, tmp_path / "release", 24)
+    staged = tmp_path / "release.partial/packages"
+    staged.rename(tmp_path / "own")
+    before = snapshot(tmp_path / "own")
+    assert before
+    staged.symlink_to(tmp_path / "own")
+    assert run(small, tmp_path / "release", 10**6) == 0
+    assert snapshot(tmp_path / "own") == before
+    assert len(list(Release(tmp_path / "release").open(owner))) == 3
+
+
 def test_two_shares_at_once_are_one_and_a_refusal(tmp_path, pictures, settings, people):
     with (
         staged_files.held(tmp_path / "release.partial"),

@@ -202,8 +202,20 @@ def remove_empty_folders(folder: Path) -> None:
     flush_folders([folder.parent])
 
 
+def remove_links(folder: Path) -> None:
+    """Remove the links below a folder for good, and nothing of what they lead to."""
+    found = [Path(top) / name for top, folders, files in os.walk(folder) for name in (*folders, *files)]
+    remove_all(path for path in found if path.is_symlink())
+
+
 def empty_folder(folder: Path, *, keep: str = "") -> None:
-    """Remove all that is in a folder, except a file of that name. Links are not followed."""
+    """Remove all that is in a folder, except a file of that name. Links are not followed.
+
+    Raises:
+        OSError: the system refused; NotADirectoryError where the folder itself is a link.
+    """
+    if folder.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     below = folders_below(folder)
     for place in (*below, folder):
         for name in sorted(os.listdir(place)):

@@ -5,7 +5,8 @@ The lock is a file beside it, `<out>.partial.lock`, so that it outlasts the rena
 Worker processes inherit the lock on POSIX systems, so that it stays held until the last of them has ended.
 
 Whoever can write to the storage can put files here. So a package counts as the owner's own work only with a stamp
-beside it: a MAC under a key that only the owners have. Stamps never get into the release.
+beside it: a MAC under a key that only the owners have. Stamps never get into the release. medveil makes no links, so
+those that lie in the folder are removed before anything else: nothing is read, written or removed through one.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medveil.errors import MedveilError, TargetExistsError, UsageError
-from medveil.files.atomic import empty_folder, flush_folders, make_folder, remove_all, remove_empty_folders
+from medveil.files.atomic import (
+    empty_folder,
+    flush_folders,
+    make_folder,
+    remove_all,
+    remove_empty_folders,
+    remove_links,
+)
 from medveil.files.reading import read_regular
 from medveil.images import record
 from medveil.keys.tiers import Section
@@ -88,6 +96,7 @@ def held(staging: Path, what: str = "release") -> Iterator[None]:
             try:
                 make_folder(staging)
                 _set_mark(staging)
+                remove_links(staging)
                 yield
             finally:
                 _tidy(staging)
