@@ -85,6 +85,7 @@ class Hog:
                 hint="leave this attacker out, or give the attacker more images of her own",
             )
         generator = np.random.default_rng(seed)
+        held = [held[int(place)] for place in generator.permutation(len(held))]  # real and released took turns
         pictures = [_square(view.plane) for _, view in held]
         patients = [patient for patient, _ in held]
         strata = [view.stratum for _, view in held]
