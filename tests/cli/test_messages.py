@@ -253,6 +253,19 @@ def test_info(desk: Path) -> None:
     assert all(entry["ok"] or entry["because"] for entry in [*found["codecs"], *found["parts"]])
 
 
+def test_the_fingerprint_of_a_public_key_is_that_of_its_owner(desk: Path) -> None:
+    made = run("keygen", "-o", "bob.key", "--json").json["fingerprint"]
+    assert run("info", "--pub", "bob.pub").out.splitlines()[0] == f"fingerprint {made}"
+    assert run("info", "--pub", "bob.pub", "--json").json["fingerprint"] == made
+    assert f"bob ({made})" in run("share", "images", "--to", "bob.pub", "-o", "release", "--dry-run").err
+    title, *rest = Path("mallory.pub").read_text().splitlines()
+    Path("bob.pub").write_text("\n".join([f"# medveil public key {made}", *rest]))
+    for line in (["info", "--pub", "bob.pub"], ["share", "images", "--to", "bob.pub", "-o", "release"]):
+        done = run(*line)
+        assert done.code == 10
+        assert title.split()[-1] in done.err
+
+
 def test_version() -> None:
     assert run("--version").out.startswith("medveil 0.")
 

@@ -72,6 +72,19 @@ def test_a_changed_public_file_is_noticed(tmp_path):
         Recipient.load(alice)
 
 
+def test_the_title_line_of_another_key_is_refused_whatever_the_kind(public_files, write):
+    title = public_files[Wrap.HYBRID].read_text().splitlines()[0]
+    for kind, path in public_files.items():
+        own = [line for line in path.read_text().splitlines() if not line.startswith("# medveil")]
+        true = Recipient.load(path).fingerprint
+        assert Recipient.load(write("own.pub", "\n".join([f"# medveil public key {true}", *own]))).fingerprint == true
+        bare = [line for line in own if not line.startswith("#")]  # no verify key: nothing ties the title to the key
+        changed = [[title, *bare], [*bare, "#Medveil  public key: aaaa-bbbb"]]
+        for lines in changed if kind is Wrap.HYBRID else [[title, *own], *changed]:
+            with pytest.raises(KeyFileError, match="names another fingerprint"):
+                Recipient.load(write("other.pub", "\n".join(lines)))
+
+
 @pytest.mark.parametrize("line", [1, 2])
 def test_a_verify_key_without_its_signature_is_refused(tmp_path, line):
     generate(tmp_path / "alice.key")

@@ -1,13 +1,17 @@
-"""`medveil info`: versions, codecs, weights, and which optional parts are there."""
+"""`medveil info`: versions, codecs, weights, and which optional parts are there; or the fingerprint of a public key."""
 
 from __future__ import annotations
 
 import sys
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from medveil.cli.options import Json, Quiet
-from medveil.cli.session import session
+from medveil.cli.session import Session, session
 
 _LIBRARIES = ("numpy", "cryptography", "pyrage", "cbor2", "constriction", "pillow", "pydicom")
 _PARTS = (
@@ -18,9 +22,19 @@ _PARTS = (
 )
 
 
-def info(json: Json = False, quiet: Quiet = False) -> None:
-    """Show versions, codecs and what is available."""
+def info(
+    pub: Annotated[
+        Path | None,
+        typer.Option("--pub", metavar="PUB", help="A public key file or certificate: its fingerprint, and no more."),
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Show versions, codecs and what is available; or the fingerprint of a public key."""
     with session("info", as_json=json, quiet=quiet) as run:
+        if pub is not None:
+            _print_key(run, pub)
+            return
         from medveil.codecs.registry import available
 
         versions = {"medveil": metadata.version("medveil"), "python": sys.version.split()[0]}
@@ -39,10 +53,22 @@ def info(json: Json = False, quiet: Quiet = False) -> None:
         )  # fmt: skip
 
 
+def _print_key(run: Session, pub: Path) -> None:
+    """Print the fingerprint and the kind of a public key."""
+    from medveil.cli.owner import recipients_of
+
+    (recipient,) = recipients_of([pub], "--pub")
+    wrap = recipient.wrap
+    kind = f"{wrap.value}{', post-quantum' if wrap.post_quantum else ''}"
+    run.result(
+        [f"fingerprint {recipient.fingerprint}", f"kind        {kind}"],
+        fingerprint=recipient.fingerprint, wrap=wrap.value, post_quantum=wrap.post_quantum,
+    )  # fmt: skip
+
+
 def _weights() -> list[dict[str, object]]:
     """The weights files that come with medveil."""
     import hashlib
-    from pathlib import Path
 
     package = Path(__file__).resolve().parents[1]
     files = [(path.name, path.read_bytes()) for path in sorted(package.rglob("*.safetensors"))]

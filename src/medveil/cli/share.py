@@ -183,7 +183,7 @@ def share(
             images, out, settings, owner=owner, founder=recipient_of(founder), head=head, first_look=first_look,
             progress=run.progress, announce=partial(_announce, run),
         )  # fmt: skip
-        if not (add or dry_run or result.unchanged):
+        if dry_run or not (add or result.unchanged):
             _tell_tiers(run, settings)
         _print(run, result, out, dry_run=dry_run, show_paths=show_paths)
 

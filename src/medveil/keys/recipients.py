@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +26,7 @@ SELF_CONTEXT = b"medveil/v1/recipient"
 NAME_BYTES = 64  # of a recipient's name in UTF-8
 _X25519_BYTES = 32
 _VERIFY_KEY_BYTES = 32
+_TITLE = re.compile(r"#\s*medveil\s+public\s+key\b[\s:]*(.*)", re.IGNORECASE)
 
 
 class Wrap(StrEnum):
@@ -137,8 +140,8 @@ class Recipient:
                 more, of whose key only the text is read then.
 
         Raises:
-            KeyFileError: unreadable, a secret key, no such file, too weak, its self-signature does not fit, or a
-                certificate that is not valid today.
+            KeyFileError: unreadable, a secret key, no such file, too weak, its self-signature does not fit, its title
+                line names the fingerprint of another key, or a certificate that is not valid today.
         """
         return replace(cls._read(Path(path), checked=checked), name=name_of(Path(path).stem))
 
@@ -146,7 +149,9 @@ class Recipient:
     def _read(cls, path: Path, *, checked: bool) -> Recipient:
         data = read_public(path)
         if certificates.PEM_MARK in data:
-            return cls(certificates.text_of_pem(data) if checked else certificates.text_of(certificates.of_pem(data)))
+            text = certificates.text_of_pem(data) if checked else certificates.text_of(certificates.of_pem(data))
+            lines = data.decode("utf-8", "replace").splitlines()
+            return _under_its_title(cls(text), lines) if checked else cls(text)
         lines = unbroken_lines(text_of(data))
         recipients = [line for line in lines if not line.startswith("#")]
         if len(recipients) != 1:
@@ -159,9 +164,27 @@ class Recipient:
         recipient = cls.parse(recipients[0])
         comments = [line.strip("# ").partition(":") for line in lines if line.startswith("#")]
         named = {name: value.strip() for name, _, value in comments}
-        if "verify-key" not in named:
-            return recipient
-        return cls(recipient.text, _checked_verify_key(recipient.text, named))
+        if "verify-key" in named:
+            recipient = cls(recipient.text, _checked_verify_key(recipient.text, named))
+        return _under_its_title(recipient, lines)
+
+
+def _under_its_title(recipient: Recipient, lines: Sequence[str]) -> Recipient:
+    """The recipient, where each title line among `lines` ("# medveil public key …") names her own fingerprint.
+
+    People compare that line, so a file with the line of one key and the text of another one is not taken.
+
+    Raises:
+        KeyFileError: it names another fingerprint.
+    """
+    titles = [found[1].strip().lower() for line in lines if (found := _TITLE.match(line.strip()))]
+    if any(title != recipient.fingerprint for title in titles):
+        raise KeyFileError(
+            "the public key file was changed: its first line names another fingerprint than its key has, which is "
+            f"{recipient.fingerprint}",
+            hint="ask its owner for the file again, and compare the fingerprint by telephone",
+        )
+    return recipient
 
 
 def name_of(text: str) -> str:
