@@ -100,11 +100,14 @@ def _repeat(results: Row) -> Iterator[Row]:
 
 
 def _recognition(results: Row) -> Iterator[Row]:
-    """Each attacker on each data set at the last preset, and what it found at the first one."""
+    """Each attacker on each data set at the last preset, and what it found at the first one.
+
+    A data set with pairs of a single person has no row.
+    """
     first, last = results["presets"][0], results["presets"][-1]
     before = {row["recognizer"]: row["sources"] for row in first["rows"]}
     for row in last["rows"]:
-        for source, found in row["sources"].items():
+        for source, found in ((name, each) for name, each in row["sources"].items() if each["people"] > 1):
             yield {**row, **found, "source": source, "before": before[row["recognizer"]][source]}
 
 
