@@ -127,6 +127,16 @@ def test_a_taken_name_is_said_before_the_passphrase_is_asked_for(here: Path) -> 
     assert "there already" in done.err
 
 
+def test_a_public_file_that_is_missing_is_made_again(here: Path) -> None:
+    made = run("keygen", "-o", "a.key", "--json").json
+    public = Path("a.pub").read_bytes()
+    Path("a.pub").unlink()
+    again = run("keygen", "-o", "a.key", "--json")
+    assert (again.code, again.json["fingerprint"]) == (0, made["fingerprint"])
+    assert "made again" in again.err
+    assert Path("a.pub").read_bytes() == public
+
+
 def test_a_passphrase_typed_twice(here: Path) -> None:
     code, shown = typed([PASSPHRASE, PASSPHRASE], "keygen", "-o", "a.key", "--passphrase")
     assert code == 0, shown

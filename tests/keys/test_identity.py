@@ -12,7 +12,7 @@ from tests.keys.conftest import PASSPHRASE
 from medveil.errors import KeyFileError, MedveilError, NoFittingKeyError, TargetExistsError
 from medveil.files.atomic import write_bytes
 from medveil.keys import bech32
-from medveil.keys.identity import Identity, default_identity, generate
+from medveil.keys.identity import Identity, default_identity, generate, with_public_again
 from medveil.keys.recipients import Recipient
 from medveil.keys.signatures import signature_fits
 from medveil.keys.wrapping import wrap
@@ -198,3 +198,49 @@ def test_a_key_that_cannot_be_written_leaves_the_former_pair(tmp_path, monkeypat
     with pytest.raises(MedveilError, match="no space"):
         generate(tmp_path / "b.key")
     assert not (tmp_path / "b.pub").exists()
+
+
+class _Killed(BaseException):
+    pass
+
+
+def _killed_before_the_public_file(path, monkeypatch, **how):
+    """Make a key, and die between its two files."""
+
+    def writing(path, *args, **more):
+        if path.suffix == ".pub":
+            raise _Killed
+        write_bytes(path, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("medveil.keys.identity.write_bytes", writing)
+        with pytest.raises(_Killed):
+            generate(path, **how)
+
+
+def test_a_key_of_a_killed_run_gets_its_public_file_again(tmp_path, monkeypatch):
+    _killed_before_the_public_file(tmp_path / "a.key", monkeypatch)
+    again = with_public_again(tmp_path / "a.key")
+    assert Recipient.load(tmp_path / "a.pub") == again.recipient
+    assert with_public_again(tmp_path / "a.key") is None  # it is there now
+    (tmp_path / "note").write_text("no key")
+    assert with_public_again(tmp_path / "note") is None
+    assert not (tmp_path / "note.pub").exists()
+
+
+def test_a_kill_while_a_key_is_replaced_leaves_no_public_file_of_another_key(tmp_path, monkeypatch):
+    generate(tmp_path / "a.key")
+    _killed_before_the_public_file(tmp_path / "a.key", monkeypatch, force=True)
+    assert not (tmp_path / "a.pub").exists()
+    assert with_public_again(tmp_path / "a.key") == Identity.load(tmp_path / "a.key")
+
+
+def test_the_default_identity_mends_what_a_killed_run_left(tmp_path):
+    identity, path, _ = default_identity()
+    path.with_suffix(".pub").unlink()
+    assert default_identity()[0] == identity
+    assert Recipient.load(path.with_suffix(".pub")) == identity.recipient
+    path.unlink()
+    other, _, made = default_identity()
+    assert made
+    assert Recipient.load(path.with_suffix(".pub")) == other.recipient

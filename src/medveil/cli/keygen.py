@@ -35,16 +35,26 @@ def keygen(
     """
     with session("keygen", as_json=json, quiet=quiet) as run:
         from medveil.cli.owner import tell_open_key
-        from medveil.cli.passphrase import new_passphrase
-        from medveil.keys.identity import check_targets, generate
+        from medveil.cli.passphrase import ask_passphrase, new_passphrase
+        from medveil.keys.identity import check_targets, generate, public_path_of, with_public_again
+        from medveil.keys.passphrases import is_locked
+        from medveil.releases.writing.staging import refuse_inside_release
 
-        public = check_targets(out, force=force)
-        identity = generate(out, classical=classical, passphrase=new_passphrase() if passphrase else None, force=force)
+        refuse_inside_release(out)
+        public = public_path_of(out)
+        identity = None if force else with_public_again(out, ask=ask_passphrase)
+        if identity is not None:
+            run.warn("the secret key was there already; its .pub file was missing, and was made again")
+        else:
+            check_targets(out, force=force)
+            words = new_passphrase() if passphrase else None
+            identity = generate(out, classical=classical, passphrase=words, force=force)
+        locked = is_locked(out.read_bytes())
         run.result(
             [f"secret key  {out}", f"public key  {public}", f"fingerprint {identity.fingerprint}"],
             done=1, key=str(out), pub=str(public), fingerprint=identity.fingerprint, post_quantum=identity.hybrid,
-            locked=passphrase,
+            locked=locked,
         )  # fmt: skip
         tell_open_key(run, out)
-        locked = " and its passphrase" if passphrase else ""
-        run.say(f"Keep the secret key{locked} safe: without it, what was shared with you cannot be opened by anybody.")
+        also = " and its passphrase" if locked else ""
+        run.say(f"Keep the secret key{also} safe: without it, what was shared with you cannot be opened by anybody.")

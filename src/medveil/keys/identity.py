@@ -7,16 +7,18 @@ recipients file without them can receive but cannot name an owner.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from medveil.errors import KeyFileError, TargetExistsError
+from medveil.errors import KeyFileError, MedveilError, TargetExistsError
 from medveil.files.atomic import write_bytes
 from medveil.keys import bech32, hybrid, passphrases, signatures
-from medveil.keys.keyfiles import lines_of, read_secret, text_of
+from medveil.keys.keyfiles import MAX_KEY_FILE, holds_secret, lines_of, read_secret, text_of
 from medveil.keys.recipients import SELF_CONTEXT, Recipient
 from medveil.keys.wrapping import MAX_WRAPPED_BYTES, opened
 
@@ -150,6 +152,9 @@ def asked(ask: AskPassphrase | None) -> str:
 def generate(path: Path, *, classical: bool = False, passphrase: str | None = None, force: bool = False) -> Identity:
     """Make a new key: `path` (0600) and, beside it, the public file (alice.pub of alice.key, else the name and .pub).
 
+    The secret file comes first, so that a kill leaves no public file of a key that nobody has; `with_public_again`
+    makes the missing one.
+
     Args:
         path: the secret key file.
         classical: an X25519 key instead of a post-quantum one.
@@ -164,18 +169,42 @@ def generate(path: Path, *, classical: bool = False, passphrase: str | None = No
     identity = Identity.fresh(classical=classical)
     content = identity.to_text().encode()
     locked = content if passphrase is None else passphrases.lock(content, passphrase)
-    signature = identity.sign(SELF_CONTEXT, identity.recipient.text.encode())
     former = public_path.read_bytes() if public_path.is_file() else None
-    write_bytes(public_path, identity.recipient.to_text(signature).encode(), overwrite=force)
+    public_path.unlink(missing_ok=True)  # only with `force` is there one: that of the key which is replaced
     try:
         write_bytes(path, locked, mode=0o600, overwrite=force)
-    except BaseException:  # a public file that belongs to no secret one would lead others to lock out their recipient
-        if former is None:
-            public_path.unlink(missing_ok=True)
-        else:
-            write_bytes(public_path, former, overwrite=True)
+    except BaseException:
+        if former is not None:
+            write_bytes(public_path, former)
         raise
+    _write_public(identity, public_path)
     return identity
+
+
+def with_public_again(path: Path, *, ask: AskPassphrase | None = None) -> Identity | None:
+    """The key in the file `path`, whose missing public file is made again, as after a kill; else None.
+
+    Raises:
+        KeyFileError: as `Identity.load`, of a file that holds a secret key.
+    """
+    if not path.is_file() or os.path.lexists(public_path_of(path)) or path.suffix == ".pub":
+        return None
+    if path.stat().st_size > MAX_KEY_FILE or not holds_secret(path.read_bytes()):
+        return None
+    identity = Identity.load(path, ask=ask)
+    _write_public(identity, public_path_of(path))
+    return identity
+
+
+def _write_public(identity: Identity, public_path: Path) -> None:
+    """Write the public file of a key, where there is none. Raises TargetExistsError and MedveilError."""
+    signature = identity.sign(SELF_CONTEXT, identity.recipient.text.encode())
+    write_bytes(public_path, identity.recipient.to_text(signature).encode())
+
+
+def public_path_of(path: Path) -> Path:
+    """Where the public file of the secret key file `path` lies."""
+    return path.with_suffix(".pub") if path.suffix == ".key" else path.with_name(f"{path.name}.pub")
 
 
 def check_targets(path: Path, *, force: bool) -> Path:
@@ -187,7 +216,7 @@ def check_targets(path: Path, *, force: bool) -> Path:
     """
     if path.suffix == ".pub":
         raise KeyFileError("a secret key file cannot end in .pub", hint="name it like alice.key")
-    public_path = path.with_suffix(".pub") if path.suffix == ".key" else path.with_name(f"{path.name}.pub")
+    public_path = public_path_of(path)
     for target in (path, public_path):
         if not force and (target.exists() or target.is_symlink()):
             raise TargetExistsError(
@@ -204,11 +233,17 @@ def default_identity(*, create: bool = True, ask: AskPassphrase | None = None) -
         KeyFileError: there is none yet, and `create` is not set; or it cannot be loaded.
     """
     path = default_path()
+    public_path = public_path_of(path)
     if path.exists():
-        return Identity.load(path, ask=ask), path, False
+        identity = Identity.load(path, ask=ask)
+        if not os.path.lexists(public_path):  # a killed run made the key and no more
+            with suppress(MedveilError):
+                _write_public(identity, public_path)
+        return identity, path, False
     if not create:
         raise KeyFileError("there is no key of your own yet", hint="name one with -i; medveil keygen makes one")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    public_path.unlink(missing_ok=True)  # of a key that is not there
     return generate(path), path, True
 
 
