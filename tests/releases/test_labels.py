@@ -219,6 +219,12 @@ def test_labels_that_share_does_not_write_are_refused(text):
             record.labels_of(packed, "png")
 
 
+def test_labels_named_as_the_columns_that_say_what_image_it_is_are_left_out():
+    labels = {"image": "other.png", "patient_id": "P1", "path": "x", "label": "normal"}
+    packed = canonical.dumps({"kind": "png", "version": 1, "labels": labels})
+    assert record.labels_of(packed, "png") == {"label": "normal"}
+
+
 @pytest.mark.parametrize(
     "value", ["normal", "PA", "grade 3-4", "T1 2 mm", "+", "-1", "0.5", "Lungenödem", "C34.1", "2 marked"]
 )

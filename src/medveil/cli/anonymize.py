@@ -72,8 +72,9 @@ def _rows(
     from medveil.cli.text import plural
     from medveil.datasets.manifest import match_rows, read_manifest
     from medveil.errors import UsageError
+    from medveil.images.record import PATIENT_COLUMN
     from medveil.releases.anonymizing import Row
-    from medveil.releases.label_file import NO_LABELS, PATIENT_COLUMN, labels_to_share, told
+    from medveil.releases.label_file import NO_LABELS, labels_to_share, told
 
     if PATIENT_COLUMN in columns:
         raise UsageError(f"the column {PATIENT_COLUMN} is not published", hint="leave it out of --label-columns")

@@ -16,6 +16,8 @@ MAX_DEPTH = 8
 MAX_LABELS, MAX_LABEL = 16, 64  # of an image; characters of a name and of a value
 TAG_BYTES = 16
 _FORMULA = re.compile("[=@\uff1d\uff20]|[+\\-\uff0b\uff0d](?![0-9]*\\.?[0-9]*$)")
+IMAGE_COLUMNS = ("package", "image", "path", "file", "filename", "original")  # of a labels file: they name the image
+PATIENT_COLUMN = "patient_id"
 _LABELS, _PSEUDONYM = "labels", "pseudonym"
 _FOREIGN = "the image's record is not one that medveil writes"
 
@@ -53,12 +55,16 @@ def labelled(data: bytes, kind: str, labels: Mapping[str, str], pseudonym: bytes
 
 
 def labels_of(data: bytes, kind: str) -> dict[str, str]:
-    """The labels in a pixel record, by name. Raises IntegrityError for what `share` would not have taken."""
+    """The labels in a pixel record, by name. Raises IntegrityError for what `share` would not have taken.
+
+    A label that is called like a column which says what image or whose it is, as no `share` makes it, is left out: in a
+    table it would stand for the truth.
+    """
     found = Fields(unpack(data, kind)).mapping(_LABELS)
     texts = [*found, *found.values()]
     if len(found) > MAX_LABELS or not all(type(one) is str and is_label(one) for one in texts):
         raise IntegrityError(_FOREIGN)
-    return found
+    return {name: value for name, value in found.items() if name not in (*IMAGE_COLUMNS, PATIENT_COLUMN)}
 
 
 def is_label(text: str) -> bool:

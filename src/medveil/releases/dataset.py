@@ -13,11 +13,12 @@ from medveil import images
 from medveil.codecs.code import Codec
 from medveil.errors import IntegrityError, MedveilError, MissingDependencyError, UsageError
 from medveil.images.image import Image
+from medveil.images.record import PATIENT_COLUMN
 from medveil.keys.openers import Opener, load_opener
 from medveil.keys.tiers import KeyRing, Section, Tier
 from medveil.protection import padding
 from medveil.releases.access import Access
-from medveil.releases.label_file import PATIENT_COLUMN, Named, matched, read_rows
+from medveil.releases.label_file import Named, matched, read_rows
 from medveil.releases.packages import unpacking
 from medveil.releases.packages.package import PackageEntry, load_package
 from medveil.releases.records import state as states

@@ -13,10 +13,8 @@ from pathlib import Path
 
 from medveil.datasets.manifest import match_rows
 from medveil.errors import UsageError
-from medveil.images.record import MAX_LABEL, MAX_LABELS, is_label
+from medveil.images.record import IMAGE_COLUMNS, MAX_LABEL, MAX_LABELS, PATIENT_COLUMN, is_label
 
-IMAGE_COLUMNS = ("package", "image", "path", "file", "filename", "original")
-PATIENT_COLUMN = "patient_id"
 MOST_VALUES = 50  # different ones in a column that is shared: more are names or free text
 _ROWS_NAMED = 5
 # What tells a patient from others: five digits, however they are parted, or a day.
