@@ -275,6 +275,15 @@ def test_whom_to_take_out_may_be_named_as_grants_prints_them(desk: Path) -> None
     assert run(*owner("revoke", "release", "--to", "zzzz")).code == 2
 
 
+def test_a_whole_fingerprint_means_its_key_whoever_is_called_so(desk: Path) -> None:
+    alice = run(*owner("grants", "release", "--json")).json["grants"][2]
+    (desk / "mallory.pub").rename(desk / f"{alice['fingerprint']}.pub")
+    assert run(*owner("grant", "release", "--to", f"{alice['fingerprint']}.pub=preview")).code == 0
+    assert run(*owner("revoke", "release", "--to", alice["fingerprint"])).code == 0
+    left = {grant["fingerprint"] for grant in run(*owner("grants", "release", "--json")).json["grants"]}
+    assert alice["fingerprint"] not in left
+
+
 def test_recipients_are_called_by_the_names_of_their_files(desk: Path) -> None:
     """Who, what and since when; names stay through a rotation, and a name that means one alone takes her out."""
     (desk / "mallory.pub").rename(desk / "Dr. Zoë Müller.pub")

@@ -327,9 +327,13 @@ def _replaces(former: GrantNote, note: GrantNote) -> bool:
 def _text_of(word: str, book: OwnerBook) -> str:
     """Public text of the recipient who has this name, or whose fingerprint or grant has an id that begins so.
 
-    A name means those who may open the release now, and where none of them has it, those who might before.
+    A whole fingerprint means that key, whoever has it for a name. A name means those who may open the release now, and
+    where none of them has it, those who might before.
     """
     name, start = name_of(word), word.strip().lower()
+    whole = {note.recipient.text for note in (*book.grants, *book.ended) if note.recipient.fingerprint == start}
+    if len(whole) == 1:
+        return whole.pop()
     fitting = {
         note.recipient.text
         for note in (*book.grants, *book.ended)
