@@ -92,6 +92,20 @@ def test_what_is_there_is_left_alone(images):
     assert (images.parent / "public.csv").read_text() == "mine"
 
 
+def test_nothing_private_is_written_into_an_open_release(images):
+    assert anonymize(images).code == 0
+    public, link = images.parent / "public", images.parent / "public" / "link.csv"
+    lines = [
+        ("keygen", "-o", public / "a.key"), ("share", images, "-o", public / "sealed"),
+        ("anonymize", images, "-o", images.parent / "b", "--link", link, "--method", "pixelate", "--again"),
+        ("compare", images, "-o", public / "plane", "--force"), ("train", images, "-o", public / "codec"),
+    ]  # fmt: skip
+    for line in lines:
+        done = run(*line)
+        assert (done.code, "inside a release" in done.err) == (1, True), line
+    assert run("verify", public).code == 0
+
+
 def test_methods_are_listed():
     done = run("anonymizers", "--json")
     names = [each["name"] for each in done.json["anonymizers"]]

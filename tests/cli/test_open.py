@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import stat
 import subprocess
 import sys
 from collections import namedtuple
@@ -49,6 +51,26 @@ def _killed(kind: str, how: str) -> int:
 
 def _plain(folder: str) -> list[Path]:
     return [path for path in Path(folder).rglob("*") if path.is_file()]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="file modes and links are POSIX")
+def test_folders_that_are_there_are_closed_and_no_link_in_them_is_followed(shared_desk: Path) -> None:
+    (shared_desk / "opened").mkdir(mode=0o755)
+    assert run("open", "release", "-o", "opened").code == 0
+    assert stat.S_IMODE((shared_desk / "opened").stat().st_mode) == 0o700
+    (folder,) = {path.parent for path in _plain("opened") if path.parent.name == "a"}
+    shutil.rmtree(folder)
+    (shared_desk / "mine").mkdir()
+    folder.symlink_to(shared_desk / "mine")
+    done = run("open", "release", "-o", "opened", "--force", "--json")
+    assert (done.code, done.json["done"], len(done.json["failed"])) == (3, 1, 1)
+    assert _plain("mine") == []
+
+
+def test_a_folder_that_is_a_release_of_both_kinds_is_refused(shared_desk: Path) -> None:
+    (shared_desk / "release" / "release.json").write_text("{}")
+    for line in (("open", "release", "-o", "opened"), ("list", "release"), ("verify", "release")):
+        assert run(*line).code == 2
 
 
 @pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="files without a name are Linux's")

@@ -22,6 +22,7 @@ from medveil.keys.identity import generate
 from medveil.keys.tiers import EpochKeys
 from medveil.keys.wrapping import wrap
 from medveil.releases import deputies, granting, rotating
+from medveil.releases.inspecting import write_render
 from medveil.releases.listing import list_originals
 from medveil.releases.opening import open_release
 from medveil.releases.records import state as states
@@ -273,6 +274,12 @@ def test_outputs_inside_a_release_are_refused(release, pictures, settings, peopl
         open_release(release, release / "opened", identity=people["ida"])
     with pytest.raises(TargetExistsError, match="inside a release"):
         share([pictures], release / "sub" / "other", settings, owner=people["owner"])
+    with pytest.raises(TargetExistsError, match="inside a release"):
+        write_render(release, None, release / "view.png")
+    (release.parent / "link").symlink_to(release)
+    for out in (release, release.parent / "link" / "opened"):
+        with pytest.raises(TargetExistsError, match="inside a release"):
+            open_release(release, out, identity=people["ida"], force=True)
     verify(release)
 
 

@@ -29,9 +29,11 @@ def compare(
         from medveil.audit.record import JSON, read_record
         from medveil.cli.audit import need_packages
         from medveil.errors import UsageError
+        from medveil.releases.writing.staging import refuse_inside_release
         from medveil.report.plane import check_plane, paired, point_of, questions_of, table_of, write_plane
 
         need_packages()
+        refuse_inside_release(out / "index.html")
         check_plane(out, force=force)
         points = []
         for number, place in enumerate(audits, 1):

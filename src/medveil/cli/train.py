@@ -65,6 +65,9 @@ def train(
     """
     with session("train", as_json=json, quiet=quiet) as run:
         from medveil.files.walk import find_files
+        from medveil.releases.writing.staging import refuse_inside_release
+
+        refuse_inside_release(out / "weights")
 
         try:
             from medveil.codecs.primis.training_run import train_codec

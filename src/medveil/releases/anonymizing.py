@@ -216,6 +216,7 @@ def _check_places(out: Path, link: Path) -> None:
     if not link.parent.is_dir():
         raise UsageError("the folder of the link file is not there", hint="make it first, or name another with --link")
     staged_files.refuse_inside_release(out)
+    staged_files.refuse_inside_release(link)
 
 
 def _examine(

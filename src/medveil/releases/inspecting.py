@@ -17,6 +17,7 @@ from medveil.keys.tiers import Section
 from medveil.releases.packages.package import Package, PackageEntry, find_entry, load_package
 from medveil.releases.records.ledger import weakest
 from medveil.releases.release import Release
+from medveil.releases.writing.staging import refuse_inside_release
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,10 @@ def stranger_view(package: Package, release: Release) -> NDArray[np.uint8]:
 
 
 def write_render(folder: Path, package: str | None, target: Path, *, force: bool = False) -> None:
-    """Write `stranger_picture` as a PNG."""
+    """Write `stranger_picture` as a PNG. Raises TargetExistsError where something is there, or inside a release."""
     import io
 
+    refuse_inside_release(target)
     from PIL import Image as Picture
 
     buffer = io.BytesIO()

@@ -14,11 +14,12 @@ from medveil.codecs.code import Codec
 from medveil.errors import FormatVersionError, IntegrityError, MedveilError, NoRoomError, TargetExistsError
 from medveil.files.atomic import holds_files, sweep, write_bytes
 from medveil.files.names import FreeNames
+from medveil.images.record import PATIENT_COLUMN
 from medveil.keys.openers import Opener
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Tier
 from medveil.releases.access import Access
-from medveil.releases.label_file import PATIENT_COLUMN, labels_csv
+from medveil.releases.label_file import labels_csv
 from medveil.releases.packages.package import PackageEntry, load_package
 from medveil.releases.packages.unpacking import OpenedFile, file_of, most_bytes
 from medveil.releases.records.manifest import Manifest
@@ -148,13 +149,15 @@ def open_release(
     access = release.access_of(identity, tier)
     release.codec(access.ring)  # a missing codec or weights file is one error, not one a package
     out = Path(os.path.abspath(out))
-    refuse_inside_release(out)
+    refuse_inside_release(out / "opened")
     if not force and out.exists() and (not out.is_dir() or holds_files(out)):
         raise TargetExistsError("the output folder holds files", hint="name a new folder, or --force to write into it")
     room = _Room.of(out, max_bytes)
     room.check(to_be_written(release, access))
     try:
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not holds_files(out) and _is_own(out):
+            out.chmod(0o700)
     except OSError as error:
         raise MedveilError(
             f"the output folder cannot be made: {error.strerror or type(error).__name__}", hint="name another with -o"
@@ -189,6 +192,11 @@ def open_release(
         release.pin()
         result.pin_note = note_of(release.ledger, release.folder)
     return result
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether a folder is this user's, whose mode she may change."""
+    return os.name == "posix" and folder.stat().st_uid == os.getuid()
 
 
 def to_be_written(release: Release, access: Access) -> int:
@@ -255,6 +263,11 @@ def _write(
     path = out / name
     try:
         for folder in reversed(path.relative_to(out).parents):
+            if folder.parts and (out / folder).is_symlink():
+                raise MedveilError(
+                    "the opened file is not written: a folder of the output is a link, which leads elsewhere",
+                    hint="take the link away, or name another folder with -o",
+                )
             (out / folder).mkdir(mode=0o700, exist_ok=True)
             if out / folder not in written.swept:
                 sweep(out / folder)
@@ -267,7 +280,7 @@ def _write(
     result.done += 1
     result.written[number] = str(path)
     if file.labels:
-        written.labelled.append({"image": str(name), PATIENT_COLUMN: file.patient, **file.labels})
+        written.labelled.append({**file.labels, "image": str(name), PATIENT_COLUMN: file.patient})
     if file.renamed or name != file.name:
         result.renamed += 1
         result.warned.append((number, _RENAMED))

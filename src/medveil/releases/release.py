@@ -19,6 +19,7 @@ from medveil.releases.packages.package import PackageEntry, load_package
 from medveil.releases.packages.unpacking import Opened, PackageReader
 from medveil.releases.records.ledger import Ledger
 from medveil.releases.records.manifest import Manifest
+from medveil.releases.records.open_record import is_open
 from medveil.releases.verifying import VerifyResult, check_signer, load_checked, verify
 from medveil.releases.weights import codec_of
 
@@ -49,6 +50,7 @@ class Release:
     ) -> None:  # fmt: skip
         self.folder = Path(folder)
         self._owner, self._head = owner, head
+        is_open(self.folder)  # one that is both is refused
         state, self.signer = load_checked(self.folder, owner, head=head)
         self.manifest: Manifest = state.manifest
         self.ledger: Ledger = state.ledger

@@ -35,6 +35,7 @@ from medveil.protection import padding
 from medveil.releases.packages.package import MAX_PACKAGE_BYTES, Package, PackageEntry
 from medveil.releases.packages.packing import entry_of
 from medveil.releases.packages.unpacking import decrypted, image_record, open_identity
+from medveil.releases.records import open_record
 from medveil.releases.records.manifest import RECORD
 from medveil.releases.records.owner_records import DRAFT, OwnerBook
 from medveil.releases.records.state import MARK
@@ -65,9 +66,10 @@ def lock_of(staging: Path) -> Path:
 
 
 def refuse_inside_release(path: Path) -> None:
-    """Raise TargetExistsError for a path inside a release: opened images there would be published with it."""
-    for folder in path.parents:
-        if (folder / RECORD).exists():
+    """Raise TargetExistsError for a path inside a release, open or not: what is private would be published with it."""
+    for folder in Path(os.path.realpath(path)).parents:
+        is_open = (folder / open_record.RECORD).exists() and (folder / open_record.SIGNATURE).exists()
+        if is_open or (folder / RECORD).exists():
             raise TargetExistsError("the output lies inside a release", hint="name a place outside of it")
 
 
