@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import importlib
 
 import numpy as np
 import pytest
+from PIL import Image as Picture
 from tests.attacks.toy_patients import patient_picture
 
 from medveil.attacks.registry import RECOGNIZERS
@@ -102,3 +104,43 @@ def test_it_matters_what_is_learned_from(own, name):
         patch.setattr(module, "_MOST", len(own) if name == "eigenpictures" else 5)
         found = [RECOGNIZERS.make(name).fit(own, each, _EFFORT, 3).scores(seen, seen)[0, 1] for each in Learned]
     assert len({round(float(each), 5) for each in found}) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "bars"),
+    [
+        ("hog", {"nih": 0.84, "kermany": 0.88, "hannover": 0.76}),
+        ("sift", {"nih": 0.72, "kermany": 0.8, "hannover": 0.7}),
+        ("xfeat", {"nih": 0.83, "kermany": 0.81, "hannover": 0.84}),
+    ],
+)
+def test_patients_of_real_radiographs_are_known_again(shared, name, bars):
+    """Learned on the train fold; AUC on the test fold within each source: all pairs of one person, 600 of two."""
+    if name in ("sift", "xfeat"):
+        pytest.importorskip("cv2")
+    manifest = shared / "cxr" / "manifest.csv"
+    if not manifest.is_file():
+        pytest.skip("needs shared/cxr")
+    with manifest.open(encoding="utf-8") as lines:
+        rows = [row for row in csv.DictReader(lines) if row["source"] in bars and row["fold"] in ("train", "test")]
+    sources, (_, numbers) = list(bars), np.unique([row["patient_id"] for row in rows], return_inverse=True)
+    pictures = [np.asarray(Picture.open(shared / "cxr" / row["image"]).convert("L"), np.float32) for row in rows]
+    views = [View(each, sources.index(row["source"])) for each, row in zip(pictures, rows, strict=True)]
+    train = np.array([row["fold"] == "train" for row in rows])
+    own = [Known(int(numbers[place]), views[place]) for place in np.flatnonzero(train)]
+    seen, patients = [views[place] for place in np.flatnonzero(~train)], numbers[~train]
+    strata = np.array([each.stratum for each in seen])
+    effort = RecognizerEffort(side=112, steps=1, batch=2, network="resnet18", key_points=512, pairs=600)
+    fitted = RECOGNIZERS.make(name).fit(own, Learned.REAL, effort, 0)
+    same = np.triu(patients[:, None] == patients[None], 1)
+    other = np.triu((strata[:, None] == strata[None]) & (patients[:, None] != patients[None]))
+    wanted = same.copy()
+    for number in range(len(sources)):
+        here, columns = np.nonzero(other & (strata == number)[:, None])
+        drawn = np.random.default_rng(number).permutation(len(here))[:600]
+        wanted[here[drawn], columns[drawn]] = True
+    found = fitted.scores(seen, seen, wanted)
+    for number, source in enumerate(sources):
+        inside = wanted & (strata == number)[:, None]
+        assert auc(found[inside], same[inside]) > bars[source], source
