@@ -27,8 +27,11 @@ from medveil.keys.identity import Identity
 from medveil.releases import anonymizing
 from medveil.releases.anonymizing import Row, anonymize
 from medveil.releases.records import open_record, released
+from medveil.releases.records.pins import Replaced
 from medveil.releases.records.state import MARK
-from medveil.releases.verifying import verify_open
+from medveil.releases.settings import ShareSettings
+from medveil.releases.sharing import share
+from medveil.releases.verifying import verify, verify_open
 
 OWNER = Identity.fresh()
 
@@ -48,10 +51,10 @@ def people(tasks):
 
 
 def make(originals, tmp_path, method="pixelate", *, name="public", rows=people, **more):
-    settings = more.pop("settings", {})
+    settings, owner = more.pop("settings", {}), more.pop("owner", OWNER)
     chosen = get_anonymizer(method, settings)
     out, link = tmp_path / name, tmp_path / f"{name}.csv"
-    result = anonymize([originals], out, link, chosen, owner=OWNER, rows=rows, jobs=1, **more)
+    result = anonymize([originals], out, link, chosen, owner=owner, rows=rows, jobs=1, **more)
     return out, link, result
 
 
@@ -80,9 +83,38 @@ def test_files_are_signed_random_and_alike(originals, tmp_path):
         assert stat.S_IMODE(link.stat().st_mode) == 0o600
     assert not list(tmp_path.glob("*.partial*"))
     assert (verify_open(out).words, verify_open(out).signer_known) == ("verified", True)  # it was made here
-    shutil.rmtree(user_state_path("medveil", appauthor=False) / "released")
+    for memory in ("released", "paths"):
+        shutil.rmtree(user_state_path("medveil", appauthor=False) / memory)
     assert (verify_open(out).words, verify_open(out).signer_known) == ("signer unknown", False)
+    assert verify_open(out).words.startswith("same signer as on ")
     assert verify_open(out, OWNER.recipient).words == "verified"
+    assert verify_open(out).words == "verified"  # she was named here before
+
+
+def test_another_release_in_the_place_of_an_open_one_is_noticed(originals, tmp_path, monkeypatch):
+    """Also one for recipients in the place of an open one, or the other way round: both go by the path."""
+    out, _, _ = make(originals, tmp_path)
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (tmp_path / "own").mkdir()
+    with monkeypatch.context() as elsewhere:  # on Mallory's machine
+        elsewhere.setenv("XDG_STATE_HOME", str(tmp_path / "mallory"))
+        make(originals, foreign, owner=Identity.fresh())
+        share([originals / "Doe0.png"], foreign / "sealed", ShareSettings(jobs=1), owner=Identity.fresh())
+    other, _, _ = make(originals, tmp_path / "own")
+    out.rename(tmp_path / "away")
+    for there, look in ((foreign / "public", verify_open), (foreign / "sealed", verify)):
+        there.rename(out)
+        with pytest.raises(IntegrityError, match="another signer's release lies here"):
+            look(out)
+        out.rename(there)
+    other.rename(out)
+    found = verify_open(out)
+    assert (found.replaced, found.words) == (Replaced.RELEASE, "verified")
+    (tmp_path / "away").rename(other)
+    assert verify_open(other).replaced is Replaced.RELEASE
+    shutil.rmtree(user_state_path("medveil", appauthor=False) / "paths")
+    assert not verify_open(out).replaced
 
 
 def test_pictures_are_what_the_method_makes(originals, tmp_path):

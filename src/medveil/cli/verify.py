@@ -52,8 +52,11 @@ def _verify_open(run: Session, folder: Path, owner: Recipient | None, head: str)
     if head:
         raise UsageError("an open release has no ledger, and so no head", hint="leave --head out; name --owner")
     result = verify_open(folder, owner)
+    tell_replaced(run, result.replaced, result.replaced_since)
+    tell_pin(run, result.pin_note)
     run.result(
         [f"{result.words}: {plural(result.pictures, 'picture')} by {result.method}, released by key {result.owner}"],
         done=result.pictures, size=result.bytes, words=result.words, owner=result.owner,
         signer_known=result.signer_known, method=result.method, settings=dict(result.settings),
+        pin_note=result.pin_note, replaced=result.replaced,
     )  # fmt: skip

@@ -41,6 +41,7 @@ from medveil.protection.keystream import Keystream, derive, fresh_key
 from medveil.releases.records import open_record, released
 from medveil.releases.records.open_record import IMAGES, LABELS, OpenRecord
 from medveil.releases.records.owner_records import today
+from medveil.releases.records.pins import check_place
 from medveil.releases.records.released import Released
 from medveil.releases.records.state import MARK
 from medveil.releases.settings import BURNED_IN, check_burned_in
@@ -511,6 +512,7 @@ def _publish(
             raise
         remove_all([out / MARK])
         set_times([out], midnight(record.created))
+        check_place(record.release, record.owner, out, vouched=True, named=True)
         return size
     except OSError as error:
         raise staged_files.refused(error, "open release") from None

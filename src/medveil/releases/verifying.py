@@ -17,7 +17,8 @@ from medveil.releases.records import open_record
 from medveil.releases.records import state as states
 from medveil.releases.records.ledger import NEXT, Ledger
 from medveil.releases.records.manifest import CONTEXT, RECORD, SIGNATURE
-from medveil.releases.records.pins import Replaced, Signer, check_and_pin, note_of
+from medveil.releases.records.open_record import OpenRecord
+from medveil.releases.records.pins import Replaced, Signer, check_and_pin, check_place, note_of, place_note
 from medveil.releases.records.released import made_here
 from medveil.releases.records.state import State
 from medveil.releases.writing.commit import size_of
@@ -90,8 +91,9 @@ class OpenResult:
         bytes: length of the whole release.
         method, settings: how they were made, as the record says.
         owner: fingerprint of the key that signed.
-        signer_known: whether the caller named that key's owner.
+        signer_known: whether somebody vouches for that key's owner; see `pins.Signer`.
         words: the verdict as it is to be printed.
+        pin_note, replaced, replaced_since: as of `VerifyResult`.
     """
 
     pictures: int
@@ -101,25 +103,35 @@ class OpenResult:
     owner: str
     signer_known: bool
     words: str
+    pin_note: str = ""
+    replaced: Replaced = Replaced.NO
+    replaced_since: str = ""
 
 
 def verify_open(folder: Path, owner: Recipient | None = None) -> OpenResult:
     """Check every byte of an open release against its signed record.
 
-    Its owner is vouched for where she is named, and on the machine that made the release.
+    Its owner is vouched for where she is named, or was at this path before, and on the machine that made the release.
 
     Raises:
-        IntegrityError: a file is changed, missing or added, or another owner signed.
+        IntegrityError: a file is changed, missing or added, another owner signed, or the release that lay at this path
+            before was of another owner, for whom somebody vouched.
         FormatVersionError: written by a newer medveil.
         UsageError: not an open release.
     """
     record = open_record.load(folder, owner)
     size = open_record.check_files(folder, record)
-    known = owner is not None or made_here(record.owner, record.release)
+    signer = check_open_signer(record, folder, owner, pin=True)  # only now that all of it is sound
     return OpenResult(
-        len(record.pictures), size, record.method, record.settings, record.fingerprint, known,
-        Signer(vouched=known).words,
+        len(record.pictures), size, record.method, record.settings, record.fingerprint, signer.vouched, signer.words,
+        place_note(folder), signer.replaced, signer.replaced_since,
     )  # fmt: skip
+
+
+def check_open_signer(record: OpenRecord, folder: Path, owner: Recipient | None, *, pin: bool) -> Signer:
+    """How far this machine knows who signed an open release, whose record fits `owner`; see `pins.check_place`."""
+    made = made_here(record.owner, record.release)
+    return check_place(record.release, record.owner, folder, vouched=made, named=owner is not None, pin=pin)
 
 
 def load_checked(folder: Path, owner: Recipient | None, *, head: str = "") -> tuple[State, Signer]:

@@ -33,7 +33,7 @@ from medveil.mechanisms.observation import Case, Subject
 from medveil.mechanisms.working_pictures import Window, resized
 from medveil.releases.records import open_record
 from medveil.releases.records.open_record import OpenRecord
-from medveil.releases.records.released import made_here
+from medveil.releases.verifying import check_open_signer
 
 _POOL = 64  # images of others that an attacker mixes her own with
 _COLUMNS = ("image", "patient_id", "released")
@@ -57,7 +57,7 @@ def anonymized_target(
     Raises:
         UsageError: not an open release, a link file that is none or of another release, or the manifest lists none of
             the files.
-        IntegrityError: the release is damaged, or somebody else's.
+        IntegrityError: the release is damaged, or somebody else's, also than the one vouched for at this path.
     """
     record = open_record.load(folder)
     if owner is not None and owner.verify_key != record.owner:
@@ -69,7 +69,7 @@ def anonymized_target(
     rows = read_link(link, record)
     counts: Counter[str] = Counter()
     files = find_originals(originals, manifest, (folder, link, *skip), counts, tick)
-    known = owner is not None or made_here(record.owner, record.release)
+    known = check_open_signer(record, folder, owner, pin=False).vouched
     matched = _matched(rows, files, originals, named=manifest is None)
     listed = manifest is not None or any(match.file.record is not None for match in matched)
     there = {name for match in matched for name in match.thing}

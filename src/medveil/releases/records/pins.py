@@ -147,12 +147,37 @@ def check_and_pin(
     if known is not None and not ahead:
         _compare(ledger, known)
     vouched, since = named or bool(known and known.signer.vouched), known.signer.since if known else ""
-    signer = _signer_at(ledger, folder, Signer(vouched, since), named=named)
+    signer = _signer_at(ledger.head.release, founder, folder, Signer(vouched, since), named=named)
     if pin and not _is_damaged(ledger.head.release):
         remembered = Signer(signer.vouched, signer.since or _today())
         if not ahead:
             _write(ledger.head.release, _Pin(founder, ledger.head.number, ledger.digests[-1], remembered))
-        _write_places(ledger, folder, remembered, named=named)
+        _write_places(ledger.head.release, founder, folder, remembered, named=named)
+    return signer
+
+
+def check_place(
+    release: bytes, founder: bytes, folder: Path, *, vouched: bool, named: bool, pin: bool = True
+) -> Signer:  # fmt: skip
+    """As `check_and_pin`, of an open release: it has no ledger, so what is known of it goes by its path alone.
+
+    Args:
+        release, founder: its id, and the Ed25519 key that signed it.
+        folder: where it lies.
+        vouched: this machine made it.
+        named: the caller named its owner, or has just made it here.
+        pin: remember what was seen.
+
+    Raises:
+        IntegrityError: the release that lay at this path was of another founder, for whom somebody vouched.
+    """
+    same = [place for place in _places(folder) if (place.release, place.founder) == (release, founder)]
+    vouched = vouched or named or any(place.vouched for place in same)
+    seen = Signer(vouched, min((place.since for place in same), default=""))
+    signer = _signer_at(release, founder, folder, seen, named=named)
+    if pin:
+        remembered = Signer(signer.vouched, signer.since or _today())
+        _write_places(release, founder, folder, remembered, named=named)
     return signer
 
 
@@ -186,6 +211,11 @@ def note_of(ledger: Ledger, folder: Path) -> str:
         return _NOTES["damaged" if _is_damaged(ledger.head.release) else "none"]
     if known.number < ledger.head.number:
         return _NOTES["older"]
+    return place_note(folder)
+
+
+def place_note(folder: Path) -> str:
+    """What is to be said where this machine does not remember which release lies at a path; else empty."""
     return "" if len(_places(folder)) == len(_names_of(folder)) else _NOTES["path"]
 
 
@@ -307,9 +337,8 @@ def _compare(ledger: Ledger, known: _Pin) -> None:
         )
 
 
-def _signer_at(ledger: Ledger, folder: Path, signer: Signer, *, named: bool) -> Signer:
+def _signer_at(release: bytes, founder: bytes, folder: Path, signer: Signer, *, named: bool) -> Signer:
     """The signer, with what this machine knows of the path. Raises IntegrityError as `check_and_pin` says."""
-    founder = ledger.owners[0]
     for place in () if named else _places(folder):
         if place.founder != founder and place.vouched:
             raise IntegrityError(
@@ -320,27 +349,27 @@ def _signer_at(ledger: Ledger, folder: Path, signer: Signer, *, named: bool) -> 
             )
         if place.founder != founder:
             signer = replace(signer, replaced=Replaced.SIGNER, replaced_since=place.since)
-        elif place.release != ledger.head.release:
+        elif place.release != release:
             signer = replace(signer, since=signer.since or place.since)
             if not signer.replaced:
                 signer = replace(signer, replaced=Replaced.RELEASE, replaced_since=place.since)
     return signer
 
 
-def _write_places(ledger: Ledger, folder: Path, signer: Signer, *, named: bool) -> None:
+def _write_places(release: bytes, founder: bytes, folder: Path, signer: Signer, *, named: bool) -> None:
     """Remember which release lies at a path; one that is known there stays, unless the caller named this one."""
     with suppress(OSError, MedveilError):
         make_folder(_paths_folder(), mode=0o700)
         for path in _place_paths(folder, make_key=True):
             known = _read_place(path)
-            if known is not None and known.release != ledger.head.release and not named:
+            if known is not None and known.release != release and not named:
                 continue
             if known is None and os.path.lexists(path) and not named:
                 continue  # damaged; `note_of` says so
-            same = known is not None and (known.release, known.founder) == (ledger.head.release, ledger.owners[0])
+            same = known is not None and (known.release, known.founder) == (release, founder)
             since = known.since if known is not None and same else _today()
             vouched = signer.vouched or (known is not None and same and known.vouched)
-            if known != (place := _Place(ledger.head.release, ledger.owners[0], since, vouched)):
+            if known != (place := _Place(release, founder, since, vouched)):
                 record = canonical.dumps([place.release, place.founder, place.since, place.vouched])
                 write_bytes(path, record, mode=0o600, overwrite=True)
 
