@@ -29,7 +29,9 @@ EMPTY_TYPE_2 = {  # Z
     "AcquisitionContextSequence",  # X/Z: required, and may be empty, in digital X-ray
 }  # fmt: skip
 CLASSES = {"CT": "2", "MR": "4", "CR": "1", "DX": "1.1", "MG": "1.2", "OT": "7", "PT": "128"}
-MARKER = re.compile(rb"PLANTED|19[0-9]{2}0417|235958|087Y|87\.65432|87654|1\.2\.826\.0\.1\.3680043\.9")
+MARKER = re.compile(
+    rb"PLANTED|19[0-9]{2}0417|(?<![0-9.])(?:235958|87654)|087Y|87\.65432|1\.2\.826\.0\.1\.3680043\.9"
+)  # five or six digits inside of a random UID are none
 
 
 def row_tag(row):
