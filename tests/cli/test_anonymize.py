@@ -99,6 +99,7 @@ def test_nothing_private_is_written_into_an_open_release(images):
         ("keygen", "-o", public / "a.key"), ("share", images, "-o", public / "sealed"),
         ("anonymize", images, "-o", images.parent / "b", "--link", link, "--method", "pixelate", "--again"),
         ("compare", images, "-o", public / "plane", "--force"), ("train", images, "-o", public / "codec"),
+        ("demo", "-o", public / "demo"),
     ]  # fmt: skip
     for line in lines:
         done = run(*line)

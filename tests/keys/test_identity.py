@@ -244,3 +244,12 @@ def test_the_default_identity_mends_what_a_killed_run_left(tmp_path):
     other, _, made = default_identity()
     assert made
     assert Recipient.load(path.with_suffix(".pub")) == other.recipient
+
+
+def test_a_place_where_no_key_can_be_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "d.pub").mkdir()
+    for path in (tmp_path / "file" / "a.key", tmp_path / f"{'a' * 300}.key", tmp_path / "d.key"):
+        with pytest.raises(MedveilError):
+            generate(path, force=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.pub", "file"]

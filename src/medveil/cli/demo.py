@@ -96,6 +96,9 @@ def demonstrate(out: Path, run: Session, *, patients: int = 6) -> None:
 
 def _clear(out: Path) -> None:
     """Make room, and touch nothing that the demo did not make."""
+    from medveil.releases.writing.staging import refuse_inside_release
+
+    refuse_inside_release(out / _MARK)
     if out.exists() and not (out / _MARK).is_file():
         raise TargetExistsError(
             "the demo's folder is there already, and the demo did not make it", hint="name another one with -o"

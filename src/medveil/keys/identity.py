@@ -169,8 +169,8 @@ def generate(path: Path, *, classical: bool = False, passphrase: str | None = No
     identity = Identity.fresh(classical=classical)
     content = identity.to_text().encode()
     locked = content if passphrase is None else passphrases.lock(content, passphrase)
-    former = public_path.read_bytes() if public_path.is_file() else None
-    public_path.unlink(missing_ok=True)  # only with `force` is there one: that of the key which is replaced
+    former = public_path.read_bytes() if os.path.isfile(public_path) else None
+    _remove(public_path)  # only with `force` is there one: that of the key which is replaced
     try:
         write_bytes(path, locked, mode=0o600, overwrite=force)
     except BaseException:
@@ -187,13 +187,28 @@ def with_public_again(path: Path, *, ask: AskPassphrase | None = None) -> Identi
     Raises:
         KeyFileError: as `Identity.load`, of a file that holds a secret key.
     """
-    if not path.is_file() or os.path.lexists(public_path_of(path)) or path.suffix == ".pub":
+    if not os.path.isfile(path) or os.path.lexists(public_path_of(path)) or path.suffix == ".pub":
         return None
-    if path.stat().st_size > MAX_KEY_FILE or not holds_secret(path.read_bytes()):
+    try:
+        if path.stat().st_size > MAX_KEY_FILE or not holds_secret(path.read_bytes()):
+            return None
+    except OSError:
         return None
     identity = Identity.load(path, ask=ask)
     _write_public(identity, public_path_of(path))
     return identity
+
+
+def _remove(public_path: Path) -> None:
+    """Remove a public key file, if there is one. Raises MedveilError where it stays."""
+    if os.path.lexists(public_path):
+        try:
+            public_path.unlink()
+        except OSError as error:
+            raise MedveilError(
+                f"the former public key file cannot be removed: {error.strerror or type(error).__name__}",
+                hint="see to it, or choose another name; nothing was changed",
+            ) from None
 
 
 def _write_public(identity: Identity, public_path: Path) -> None:
@@ -218,7 +233,7 @@ def check_targets(path: Path, *, force: bool) -> Path:
         raise KeyFileError("a secret key file cannot end in .pub", hint="name it like alice.key")
     public_path = public_path_of(path)
     for target in (path, public_path):
-        if not force and (target.exists() or target.is_symlink()):
+        if not force and os.path.lexists(target):
             raise TargetExistsError(
                 "a key file of this name is there already, and what was shared with it opens with nothing else",
                 hint="choose another name, or --force to replace it for good",
@@ -243,7 +258,7 @@ def default_identity(*, create: bool = True, ask: AskPassphrase | None = None) -
     if not create:
         raise KeyFileError("there is no key of your own yet", hint="name one with -i; medveil keygen makes one")
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    public_path.unlink(missing_ok=True)  # of a key that is not there
+    _remove(public_path)  # of a key that is not there
     return generate(path), path, True
 
 

@@ -68,8 +68,8 @@ def lock_of(staging: Path) -> Path:
 def refuse_inside_release(path: Path) -> None:
     """Raise TargetExistsError for a path inside a release, open or not: what is private would be published with it."""
     for folder in Path(os.path.realpath(path)).parents:
-        is_open = (folder / open_record.RECORD).exists() and (folder / open_record.SIGNATURE).exists()
-        if is_open or (folder / RECORD).exists():
+        signed = all(os.path.exists(folder / name) for name in (open_record.RECORD, open_record.SIGNATURE))
+        if signed or os.path.exists(folder / RECORD):
             raise TargetExistsError("the output lies inside a release", hint="name a place outside of it")
 
 
