@@ -95,7 +95,18 @@ def test_a_row_is_found_by_its_path_then_below_the_folder_then_by_a_name_that_is
 def test_what_is_not_matched_is_counted(images: list[Path], tmp_path: Path) -> None:
     rows = read_manifest(write(tmp_path, "image,patient_id\nb.png,q\nc.png,r\nd.png,r\n"))
     found = match_rows(rows, images)
-    assert (found.listed, found.unmatched, found.unlisted) == (3, 2, 2)
+    assert (found.listed, found.unmatched, found.unlisted, found.by_name) == (3, 2, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("written", "count"),
+    [("b.png", 0), ("sub/b.png", 0), ("./images/sub/b.png", 0), ("old/b.png", 1), ("x/sub/b.png", 1)],
+)
+def test_a_row_whose_folder_is_another_one_is_counted(
+    images: list[Path], tmp_path: Path, written: str, count: int
+) -> None:
+    rows = read_manifest(write(tmp_path, f"image,patient_id\n{written},q\n"))
+    assert match_rows(rows, images).by_name == count
 
 
 def test_a_manifest_that_lists_none_of_the_files_is_refused_and_names_nobody(

@@ -22,7 +22,7 @@ from medveil.keys.identity import Identity, generate
 from medveil.keys.recipients import Recipient
 from medveil.keys.tiers import Section, Tier
 from medveil.releases.granting import Request, grant
-from medveil.releases.label_file import MOST_VALUES, labels_to_share
+from medveil.releases.label_file import MOST_VALUES, labels_to_share, told
 from medveil.releases.opening import open_release
 from medveil.releases.packages.package import load_package
 from medveil.releases.rotating import rotate
@@ -200,6 +200,13 @@ def table(tmp_path, *values, column="label"):
         ("12345", "more than four digits"), ("12 345", "more than four digits"), ("1-2-3-4-5", "more than four digits"),
         ("MRN4711/99", "more than four digits"), ("3.1.53", "a date"), ("1953-4-7", "more than four digits"),
         ("7 Mar", "a date"), ("Mai 53", "a date"), ("oct-12", "a date"), ("x" * 65, "longer than 64"),
+        *((value, "more than four digits") for value in (
+            "12%345", "1&2&3&4&5", "12(34)567", "12  345  67", "\u00b9\u00b2\u00b3\u2074\u2075", "1_2_3_4_5",
+        )),
+        *((value, "a date") for value in (
+            "March the 3rd", "2 of Jan", "14 juillet", "5 janvier", "3 f\u00e9v", "der 3te M\u00e4rz", "2 marzo",
+            "7 mei",
+        )),
         ("DOE^JANE", "signs"), ("=HYPERLINK(1)", "signs"), ("@SUM", "signs"), ("-x", "signs"), ("a@b", "signs"),
     ],
 )  # fmt: skip
@@ -226,10 +233,33 @@ def test_labels_named_as_the_columns_that_say_what_image_it_is_are_left_out():
 
 
 @pytest.mark.parametrize(
-    "value", ["normal", "PA", "grade 3-4", "T1 2 mm", "+", "-1", "0.5", "Lungenödem", "C34.1", "2 marked"]
+    "value",
+    [
+        "normal",
+        "PA",
+        "grade 3-4",
+        "T1 2 mm",
+        "+",
+        "-1",
+        "0.5",
+        "Lungenödem",
+        "C34.1",
+        "2 marked",
+        "T2 N1 M0 R0",
+        "August",
+    ],
 )
 def test_classes_pass(tmp_path, value):
     assert table(tmp_path, value)().counts == {"label": {value: 1}}
+
+
+def test_rows_that_fit_a_file_by_its_name_alone_are_told(tmp_path):
+    made = table(tmp_path, "a", "b")
+    (tmp_path / "labels.csv").write_text("image,label\nother/0.png,a\n1.png,b\n")
+    given = made()
+    assert (given.counts, given.by_name) == ({"label": {"a": 1, "b": 1}}, 1)
+    assert ("rows that match by file name alone, while their folders differ: 1", True) in told(given, "everybody")
+    assert not any("alone, while" in text for text, _ in told(table(tmp_path, "a", "b")(), "everybody"))
 
 
 def test_a_column_of_many_values_is_refused(tmp_path):
@@ -254,7 +284,7 @@ def test_columns_and_rows_that_make_no_sense_are_refused(tmp_path):
     with pytest.raises(UsageError, match="two rows"):
         made()
     (tmp_path / "labels.csv").write_text("image,label\nelsewhere.png,a\n")
-    with pytest.raises(UsageError, match="none of the"):
+    with pytest.raises(UsageError, match="none of the 1 images that the labels file lists"):
         made()
     for settings in (ShareSettings(labels=tmp_path / "labels.csv"), ShareSettings(label_columns=("label",))):
         with pytest.raises(UsageError, match="go together"):

@@ -102,12 +102,15 @@ def data_facts(target: Target, plans: Sequence[RoundPlan], preset: Preset, sampl
 
 def manifest_counts(counts: Mapping[str, int]) -> dict[str, int]:
     """What of a manifest and a release did not find each other."""
+    by_name = {"by_name": counts["rows_by_name"]} if "rows_by_name" in counts else {}
     if "manifest_rows" not in counts:
-        return {}
+        return by_name
     names = {"rows": "manifest_rows", "unmatched": "manifest_rows_unmatched"}
-    return {name: counts[of] for name, of in names.items()} | {
-        "unlisted": counts.get("packages_unlisted_in_manifest", 0)
-    }
+    return (
+        {name: counts[of] for name, of in names.items()}
+        | by_name
+        | {"unlisted": counts.get("packages_unlisted_in_manifest", 0)}
+    )
 
 
 def _several(patients: Sequence[int]) -> int:

@@ -89,6 +89,8 @@ def _rows(
     labels = labels_to_share(manifest, columns, files, folders) if columns else NO_LABELS
     for text, grave in told(labels, "everybody"):
         (run.warn if grave else run.say)(text)
+    if matched.by_name and not columns:
+        run.warn(f"{plural(matched.by_name, 'row')} found by file name alone, while the folders differ")
     if matched.unmatched or matched.unlisted:
         rows, lone = plural(matched.unmatched, "row"), plural(matched.unlisted, "image")
         run.warn(f"without a partner: {rows} of the manifest, {lone}")

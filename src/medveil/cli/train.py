@@ -88,6 +88,8 @@ def train(
         def begin(start: TrainingStart) -> None:
             if start.unmatched:
                 run.warn(f"rows of the manifest that name none of the files: {start.unmatched} of {start.rows}")
+            if start.by_name:
+                run.warn(f"rows that match by file name alone, while their folders differ: {start.by_name}")
             if start.unlisted:
                 run.warn(f"files that the manifest does not list, and that are not used: {start.unlisted}")
 

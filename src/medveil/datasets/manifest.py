@@ -107,11 +107,13 @@ class Matched(Generic[AnyRow]):
         rows: of each file its row, None for a file that the manifest does not list.
         listed: how many different images the manifest lists.
         unmatched: of how many of these there is no file.
+        by_name: rows that were matched by the file's name alone, although they name a folder that is another one's.
     """
 
     rows: tuple[AnyRow | None, ...]
     listed: int
     unmatched: int
+    by_name: int = 0
 
     @property
     def unlisted(self) -> int:
@@ -119,7 +121,9 @@ class Matched(Generic[AnyRow]):
         return self.rows.count(None)
 
 
-def match_rows(rows: Sequence[AnyRow], files: Sequence[Path], folders: Sequence[Path] = ()) -> Matched[AnyRow]:
+def match_rows(
+    rows: Sequence[AnyRow], files: Sequence[Path], folders: Sequence[Path] = (), *, what: str = "manifest"
+) -> Matched[AnyRow]:
     """Find the row of each file: by its path from the manifest's folder, by its path below a folder that was given
     (a manifest may have been moved away from its images), then by its base name, where no other row and no other file
     has that name.
@@ -128,6 +132,7 @@ def match_rows(rows: Sequence[AnyRow], files: Sequence[Path], folders: Sequence[
         rows: of a manifest, at most one of a path counts.
         files: that may be meant.
         folders: that the user named for the files.
+        what: the rows are of, for messages.
 
     Raises:
         UsageError: no row is of any of the files. The message shows the form of one path of each, not the path, since
@@ -142,21 +147,29 @@ def match_rows(rows: Sequence[AnyRow], files: Sequence[Path], folders: Sequence[
     by_name = {path.name: row for path, row in by_path.items() if named[path.name] == names[path.name] == 1}
     found = [by_path.get(place) or below.get(place) for place in places]
     taken = {row.path for row in found if row is not None}
+    by_name_alone = 0
     for number, place in enumerate(places):
         row = by_name.get(place.name)
         if found[number] is None and row is not None and row.path not in taken:
             found[number] = row
             taken.add(row.path)
+            by_name_alone += not _ends_with(place, row.written)
     if rows and files and not taken:
         shown = _form(rows[0].written or rows[0].path.name), _form(_below(places[0], folders))
         raise UsageError(
-            f"none of the {len(by_path)} images that the manifest lists is among the {len(files)} files that were "
+            f"none of the {len(by_path)} images that the {what} lists is among the {len(files)} files that were "
             f"given: a row has the form {shown[0]}, a file below its folder the form {shown[1]} "
             "(x for letters, 9 for digits)",
-            hint="write paths as they are from the manifest's own folder or below the folder that you named; a bare "
+            hint=f"write paths as they are from the {what}'s own folder or below the folder that you named; a bare "
             "file name does where no two files share one",
         )
-    return Matched(tuple(found), len(by_path), len(by_path) - len(taken))
+    return Matched(tuple(found), len(by_path), len(by_path) - len(taken), by_name_alone)
+
+
+def _ends_with(place: Path, written: str) -> bool:
+    """Whether a path, as a manifest writes it, is the end of that of a file; a bare name is."""
+    parts = tuple(part for part in written.replace("\\", "/").split("/") if part not in ("", ".", ".."))
+    return not parts or place.parts[-len(parts) :] == parts
 
 
 def _below(place: Path, folders: Sequence[Path]) -> str:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import re
+import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,13 +18,20 @@ from medveil.images.record import IMAGE_COLUMNS, MAX_LABEL, MAX_LABELS, PATIENT_
 
 MOST_VALUES = 50  # different ones in a column that is shared: more are names or free text
 _ROWS_NAMED = 5
-# What tells a patient from others: five digits, however they are parted, or a day.
-_NUMBER = re.compile(r"\d(?:[ .,:'/_-]?\d){4}")
-_MONTH = (
-    "(jan(uary?)?|feb(ruary?)?|mar(ch)?|märz?|apr(il)?|ma[iy]|jun[ei]?|jul[iy]?|aug(ust)?|sept?(ember)?|o[ck]t(ober)?"
-    "|nov(ember)?|de[cz](ember)?)"
+# What tells a patient from others: five digits with no letter between them, or a day.
+_NUMBER = re.compile(r"\d(?:[\W_]*\d){4}")
+_DAY = re.compile(r"\d+ ?[-./] ?\d+ ?[-./] ?\d+")
+_MONTHS = (  # in small letters without accents; short forms are English, German and French ones
+    "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec|marz|mrz|mai|okt|dez|janv|fev|fevr|avr|juil"
+    "|january|february|march|april|june|july|august|september|october|november|december"
+    "|januar|janner|jaenner|februar|feber|maerz|juni|juli|oktober|dezember"
+    "|janvier|fevrier|mars|avril|juin|juillet|aout|septembre|octobre|novembre|decembre"
+    "|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|setiembre|octubre|noviembre|diciembre"
+    "|gennaio|febbraio|aprile|maggio|giugno|luglio|settembre|ottobre|dicembre"
+    "|januari|februari|maart|mei|augustus"
+    "|janeiro|fevereiro|marco|maio|junho|julho|setembro|outubro|novembro|dezembro"
 )
-_DAY = re.compile(rf"\d+ ?[-./] ?\d+ ?[-./] ?\d+|\d\W{{0,2}}{_MONTH}\b|\b{_MONTH}\W{{0,2}}\d", re.IGNORECASE)
+_MONTH = re.compile(rf"(?<![^\W\d_])(?:{_MONTHS})(?![^\W\d_])")
 _WORD = re.compile(r"[\w(<>][\w .,:/()+<>%&-]*|[+-]\d*\.?\d*")
 
 
@@ -37,6 +45,7 @@ class GivenLabels:
         counts: how many images have each value of each column, the most frequent first.
         unlabelled: images without any label.
         unmatched: rows that are of no image.
+        by_name: rows that were matched by the file's name alone, see `datasets.manifest.Matched`.
         digest: SHA-256 of the columns and the labels file.
     """
 
@@ -45,6 +54,7 @@ class GivenLabels:
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     unlabelled: int = 0
     unmatched: int = 0
+    by_name: int = 0
     digest: bytes = bytes(32)
 
 
@@ -207,7 +217,7 @@ def labels_to_share(path: Path, columns: Sequence[str], files: Sequence[Path], f
         raise UsageError("the labels file has a path that no file can have") from None
     if len({row.path for row in rows}) < len(rows):
         raise UsageError("two rows of the labels file are of one image", hint="keep one row an image")
-    matched_rows = match_rows(rows, files, folders)
+    matched_rows = match_rows(rows, files, folders, what="labels file")
     found = {file: row.cells for file, row in zip(files, matched_rows.rows, strict=True) if row is not None}
     of = {file: tuple((name, row[name]) for name in wanted if row[name]) for file, row in found.items()}
     counts = {name: Counter(dict(pairs)[name] for pairs in of.values() if name in dict(pairs)) for name in wanted}
@@ -217,6 +227,7 @@ def labels_to_share(path: Path, columns: Sequence[str], files: Sequence[Path], f
         {name: dict(count.most_common()) for name, count in counts.items()},
         len(files) - sum(bool(pairs) for pairs in of.values()),
         matched_rows.unmatched,
+        matched_rows.by_name,
         hashlib.sha256("\0".join(wanted).encode() + path.read_bytes()).digest(),
     )
 
@@ -238,7 +249,24 @@ def told(given: GivenLabels, readers: str) -> list[tuple[str, bool]]:
     if given.counts and given.unlabelled + given.unmatched:
         lone = f"images without a label: {given.unlabelled}; rows of no image: {given.unmatched}"
         found.append((lone, given.unlabelled > 0))
+    if given.by_name:
+        found.append((f"rows that match by file name alone, while their folders differ: {given.by_name}", True))
     return found
+
+
+def _holds_number(text: str) -> bool:
+    return _NUMBER.search(text) is not None
+
+
+def _holds_date(text: str) -> bool:
+    """Whether it holds a day in digits, or the name of a month and a digit anywhere.
+
+    >>> _holds_date("14 juillet"), _holds_date("March the 3rd"), _holds_date("2 marked")
+    (True, True, False)
+    """
+    plain = "".join(sign for sign in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(sign))
+    named = _MONTH.search(plain) and any(sign.isdigit() for sign in plain)
+    return bool(named or _DAY.search(text))
 
 
 def _check_values(column: str, values: Sequence[str]) -> None:
@@ -251,12 +279,16 @@ def _check_values(column: str, values: Sequence[str]) -> None:
         )
     refusals: dict[str, Callable[[str], object]] = {
         f"are longer than {MAX_LABEL} characters": lambda text: len(text) > MAX_LABEL,
-        "hold a number of more than four digits": _NUMBER.search,
-        "hold a date": _DAY.search,
+        "hold a number of more than four digits": _holds_number,
+        "hold a date": _holds_date,
         "hold signs that no label has, or begin with one": lambda text: not _WORD.fullmatch(text),
     }
     for what, is_refused in refusals.items():
-        lines = [str(number) for number, text in enumerate(values, start=2) if text and is_refused(text)]
+        lines = [
+            str(number)
+            for number, text in enumerate(values, start=2)
+            if text and (is_refused(text) or is_refused(unicodedata.normalize("NFKC", text)))
+        ]
         if lines:
             more = f" and {len(lines) - _ROWS_NAMED} more" if len(lines) > _ROWS_NAMED else ""
             raise UsageError(

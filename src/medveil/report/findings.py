@@ -228,6 +228,8 @@ def manifest_told(counts: Mapping[str, int]) -> list[str]:
         told.append(
             f"Rows of the manifest that name no file among the originals: {counts['unmatched']} of {counts['rows']}."
         )
+    if counts.get("by_name"):
+        told.append(f"Rows that match a file by its name alone, while their folders differ: {counts['by_name']}.")
     if counts.get("unlisted"):
         told.append(
             f"The manifest does not list {plural(counts['unlisted'], 'image')} of the release: each counts as a "

@@ -70,7 +70,7 @@ def anonymized_target(
     counts: Counter[str] = Counter()
     files = find_originals(originals, manifest, (folder, link, *skip), counts, tick)
     known = check_open_signer(record, folder, owner, pin=False).vouched
-    matched = _matched(rows, files, originals, named=manifest is None)
+    matched = _matched(rows, files, originals, counts, named=manifest is None)
     listed = manifest is not None or any(match.file.record is not None for match in matched)
     there = {name for match in matched for name in match.thing}
     counts["packages"], counts["packages_matched"] = len(record.pictures), len(there)
@@ -287,11 +287,12 @@ class _Link:
 
 
 def _matched(
-    rows: Sequence[LinkRow], files: Sequence[OriginalFile], originals: Path, *, named: bool
+    rows: Sequence[LinkRow], files: Sequence[OriginalFile], originals: Path, counts: Counter[str], *, named: bool
 ) -> list[Match[_Names]]:  # fmt: skip
     """The pictures of each original.
 
     Args:
+        counts: rows_by_name rises where rows were matched by a file's name alone.
         named: whether the link file says whose it is.
     """
     of: defaultdict[str, list[LinkRow]] = defaultdict(list)
@@ -301,9 +302,10 @@ def _matched(
         _Link((originals / image).resolve(), image, own[0].patient.strip(), tuple(row.released for row in own))
         for image, own in of.items()
     ]
-    found = match_rows(links, [file.found.path for file in files], [originals]).rows
+    found = match_rows(links, [file.found.path for file in files], [originals], what="link file")
+    counts.update({"rows_by_name": found.by_name} if found.by_name else {})
     matched = []
-    for link, file in zip(found, files, strict=True):
+    for link, file in zip(found.rows, files, strict=True):
         if link is not None:
             record = Record(file.found.path, link.patient, "") if named and link.patient else file.record
             matched.append(Match(link.released, replace(file, record=record)))

@@ -96,7 +96,8 @@ def find_originals(
         originals: a folder with the originals, and maybe images of other patients.
         manifest: CSV with a path column and patient_id, and maybe source and view.
         skip: folders to pass over.
-        counts: files and unreadable_files rise; manifest_rows and manifest_rows_unmatched are set.
+        counts: files and unreadable_files rise; manifest_rows and manifest_rows_unmatched are set, and
+            rows_by_name where rows were matched by a file's name alone.
         tick: called after each file.
 
     Raises:
@@ -107,6 +108,7 @@ def find_originals(
     if manifest is not None:
         matched = match_rows(read_manifest(manifest), [found.path for found in listing], [originals])
         counts["manifest_rows"], counts["manifest_rows_unmatched"] = matched.listed, matched.unmatched
+        counts.update({"rows_by_name": matched.by_name} if matched.by_name else {})
         rows = matched.rows
     files = []
     for found, row in zip(listing, rows, strict=True):

@@ -63,6 +63,7 @@ class TrainingStart:
         training_images, validation_images: how many.
         unlisted: images that the manifest does not list: they are not used.
         rows, unmatched: images that the manifest lists, and those of them that were not given; 0 without one.
+        by_name: rows that were matched by the file's name alone, see `datasets.manifest.Matched`.
     """
 
     training_images: int
@@ -70,6 +71,7 @@ class TrainingStart:
     unlisted: int = 0
     rows: int = 0
     unmatched: int = 0
+    by_name: int = 0
 
 
 def train_codec(
@@ -168,7 +170,7 @@ def _split(
             "there is no image to train on",
             hint="are the images listed in the manifest, with fold train or none?" if manifest else "",
         )
-    counts = (matched.unlisted, matched.listed, matched.unmatched) if matched else ()
+    counts = (matched.unlisted, matched.listed, matched.unmatched, matched.by_name) if matched else ()
     return train, validation, TrainingStart(len(train), len(validation), *counts)
 
 
