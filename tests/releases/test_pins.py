@@ -23,7 +23,9 @@ from medveil.releases.granting import Request, grant, revoke
 from medveil.releases.opening import open_release
 from medveil.releases.records import ledger as ledgers
 from medveil.releases.records import pins
+from medveil.releases.records.manifest import RECORD
 from medveil.releases.records.owner_records import today
+from medveil.releases.records.state import MARK
 from medveil.releases.release import Release
 from medveil.releases.rotating import rotate
 from medveil.releases.sharing import share
@@ -155,6 +157,20 @@ def test_a_share_that_was_killed_while_it_got_its_name_is_not_asked(
     share([pictures], out, replace(settings, to=(), identity=(), add=True), owner=people["owner"])
     assert verify(out).packages == 4
     assert len(readable(out, ring_of(out, people["alice"]))) == 4
+
+
+def test_an_older_state_in_the_staging_folder_does_not_get_the_name(tmp_path, release, pictures, people, settings):
+    """Whoever can write to the storage can put a copy of an older state there, and take the release away."""
+    older = shutil.copytree(release, tmp_path / "release.partial.old")
+    Picture.fromarray(picture(9)).save(pictures / "new.png")
+    share([pictures], release, replace(settings, to=(), identity=(), add=True), owner=people["owner"])
+    release.rename(tmp_path / "away")
+    older.rename(tmp_path / "release.partial")
+    (tmp_path / "release.partial" / MARK).touch()
+    with pytest.raises(IntegrityError):
+        share([pictures], release, settings, owner=people["owner"])
+    assert not release.exists()
+    assert (tmp_path / "release.partial" / RECORD).exists()
 
 
 def _killed(*_args, **_kwargs):

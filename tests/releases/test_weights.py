@@ -11,7 +11,7 @@ pytest.importorskip("safetensors")
 from tests.releases.conftest import on_the_founders_machine
 from tests.releases.looks import ring_of
 
-from medveil.errors import IntegrityError, MissingDependencyError
+from medveil.errors import IntegrityError, MissingDependencyError, TargetExistsError
 from medveil.keys.tiers import Tier
 from medveil.releases.granting import Request, grant
 from medveil.releases.opening import open_release
@@ -76,6 +76,14 @@ def test_own_weights_are_sealed_for_the_recipients(tmp_path, sealed, people, dat
     with pytest.raises(MissingDependencyError):
         codec_of(sealed, manifest, None)
     assert open_release(sealed, tmp_path / "opened", identity=people["alice"], jobs=1).done == 1
+
+
+def test_own_weights_are_not_published_by_sharing_again(tmp_path, sealed, pictures, people, own):
+    with pytest.raises(TargetExistsError, match="--publish-weights"):
+        make(tmp_path, pictures, people, own, publish_weights=True)
+    assert verify(sealed).packages == 1
+    codecs = (str(own), "primis", "lapped")
+    assert [ShareSettings(codec=codec).has_own_weights for codec in codecs] == [True, False, False]
 
 
 def test_a_changed_weights_file_is_found(sealed, people):

@@ -175,7 +175,7 @@ def share(
         owner = identity_for_trial(run, key) if dry_run else identity_of(run, key, create=True)
         if not to and not add:
             run.say("Nobody is named by --to: this release is for you alone.")
-        if publish_weights:
+        if publish_weights and embed and settings.has_own_weights:
             run.warn("weights that were trained on patients say something of them; you publish them with this release")
         out = Path(os.path.abspath(out))  # -o . is another folder when it is done
         tell_deputy(run, out, owner)

@@ -242,11 +242,24 @@ class ShareSettings:
         """The tier that a recipient is granted."""
         return self.at.get(recipient, self.release_tiers[0])
 
-    def check_same_limits(self, book: OwnerBook) -> None:
-        """Raises TargetExistsError when an unfinished share had other limits: its packages passed those."""
-        _refuse_other(
-            ["--min-quality, --max-rmse or --burned-in"] if self.limits != book.settings.get("limits") else []
-        )
+    def check_same_limits(self, book: OwnerBook, *, there: bool = False) -> None:
+        """Raises TargetExistsError when a release or unfinished share had other limits, which its packages passed, or
+        other wishes for the codec's weights.
+        """
+        others = ["--min-quality, --max-rmse or --burned-in"] if self.limits != book.settings.get("limits") else []
+        others += ["--no-embed"] if self.embed != bool(book.settings.get("embed", self.embed)) else []
+        if there and self.embed and self.has_own_weights:
+            published = book.manifest.profile.weights in book.manifest.weights
+            others += ["--publish-weights"] if self.publish_weights != published else []
+        _refuse_other(others, there=there)
+
+    @property
+    def has_own_weights(self) -> bool:
+        """Whether the codec has weights that did not come with medveil."""
+        from medveil.codecs.registry import get_codec, is_shipped
+
+        data = get_codec(self.codec).weights_bytes()
+        return bool(data) and not is_shipped(hashlib.sha256(data).digest())
 
 
 def padding_of(book: OwnerBook) -> str:

@@ -179,7 +179,7 @@ def share(
         result.tell(text, grave=grave)
     with contextlib.nullcontext() if settings.dry_run else staged_files.held(staging):
         existing = None
-        if _is_there(out, owner, dry_run=settings.dry_run):
+        if _is_there(out, owner, head=head, dry_run=settings.dry_run):
             existing = owned_state(
                 named, owner, founder=founder, head=head, first_look=first_look, extends=settings.add,
                 repair=not settings.dry_run,
@@ -265,6 +265,8 @@ def _extend(
     book = read_book(out, existing, owner)
     result.standing = Standing.of(existing.ledger, book.grants)
     settings.check_same(book, owner, result.labels.digest, there=True)
+    if not settings.add:
+        settings.check_same_limits(book, there=True)
     if settings.add:
         refuse_unsafe(book.grants)
     lost = {recipient.text for recipient in settings.to} - {note.recipient.text for note in book.grants}
@@ -358,9 +360,9 @@ def _refuse_foreign(out: Path) -> None:
         )
 
 
-def _is_there(out: Path, owner: Identity, *, dry_run: bool) -> bool:
+def _is_there(out: Path, owner: Identity, *, head: str, dry_run: bool) -> bool:
     """Whether there is a release; one that lacked only its name gets it."""
-    return (out.exists() and any(out.iterdir())) or (not dry_run and finish(out, owner))
+    return (out.exists() and any(out.iterdir())) or (not dry_run and finish(out, owner, head=head))
 
 
 def _survey(tasks: list[Input], settings: ShareSettings, result: ShareResult) -> Survey:

@@ -86,13 +86,19 @@ def found(out: Path, book: OwnerBook, granted: Sequence[GrantFile], manifest: Ma
     return states.load(out)
 
 
-def finish(out: Path, owner: Identity) -> bool:
+def finish(out: Path, owner: Identity, *, head: str = "") -> bool:
     """Give a release its name that a killed `found` had made whole already. Returns whether there was one.
 
     The owner's notes may still be beside it: then it is whole if this machine has vouched for this very state.
 
+    Args:
+        out: the release folder.
+        owner: who founded it.
+        head: sha256 of a ledger entry that it must contain, or empty.
+
     Raises:
         NoFittingKeyError: somebody else founded it; nothing is touched.
+        IntegrityError: it is an older state than one seen before, or not of that head; nothing is touched.
     """
     staging = staging_of(out)
     if not (staging / SIGNATURE).exists():
@@ -108,6 +114,7 @@ def finish(out: Path, owner: Identity) -> bool:
         )
     if (staging / DRAFT).exists() and not is_pinned_state(state.ledger):
         return False
+    check_and_pin(state.ledger, out, owner_key=owner.recipient.verify_key, head=head, pin=False)
     remove_all([staging / DRAFT])
     remove_stamps(staging)
     _name(staging, out)
