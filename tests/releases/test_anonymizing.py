@@ -126,7 +126,7 @@ def test_pictures_are_what_the_method_makes(originals, tmp_path):
         assert after.bits_stored == before.bits_stored
 
 
-@pytest.mark.parametrize("spoil", ["change", "add", "remove", "link", "record", "signature", "owner"])
+@pytest.mark.parametrize("spoil", ["change", "add", "folder", "remove", "link", "record", "signature", "owner"])
 def test_what_was_changed_is_noticed(originals, tmp_path, spoil):
     out, _, _ = make(originals, tmp_path)
     victim = out / open_record.load(out).pictures[0]
@@ -135,6 +135,8 @@ def test_what_was_changed_is_noticed(originals, tmp_path, spoil):
         victim.write_bytes(victim.read_bytes()[:-1] + b"x")
     elif spoil == "add":
         (out / "images" / "x.png").write_bytes(b"")
+    elif spoil == "folder":
+        (out / "images" / "Doe").mkdir()
     elif spoil == "remove":
         victim.unlink()
     elif spoil == "link":

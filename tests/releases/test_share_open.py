@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import os
 from pathlib import Path
@@ -8,7 +9,7 @@ from PIL import Image as Picture
 from tests.pictures import picture
 
 import medveil
-from medveil.errors import NoFittingKeyError, TargetExistsError, UsageError
+from medveil.errors import IntegrityError, NoFittingKeyError, TargetExistsError, UsageError
 from medveil.keys.grants import MAX_GRANT_BYTES, MAX_OTHER_BYTES
 from medveil.keys.identity import Identity, generate
 from medveil.keys.recipients import Recipient
@@ -73,8 +74,21 @@ def test_sharing_again_does_nothing(tmp_path, pictures, settings, people, releas
     assert {path: path.read_bytes() for path in release.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("name", "is_fine"), [("Doe", False), ("grants/Doe", False), ("packages/zz", False), ("weights", True)]
+)
+def test_a_folder_that_holds_nothing_of_the_release_is_noticed(release, name, is_fine):
+    (release / "packages/00").mkdir(exist_ok=True)  # as a rotation leaves it
+    (release / name).mkdir()
+    with contextlib.nullcontext() if is_fine else pytest.raises(IntegrityError, match="folder was added"):
+        verify(release)
+
+
 def test_other_settings_are_refused(pictures, settings, people, release):
-    for change in ({"protection": "encrypted"}, {"quality": 45.0}, {"to": settings.to[:1], "identity": ()}):
+    for change in (
+        {"protection": "encrypted"}, {"quality": 45.0}, {"to": settings.to[:1], "identity": ()}, {"min_quality": 31.0},
+        {"burned_in": "refuse"}, {"embed": False},
+    ):  # fmt: skip
         with pytest.raises(TargetExistsError, match="other settings"):
             share([pictures], release, dataclasses.replace(settings, **change), owner=people["owner"])
 

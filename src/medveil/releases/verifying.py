@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from medveil.errors import IntegrityError
@@ -22,6 +23,8 @@ from medveil.releases.records.pins import Replaced, Signer, check_and_pin, check
 from medveil.releases.records.released import made_here
 from medveil.releases.records.state import State
 from medveil.releases.writing.commit import size_of
+
+_OWN_FOLDER = re.compile(r"packages(/[0-9a-f]{2})?|grants|ledger|weights")
 
 
 @dataclass(frozen=True)
@@ -200,21 +203,24 @@ def _check_nothing_added(folder: Path, state: State) -> tuple[int, int]:
     """Number of leftovers, and of files that Finder or Explorer left.
 
     Raises:
-        IntegrityError: for anything else that the release does not name.
+        IntegrityError: for anything else that the release does not name, a folder that holds none of it included; those
+            that releases have may be empty.
     """
     named = {RECORD, SIGNATURE, *(entry.path for entry in state.manifest.packages), *state.files()}
     named |= {entry.path for entry in state.ledger.entries}
     leftovers, found, junk = state.leftovers(), 0, 0
+    folders = {parent.as_posix() for name in (*named, *leftovers) for parent in PurePosixPath(name).parents}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.is_symlink() and (path.is_dir() or name in named):
+        known = name in folders or _OWN_FOLDER.fullmatch(name) if path.is_dir() else name in named
+        if known and not path.is_symlink():
             continue
         if name not in leftovers and is_junk(path):
             junk += 1
             continue
         if path.is_symlink() or name not in leftovers:
             raise IntegrityError(
-                "a file was added to the release that its owner did not name",
+                "a file or folder was added to the release that its owner did not name",
                 hint="take everything out of the release folder that share did not write",
             )
         digest = leftovers[name]

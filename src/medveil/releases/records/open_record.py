@@ -171,14 +171,15 @@ def check_files(folder: Path, record: OpenRecord, *, passing: tuple[str, ...] = 
     or Explorer left. Returns their bytes.
 
     Raises:
-        IntegrityError: one is changed, missing, added, or a link.
+        IntegrityError: one is changed, missing, added, or a link; or a folder is there that holds none of them.
     """
     named = {*record.files, RECORD, SIGNATURE, *passing}
     found = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
     added = [path for path in found if path.relative_to(folder).as_posix() not in named and not is_junk(path)]
-    if added or any(path.is_symlink() for path in found):
+    folders = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_dir()}
+    if added or any(path.is_symlink() for path in found) or folders > {IMAGES}:
         raise IntegrityError(
-            "a file was added to the release that its owner did not name",
+            "a file or folder was added to the release that its owner did not name",
             hint="take everything out of the folder that anonymize did not write",
         )
     total = sum((folder / name).stat().st_size for name in (RECORD, SIGNATURE))
