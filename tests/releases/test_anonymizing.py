@@ -20,6 +20,7 @@ from tests.pictures import picture
 
 from medveil import images
 from medveil.anonymizers.registry import get_anonymizer
+from medveil.audit.targets.anonymized import read_link
 from medveil.errors import IntegrityError, MedveilError, RefusedError, TargetExistsError, UsageError
 from medveil.files import atomic
 from medveil.images.dicom.public import PUBLIC
@@ -115,6 +116,17 @@ def test_another_release_in_the_place_of_an_open_one_is_noticed(originals, tmp_p
     assert verify_open(other).replaced is Replaced.RELEASE
     shutil.rmtree(user_state_path("medveil", appauthor=False) / "paths")
     assert not verify_open(out).replaced
+
+
+def test_no_cell_of_the_link_file_is_a_formula_and_the_audit_reads_what_it_was(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "=1+1;@a.png").write_bytes(image_files.png(picture(0, 16, 16)))
+    out, link, _ = make(folder, tmp_path, rows=lambda _: {1: Row("-7")})
+    (row,) = linked(link)
+    assert (row["image"], row["patient_id"]) == ("'=1+1;'@a.png", "'-7")
+    (read,) = read_link(link, open_record.load(out))
+    assert (read.image, read.patient) == ("=1+1;@a.png", "-7")
 
 
 def test_pictures_are_what_the_method_makes(originals, tmp_path):

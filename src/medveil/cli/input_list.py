@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from medveil.cli.printable import shown
 from medveil.cli.session import Session
 from medveil.errors import MedveilError
+from medveil.files import cells
 
 if TYPE_CHECKING:
     from medveil.releases.workers import Failure
@@ -26,8 +27,6 @@ KEPT = 50  # lists: those of earlier runs go when a newer one is written
 _HEADER = ("input", "path", "kind", "class", "message")
 _NAME = re.compile(r"\d{4}-\d\d-\d\d-[0-9a-f]{16}\.csv")
 _SHOWN = 20
-# What makes a cell a formula, where one begins: also behind what other programs take for the end of a cell.
-_FORMULA = re.compile("(^|[;,])(\\s*)(?=[=+\\-@\uff1d\uff0b\uff0d\uff20])")
 
 
 def lists_folder() -> Path:
@@ -96,7 +95,7 @@ def _row(number: int, path: str, *words: str) -> list[str]:
 
 def neutral(text: str) -> str:
     """A cell that no spreadsheet takes for a formula, on one line, and with escapes for what does not print."""
-    return _FORMULA.sub(r"\1'\2", shown(text))
+    return cells.neutral(shown(text))
 
 
 def _write(run: Session, rows: Sequence[Sequence[str]]) -> str:

@@ -9,6 +9,7 @@ Import:
 - `atomic`: `write_bytes`, `move_exclusively`, `move_all`, `remove_all`, `make_folder`, `flush_tree`, `set_times`.
 - `canonical`: `dumps`, `loads` (canonical CBOR, the one encoding of every signed or sealed record).
 - `walk`: `find_files`, `Found`, `Listing`. `reading.read_regular`. `names.safe_relative`.
+- `cells`: `neutral`, `restored` (no cell of a CSV file is a formula).
 
 What holds:
 - A file is there whole or not at all, whatever the moment of a crash or a full disk; a folder is flushed before the

@@ -33,7 +33,7 @@ from medveil.errors import (
     UnsupportedInputError,
     UsageError,
 )
-from medveil.files import canonical
+from medveil.files import canonical, cells
 from medveil.files.atomic import flush_tree, make_folder, move_all, remove_all, set_times, write_bytes
 from medveil.images import BurnedIn, Image, Loss
 from medveil.keys.identity import Identity
@@ -467,13 +467,17 @@ def joined(values: Sequence[str], labels: Labels) -> str:
 def _link_rows(
     painted: Sequence[_Painted], known: Mapping[int, Row], method: Anonymizer, run: _Run, *, within: bool
 ) -> bytes:
-    """`link.csv`: which image became which picture, by its path below what was given; and a key that undoes it."""
+    """`link.csv`: which image became which picture, by its path below what was given; and a key that undoes it.
+
+    No cell is a formula to a spreadsheet; `cells.restored` gives back what it was.
+    """
     rows = [(*_LINK, "key") if method.undone_by_key else _LINK]
     for each in painted:
         own = derive(run.key_of(each.picture.name), b"method")
         for member in each.picture.members:
             path = member.relative.partition("/")[2] if within else member.relative
-            row = (path, known.get(member.number, Row()).patient, each.path)
+            patient = known.get(member.number, Row()).patient
+            row = (cells.neutral(path), cells.neutral(patient), each.path)
             rows.append((*row, own.hex()) if method.undone_by_key else row)
     return _csv(sorted(rows[1:]), rows[0])
 

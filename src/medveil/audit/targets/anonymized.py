@@ -23,6 +23,7 @@ from medveil.audit.targets.people import Member, People, Pictured, Publish, fact
 from medveil.audit.targets.target import ImageSet, Kind, Limits, SetKind, Stored, Target
 from medveil.datasets.manifest import Record, match_rows
 from medveil.errors import IntegrityError, MedveilError, UsageError
+from medveil.files import cells
 from medveil.images import read_apart
 from medveil.images.image import Image
 from medveil.images.intensity import grey_of, stored
@@ -264,7 +265,7 @@ def read_link(path: Path, record: OpenRecord) -> list[LinkRow]:
         raise UsageError(
             f"the link file lacks one of the columns {', '.join(_COLUMNS)}", hint="name the file that --link wrote"
         )
-    rows = [LinkRow(*((row[column] or "") for column in _COLUMNS)) for row in found]
+    rows = [LinkRow(*(cells.restored(row[column] or "") for column in _COLUMNS)) for row in found]
     if {row.released for row in rows} != set(record.pictures):
         raise UsageError(
             "the link file is of another release: it names other pictures", hint="each release has a link file"
