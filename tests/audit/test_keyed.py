@@ -10,6 +10,7 @@ from PIL import Image as Picture
 from tests.audit.scenes import WORKING
 from tests.pictures import picture
 
+from medveil.audit.facts import manifest_counts
 from medveil.audit.targets.keyed import keyed_target, standing_facts
 from medveil.audit.targets.target import Limits
 from medveil.errors import NoFittingKeyError, UsageError
@@ -23,6 +24,7 @@ from medveil.protection.levels import Encrypted
 from medveil.releases.release import Release
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
+from medveil.report.findings import manifest_told
 
 _ALL = Limits(100, 100)
 
@@ -175,6 +177,8 @@ def test_a_manifest_with_other_folders_in_it_is_matched_by_names(data, match, tm
     assert len({subject.patient for subject in found.subjects}) == 6
     assert found.counts["packages_unlisted_in_manifest"] == 0
     assert (found.counts["manifest_rows"], found.counts["manifest_rows_unmatched"]) == (13, 1)
+    told = manifest_told(manifest_counts(found.counts))
+    assert "Rows that match a file by its name alone, while their folders differ: 12." in told
 
 
 @pytest.mark.parametrize("row", ["cohort/nobody.png", "others/p6-0.png"])

@@ -61,11 +61,11 @@ def test_a_manifest_that_was_moved_is_matched_below_the_folder_and_what_is_left_
     images: list[Path], tmp_path: Path
 ) -> None:
     manifest = tmp_path / "moved.csv"
-    manifest.write_text("image,patient_id\nimages/0.png,p\n1.png,q\ngone.png,r\n")
+    manifest.write_text("image,patient_id\nimages/0.png,p\nold/1.png,q\ngone.png,r\n")
     starts: list[TrainingStart] = []
     given = {"sparsity": 4, "device": "cpu", "config": CONFIG, "settings": SETTINGS, "manifest": manifest}
     train_codec(images, tmp_path / "out", folders=[tmp_path], begun=starts.append, **given)
-    assert starts == [TrainingStart(1, 1, unlisted=4, rows=3, unmatched=1)]
+    assert starts == [TrainingStart(1, 1, unlisted=4, rows=3, unmatched=1, by_name=1)]
     manifest.write_text("image,patient_id\nelsewhere.png,p\n")
     with pytest.raises(UsageError, match="none of the 1 images"):
         train_codec(images, tmp_path / "other", **given)
