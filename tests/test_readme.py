@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shlex
 import subprocess
@@ -71,6 +72,7 @@ def test_make_targets_exist(repository: Path) -> None:
 _OF_PIP = {"--require-hashes", "--no-deps"}
 
 
+@functools.cache
 def _options_of(command: str) -> set[str]:
     text = run(command, "--help").out.split("Options:")[1]
     return set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))

@@ -92,6 +92,8 @@ def guessed(count: int, commitments: Collection[bytes]) -> dict[bytes, tuple[str
         return fitting(candidates(count), commitments)
     table = _remembered()
     found = {commitment: table[commitment] for commitment in commitments if commitment in table}
+    if count == _REMEMBERED:  # the others would be made only to be passed over
+        return found
     return fitting(islice(candidates(count), _REMEMBERED, None), commitments) | found
 
 
