@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image as Picture
@@ -56,6 +56,13 @@ def use(monkeypatch, attacks, controls=("random-codes",), **changed):
     monkeypatch.setattr(presets, "_PRESETS", (preset(**changed),))
     chosen = tuple(control_named(name) for name in controls)
     monkeypatch.setattr("medveil.audit.control_plan.all_controls", lambda **_: chosen)
+
+
+def use_small_effort(monkeypatch):
+    """Let all presets have attackers of little effort, so that the speed of this machine is measured in a moment."""
+    small = effort()
+    few = tuple(replace(one, effort=small, control_effort=small) for one in presets._PRESETS)
+    monkeypatch.setattr(presets, "_PRESETS", few)
 
 
 def shared_images(root, owner, patients=6, images=2, tiers=(), outside=0, side=64, codec="lapped"):

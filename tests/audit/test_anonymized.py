@@ -7,6 +7,7 @@ import csv
 import numpy as np
 import pytest
 from tests import image_files
+from tests.audit.scenes import use_small_effort
 from tests.cli.shell import run
 from tests.pictures import picture
 
@@ -212,7 +213,8 @@ def test_what_does_not_fit_is_told(clinic, tmp_path):
         )
 
 
-def test_the_command_takes_a_link_file_for_an_open_release_and_a_key_for_none(clinic, tmp_path):
+def test_the_command_takes_a_link_file_for_an_open_release_and_a_key_for_none(clinic, tmp_path, monkeypatch):
+    use_small_effort(monkeypatch)
     asked = ["audit", clinic / "pixelate", "--originals", clinic / "all", "-o", tmp_path / "out", "--dry-run"]
     done = run(*asked, "--link", clinic / "pixelate.csv", "--manifest", clinic / "manifest.csv", "--json")
     assert (done.code, done.json["images"], done.json["packages"]) == (0, 6, 6)

@@ -36,7 +36,7 @@ SIDE, PATIENTS = 64, 12
 ATTACKS = ("linkage-picture", "naive-decode", "linkage-code", "value-threshold", "wrong-key")
 EFFORT = effort(working=32)
 PRESET = preset(
-    effort=EFFORT, control_effort=EFFORT, control_own=12, control_tested=12, fidelity_images=4, resamples=50,
+    effort=EFFORT, control_effort=EFFORT, control_own=6, control_tested=6, fidelity_images=4, resamples=50,
     tasks=TaskBudget(100, TaskEffort(1, "resnet18", "unet", 16, 16, 1.0, 1.0, 50, 5)),
     least=LeastPatients(of_class=5, agreement=5),
 )  # fmt: skip
@@ -92,6 +92,7 @@ def fine(clinic):
     few = tuple(control_named(name) for name in ("unprotected", "weighted-mixing", "shuffled-identities"))
     with remembered_codes(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("medveil.audit.control_plan.all_controls", lambda **_: few)
+        patch.setattr("medveil.report.charts.texture", lambda _: None)  # slow; tests/report/test_tasks.py draws it
         out = clinic / "audit"
         found = audit_target(
             reader(clinic, "fine", 32), beside={"release": clinic / "fine", "originals": clinic / "originals"}, out=out,

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from tests.audit.invented import attack, attacks, audit, control, measured, small
+from tests.audit.scenes import use_small_effort
 from tests.cli.shell import run
 
 from medveil.audit import audit_run
@@ -228,7 +229,8 @@ def test_dry_run_in_words(asked, monkeypatch):
     assert "folder" not in asked
 
 
-def test_real_dry_run_writes_nothing(shared_desk):
+def test_real_dry_run_writes_nothing(shared_desk, monkeypatch):
+    use_small_effort(monkeypatch)
     before = sorted(path for path in shared_desk.rglob("*"))
     done = _audit("--dry-run", "--json")
     assert done.code == 0, done.err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.audit.invented import audit
+from tests.audit.scenes import use_small_effort
 from tests.audit.task_scenes import Brightness, classification, tasked, use_tasks
 from tests.cli.shell import run
 from tests.cli.test_audit import _audit, asked  # noqa: F401
@@ -51,6 +52,7 @@ def test_what_is_asked_for_arrives_and_is_told(asked):  # noqa: F811
 
 
 def test_dry_run_says_what_tasks_would_see(shared_desk, monkeypatch):
+    use_small_effort(monkeypatch)
     use_tasks(monkeypatch, Brightness())
     done = run("audit", "release", "--originals", "images", "-o", "report", "--tasks", "brightnes")
     assert done.code == 2

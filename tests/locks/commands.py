@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from PIL import Image as Picture
 from tests.audit.invented import audit
+from tests.audit.scenes import use_small_effort
 from tests.cli.shell import Done, run
+from tests.code_memory import remembered_codes
 from tests.pictures import picture
 
 _SIDE = 64
@@ -57,12 +59,14 @@ _DRAWN = (
 
 def commands(folder: Path) -> dict[str, Any]:
     """What each command of the session answers; played in a new folder."""
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, remembered_codes():
         patch.chdir(folder)
+        patch.setattr("os.cpu_count", lambda: 1)  # no workers; tests/releases/test_worker_pool.py has them
         for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(folder / "home"))
         patch.setattr("medveil.audit.audit_run.audit_target", lambda *_, **__: audit())
         patch.setattr("medveil.codecs.primis.training_run.train_codec", lambda *_, **__: _trained())
+        use_small_effort(patch)
         (folder / "images").mkdir()
         for number in range(4):
             Picture.fromarray(picture(number, _SIDE, _SIDE)).save(f"images/{number}.png")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import stat
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -12,7 +13,8 @@ from tests.audit.invented import HOSTILE, attack, attacks, audit, fidelity, meas
 
 from medveil.audit.results import Verdict
 from medveil.report.amounts import amount, interval
-from medveil.report.page import write_report
+from medveil.report.charts import charts
+from medveil.report.page import full_record, html_of, write_report
 from medveil.report.sentences import answer, headline
 
 _VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -55,6 +57,12 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("audit") / "report"
     write_report(audit(), path)
     return path
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Reports without figures, for what is not about them."""
+    monkeypatch.setattr("medveil.report.page._drawings", lambda *_, **__: ())
 
 
 @pytest.fixture(scope="module")
@@ -107,10 +115,17 @@ def test_no_figure_of_others_is_on_the_page(html):
     assert not re.search(r"published|PRIMIS|38\.48|18\.90", Page(html).text)
 
 
+@pytest.fixture(scope="module")
+def quiet():
+    """An audit that broke nothing and shows no picture, with its charts."""
+    found = audit(attacks=attacks(broken=False, pictures=False), fidelity=())
+    return found, charts(found)
+
+
 @pytest.mark.parametrize("conclusion", list(Verdict))
-def test_no_report_claims_too_much(tmp_path, conclusion):
-    write_report(audit(conclusion, attacks=attacks(broken=False, pictures=False), fidelity=()), tmp_path / "r")
-    page = Page((tmp_path / "r" / "report.html").read_text(encoding="utf-8"))
+def test_no_report_claims_too_much(quiet, conclusion):
+    found, drawn = replace(quiet[0], conclusion=conclusion), quiet[1]
+    page = Page(html_of(found, full_record(found), drawn, pictures=True))
     assert not re.search(r"anonym|guarantee|unbreakable", page.text, flags=re.IGNORECASE)
     assert "Without pictures of patients" in page.text
     assert "Contains pictures" not in page.text
@@ -137,7 +152,7 @@ def test_for_its_user_alone(folder):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path.name
 
 
-def test_json_is_written_last_and_taken_away_first(tmp_path, monkeypatch):
+def test_json_is_written_last_and_taken_away_first(tmp_path, monkeypatch, undrawn):
     from medveil.report import page
 
     order = []
@@ -172,7 +187,7 @@ def test_an_audit_without_anything(tmp_path):
     assert "What is lost at each quality" not in text
 
 
-def test_attack_with_nothing_to_measure(tmp_path):
+def test_attack_with_nothing_to_measure(tmp_path, undrawn):
     odd = attack("wrong-key", verdict=Verdict.NO_EVIDENCE, extra={"keys_tried": 12.0})
     write_report(
         audit(attacks=(odd, attack("unet", measured())), controls=(), fidelity=(fidelity(False),)), tmp_path / "r"
@@ -182,7 +197,7 @@ def test_attack_with_nothing_to_measure(tmp_path):
     assert "keys tried 12" in text
 
 
-def test_unwritable_folder_is_one_of_our_errors(tmp_path):
+def test_unwritable_folder_is_one_of_our_errors(tmp_path, undrawn):
     from medveil.errors import MedveilError
 
     (tmp_path / "file").write_text("x")
@@ -191,7 +206,7 @@ def test_unwritable_folder_is_one_of_our_errors(tmp_path):
     assert str(tmp_path) not in caught.value.message
 
 
-def test_settings_are_words_and_numbers(tmp_path):
+def test_settings_are_words_and_numbers(tmp_path, undrawn):
     given = {"seed": 0, "threads": 1, "chosen": False, "quality": None, "limits": {"own_images": [16, 15]}}
     write_report(small(settings=given), tmp_path / "r")
     text = Page((tmp_path / "r" / "report.html").read_text(encoding="utf-8")).text
