@@ -19,6 +19,10 @@ _REPOSITORY = Path(__file__).resolve().parents[1]
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+# And each of pytest's workers has one core: what takes as many threads or processes as there are cores takes one.
+os.cpu_count = lambda: 1
+os.sched_getaffinity = lambda _: {0}  # type: ignore[assignment]
+
 # Power does not fail between two tests. tests/releases/test_crash.py sees to it that what has to be flushed is flushed.
 os.fsync = os.fstat  # type: ignore[assignment]
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from tests.audit.scenes import Noise, effort, subject, target, use
 
-from medveil.audit.audit_run import forecast_release
+from medveil.audit.audit_run import fixed_threads, forecast_release
 from medveil.audit.pace import measured_pace
 from medveil.audit.presets import find_preset, preset_names
 from medveil.errors import UsageError
@@ -42,6 +42,16 @@ def test_the_speed_of_this_machine_is_measured():
     unet, network = SimpleNamespace(name="unet", trains=True), SimpleNamespace(name="own", trains=True)
     assert pace.training(unet, effort(steps=4)) == 4 * pace.update == pace.training(network, effort(steps=4))
     assert pace.training(SimpleNamespace(name="unet", trains=False), effort()) == 0
+
+
+def test_without_a_number_there_is_a_thread_a_core(monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2}, raising=False)
+    before = torch.get_num_threads()
+    for asked, expected in ((0, 3), (2, 2)):
+        with fixed_threads(asked) as count:
+            assert count == torch.get_num_threads() == expected
+    assert torch.get_num_threads() == before
 
 
 def test_presets_rise():

@@ -61,7 +61,6 @@ def commands(folder: Path) -> dict[str, Any]:
     """What each command of the session answers; played in a new folder."""
     with pytest.MonkeyPatch.context() as patch, remembered_codes():
         patch.chdir(folder)
-        patch.setattr("os.cpu_count", lambda: 1)  # no workers; tests/releases/test_worker_pool.py has them
         for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
             patch.setenv(name, str(folder / "home"))
         patch.setattr("medveil.audit.audit_run.audit_target", lambda *_, **__: audit())

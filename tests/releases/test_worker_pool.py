@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from medveil.releases.workers import done_by_workers
+
 _PROGRAM = """
 import torch
 from medveil.releases.workers import done_by_workers
@@ -28,6 +30,23 @@ def test_workers_compute_after_the_parent_has_computed(tmp_path) -> None:
     program.write_text(_PROGRAM)
     done = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, timeout=120, check=True)
     assert float(done.stdout) == 4 * 600.0**3
+
+
+class Asked(Exception):
+    """Worker processes were asked for: how many."""
+
+
+@pytest.mark.parametrize(("items", "jobs", "started"), [(8, 0, 3), (8, 2, 2), (4, 0, 3), (4, 9, 4)])
+def test_without_a_number_there_is_a_worker_a_core(monkeypatch, items, jobs, started) -> None:
+    def pool(workers: int, *_: object) -> None:
+        raise Asked(workers)
+
+    monkeypatch.setattr("os.cpu_count", lambda: 3)
+    monkeypatch.setattr("medveil.releases.workers._pool", pool)
+    with pytest.raises(Asked) as caught:
+        list(done_by_workers(max, 0, range(items), jobs))
+    assert caught.value.args == (started,)
+    assert list(done_by_workers(max, 1, range(3), 0)) == [1, 1, 2]  # too few for that
 
 
 _ENDINGS = """
