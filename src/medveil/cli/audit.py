@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -182,7 +182,8 @@ def need_packages() -> None:
 def _print(
     run: Session, found: Audit, passed: Sequence[str], failures: Sequence[tuple[str, str]], *, pictures: bool
 ) -> None:  # fmt: skip
-    from medveil.audit.record import broken_by, leading, ranked
+    from medveil.audit.record import broken_by, leading, ranked, record_of
+    from medveil.report.identification import control_lines, risk_lines, told_maximum
     from medveil.report.image_strips import shows_patients
     from medveil.report.sentences import (
         VERDICT_WORDS,
@@ -198,12 +199,16 @@ def _print(
         run.warn(f"gate: {sentence}")
     for name, reason in failures:
         run.warn(f"failed: {name} ({reason or 'in a part of its rounds'})")
+    people = record_of(found).get("identification")
+    more: dict[str, Any] = {} if people is None else {"identification": told_maximum(people)}
     lines = [headline(found)]
     for result in ranked(found.attacks):
         lead = leading(result)
         told = measured_sentence(result, lead) if lead is not None else f"{result.title}: nothing to measure."
         lines.append(f"{VERDICT_WORDS[result.verdict or found.conclusion]:13}{told}")
-    if found.attacked:
+    if people is not None:
+        lines += [*risk_lines(people), *control_lines(people)]
+    if found.attacked and found.controls:
         lines.append(_controls(found.controls))
     lines += task_lines(found)
     lines.append(f"the whole of it is in {_REPORT}, in the folder that you named")
@@ -218,6 +223,7 @@ def _print(
         failed_controls=[control.name for control in found.controls if not control.ok],
         tasks=task_results(found),
         gate=list(passed),
+        **more,
     )
 
 

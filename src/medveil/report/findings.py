@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from medveil.audit.facts import manifest_counts
 from medveil.audit.judging.possible_verdicts import Judged, PossibleVerdicts
+from medveil.audit.record import identification_record
 from medveil.audit.results import (
     METRICS,
     AttackResult,
@@ -18,6 +19,7 @@ from medveil.audit.results import (
     failed_checks,
 )
 from medveil.report.amounts import amount, interval, listed, metric_name, plural
+from medveil.report.identification import failed_controls
 
 _UNATTACKED = "No attack was asked for: nothing is said of what somebody without a key gets from this release."
 
@@ -33,7 +35,8 @@ def because(audit: Audit) -> list[str]:
     return [
         *map(_found, broken),
         *map(_malformed, failed),
-        *_weakness(ran, bool(broken or failed), controls),
+        *(_weakness(ran, bool(broken or failed), controls) if attacks or audit.identification is None else ()),
+        *(failed_controls(identification_record(audit.identification)) if audit.identification else ()),
         *map(_left_open, by_verdict[Verdict.INCONCLUSIVE]),
         *_unfinished(audit),
         *([_ruled_out(quiet)] if quiet else []),

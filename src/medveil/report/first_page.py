@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from medveil.audit.record import OPEN, leading, ranked
+from medveil.audit.record import OPEN, identification_record, leading, ranked
 from medveil.audit.results import Audit, Verdict, failed_checks
 from medveil.experiments.unit import Status
 from medveil.report.amounts import listed, plural
 from medveil.report.findings import coverage
+from medveil.report.identification import control_lines
 from medveil.report.sentences import (
     ENDED,
     VERDICT_WORDS,
@@ -115,11 +116,12 @@ def gets(audit: Audit) -> list[str]:
 def tried(audit: Audit) -> list[str]:
     """What was tried, and what was not. What could not be tried counts for nothing."""
     told = [
+        *_recognizers(audit),
         *_attacks(audit),
         *part_of_it(audit),
         *coverage(audit),
         *failed_told(audit),
-        *controls_told(audit),
+        *(controls_told(audit) if audit.controls or audit.identification is None else ()),
         *_checks(audit),
     ]
     told += [f"Fidelity at tier {tier.tier}: {max((row.images for row in tier.rows), default=0)} images compared with "
@@ -129,10 +131,22 @@ def tried(audit: Audit) -> list[str]:
     return told
 
 
+def _recognizers(audit: Audit) -> list[str]:
+    """Who looked for people, and whether they have shown that they can see."""
+    found = audit.identification
+    if found is None:
+        return []
+    told = (
+        f"{plural(len(found.recognizers), 'recognizer')} looked for {found.people} people in "
+        f"{plural(found.pictures, 'picture')}; each learned from other people."
+    )
+    return [told, *control_lines(identification_record(found))]
+
+
 def _attacks(audit: Audit) -> list[str]:
     ran = ranked(audit.attacks)
     if not ran:
-        return ["No attack was run."]
+        return ["No attack was run." if audit.identification is None else "No attack of another kind was run."]
     images = max((one.images for attack in ran for one in attack.measured), default=0)
     patients = max((one.patients for attack in ran for one in attack.measured), default=0)
     verdicts = [attack.verdict for attack in ran]

@@ -101,6 +101,12 @@ def _share(best: Found) -> str:
     return f"{percent(best['top_1'])}; chance {percent(best['top_1_chance'])}{luck}"
 
 
+def told_maximum(found: Found) -> dict[str, dict[str, Any]]:
+    """The strongest recognizer by question, in a few numbers, as the terminal's JSON has it."""
+    names = ("recognizer", "matched_auc", "ci", "null", "above_null", "top_1", "top_1_chance", "people")
+    return {question: {name: best[name] for name in names} for question, best in found["maximum"].items() if best}
+
+
 def attacker_words(row: Found) -> str:
     """hog, retrained on both, query anonymised too."""
     return f"{row['recognizer']}, {_LEARNED[row['learned']]}, query {_QUERIES[row['query']]}"
@@ -116,11 +122,18 @@ def control_lines(found: Found) -> list[str]:
     }  # fmt: skip
     told = []
     for name, (good, bad) in words.items():
-        state = found["controls"].get(name)
-        told.append(f"{good}." if state else f"{bad}: these figures are no measure." if state is False else
-                    f"Not tried: {name.replace('_', ' ')}.")  # fmt: skip
+        if name in found["controls"]:
+            state = found["controls"][name]
+            told.append(f"{good}." if state else f"{bad}: these figures are no measure." if state is False else
+                        f"Not tried: {name.replace('_', ' ')}.")  # fmt: skip
     undone = [f"{one['recognizer']} ({one['reason'].rstrip('.')})" for one in found["undone"]]
     return told + ([f"Attackers that did not take part: {listed(list(dict.fromkeys(undone)))}."] if undone else [])
+
+
+def failed_controls(found: Found) -> list[str]:
+    """Of these lines those that make the figures worthless."""
+    wrong = {name: state for name, state in found["controls"].items() if state is False}
+    return control_lines({**found, "controls": wrong, "undone": []})
 
 
 def table_rows(found: Found) -> list[dict[str, Any]]:
@@ -162,8 +175,7 @@ def chart(found: Found) -> Drawing | None:
             best = found["raw"] if name == "raw" else found["maximum"].get(name)
             null = best["null"] if best and best["null"] is not None else 0.5
             draw_bars(axis, (0.5, null), [_bar(row, null) for row in rows], none=0.5)
-            axis.set_title(question_words(name), fontsize=8, loc="left")
-            axis.set_xlabel("matched AUC: one person's pictures against those of people who are alike")
+            axis.set_xlabel(f"{question_words(name)}: matched AUC")
         caption = (
             "How well each attacker, in its strongest mode, tells one person's pictures from those of people of the "
             "same source, label, view and sex; point and 95 % interval by patient. Grey band: what the best of all "

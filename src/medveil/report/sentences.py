@@ -134,7 +134,7 @@ def answer(audit: Audit) -> str:
     counts = {verdict: [a for a in attacks if a.verdict is verdict] for verdict in Verdict}
     parts = [headline(audit), *part_of_it(audit)]
     if not attacks:
-        parts.append("No attack could be run on the release.")
+        parts += ["No attack could be run on the release."] if audit.identification is None else []
     elif audit.conclusion is Verdict.BROKEN:
         broken = counts[Verdict.BROKEN]
         parts.append(f"{len(broken)} of {plural(len(attacks), 'attack')} succeeded.")
@@ -174,7 +174,8 @@ def part_of_it(audit: Audit) -> list[str]:
     """A sentence where much of the release was not looked at."""
     told = []
     packages = audit.data.get("packages")
-    for name, what in (("images", "attacked"), ("packages_with_original", "compared with their originals")):
+    asked = [("images", "attacked")] if audit.attacks else []
+    for name, what in (*asked, ("packages_with_original", "compared with their originals")):
         count = audit.data.get(name)
         if isinstance(packages, int) and isinstance(count, int) and count < _MOST_OF_IT * packages:
             of_images = "pictures" if thing_of(audit.release) == "picture" else "packages of images"
