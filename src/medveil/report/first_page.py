@@ -104,7 +104,7 @@ def gets(audit: Audit) -> list[str]:
         told = [measured_sentence(*pair) for pair in broken[:_MOST_BROKEN]]
         if len(broken) > _MOST_BROKEN:
             told.append(f"{plural(len(broken) - _MOST_BROKEN, 'more attack')} got something: see the table of attacks.")
-        if not broken and audit.conclusion in _NOTHING:
+        if not broken and audit.conclusion in _NOTHING and (leads or audit.identification is None):
             told.append(_UNFINISHED if weak_by_failure(audit) else _NOTHING[audit.conclusion])
             told += [f"The strongest attack: {measured_sentence(*pair)}" for pair in leads[:1]]
     told += [

@@ -20,6 +20,11 @@ _QUESTIONS = {
     "averaged-same-record": "the very image, against the mean of several releases",
     "raw": "the untouched pictures among themselves",
 }
+_SHORT = {
+    "released-real": "another image of the person", "released-released": "two released pictures",
+    "same-record": "the very image", "averaged": "another image, mean of several releases",
+    "averaged-same-record": "the very image, mean of several releases", "raw": "untouched pictures",
+}  # fmt: skip
 _LEARNED = {"real": "untouched", "released": "retrained on released", "both": "retrained on both"}
 _QUERIES = {"real": "real", "anonymized": "anonymised too", "released": "released"}
 _NO_MANIFEST = "Who is who was not said: whether pictures of one person can be told was not measured."
@@ -175,7 +180,7 @@ def chart(found: Found) -> Drawing | None:
             best = found["raw"] if name == "raw" else found["maximum"].get(name)
             null = best["null"] if best and best["null"] is not None else 0.5
             draw_bars(axis, (0.5, null), [_bar(row, null) for row in rows], none=0.5)
-            axis.set_xlabel(f"{question_words(name)}: matched AUC")
+            axis.set_xlabel(f"matched AUC, {_SHORT[name]}")
         caption = (
             "How well each attacker, in its strongest mode, tells one person's pictures from those of people of the "
             "same source, label, view and sex; point and 95 % interval by patient. Grey band: what the best of all "

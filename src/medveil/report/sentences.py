@@ -242,6 +242,8 @@ def grounds(audit: Audit) -> list[str]:
         "of tests on the release (Holm). Each control is a family of tests of its own: nothing is corrected for there "
         "being several of them.",
     ]
+    if not attacks and audit.identification is not None:
+        told = []
     told[1:1] = failed_told(audit)
     return [*told, *controls_told(audit), *_checks_told(audit)]
 
@@ -265,6 +267,8 @@ def control_images(on: Mapping[str, int]) -> str:
 def controls_told(audit: Audit) -> list[str]:
     """What came of the controls. One on which nothing ran counts for nothing."""
     tried = [control for control in audit.controls if control.tried]
+    if not tried and audit.identification is not None:
+        return []
     if not tried:
         return ["No control was run: whether this audit would have found a leak is not known."]
     leaky = [control for control in tried if expected_of(control) == "broken"]
