@@ -43,6 +43,11 @@ class DPPix(Anonymizer):
         "ε-differential privacy for m pixels of a picture, and no more for a person; releases add up."
     )
     source: ClassVar[str] = "Fan 2018, Image pixelization with differential privacy"
+    measured: ClassVar[str] = (
+        "b 8, ε 1, m 16, chest radiographs of 128 pixels: matched AUC 0.72 over several releases (untouched 0.85), the "
+        "very image found first in 34 %; "
+        "see docs/evidence/open-releases.md"
+    )
     cost: ClassVar[str] = "60 (b 1) to 500 pictures of 256 pixels a second and core"
     secret: ClassVar[bool] = True
 

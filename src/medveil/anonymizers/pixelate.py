@@ -32,6 +32,10 @@ class Pixelate(Anonymizer):
     title: ClassVar[str] = "the mean of each cell of a grid"
     promise: ClassVar[str] = "Nothing is promised. It is deterministic: whoever has the image finds its picture again."
     source: ClassVar[str] = "the comparison in implicit neural obfuscation"
+    measured: ClassVar[str] = (
+        "16 cells, chest radiographs: matched AUC 0.84 (untouched 0.85), the very image found first always; "
+        "see docs/evidence/open-releases.md"
+    )
     cost: ClassVar[str] = "about 2,000 pictures of 256 pixels a second and core"
 
     cells: int = setting(16, "cells along the longer side", low=1, high=4096)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ MARGIN = 0.02
 INDEX, SVG, CSV = "index.html", "plane.svg", "plane.csv"
 """What the folder of a plane holds."""
 _SURE = 0.95
+_TITLE = 48  # signs of a line of a panel's title
 _RELEASED = SetKind.ANONYMIZED.value
 _COLUMNS = (
     "audit", "release", "question", "metric", "matched_auc", "matched_auc_low", "matched_auc_high", "null_of_maximum",
@@ -273,7 +275,7 @@ def plane_drawing(rows: Sequence[Mapping[str, Any]]) -> Drawing:
         canvas, axes = canvas_of((9.4, height), (max(len(questions), 1), 2 if questions else 1))
         for axis, (question, kind) in zip(axes, panels, strict=True):
             _panel(axis, [row for row in rows if not question or row["question"] == question], kind, looks)
-            axis.set_title(question, fontsize=8, loc="left")
+            axis.set_title(textwrap.fill(question, _TITLE), fontsize=8, loc="left")
         entries = [handle(f"{number}  {name}", **looks[number]) for number, name in names.items()]
         canvas.legend(handles=entries, loc="outside right upper")
         return finished(canvas, "plane", _CAPTION)
