@@ -13,6 +13,8 @@ import pytest
 from benchmarks import canaries, documents, provenance, tables
 from benchmarks import evidence as evidence_command
 
+from medveil.anonymizers.registry import ANONYMIZERS
+
 _STORED = sorted(path.stem for path in provenance.EVIDENCE.glob("*.json"))
 _PROSE_NUMBER = re.compile(r"\d+\.\d+|\d+ (?:dB|bpp|HU|MiB|bytes|seconds|s)\b|\d+ ?%")
 
@@ -226,3 +228,12 @@ def test_links_of_the_evidence_lead_somewhere(repository: Path, name: str) -> No
     page = repository / name
     for link in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / link).exists(), link
+
+
+def test_methods_tell_what_the_evidence_has_of_them() -> None:
+    stored = provenance.load("plane")
+    assert stored is not None
+    for row in stored["results"]["rows"]:
+        told = type(ANONYMIZERS.make(row["release"].split()[0])).measured
+        assert f"matched AUC {row['matched_auc']:.2f}" in told
+        assert f"untouched {row['untouched_auc']:.2f}" in told

@@ -43,7 +43,7 @@ def test_a_gain_that_draws_of_the_same_patients_are_sure_of_is_seen_only_where_t
 def test_an_audit_without_figures_of_people_is_refused() -> None:
     bare = report()
     del bare["identification"]
-    with pytest.raises(UsageError, match="audit 3 has no figures"):
+    with pytest.raises(UsageError, match="no figures of re-identification"):
         point_of(bare, 3)
 
 

@@ -48,7 +48,7 @@ class DPPix(Anonymizer):
         "very image found first in 34 %; "
         "see docs/evidence/open-releases.md"
     )
-    cost: ClassVar[str] = "60 (b 1) to 500 pictures of 256 pixels a second and core"
+    cost: ClassVar[str] = "milliseconds a picture, the more the smaller b"
     secret: ClassVar[bool] = True
 
     b: int = setting(16, "side of a cell in pixels", low=1, high=4096)

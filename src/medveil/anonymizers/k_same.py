@@ -47,7 +47,7 @@ class KSame(Anonymizer):
         "Nothing is promised about who is in it."
     )
     source: ClassVar[str] = "Newton, Sweeney and Malin 2005, Preserving privacy by de-identifying face images"
-    cost: ClassVar[str] = "about 20 pictures of 256 pixels a second and core"
+    cost: ClassVar[str] = "tens of milliseconds a picture"
     needs_patients: ClassVar[bool] = True
     secret: ClassVar[bool] = True
     redraws: ClassVar[bool] = True

@@ -36,7 +36,7 @@ class Pixelate(Anonymizer):
         "16 cells, chest radiographs: matched AUC 0.84 (untouched 0.85), the very image found first always; "
         "see docs/evidence/open-releases.md"
     )
-    cost: ClassVar[str] = "about 2,000 pictures of 256 pixels a second and core"
+    cost: ClassVar[str] = "about a millisecond a picture"
 
     cells: int = setting(16, "cells along the longer side", low=1, high=4096)
 

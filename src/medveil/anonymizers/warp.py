@@ -49,7 +49,7 @@ class Warp(Anonymizer):
     title: ClassVar[str] = "a random smooth deformation"
     promise: ClassVar[str] = "Nothing is promised. What a picture shows stays, moved; its key undoes it."
     source: ClassVar[str] = "the comparison in implicit neural obfuscation"
-    cost: ClassVar[str] = "about 50 pictures of 256 pixels a second and core"
+    cost: ClassVar[str] = "tens of milliseconds a picture"
     secret: ClassVar[bool] = True
     undone_by_key: ClassVar[bool] = True
 

@@ -80,7 +80,7 @@ _DENSENET, _UNET = "densenet121", "unet"
 _PRESETS = (
     Preset(
         "quick",
-        "a first look: for 200 images of 128 to 256 pixels at most 10 minutes on two cores, half an hour if open",
+        "a first look: at most 10 minutes on two cores for 200 images of 128 to 256 pixels; more for an open release",
         effort=Effort(working=64, steps=80, batch=8, width=8, seed_bits=12, targets=400),
         control_effort=Effort(working=64, steps=60, batch=8, width=8, seed_bits=12, targets=400),
         folds=2, validation=0.15, own_images=100, tested_images=200, control_own=90, control_tested=90,

@@ -21,6 +21,7 @@ import numpy as np
 from medveil.audit.results import (
     METRICS,
     NULL_LEVEL,
+    PAIRED_DRAWS,
     AttackResult,
     Audit,
     Best,
@@ -50,8 +51,6 @@ EXCELLENT = "excellent"
 SIGNIFICANT_DIGITS = 6
 OPEN = "open"
 """The kind of a release that everybody may have; see `medveil.audit.targets.target.Kind`."""
-PAIRED_DRAWS = 400
-"""Resamples of the patients that are kept, to compare releases of the same images."""
 POOLING = "all pixels of all opened images of the tier, as working pictures, in one histogram"
 
 _SEVERITY = dict.fromkeys(Verdict, 0) | {Verdict.BROKEN: 3, Verdict.TOO_WEAK: 2, Verdict.INCONCLUSIVE: 1}

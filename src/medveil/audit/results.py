@@ -19,6 +19,8 @@ RAW_LINKED, SHUFFLED_AT_NULL = "raw_linked", "shuffled_at_null"
 """Controls of recognizers: images as they were taken are linked, and shuffled identities are not."""
 NULL_LEVEL = 0.975
 """Share of the shuffles that stay at or below a null of the maximum."""
+PAIRED_DRAWS = 400
+"""Resamples of the patients that are kept, to compare releases of the same images."""
 ROUNDS_REFUSED, ROUNDS_FAILED = "rounds_refused", "rounds_failed"
 """Extra figures that count the rounds and repetitions in which an attack could not be run, or failed."""
 

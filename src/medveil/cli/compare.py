@@ -40,8 +40,7 @@ def compare(
             try:
                 points.append(point_of(read_record(place / JSON if place.is_dir() else place), number))
             except UsageError as error:
-                told = error.message if error.message.startswith("audit ") else f"audit {number}: {error.message}"
-                raise UsageError(told, hint=error.hint) from None
+                raise UsageError(f"audit {number}: {error.message}", hint=error.hint) from None
         write_plane(points, out)
         if not paired(points):
             run.warn("the audits are not of the same images, people and seed: differences may be those of people")

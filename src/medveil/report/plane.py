@@ -123,7 +123,7 @@ def point_of(record: Mapping[str, Any], number: int) -> Point:
     best = (found or {}).get("maximum", {}).get("any")
     if not found or not best or best["matched_auc"] is None:
         raise UsageError(
-            f"audit {number} has no figures of re-identification",
+            "there are no figures of re-identification in it",
             hint="name audits of open releases, made with a manifest that says who is who",
         )
     release = record["release"]

@@ -24,7 +24,16 @@ from medveil.audit.recognition import (
     modes,
     unit_key,
 )
-from medveil.audit.results import NULL_LEVEL, RAW_LINKED, SHUFFLED_AT_NULL, Best, Recognized, RecognizerRow, Undone
+from medveil.audit.results import (
+    NULL_LEVEL,
+    PAIRED_DRAWS,
+    RAW_LINKED,
+    SHUFFLED_AT_NULL,
+    Best,
+    Recognized,
+    RecognizerRow,
+    Undone,
+)
 from medveil.audit.scores.identification import (
     Asked,
     Null,
@@ -48,7 +57,6 @@ _TITLES = {
 }  # fmt: skip
 METADATA = "metadata"
 _MOST_DRAWS, _MOST_SHUFFLES = 1000, 500
-_PAIRED_DRAWS = 400
 
 _Attacker = tuple[str, Learned, Matrix, Question]
 """Who, from what it learned, the matrix that it made, and the question that this answers."""
@@ -210,7 +218,7 @@ def _best(answers: Sequence[_Answers], null: Null, everybody: NDArray[np.int64])
     first = _strongest(rows, [row.found.patient_top[1] for row in rows])
     sharp = _strongest(rows, [row.found.tpr_at_1 for row in rows])
     best = next(answer for answer in answers if answer.row is by_auc)
-    draws = matched_draws(best.rounds, everybody, _PAIRED_DRAWS, generator_of(0, "plane"))
+    draws = matched_draws(best.rounds, everybody, PAIRED_DRAWS, generator_of(0, "plane"))
     bound, top = null.bounds(NULL_LEVEL)
     return Best(by_auc, bound, first, top, sharp, draws)
 
