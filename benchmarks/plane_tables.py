@@ -84,11 +84,21 @@ def _attacker_columns(results: Row) -> dict[str, str]:
     return {"release": "{release}", "question": "{asked}", **{f"`{name}`": f"{{{name}:.3f}}" for name in names}}
 
 
+_SPEED = {
+    "method": "`{method}`", "settings": "`{settings}`", "library: images/s": "{library[images_a_second]:.0f}",
+    "CPU s an image": "{library[cpu_seconds_an_image]:.4f}",
+    "`medveil anonymize`: images/s": "{program[images_a_second]:.0f}",
+    "CPU s an image, files and all": "{program[cpu_seconds_an_image]:.4f}",
+}  # fmt: skip
 TABLES: dict[str, Layout] = {
     "plane": Layout(
         ("plane",), "Open releases: risk and utility, longer side {side} px", _columns, _plane
     ),
     "plane-attackers": Layout(
         ("plane",), "Matched AUC of each attacker in its strongest mode", _attacker_columns, _attackers
+    ),
+    "anonymizers": Layout(
+        ("anonymizers",), "Methods at their defaults, longer side {side} px, {jobs} processes", _SPEED,
+        lambda results: results["rows"],
     ),
 }  # fmt: skip
