@@ -6,7 +6,8 @@ operating system and forgets. What a release measures of its risk is the audit's
 method protects.
 
 - `anonymizer`: `Anonymizer`, `Setting`, `Candidate`, `Labels`.
-- `registry`: `get_anonymizer`, `settings_of`.
+- `registry`: `get_anonymizer`, `settings_of`, `model_for`.
+- `model`: `AnonymizerModel`, what a method learned; `learning`: `learn_model`, which `medveil train` runs.
 - `pixelate`: `Pixelate`.
 - `dp_pix`: `DPPix`.
 - `warp`: `Warp`.

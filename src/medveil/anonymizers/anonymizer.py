@@ -9,15 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.anonymizers.model import AnonymizerModel
 from medveil.errors import UsageError
 from medveil.images.image import Image
 from medveil.protection.keystream import Stream
 from medveil.registry import unknown
+
+if TYPE_CHECKING:
+    from medveil.anonymizers.learning import Learning
 
 
 class Labels(StrEnum):
@@ -120,6 +124,8 @@ class Anonymizer(ABC):
         labels: what becomes of labels.
         undone_by_key: whether whoever has the key of a picture gets the image back, so that its owner keeps it.
         fitted_on: of how many images `fit` wants to see the pixels; drawn from those that are released.
+        learns: whether it needs a model, which `learn` makes of images of other people.
+        model: what it learned; None where it needs none or has none yet.
     """
 
     name: ClassVar[str]
@@ -134,6 +140,9 @@ class Anonymizer(ABC):
     labels: ClassVar[Labels] = Labels.KEPT
     undone_by_key: ClassVar[bool] = False
     fitted_on: ClassVar[int] = 0
+    learns: ClassVar[bool] = False
+
+    model: AnonymizerModel | None = field(default=None, repr=False, compare=False, kw_only=True)
 
     @classmethod
     def settings(cls) -> tuple[Setting, ...]:
@@ -152,7 +161,8 @@ class Anonymizer(ABC):
         for name in words:
             if name not in known:
                 raise unknown(f"setting of {cls.name}", name, known)
-        return cls(**{name: known[name].read(word) for name, word in words.items()})
+        given: dict[str, Any] = {name: known[name].read(word) for name, word in words.items()}
+        return cls(**given)
 
     @property
     def stated(self) -> dict[str, int | float | str]:
@@ -168,6 +178,48 @@ class Anonymizer(ABC):
     def epsilon_of(self, image: Image) -> Fraction:
         """ε of the whole picture; 0 where there is none."""
         return Fraction(0)
+
+    def learn(self, how: Learning) -> AnonymizerModel:
+        """A model of what these images show, for the settings of this method; of a method that learns.
+
+        Raises:
+            UsageError: the images don't do, or the method does not learn.
+        """
+        raise UsageError(f"the method {self.name} has nothing to learn", hint="see medveil anonymizers")
+
+    @classmethod
+    def shipped_models(cls) -> tuple[AnonymizerModel, ...]:
+        """Models that come with medveil, learned from public images; the first is used where none is named."""
+        return ()
+
+    def with_model(self, model: AnonymizerModel) -> Self:
+        """The method with what it learned.
+
+        Raises:
+            UsageError: the model is of another method or was learned with other settings, or the method does not learn.
+        """
+        if not self.learns:
+            raise UsageError(f"the method {self.name} uses no model", hint="leave --model out")
+        if model.method != self.name:
+            raise UsageError(f"the model is not one of the method {self.name}", hint=self.how_to_learn())
+        stated = self.stated
+        wrong = sorted(name for name, value in model.settings.items() if stated.get(name) != value)
+        if wrong:
+            raise UsageError(
+                f"the model was learned with another {', '.join(wrong)}",
+                hint="leave these settings out, or train a model with them",
+            )
+        return dataclasses.replace(self, model=model)
+
+    @property
+    def model_digest(self) -> bytes:
+        """SHA-256 of its model's file; empty where it has none."""
+        return self.model.digest if self.model is not None else b""
+
+    @classmethod
+    def how_to_learn(cls) -> str:
+        """The command that makes a model for it."""
+        return f"medveil train --anonymizer {cls.name} IMAGES --manifest CSV -o model/, then --model model/"
 
     def fit(self, images: Iterable[Image]) -> Self:
         """The method after it has seen images; what it learns is in what is given back."""

@@ -28,6 +28,10 @@ def anonymize(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method. Repeatable.")
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="FOLDER", help="Of a method that learns: what medveil train wrote."),
+    ] = None,
     manifest: Annotated[
         Path | None, typer.Option("--manifest", metavar="CSV", help="Whose the images are: image, patient_id, …")
     ] = None,
@@ -51,12 +55,12 @@ def anonymize(
     Running it again with the same images and settings goes on where it stopped.
     """
     with session("anonymize", as_json=json, quiet=quiet) as run:
-        from medveil.anonymizers.registry import get_anonymizer, settings_of
+        from medveil.anonymizers.registry import get_anonymizer, model_for, settings_of
         from medveil.cli.owner import identity_for_trial, identity_of
         from medveil.releases.anonymizing import anonymize as make_open
 
         columns = tuple(dict.fromkeys(name.strip() for name in label_columns.split(",") if name.strip()))
-        chosen = get_anonymizer(method, settings_of(settings or []))
+        chosen = get_anonymizer(method, settings_of(settings or []), model_for(method, model))
         owner = identity_for_trial(run, key) if dry_run else identity_of(run, key, create=True)
         result = make_open(
             images, out, link, chosen, owner=owner, rows=lambda tasks: _rows(run, tasks, manifest, images, columns),
@@ -128,7 +132,8 @@ def _print(
         run.say("What this release risks was not measured. Keep the link file: without it nobody can.")
     run.result(
         lines, done=result.pictures, failed=failed, size=result.bytes, method=method.name, settings=method.stated,
-        images=result.images, left_out=result.left_out, unchanged=result.unchanged, repeated=result.repeated,
+        model=method.model_digest.hex(), images=result.images, left_out=result.left_out,
+        unchanged=result.unchanged, repeated=result.repeated,
         epsilon=float(result.epsilon), epsilon_spent=float(result.spent), list=listed, dry_run=dry_run,
     )  # fmt: skip
     if result.failed:

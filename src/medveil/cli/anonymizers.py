@@ -47,7 +47,13 @@ _LABELS = {"kept": "kept", "mixed": "mixed, each with its share", "merged": "mer
 
 
 def _needs(method: type[Anonymizer]) -> str:
-    return "a manifest that says whose an image is" if method.needs_patients else "nothing but the images"
+    needs = ["a manifest that says whose an image is"] if method.needs_patients else []
+    if method.learns:
+        needs.append(
+            f"a model: medveil train --anonymizer {method.name} IMAGES -o model/ with images of other people"
+            f"{', or the one that comes with medveil' if method.shipped_models() else ''}"
+        )
+    return ", and ".join(needs) or "nothing but the images"
 
 
 def _plain(value: object) -> str:
@@ -62,6 +68,7 @@ def _entry(method: type[Anonymizer]) -> dict[str, object]:
     return {
         "name": method.name, "title": method.title, "promise": method.promise, "source": method.source,
         "measured": method.measured, "cost": method.cost,
-        "needs_patients": method.needs_patients, "secret": method.secret, "redraws": method.redraws,
-        "labels": method.labels.value, "settings": settings,
+        "needs_patients": method.needs_patients, "learns": method.learns,
+        "shipped_models": [model.digest.hex() for model in method.shipped_models()], "secret": method.secret,
+        "redraws": method.redraws, "labels": method.labels.value, "settings": settings,
     }  # fmt: skip

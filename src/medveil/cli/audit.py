@@ -38,6 +38,10 @@ def audit(
         Path | None,
         typer.Option("--link", metavar="CSV", help="Of an open release: which picture was made of which image."),
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", metavar="FOLDER", help="Of an open release by a method that learns: its model."),
+    ] = None,
     manifest: Annotated[
         Path | None,
         typer.Option("--manifest", metavar="CSV", help="Names the patient of each image; without it each is its own."),
@@ -104,8 +108,8 @@ def audit(
         thresholds = read_gate(gate) if gate is not None else None
         if thresholds is not None:
             check_asked(thresholds, work)
-        read = _reader(run, release, originals, key, link, manifest, owner)
-        beside = {"release": release, "originals": originals}
+        read = _reader(run, release, originals, key, link, model, manifest, owner)
+        beside = {"release": release, "originals": originals, **({"model": model} if model is not None else {})}
         if dry_run:
             expected = forecast_target(
                 read, beside=beside, out=out, preset=preset, attacks=names, resume=resume, force=force, seed=seed,
@@ -132,8 +136,8 @@ def audit(
 
 
 def _reader(
-    run: Session, release: Path, originals: Path, key: Path | None, link: Path | None, manifest: Path | None,
-    owner: Path | None,
+    run: Session, release: Path, originals: Path, key: Path | None, link: Path | None, model: Path | None,
+    manifest: Path | None, owner: Path | None,
 ) -> ReadTarget:  # fmt: skip
     """What reads the release, of whichever kind it is."""
     from medveil.audit.targets.anonymized import anonymized_target
@@ -144,8 +148,9 @@ def _reader(
 
     founder = recipient_of(owner)
     if not is_open(release):
-        if link is not None:
-            raise UsageError("--link is for open releases; this one is for recipients", hint="name your key with -i")
+        if link is not None or model is not None:
+            option = "--link" if link is not None else "--model"
+            raise UsageError(f"{option} is for open releases; this one is for recipients", hint="name your key with -i")
         identity = opener_of(run, key)
         return lambda **how: keyed_target(Release(release, owner=founder), identity, originals, manifest, **how)
     if key is not None:
@@ -156,7 +161,7 @@ def _reader(
             hint="name it with --link",
         )
     place = link
-    return lambda **how: anonymized_target(release, originals, place, manifest, founder, **how)
+    return lambda **how: anonymized_target(release, originals, place, manifest, founder, model=model, **how)
 
 
 def _names(text: str) -> tuple[str, ...]:

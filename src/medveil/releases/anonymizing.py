@@ -161,12 +161,14 @@ def anonymize(
         progress: called as (done, total, text).
 
     Raises:
-        UsageError: nothing found, or these images don't do for the method.
+        UsageError: nothing found, these images don't do for the method, or it learns and has no model.
         TargetExistsError: something is at `out` or at `link`.
         RefusedError: an image was released before, and `again` does not say that it is meant.
         MedveilError: the system refused to write.
     """
     check_burned_in(burned_in)
+    if method.learns and not method.model_digest:
+        raise UsageError(f"the method {method.name} needs a model", hint=method.how_to_learn())
     out, link = Path(os.path.realpath(out)), Path(os.path.realpath(link))
     staging = staging_of(out, "an open release")
     _check_places(out, link)
@@ -299,7 +301,8 @@ class _Run:
         from platformdirs import user_state_path
 
         request = hashlib.sha256(canonical.dumps([
-            method.name, {name: str(value) for name, value in method.stated.items()}, list(columns),
+            method.name, {name: str(value) for name, value in method.stated.items()}, method.model_digest,
+            list(columns),
             [[task.relative, task.sha256] for task in tasks],
             [[number, row.patient, list(row.classes), list(row.labels)] for number, row in sorted(known.items())],
         ])).digest()  # fmt: skip
@@ -531,7 +534,7 @@ def _record(
         files[LABELS] = hashlib.sha256(labels).digest()
     return OpenRecord(
         release, owner.recipient.verify_key, today(), version("medveil"), method.name, method.stated, files,
-        columns,
+        columns, method.model_digest,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from medveil import images
 from medveil.anonymizers.anonymizer import Anonymizer, Labels
-from medveil.anonymizers.registry import get_anonymizer
+from medveil.anonymizers.registry import get_anonymizer, model_for, word_of
 from medveil.attacks.reidentification.recognizer import View
 from medveil.audit.results import FormCheck
 from medveil.audit.targets.originals import Match, Material, OriginalFile, find_originals, gather
@@ -42,7 +42,8 @@ _COLUMNS = ("image", "patient_id", "released")
 
 def anonymized_target(
     folder: Path, originals: Path, link: Path, manifest: Path | None, owner: Recipient | None = None, *,
-    limits: Limits, working: int, seed: int, skip: Sequence[Path] = (), tick: Callable[[], None] = lambda: None,
+    model: Path | None = None, limits: Limits, working: int, seed: int, skip: Sequence[Path] = (),
+    tick: Callable[[], None] = lambda: None,
 ) -> Target:  # fmt: skip
     """A release of pictures for everybody.
 
@@ -53,11 +54,12 @@ def anonymized_target(
             counts as a patient of its own.
         link: the private file that says which picture was made of which images.
         owner: who is expected to have signed.
+        model: folder of the model that the method used; None where it used none, or one that comes with medveil.
         Others: as of `medveil.audit.targets.target.ReadTarget`.
 
     Raises:
-        UsageError: not an open release, a link file that is none or of another release, or the manifest lists none of
-            the files.
+        UsageError: not an open release, a link file that is none or of another release, the manifest lists none of the
+            files, or the model is not the one that the release names.
         IntegrityError: the release is damaged, or somebody else's, also than the one vouched for at this path.
     """
     record = open_record.load(folder)
@@ -66,7 +68,8 @@ def anonymized_target(
             "the release is signed by another owner than the one named",
             hint="compare fingerprints with the owner before you use it",
         )
-    method = get_anonymizer(record.method, {name: _word(value) for name, value in record.settings.items()})
+    learned = model_for(record.method, model, record.model)
+    method = get_anonymizer(record.method, {name: word_of(value) for name, value in record.settings.items()}, learned)
     rows = read_link(link, record)
     counts: Counter[str] = Counter()
     files = find_originals(originals, manifest, (folder, link, *skip), counts, tick)
@@ -234,10 +237,6 @@ def _labels(folder: Path, record: OpenRecord) -> dict[str, dict[str, str]]:
         f"{open_record.IMAGES}/{row.get('image')}": {name: row.get(name) or "" for name in record.columns}
         for row in rows
     }
-
-
-def _word(value: object) -> str:
-    return repr(value) if isinstance(value, float) else str(value)
 
 
 @dataclass(frozen=True)
