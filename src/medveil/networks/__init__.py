@@ -9,6 +9,7 @@ Import:
 - `classifiers`: `build_classifier(name, classes)`. `segmenters`: `build_segmenter(name)`. Both by name, from MONAI.
 - `translators`: U-Net, V-Net and discriminator of the picture attacks. `code_decoders`: networks that read codes.
 - `embedders`: networks that know people again: a small one, and two published ones on ResNets from MONAI.
+- `flow_fields`: `FlowGenerator`, which moves the pixels of a picture.
 
 What holds:
 - torch is imported at the head of these modules, so other rooms import them inside the function that needs them.

@@ -113,6 +113,29 @@ class SiameseBranch(nn.Module):
         return torch.sigmoid(cast(Tensor, self.head(self.body(pictures).mean((2, 3)))))
 
 
+class SiameseVerifier(nn.Module):
+    """Says of two pictures whether they are of one person: both through one branch, the absolute difference of their
+    features, one linear unit (Packhäuser et al., Sci. Rep. 12, 2022).
+
+    Args:
+        resnet: one of `RESNETS`.
+        size: features of the branch.
+
+    Raises:
+        UsageError: there is no ResNet of that name.
+    """
+
+    def __init__(self, resnet: str, size: int = 128) -> None:
+        super().__init__()
+        self.branch = SiameseBranch(resnet, size)
+        self.merge = nn.Linear(size, 1)
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Two times (n, 1, S, S) -> (n,) log odds of "one person"."""
+        one, other = cast(Tensor, self.branch(torch.cat([first, second]))).chunk(2)
+        return cast(Tensor, self.merge((one - other).abs()))[:, 0]
+
+
 class RetrievalEmbedder(nn.Module):
     """ResNet, whose map is pooled to a few places by mean and by maximum, and three layers to a vector (Packhäuser et
     al., Sci. Rep. 12, 2022).

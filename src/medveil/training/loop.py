@@ -88,6 +88,8 @@ class Turn(Generic[Batch]):
         betas: of Adam.
         rates: learning rates of single weights by the name that their network gives them.
         after: called after each update.
+        momentum: of stochastic gradient descent, which this turn takes instead of Adam; None for Adam.
+        weight_decay: None for that of the run.
     """
 
     networks: Sequence[nn.Module]
@@ -96,6 +98,8 @@ class Turn(Generic[Batch]):
     betas: tuple[float, float] = (0.9, 0.999)
     rates: Mapping[str, float] = field(default_factory=dict)
     after: Callable[[], None] = lambda: None
+    momentum: float | None = None
+    weight_decay: float | None = None
 
 
 @contextmanager
@@ -116,8 +120,8 @@ def train(
     patience: int | None = None, checkpoint: Checkpoint | None = None,
     report: Callable[[Course], None] = lambda _: None, tick: Callable[[int], None] = lambda _: None,
 ) -> Course:  # fmt: skip
-    """Train by Adam (weight decay as an L2 term of the gradient, as in the papers). On a CPU with a fixed number of
-    threads, equal arguments give equal weights.
+    """Train by Adam, or as a turn says (weight decay as an L2 term of the gradient, as in the papers). On a CPU with a
+    fixed number of threads, equal arguments give equal weights.
 
     Args:
         turns: the optimizers, in the order in which they work in each step.
@@ -139,7 +143,7 @@ def train(
         UnreadableInputError, UsageError: the checkpoint is damaged, or of a run with other settings.
     """
     networks = [network for turn in turns for network in turn.networks]
-    run = RunState(networks, [_adam(turn, rate, weight_decay) for turn in turns], np.random.default_rng(seed))
+    run = RunState(networks, [_optimizer(turn, rate, weight_decay) for turn in turns], np.random.default_rng(seed))
     starts = [[group["lr"] for group in optimizer.param_groups] for optimizer in run.optimizers]
     sums, since = [0.0] * len(turns), 0
     marks = {math.ceil(steps * (number + 1) / checks) for number in range(checks)}
@@ -175,15 +179,17 @@ def train(
     return course
 
 
-def _adam(turn: Turn[Batch], rate: float, weight_decay: float) -> torch.optim.Optimizer:
+def _optimizer(turn: Turn[Batch], rate: float, weight_decay: float) -> torch.optim.Optimizer:
     named = [each for network in turn.networks for each in network.named_parameters()]
     groups: list[dict[str, Any]] = [{"params": [weight for name, weight in named if name not in turn.rates]}]
     groups += [
         {"params": [weight for name, weight in named if name == own], "lr": of_it} for own, of_it in turn.rates.items()
     ]
-    return torch.optim.Adam(
-        groups, lr=rate if turn.rate is None else turn.rate, betas=turn.betas, weight_decay=weight_decay
-    )
+    rate = rate if turn.rate is None else turn.rate
+    decay = weight_decay if turn.weight_decay is None else turn.weight_decay
+    if turn.momentum is not None:
+        return torch.optim.SGD(groups, lr=rate, momentum=turn.momentum, weight_decay=decay)
+    return torch.optim.Adam(groups, lr=rate, betas=turn.betas, weight_decay=decay)
 
 
 def _update(turn: Turn[Batch], optimizer: torch.optim.Optimizer, batch: Batch, clip: float | None) -> float:
