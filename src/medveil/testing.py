@@ -17,6 +17,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
+from fractions import Fraction
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -243,7 +244,8 @@ def check_anonymizer(method: Anonymizer) -> None:
     _described(method, {"secret": bool, "redraws": bool}, words=("title", "promise", "source"))
     for setting in method.settings():
         _ask(bool(setting.about), "a setting says what it is", setting.name)
-        _ask(setting.read(str(setting.default)) == setting.default, "a default is allowed", setting.default)
+        default = float(setting.default) if isinstance(setting.default, Fraction) else setting.default
+        _ask(setting.read(str(default)) == setting.default, "a default is allowed", setting.default)
     subjects = people(24, visits=2)
     images = [subject.image for subject in subjects]
     fitted = method.fit(images[: method.fitted_on])
@@ -257,7 +259,7 @@ def check_anonymizer(method: Anonymizer) -> None:
     one, again, other = (fitted.apply(members, key).pixels for key in (_KEY, _KEY, _OTHER_KEY))
     _ask(np.array_equal(one, again), "one key makes one picture of a group", "another one")
     drawn = any(len(group) > 1 for group in groups) or not np.array_equal(one, other)
-    _ask(drawn == method.secret, "secret says whether a key or the choice of a group makes a difference", method.secret)
+    _ask(drawn == method.draws, "draws says whether a key or the choice of a group makes a difference", method.draws)
     left = all(np.array_equal(image.frames, frames) for image, frames in zip(members, before, strict=True))
     _ask(left, "images are left as they were", "changed pixels")
     if method.redraws:

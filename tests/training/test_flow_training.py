@@ -13,7 +13,6 @@ pytest.importorskip("monai")
 
 from medveil.errors import UsageError  # noqa: E402
 from medveil.networks.flow_fields import FlowGenerator  # noqa: E402
-from medveil.training.loop import seeded  # noqa: E402
 from medveil.training import flow_training  # noqa: E402
 from medveil.training.flow_training import (  # noqa: E402
     Actors,
@@ -31,6 +30,7 @@ from medveil.training.flow_training import (  # noqa: E402
     same_loss,
     verifier_loss,
 )
+from medveil.training.loop import seeded  # noqa: E402
 
 TINY = Recipe(
     side=32, width=2, batch=4, classifying=2, verifying=2, copying=2, checks=2, classifier_side=32,
@@ -144,29 +144,32 @@ def test_order_of_updates_and_the_modes_of_critics(monkeypatch: pytest.MonkeyPat
 def test_a_run_that_is_gone_on_with_is_the_same_run_and_stages_are_too(tmp_path, monkeypatch) -> None:
     given, game = people(), Game(mu=0.05, stages=2, steps=4, target=Target.CONFUSION)
 
-    def learned(folder):
+    def learned(place):
         actors = trio(TINY, given, noise=True)
-        prepare(actors, given, given, 0, folder=folder)
-        oppose(actors, given, given, game, 0, folder=folder)
+        prepare(actors, given, given, 0, checkpoint=place)
+        oppose(actors, given, given, game, 0, checkpoint=place)
         return actors.generator.state_dict()
 
     whole = learned(None)
-    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
-        stopped.setattr(flow_training, "_fresh_verifier", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        learned(tmp_path)
-    again = learned(tmp_path)
+    place, whole_stage = tmp_path / "checkpoint.safetensors", flow_training._fresh_verifier
+    monkeypatch.setattr(flow_training, "_fresh_verifier", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        learned(place)
+    monkeypatch.setattr(flow_training, "_fresh_verifier", whole_stage)
+    again = learned(place)
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     with pytest.raises(UsageError, match="other settings"):
-        prepare(trio(replace(TINY, copying=3), given, noise=True), given, given, 0, folder=tmp_path)
+        prepare(trio(replace(TINY, copying=3), given, noise=True), given, given, 0, checkpoint=place)
 
 
 def test_networks_of_a_recipe_and_one_that_is_unknown() -> None:
     actors = Actors.new(TINY, 3, 0, device="cpu")
     assert actors.found(torch.zeros(2, 1, 64, 64)).shape == (2, 3)
-    with pytest.raises(UsageError, match="resnet17"):
+    with pytest.raises(UsageError, match="there is no ResNet of that name"):
         Actors.new(replace(TINY, verifier="resnet17"), 3, 0)
 
 
+@pytest.mark.slow
 def test_the_generator_learns_to_escape_a_verifier_that_stays() -> None:
     given = people(24)
     actors = trio(replace(TINY, verifying=100, copying=10, batch=8), given)

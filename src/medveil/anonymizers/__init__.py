@@ -13,6 +13,7 @@ method protects.
 - `warp`: `Warp`.
 - `mixup`: `Mixup`.
 - `k_same`: `KSame`.
+- `prichexy`: `Prichexy`, which learns.
 - `planes`: what they do to a plane of pixels; `registration`: laying one picture over another.
 
 To add a method: a module with a class derived from `Anonymizer`, and a line in `registry`; another package brings one

@@ -119,7 +119,7 @@ class Anonymizer(ABC):
             not.
         cost: about how long, in words.
         needs_patients: whether it has to know whose an image is.
-        secret: whether it draws secret randomness, so that a second release of one image would help to undo the first.
+        secret: whether it draws secret randomness with its settings as they are by default, see `draws`.
         redraws: whether its pictures are drawn anew, as 8-bit grey pictures of one size.
         labels: what becomes of labels.
         undone_by_key: whether whoever has the key of a picture gets the image back, so that its owner keeps it.
@@ -169,6 +169,11 @@ class Anonymizer(ABC):
         """Its settings as a record states them."""
         values = {each.name: getattr(self, each.name) for each in self.settings()}
         return {name: float(value) if isinstance(value, Fraction) else value for name, value in values.items()}
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws secret randomness, so that a second release of one image would help to undo the first."""
+        return self.secret
 
     @property
     def spends(self) -> Fraction:

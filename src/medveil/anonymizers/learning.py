@@ -12,8 +12,9 @@ from medveil.anonymizers.model import MODEL_FILE, AnonymizerModel, make_private,
 from medveil.datasets.manifest import Record, match_rows, read_manifest
 from medveil.datasets.splits import split_files
 from medveil.errors import InputError, TargetExistsError, UsageError
+from medveil.files.atomic import remove_all
 
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT = Path("checkpoint.safetensors")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Learning:
         seed: of everything that is drawn.
         steps: updates at most; None for the method's own number.
         device: "auto", "cpu", "cuda" or "mps".
-        checkpoint: where a long run leaves its state and goes on from; private, and removed once the model is there.
+        checkpoint: where a long run leaves its state and goes on from; a run of several parts adds the part's name to
+            that of the file ("checkpoint-part.safetensors"). Private, and removed once the model is there.
         begin: to be told the number of updates, before the first.
         tick: to be told after each update how many there were.
         say: to be told a line of how it goes.
@@ -93,7 +95,7 @@ def learn_model(
     if (out / MODEL_FILE).exists():
         raise TargetExistsError("the output folder holds a model already", hint="give another folder")
     checkpoint = out / CHECKPOINT
-    if checkpoint.exists() and not resume:
+    if checkpoints_of(out) and not resume:
         raise TargetExistsError(
             "the output folder holds an unfinished run", hint="go on with --resume, or give another folder"
         )
@@ -109,11 +111,16 @@ def learn_model(
     make_private(out)
     run = replace(how, training=training, validation=validation, checkpoint=checkpoint)
     model = write_model(out, method.learn(run))
-    checkpoint.unlink(missing_ok=True)
+    remove_all(checkpoints_of(out))
     counts = (matched.unlisted, matched.listed, matched.unmatched, matched.by_name) if matched else (0, 0, 0, 0)
     patients = len({record.patient for record in training}) if matched else 0
     unreadable = sum(map(len, sides)) - len(training) - len(validation)
     return Learnt(model, len(training), len(validation), patients, *counts, unreadable)
+
+
+def checkpoints_of(out: Path) -> list[Path]:
+    """What an unfinished run left in a folder."""
+    return sorted(out.glob(f"{CHECKPOINT.stem}*{CHECKPOINT.suffix}"))
 
 
 def _readable(paths: Sequence[Path], rows: dict[Path, Record]) -> tuple[Record, ...]:

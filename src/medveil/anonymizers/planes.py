@@ -74,6 +74,21 @@ def sampled(plane: Plane, rows: Plane, columns: Plane) -> Plane:
     return np.asarray(upper * (1 - down) + lower * down, np.float32)
 
 
+def enlarged(plane: Plane, shape: tuple[int, ...]) -> Plane:
+    """A plane of samples, the outer ones on the border, at another size, linear between samples."""
+    places = [np.linspace(0, count - 1, side, dtype=np.float32) for count, side in zip(plane.shape, shape, strict=True)]
+    rows, columns = np.meshgrid(*places, indexing="ij")
+    return sampled(plane, rows, columns)
+
+
+def displaced(image: Image, down: Plane, right: Plane) -> Image:
+    """The image with each pixel taken from elsewhere: so many pixels further down and to the right."""
+    height, width = image.pixels.shape
+    rows = np.arange(height, dtype=np.float32)[:, None] + down
+    columns = np.arange(width, dtype=np.float32)[None, :] + right
+    return with_values(image, sampled(unpadded(image).astype(np.float32), rows, columns))
+
+
 def square(image: Image, side: int) -> Plane:
     """(side, side) grey values: the whole picture, each axis by itself brought to that size, in its own range.
 

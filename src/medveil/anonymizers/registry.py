@@ -18,6 +18,7 @@ ANONYMIZERS: Registry[Anonymizer] = Registry(
         "warp": "medveil.anonymizers.warp:Warp",
         "mixup": "medveil.anonymizers.mixup:Mixup",
         "k-same": "medveil.anonymizers.k_same:KSame",
+        "prichexy": "medveil.anonymizers.prichexy:Prichexy",
     },
     group="medveil.anonymizers",
     hint="see medveil anonymizers",

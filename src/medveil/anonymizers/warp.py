@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from medveil.anonymizers.anonymizer import Anonymizer, setting
-from medveil.anonymizers.planes import Plane, sampled, unpadded, with_values
+from medveil.anonymizers.planes import Plane, displaced, enlarged, sampled
 from medveil.errors import UsageError
 from medveil.images.image import Image
 from medveil.protection.keystream import Keystream, Stream
@@ -86,18 +86,14 @@ class Warp(Anonymizer):
             back = _flow(-rows.astype(np.float32), -columns.astype(np.float32))
             if folds(*flow) or folds(*back):
                 continue
-            full = [_enlarged(plane, shape) * (step[axis] / spacing[axis]) for axis, plane in enumerate(flow)]
+            full = [enlarged(plane, shape) * (step[axis] / spacing[axis]) for axis, plane in enumerate(flow)]
             return full[0], full[1]
         raise UsageError(
             f"a deformation of {float(self.mm):g} mm folds pictures of this size", hint="set mm to a smaller number"
         )
 
     def _moved(self, image: Image, key: bytes, direction: float) -> Image:
-        down, right = self.displacement(image, key, direction)
-        height, width = image.pixels.shape
-        rows = np.arange(height, dtype=np.float32)[:, None] + down
-        columns = np.arange(width, dtype=np.float32)[None, :] + right
-        return with_values(image, sampled(unpadded(image).astype(np.float32), rows, columns))
+        return displaced(image, *self.displacement(image, key, direction))
 
 
 def _velocity(stream: Stream, grid: tuple[int, int]) -> NDArray[np.float64]:
@@ -150,10 +146,3 @@ def normal(stream: Stream, count: int) -> NDArray[np.float64]:
 
 def _resized(plane: Plane, shape: tuple[int, ...], way: Pillow.Resampling) -> Plane:
     return np.asarray(Pillow.fromarray(np.ascontiguousarray(plane)).resize((shape[1], shape[0]), way), np.float32)
-
-
-def _enlarged(plane: Plane, shape: tuple[int, ...]) -> Plane:
-    """A plane of samples, the outer ones on the border, at another size, linear between samples."""
-    places = [np.linspace(0, count - 1, side, dtype=np.float32) for count, side in zip(plane.shape, shape, strict=True)]
-    rows, columns = np.meshgrid(*places, indexing="ij")
-    return sampled(plane, rows, columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from medveil.cli.options import Json, Quiet
@@ -56,8 +57,8 @@ def _needs(method: type[Anonymizer]) -> str:
     return ", and ".join(needs) or "nothing but the images"
 
 
-def _plain(value: object) -> str:
-    return str(value) if isinstance(value, int | str) else f"{float(str(value)):g}"
+def _plain(value: int | Fraction | str) -> str:
+    return f"{float(value):g}" if isinstance(value, Fraction) else str(value)
 
 
 def _entry(method: type[Anonymizer]) -> dict[str, object]:

@@ -50,7 +50,7 @@ class Anonymized(Mechanism):
     @property
     def varies(self) -> bool:
         """Whether two publications of an image differ: not where all that is drawn is who stands first in a group."""
-        return self._method.secret and self._features is None
+        return self._method.draws and self._features is None
 
     def among(self, pool: Sequence[Image]) -> Anonymized:
         """The same with another pool, as of an attacker who has other images. A method that saw none sees these."""

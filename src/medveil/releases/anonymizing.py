@@ -200,7 +200,7 @@ def anonymize(
         labels = _label_rows(painted, known, method, columns)
         out_there = {member.number for each in painted for member in each.picture.members}
         tags = frozenset(each.tag for each in examined if each.input.number in out_there)
-        memory = Released(method.name, method.secret, method.spends, tags)
+        memory = Released(method.name, method.draws, method.spends, tags)
         record = _record(painted, labels, method, owner, columns, run.release)
         top = len(inputs) == 1 and inputs[0].is_dir()  # then its own name is in no path
         linked = _link_rows(painted, known, method, run, within=top)
@@ -268,7 +268,7 @@ def _check_memory(
     before = frozenset().union(*(release.images for release in earlier if release.secret))
     result.repeated = len(tags & before)
     result.spent = released.spent(earlier, tags) + method.spends
-    if method.secret and result.repeated and not again:
+    if method.draws and result.repeated and not again:
         raise RefusedError(
             f"{result.repeated} of the images were released before by a method with secret randomness: two pictures of "
             "one image tell more of it than each by itself",

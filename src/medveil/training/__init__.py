@@ -3,8 +3,8 @@
 Data. Every network is trained by `loop.train`: it draws a batch, lets one optimizer or several take their `Turn`, keeps
 the weights of the best check and may leave a `checkpoints.Checkpoint`. `image_files.Pictures` reads training images on
 demand as grey values; `primis_training.Trainer` shows them to the network of the learned codec, whose loss is
-`primis_loss`. `release_dataset.OpenedImages` is a torch data set whose images are opened in memory, in the workers of a
-`DataLoader`; `pixel_cache` holds the pixels for the next epoch.
+`primis_loss`; `flow_training` trains those of PriCheXy-Net. `release_dataset.OpenedImages` is a torch data set whose
+images are opened in memory, in the workers of a `DataLoader`; `pixel_cache` holds the pixels for the next epoch.
 
 Import:
 - `loop`: `train`, `Turn`, `seeded`, `choose_device`.

@@ -115,6 +115,17 @@ class Game:
     stages: int = 1
     steps: int = 160
 
+    @property
+    def stage_steps(self) -> int:
+        """Updates of one stage."""
+        return -(-self.steps // self.stages)
+
+
+def updates(recipe: Recipe, game: Game) -> int:
+    """How often `tick` is called by `prepare` and `oppose` together."""
+    before = recipe.classifying + recipe.verifying + recipe.copying
+    return before + game.stages * game.stage_steps + (game.stages - 1) * recipe.verifying
+
 
 @dataclass(frozen=True)
 class People:
@@ -139,8 +150,12 @@ class People:
         return People(self.pictures[places], self.patients[chosen], self.strata[chosen], self.findings[places])
 
 
-def findings_of(words: Sequence[str]) -> tuple[tuple[str, ...], Tensor]:
+def findings_of(words: Sequence[str], classes: Sequence[str] | None = None) -> tuple[tuple[str, ...], Tensor]:
     """Classes of texts such as "Mass|Nodule", and (n, classes) which of them each text names.
+
+    Args:
+        words: a text an image.
+        classes: that are told apart; all that occur where none are given.
 
     >>> findings_of(["Mass|Nodule", "No Finding", "Mass"])
     (('Mass', 'Nodule'), tensor([[1., 1.],
@@ -148,8 +163,8 @@ def findings_of(words: Sequence[str]) -> tuple[tuple[str, ...], Tensor]:
             [1., 0.]]))
     """
     each = [{word.strip() for word in text.split("|")} - {"", NO_FINDING} for text in words]
-    classes = tuple(sorted(set().union(*each)))
-    return classes, torch.tensor([[float(name in found) for name in classes] for found in each])
+    known = tuple(sorted(set().union(*each))) if classes is None else tuple(classes)
+    return known, torch.tensor([[float(name in found) for name in known] for found in each])
 
 
 @dataclass(frozen=True)
@@ -285,7 +300,8 @@ class Actors:
     def moved(self, pairs: Pairs) -> Tensor:
         """The first pictures as the generator releases them."""
         with self._cheap():
-            return self.generator(pairs.first.to(self.device), pairs.noise.to(self.device))
+            found: Tensor = self.generator(pairs.first.to(self.device), pairs.noise.to(self.device))
+        return found
 
     def same(self, first: Tensor, second: Tensor) -> Tensor:
         """Log odds of the verifier, (n,)."""
@@ -338,7 +354,7 @@ def judging(*critics: nn.Module) -> Iterator[None]:
 
 
 def prepare(
-    actors: Actors, people: People, validation: People | None, seed: int, *, folder: Path | None = None,
+    actors: Actors, people: People, validation: People | None, seed: int, *, checkpoint: Path | None = None,
     tick: Callable[[int], None] = lambda _: None,
 ) -> None:  # fmt: skip
     """Train each network by itself: the classifier on findings, the verifier on pairs of untouched pictures, the
@@ -352,7 +368,7 @@ def prepare(
         actors: changed.
         people, validation: of different patients; without validation the last weights are kept.
         seed: of all that is drawn.
-        folder: for checkpoints, which are gone on with; None for none.
+        checkpoint: where each part leaves its state, under this name and its own, and goes on from; None for nowhere.
         tick: called after each update, with how many there are of the part.
 
     Raises:
@@ -379,12 +395,12 @@ def prepare(
         train(
             [Turn([network], loss)], lambda generator: draw(recipe.batch, generator), steps=steps, seed=seed, rate=rate,
             schedule=cosine, validate=_mean(loss, held), checks=recipe.checks, keep_best=held is not None,
-            checkpoint=_checkpoint(folder, name, recipe, seed, noise=actors.generator.noise), tick=tick,
+            checkpoint=_checkpoint(checkpoint, name, recipe, seed, noise=actors.generator.noise), tick=tick,
         )  # fmt: skip
 
 
 def oppose(
-    actors: Actors, people: People, validation: People | None, game: Game, seed: int, *, folder: Path | None = None,
+    actors: Actors, people: People, validation: People | None, game: Game, seed: int, *, checkpoint: Path | None = None,
     tick: Callable[[int], None] = lambda _: None,
 ) -> list[Course]:  # fmt: skip
     """Train the generator against verifier and classifier, all of which learn on.
@@ -401,7 +417,7 @@ def oppose(
         people, validation: as for `prepare`.
         game: what is played for.
         seed: of all that is drawn.
-        folder: for checkpoints.
+        checkpoint: as for `prepare`.
         tick: called after each update, with how many there are of the stage.
 
     Returns:
@@ -438,18 +454,19 @@ def oppose(
     for stage in range(game.stages):
         settings = {**asdict(game), "stage": stage}
         if stage:
-            _fresh_verifier(actors, draw, game, seed, stage, folder, settings)
+            _fresh_verifier(actors, draw, seed, stage, checkpoint, settings, tick)
         courses.append(train(
-            turns, lambda generator: draw(recipe.batch, generator), steps=-(-game.steps // game.stages),
+            turns, lambda generator: draw(recipe.batch, generator), steps=game.stage_steps,
             seed=seed + stage, rate=recipe.rate, schedule=constant, validate=_mean(total, held), checks=recipe.checks,
             keep_best=held is not None, tick=tick,
-            checkpoint=_checkpoint(folder, f"stage-{stage}", recipe, seed, **settings),
+            checkpoint=_checkpoint(checkpoint, f"stage-{stage}", recipe, seed, **settings),
         ))  # fmt: skip
     return courses
 
 
 def _fresh_verifier(
-    actors: Actors, draw: PairDraw, game: Game, seed: int, stage: int, folder: Path | None, settings: dict[str, object],
+    actors: Actors, draw: PairDraw, seed: int, stage: int, checkpoint: Path | None, settings: dict[str, object],
+    tick: Callable[[int], None],
 ) -> None:  # fmt: skip
     """A verifier that knows nothing learns to recognise people by what the generator releases now."""
     recipe = actors.recipe
@@ -463,8 +480,8 @@ def _fresh_verifier(
     actors.generator.eval()
     train(
         [Turn([actors.verifier], verify)], lambda generator: draw(recipe.batch, generator), steps=recipe.verifying,
-        seed=seed + stage, rate=recipe.verifier_rate, keep_best=False, checks=recipe.checks,
-        checkpoint=_checkpoint(folder, f"verifier-{stage}", recipe, seed, **settings),
+        seed=seed + stage, rate=recipe.verifier_rate, keep_best=False, checks=recipe.checks, tick=tick,
+        checkpoint=_checkpoint(checkpoint, f"verifier-{stage}", recipe, seed, **settings),
     )  # fmt: skip
 
 
@@ -486,7 +503,7 @@ def _mean(loss: Callable[[Pairs], Tensor], held: list[Pairs] | None) -> Callable
     return lambda: sum(float(loss(pairs)) for pairs in held) / len(held)
 
 
-def _checkpoint(folder: Path | None, part: str, recipe: Recipe, seed: int, **settings: object) -> Checkpoint | None:
-    if folder is None:
+def _checkpoint(path: Path | None, part: str, recipe: Recipe, seed: int, **settings: object) -> Checkpoint | None:
+    if path is None:
         return None
-    return Checkpoint(folder / f"{part}.safetensors", {**asdict(recipe), "seed": seed, **settings})
+    return Checkpoint(path.with_stem(f"{path.stem}-{part}"), {**asdict(recipe), "seed": seed, **settings})
