@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from medveil.anonymizers.anonymizer import Anonymizer, Candidate, Labels, setting
 from medveil.anonymizers.mixup import by_class, too_few
 from medveil.anonymizers.planes import Plane, square
-from medveil.anonymizers.registration import laid, registered
+from medveil.anonymizers.registration import laid, over, registered
 from medveil.images.image import Image
 from medveil.images.intensity import grey_image
 from medveil.protection.keystream import Stream
@@ -86,8 +86,7 @@ class KSame(Anonymizer):
         return grey_image(_mean([self._registered(image, self.size) for image in images]))
 
     def _registered(self, image: Image, side: int) -> Plane:
-        picture = square(image, side)
-        return picture if self.template is None else laid(picture, registered(square(image, _SIDE), self.template))
+        return square(image, side) if self.template is None else over(self.template, image, side)
 
     def _compared(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.space == "pixels":

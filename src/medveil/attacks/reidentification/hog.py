@@ -43,8 +43,9 @@ _MOVES = (
     *((0.0, 0.0, 0.94), (0.0, 0.0, 1.06)),
 )
 """Down and right, in sides, and scale of the query, of which the best one counts."""
-Features = ByteCache[tuple[int, int], tuple[View, Blocks]]
-"""Features of a picture after a move; they don't depend on what was learned, and take most of the time."""
+Features = ByteCache[tuple[int, bool], tuple[View, Blocks]]
+"""Features of a picture as it lies, or after each of the moves; they don't depend on what was learned, and take most of
+the time."""
 
 
 class Hog:
@@ -113,8 +114,11 @@ class _Hogs:
 
     def _embedded(self, views: Sequence[View], move: int) -> NDArray[np.float32]:
         """(n, k) of length 1: pictures after one of the moves."""
-        held = [self._features.get((id(view), move), partial(_held, view, move)) for view in views]
-        blocks = tuple(np.concatenate(block) for block in zip(*(each for _, each in held), strict=True))
+        held = [self._features.get((id(view), move > 0), partial(_held, view, moved=move > 0)) for view in views]
+        place = max(move - 1, 0)
+        blocks = tuple(
+            np.stack([block[place] for block in kind]) for kind in zip(*(each for _, each in held), strict=True)
+        )
         vectors = self._space.mapped(blocks)
         return unit(less_common(vectors, np.array([view.stratum for view in views], np.int64), self._means))
 
@@ -124,9 +128,10 @@ def _square(plane: Plane) -> Plane:
     return resized(clean, SIDE, SIDE, smooth=True)
 
 
-def _held(view: View, move: int) -> tuple[View, Blocks]:
-    """A picture, so that no other one gets its number, and its features after one of the moves."""
-    return view, picture_features([_moved(_square(view.plane), move)])
+def _held(view: View, *, moved: bool) -> tuple[View, Blocks]:
+    """A picture, so that no other one gets its number, and its features: after each of the moves, or as it lies."""
+    picture = _square(view.plane)
+    return view, picture_features([_moved(picture, move) for move in range(1, len(_MOVES))] if moved else [picture])
 
 
 def _moved(picture: Plane, move: int) -> Plane:
