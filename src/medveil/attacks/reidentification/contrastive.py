@@ -10,6 +10,7 @@ import numpy as np
 
 from medveil.attacks.reidentification.linear_embedding import unit
 from medveil.attacks.reidentification.pair_training import Batch, OwnPairs, embedded
+from medveil.attacks.reidentification.picture_features import MOVES
 from medveil.attacks.reidentification.recognizer import (
     Known,
     Learned,
@@ -29,7 +30,8 @@ _RATE = 1e-3
 
 @dataclass(frozen=True)
 class Embedding:
-    """A network that has learned; likeness is the cosine of what it makes of two pictures.
+    """A network that has learned; likeness is the cosine of what it makes of two pictures, at the best of seven
+    positions of the query.
 
     Attributes:
         network: (n, 1, side, side) -> (n, d).
@@ -40,11 +42,15 @@ class Embedding:
     side: int
 
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
-        return np.asarray(self.embed(queries) @ self.embed(gallery).T, np.float32)
+        seen = self.embed(gallery).T
+        found = self.embed(queries) @ seen
+        for move in range(1, len(MOVES)):
+            np.maximum(found, self.embed(queries, move) @ seen, out=found)
+        return np.asarray(found, np.float32)
 
-    def embed(self, views: Sequence[View]) -> Scores:
-        """(n, d) of length 1."""
-        return unit(embedded(self.network, views, self.side))
+    def embed(self, views: Sequence[View], move: int = 0) -> Scores:
+        """(n, d) of length 1: of pictures after one of the `MOVES`."""
+        return unit(embedded(self.network, views, self.side, move))
 
 
 class Contrastive:

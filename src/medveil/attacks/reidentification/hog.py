@@ -16,7 +16,14 @@ from medveil.attacks.reidentification.linear_embedding import (
     means_of,
     unit,
 )
-from medveil.attacks.reidentification.picture_features import SIDE, Blocks, disturbed, picture_features
+from medveil.attacks.reidentification.picture_features import (
+    MOVES,
+    SIDE,
+    Blocks,
+    disturbed,
+    moved_picture,
+    picture_features,
+)
 from medveil.attacks.reidentification.recognizer import (
     Known,
     Learned,
@@ -37,12 +44,6 @@ from medveil.metrics.image_quality import PEAK
 _LEAST = 3
 _MOST = 5000  # images that are learned from
 _CACHE_BYTES = 1 << 28
-_MOVES = (
-    (0.0, 0.0, 1.0),
-    *((0.05, 0.0, 1.0), (-0.05, 0.0, 1.0), (0.0, 0.05, 1.0), (0.0, -0.05, 1.0)),
-    *((0.0, 0.0, 0.94), (0.0, 0.0, 1.06)),
-)
-"""Down and right, in sides, and scale of the query, of which the best one counts."""
 Features = ByteCache[tuple[int, bool], tuple[View, Blocks]]
 """Features of a picture as it lies, or after each of the moves; they don't depend on what was learned, and take most of
 the time."""
@@ -108,7 +109,7 @@ class _Hogs:
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
         seen = self._embedded(gallery, 0).T
         found = self._embedded(queries, 0) @ seen
-        for move in range(1, len(_MOVES)):
+        for move in range(1, len(MOVES)):
             np.maximum(found, self._embedded(queries, move) @ seen, out=found)
         return found
 
@@ -131,17 +132,6 @@ def _square(plane: Plane) -> Plane:
 def _held(view: View, *, moved: bool) -> tuple[View, Blocks]:
     """A picture, so that no other one gets its number, and its features: after each of the moves, or as it lies."""
     picture = _square(view.plane)
-    return view, picture_features([_moved(picture, move) for move in range(1, len(_MOVES))] if moved else [picture])
-
-
-def _moved(picture: Plane, move: int) -> Plane:
-    """A picture after one of the moves; beyond its border it goes on as it ends."""
-    from scipy import ndimage
-
-    if not move:
-        return picture
-    down, right, scale = _MOVES[move]
-    middle = (SIDE - 1) / 2
-    offset = [middle * (1 - 1 / scale) - shift * SIDE for shift in (down, right)]
-    moved = ndimage.affine_transform(picture, [1 / scale, 1 / scale], offset=offset, order=1, mode="nearest")
-    return np.asarray(moved, np.float32)
+    return view, picture_features(
+        [moved_picture(picture, move) for move in range(1, len(MOVES))] if moved else [picture]
+    )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from medveil.attacks.reidentification.picture_features import moved_picture
 from medveil.attacks.reidentification.recognizer import Known, Learned, RecognizerEffort, Scores, View
 from medveil.errors import InputError
 
@@ -128,22 +129,25 @@ def people_of(effort: RecognizerEffort) -> int:
     return max(2 * STRATA, effort.batch // (2 * _SHARE))
 
 
-def embedded(network: nn.Module, views: Sequence[View], side: int) -> Scores:
-    """(n, d): what a network in evaluation mode makes of each picture."""
+def embedded(network: nn.Module, views: Sequence[View], side: int, move: int = 0) -> Scores:
+    """(n, d): what a network in evaluation mode makes of each picture, after one of the `MOVES`."""
     import torch
 
     parts = (views[first : first + _BATCH_OF_USE] for first in range(0, len(views), _BATCH_OF_USE))
     with torch.inference_mode():
-        return np.concatenate([network(_standardised(part, side)).cpu().numpy() for part in parts])
+        return np.concatenate([network(_standardised(part, side, move)).cpu().numpy() for part in parts])
 
 
-def _standardised(views: Sequence[View], side: int) -> Tensor:
-    """(n, 1, side, side): each picture stretched to a square, of mean 0 and SD 1."""
+def _standardised(views: Sequence[View], side: int, move: int = 0) -> Tensor:
+    """(n, 1, side, side): each picture stretched to a square, of mean 0 and SD 1, and moved then."""
     import torch
 
     from medveil.training.augmentation import standardised
 
-    return torch.cat([standardised(view.plane, side) for view in views])
+    pictures = torch.cat([standardised(view.plane, side) for view in views])
+    if not move:
+        return pictures
+    return torch.from_numpy(np.stack([moved_picture(picture[0], move) for picture in pictures.numpy()]))[:, None]
 
 
 def _picture(kinds: _Kinds, generator: np.random.Generator) -> int:

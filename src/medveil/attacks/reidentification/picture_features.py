@@ -23,7 +23,12 @@ _DIRECTIONS = 8
 _NEIGHBOURHOOD = 33  # pixels over which contrast is evened out
 _LEAST_VARIANCE = 25.0  # of grey values; below it an area is even, and stays so
 _RING = ((0, 2), (2, 2), (2, 0), (2, -2), (0, -2), (-2, -2), (-2, 0), (-2, 2))
-
+MOVES = (
+    (0.0, 0.0, 1.0),
+    *((0.05, 0.0, 1.0), (-0.05, 0.0, 1.0), (0.0, 0.05, 1.0), (0.0, -0.05, 1.0)),
+    *((0.0, 0.0, 0.94), (0.0, 0.0, 1.06)),
+)
+"""Down and right, in sides, and scale of a query, of which the best one counts; the first one leaves it as it lies."""
 Blocks = tuple[NDArray[np.float32], ...]
 """(n, d) arrays: the same n things in several kinds of features."""
 
@@ -52,6 +57,20 @@ def disturbed(picture: Picture, generator: np.random.Generator) -> Picture:
     offset = centre - turn @ centre + generator.normal(0.0, 0.03 * side, 2)
     moved = ndimage.affine_transform(picture, turn, offset=offset, order=1, mode="nearest")
     return np.asarray(255.0 * (np.clip(moved, 0.0, 255.0) / 255.0) ** np.exp(gamma), np.float32)
+
+
+def moved_picture(picture: Picture, move: int) -> Picture:
+    """A square picture after one of the moves; beyond its border it goes on as it ends."""
+    from scipy import ndimage
+
+    if not move:
+        return picture
+    side = len(picture)
+    down, right, scale = MOVES[move]
+    middle = (side - 1) / 2
+    offset = [middle * (1 - 1 / scale) - shift * side for shift in (down, right)]
+    moved = ndimage.affine_transform(picture, [1 / scale, 1 / scale], offset=offset, order=1, mode="nearest")
+    return np.asarray(moved, np.float32)
 
 
 def _stack(pictures: Sequence[Picture]) -> NDArray[np.float32]:
