@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from medveil.errors import UsageError
-from medveil.training.loop import OnDevice, Turn, choose_device, constant, cosine, seeded, train
+from medveil.training.loop import OnDevice, Turn, choose_device, constant, cosine, learned_once, seeded, train
 
 
 def _line(seed=1):
@@ -154,3 +154,18 @@ def test_a_network_is_put_on_a_device():
     assert network.body.weight.is_contiguous(memory_format=torch.channels_last)
     with pytest.raises(UsageError, match="possible are auto, "):
         choose_device("abacus")
+
+
+def test_a_network_is_learned_once_from_the_same_and_again_from_anything_else():
+    made = []
+
+    def make():
+        made.append(torch.nn.Linear(2, 2))
+        return made[-1]
+
+    pictures = torch.zeros(3, 2)
+    first = learned_once(make, lambda network: network, "once", pictures, 7)
+    assert learned_once(make, lambda network: network, "once", pictures.clone(), 7) is first
+    others = [("once", pictures, 8), ("once", pictures + 1, 7), ("once", pictures.double(), 7), ("other", pictures, 7)]
+    assert all(learned_once(make, lambda network: network, *each) is not first for each in others)
+    assert len(made) == 5

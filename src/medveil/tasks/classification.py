@@ -27,6 +27,7 @@ from medveil.tasks.results import Baseline, Curve, MatrixCell, Question, TaskRes
 from medveil.tasks.shortcut_baselines import guess_by_group, guess_by_size
 from medveil.tasks.task import Assignment
 from medveil.training.augmentation import Recipe, standardised
+from medveil.training.loop import learned_once
 
 _Numbers = NDArray[np.int64]
 _Floats = NDArray[np.float64]
@@ -161,7 +162,11 @@ def _learned(ready: _Ready, train: str, run: Split, assignment: Assignment, tick
             of_group[name] = torch.cat(pictures)
         return of_group[name]
 
-    network = learn_classes(stack(train)[run.train], ready.targets[run.train], classes, recipe, run.seed, tick)
+    pictures, targets = stack(train)[run.train], ready.targets[run.train]
+    network = learned_once(
+        lambda: learn_classes(pictures, targets, classes, recipe, run.seed, tick), lambda made: made,
+        "classes", pictures, targets, classes, recipe, run.seed,
+    )  # fmt: skip
     arrays = {_odds(name): class_log_odds(network, stack(name)[run.test]) for name in assignment.gallery.sets}
     chosen = class_log_odds(network, stack(train)[run.validation]) if len(run.validation) else np.zeros((0, classes))
     return Product({**arrays, "validation": chosen})

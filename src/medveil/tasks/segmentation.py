@@ -29,6 +29,7 @@ from medveil.tasks.segmentation_scores import DECIDING, cells_of, chance_of, ran
 from medveil.tasks.segmenter_training import BATCH, THRESHOLD, Plates, Segmented, learn_region, region_found
 from medveil.tasks.task import Assignment
 from medveil.training.augmentation import Recipe, square, standardised
+from medveil.training.loop import learned_once
 
 _MASKS = "masks"
 LEAST_TRAINED = 4
@@ -188,7 +189,11 @@ def _learned(lungs: _Lungs, train: str, run: Split, tick: Tick) -> Product:
     """Train on one set, and test on every set."""
     training, validation = lungs.plates(train, run.train, tick), lungs.plates(train, run.validation, tick)
     recipe = recipe_of(lungs.assignment)
-    learned = learn_region(training, validation if len(run.validation) else None, recipe, run.seed, tick)
+    chosen_by = validation if len(run.validation) else None
+    learned = learned_once(
+        lambda: learn_region(training, chosen_by, recipe, run.seed, tick), lambda made: made.network,
+        "region", *training, *(chosen_by or ()), recipe, run.seed,
+    )  # fmt: skip
     return Product(_tested(lungs, train, run, learned, tick))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,11 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from medveil.errors import UsageError
+from medveil.experiments.cache import ByteCache
 from medveil.training.checkpoints import Checkpoint, Course, RunState
 
 Batch = TypeVar("Batch")
+Value = TypeVar("Value")
 Schedule = Callable[[float], float]
 """Share of the run that is done, 0 … 1, to the factor of the learning rate."""
+_LEARNED_BYTES = 1 << 29
+_LEARNED: ByteCache[str, tuple[Any, int]] = ByteCache(_LEARNED_BYTES, lambda held: held[1])
 
 
 def constant(_: float) -> float:
@@ -107,6 +112,31 @@ def seeded(seed: int) -> Iterator[None]:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
+
+
+def learned_once(make: Callable[[], Value], weights: Callable[[Value], nn.Module], *depends: object) -> Value:
+    """What `make` learns; where this process has learned from the same before, that, up to 512 MiB of weights.
+
+    So whoever audits several releases of the same images trains on untouched ones once.
+
+    Args:
+        make: trains a network, and draws nothing but from a seed.
+        weights: the network of what it gives.
+        depends: all that it learns from: tensors, arrays, and what `repr` tells apart.
+    """
+    digest = hashlib.sha256(repr(torch.get_num_threads()).encode())
+    for each in depends:
+        array = each.detach().cpu().numpy() if isinstance(each, Tensor) else each
+        whole = isinstance(array, np.ndarray)
+        digest.update(repr((array.shape, array.dtype.str) if isinstance(array, np.ndarray) else array).encode())
+        digest.update(np.ascontiguousarray(array).tobytes() if whole else b"")
+
+    def held() -> tuple[Value, int]:
+        made = make()
+        return made, sum(weight.nbytes for weight in weights(made).parameters())
+
+    found: Value = _LEARNED.get(digest.hexdigest(), held)[0]
+    return found
 
 
 def train(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,21 +69,31 @@ class Contrastive:
     pairwise = False
 
     def fit(self, own: Sequence[Known], learned: Learned, effort: RecognizerEffort, seed: int) -> Recognition:
-        from medveil.networks.embedders import PlaceEmbedder
-        from medveil.training.loop import OnDevice, Turn, seeded, train
+        from medveil.training.loop import learned_once
 
         pairs = OwnPairs(own, learned, effort.side)
-        with seeded(seed):
-            network = OnDevice(PlaceEmbedder())
-
-        def loss(batch: Batch) -> Tensor:
-            return contrastive_loss(network(batch.pictures))
-
-        train(
-            [Turn([network], loss)], lambda generator: pairs.draw(effort.batch // 2, 1, generator),
-            steps=effort.steps, seed=seed, rate=_RATE, keep_best=False,
+        network = learned_once(
+            partial(_learned, pairs, effort, seed), lambda made: made, "contrastive", pairs.pictures, pairs.people,
+            effort, seed,
         )  # fmt: skip
         return Embedding(network, effort.side)
+
+
+def _learned(pairs: OwnPairs, effort: RecognizerEffort, seed: int) -> nn.Module:
+    from medveil.networks.embedders import PlaceEmbedder
+    from medveil.training.loop import OnDevice, Turn, seeded, train
+
+    with seeded(seed):
+        network = OnDevice(PlaceEmbedder())
+
+    def loss(batch: Batch) -> Tensor:
+        return contrastive_loss(network(batch.pictures))
+
+    train(
+        [Turn([network], loss)], lambda generator: pairs.draw(effort.batch // 2, 1, generator),
+        steps=effort.steps, seed=seed, rate=_RATE, keep_best=False,
+    )  # fmt: skip
+    return network
 
 
 def contrastive_loss(embeddings: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from medveil.attacks.reidentification.recognizer import (
     Scores,
     View,
     Wanted,
+    content,
     views_of,
 )
 from medveil.errors import InputError
@@ -40,13 +40,15 @@ _LEAST = 3
 _ENOUGH = 30  # pictures of a stratum, for a space of its own
 _SHRINK = 0.02  # of each variance towards the mean of all
 _EVEN = 1e-9
-_CACHE_BYTES = 1 << 26
+_CACHE_BYTES = 1 << 27
 _CLEAR = 0.02  # by how much a silhouette is better than those of no groups
 _SHUFFLES, _STARTS = 2, 2
 _MOST_GROUPS = 500
 _JUDGED = 3000  # pictures by which a grouping is judged
 
 Vectors = NDArray[np.float32]
+_VECTORS: ByteCache[tuple[bytes, bytes], Vectors] = ByteCache(_CACHE_BYTES, lambda vector: vector.nbytes)
+"""Of pictures over a template, by the content of both."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +94,11 @@ class Eigenspace:
 
     def __init__(self, template: Plane, whitening: Whitening) -> None:
         self._template, self._whitening = template, whitening
-        self._vectors: ByteCache[int, tuple[View, Vectors]] = ByteCache(_CACHE_BYTES, lambda held: held[1].nbytes)
 
     def numbers(self, views: Sequence[View]) -> Vectors:
         """(n, d) of length 1: the numbers of each picture."""
-        vectors = np.stack([self._vectors.get(id(view), partial(self._held, view))[1] for view in views])
+        vectors = np.stack([_vector(view.plane, self._template) for view in views])
         return self._whitening.numbers(vectors, _strata(views))
-
-    def _held(self, view: View) -> tuple[View, Vectors]:
-        """A picture, so that no other one gets its number, and its vector."""
-        return view, _vector(_small(view.plane), self._template)
 
 
 class Eigenspaces:
@@ -162,7 +159,7 @@ def _learned(views: Sequence[View]) -> Eigenspace:
     shown = small[:_SHOWN]
     first = _mean(shown)
     template = _mean([laid(picture, registered(picture, first)) for picture in shown])
-    vectors = np.stack([_vector(picture, template) for picture in small])
+    vectors = np.stack([_vector(view.plane, template) for view in views])
     return Eigenspace(template, learned_whitening(vectors, _strata(views), _NUMBERS))
 
 
@@ -300,13 +297,17 @@ def _small(plane: Plane) -> Plane:
     return resized(clean, _SIDE, _SIDE)
 
 
-def _vector(small: Plane, template: Plane) -> Vectors:
-    """(4096,) a small picture over the template, of mean 0 and deviation 1; zeros of an even one."""
+def _vector(plane: Plane, template: Plane) -> Vectors:
+    """(4096,) a picture, made small, over the template, of mean 0 and deviation 1; zeros of an even one."""
     from medveil.anonymizers.registration import laid, registered
 
-    moved = laid(small, registered(small, template)).ravel()
-    deviation = float(moved.std())
-    return np.asarray((moved - moved.mean()) / deviation if deviation > 1e-3 else np.zeros_like(moved), np.float32)
+    def make() -> Vectors:
+        small = _small(plane)
+        moved = laid(small, registered(small, template)).ravel()
+        deviation = float(moved.std())
+        return np.asarray((moved - moved.mean()) / deviation if deviation > 1e-3 else np.zeros_like(moved), np.float32)
+
+    return _VECTORS.get((content(plane), content(template)), make)
 
 
 def _mean(pictures: Sequence[Plane]) -> Plane:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +32,7 @@ from medveil.attacks.reidentification.recognizer import (
     Scores,
     View,
     Wanted,
+    content,
     several_first,
     views_of,
 )
@@ -44,9 +44,12 @@ from medveil.metrics.image_quality import PEAK
 _LEAST = 3
 _MOST = 5000  # images that are learned from
 _CACHE_BYTES = 1 << 28
-Features = ByteCache[tuple[int, bool], tuple[View, Blocks]]
-"""Features of a picture as it lies, or after each of the moves; they don't depend on what was learned, and take most of
-the time."""
+_FEATURES: ByteCache[tuple[bytes, bool], Blocks] = ByteCache(
+    _CACHE_BYTES, lambda blocks: sum(block.nbytes for block in blocks)
+)
+"""Features of a picture as it lies, or after each of the moves, by its content; they don't depend on what was learned,
+and take most of the time.
+"""
 
 
 class Hog:
@@ -75,9 +78,6 @@ class Hog:
     trains = False
     pairwise = False
 
-    def __init__(self) -> None:
-        self._features: Features = ByteCache(_CACHE_BYTES, lambda held: sum(block.nbytes for block in held[1]))
-
     def fit(self, own: Sequence[Known], learned: Learned, effort: RecognizerEffort, seed: int) -> Recognition:
         own = several_first(own, _MOST)
         held = views_of(own, learned)
@@ -99,12 +99,12 @@ class Hog:
                 strata.append(strata[place])
         blocks, known = picture_features(pictures), np.array(strata, np.int64)
         space = learn_space(blocks, np.array(patients, np.int64), known)
-        return _Hogs(space, means_of(space.mapped(blocks), known), self._features)
+        return _Hogs(space, means_of(space.mapped(blocks), known))
 
 
 class _Hogs:
-    def __init__(self, space: PatientSpace, means: Mapping[int, NDArray[np.float64]], features: Features) -> None:
-        self._space, self._means, self._features = space, means, features
+    def __init__(self, space: PatientSpace, means: Mapping[int, NDArray[np.float64]]) -> None:
+        self._space, self._means = space, means
 
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
         seen = self._embedded(gallery, 0).T
@@ -115,11 +115,9 @@ class _Hogs:
 
     def _embedded(self, views: Sequence[View], move: int) -> NDArray[np.float32]:
         """(n, k) of length 1: pictures after one of the moves."""
-        held = [self._features.get((id(view), move > 0), partial(_held, view, moved=move > 0)) for view in views]
+        held = [_held(view.plane, moved=move > 0) for view in views]
         place = max(move - 1, 0)
-        blocks = tuple(
-            np.stack([block[place] for block in kind]) for kind in zip(*(each for _, each in held), strict=True)
-        )
+        blocks = tuple(np.stack([block[place] for block in kind]) for kind in zip(*held, strict=True))
         vectors = self._space.mapped(blocks)
         return unit(less_common(vectors, np.array([view.stratum for view in views], np.int64), self._means))
 
@@ -129,9 +127,11 @@ def _square(plane: Plane) -> Plane:
     return resized(clean, SIDE, SIDE, smooth=True)
 
 
-def _held(view: View, *, moved: bool) -> tuple[View, Blocks]:
-    """A picture, so that no other one gets its number, and its features: after each of the moves, or as it lies."""
-    picture = _square(view.plane)
-    return view, picture_features(
-        [moved_picture(picture, move) for move in range(1, len(MOVES))] if moved else [picture]
-    )
+def _held(plane: Plane, *, moved: bool) -> Blocks:
+    """Features of a picture: after each of the moves, or as it lies."""
+
+    def make() -> Blocks:
+        picture = _square(plane)
+        return picture_features([moved_picture(picture, move) for move in range(1, len(MOVES))] if moved else [picture])
+
+    return _FEATURES.get((content(plane), moved), make)

@@ -87,6 +87,11 @@ class OwnPairs:
             )
         self.pictures = _standardised(views, side)
 
+    @property
+    def people(self) -> str:
+        """Which pictures are whose, in words that are the same where all of it is."""
+        return repr((self._images, self._strata))
+
     def draw(self, people: int, strata: int, generator: np.random.Generator) -> Batch:
         """Pairs of so many people, or of all that there are.
 

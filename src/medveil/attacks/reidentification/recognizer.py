@@ -7,6 +7,7 @@ answers are worth, is the audit's (`medveil.audit.scores.identification`).
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -151,6 +152,11 @@ def views_of(own: Sequence[Known], learned: Learned) -> list[tuple[int, View]]:
         found += [(each.patient, each.real)] if learned is not Learned.RELEASED else []
         found += [(each.patient, view) for view in each.released] if learned is not Learned.REAL else []
     return found
+
+
+def content(plane: Plane) -> bytes:
+    """A digest of a picture: what is kept of it in memory goes by this name, also from one audit to the next."""
+    return hashlib.blake2b(repr(plane.shape).encode() + np.ascontiguousarray(plane).tobytes(), digest_size=16).digest()
 
 
 def several_first(own: Sequence[Known], most: int) -> list[Known]:
