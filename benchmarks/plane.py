@@ -53,7 +53,7 @@ PRESET = replace(
     _QUICK, own_images=400, tested_images=400, fidelity_images=60, folds=2, resamples=1000, recognition_own=400,
     recognition_tested=400,
     recognition=RecognizerEffort(side=64, steps=140, batch=64, network="resnet18", key_points=512, pairs=20_000),
-    tasks=TaskBudget(2000, TaskEffort(1, "resnet18", "unet", 64, 64, 10.0, 6.0, 1000, 0)),
+    tasks=TaskBudget(2000, TaskEffort(1, "resnet18", "unet", 64, 64, 6.0, 6.0, 1000, 0)),
 )  # fmt: skip
 
 
