@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from medveil.attacks.reidentification.linear_embedding import unit
 from medveil.attacks.reidentification.pair_training import Batch, OwnPairs, embedded
-from medveil.attacks.reidentification.picture_features import MOVES
+from medveil.attacks.reidentification.picture_features import at_best
 from medveil.attacks.reidentification.recognizer import (
     Known,
     Learned,
@@ -32,7 +30,7 @@ _RATE = 1e-3
 @dataclass(frozen=True)
 class Embedding:
     """A network that has learned; likeness is the cosine of what it makes of two pictures, at the best of seven
-    positions of the query.
+    positions of either.
 
     Attributes:
         network: (n, 1, side, side) -> (n, d).
@@ -43,11 +41,7 @@ class Embedding:
     side: int
 
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
-        seen = self.embed(gallery).T
-        found = self.embed(queries) @ seen
-        for move in range(1, len(MOVES)):
-            np.maximum(found, self.embed(queries, move) @ seen, out=found)
-        return np.asarray(found, np.float32)
+        return at_best(self.embed, queries, gallery)
 
     def embed(self, views: Sequence[View], move: int = 0) -> Scores:
         """(n, d) of length 1: of pictures after one of the `MOVES`."""

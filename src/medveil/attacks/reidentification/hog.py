@@ -19,6 +19,7 @@ from medveil.attacks.reidentification.picture_features import (
     MOVES,
     SIDE,
     Blocks,
+    at_best,
     disturbed,
     moved_picture,
     picture_features,
@@ -53,7 +54,7 @@ and take most of the time.
 
 
 class Hog:
-    """Cosine in a learned space of gradient histograms and their like, at the best of seven positions of the query.
+    """Cosine in a learned space of gradient histograms and their like, at the best of seven positions of either.
 
     Features are those of `picture_features`: histograms of gradient directions in cells of two sizes, and beside them a
     small picture, local binary patterns and bands of fineness, which make it stronger (among patients of the train
@@ -107,11 +108,7 @@ class _Hogs:
         self._space, self._means = space, means
 
     def scores(self, queries: Sequence[View], gallery: Sequence[View], wanted: Wanted | None = None) -> Scores:
-        seen = self._embedded(gallery, 0).T
-        found = self._embedded(queries, 0) @ seen
-        for move in range(1, len(MOVES)):
-            np.maximum(found, self._embedded(queries, move) @ seen, out=found)
-        return found
+        return at_best(self._embedded, queries, gallery)
 
     def _embedded(self, views: Sequence[View], move: int) -> NDArray[np.float32]:
         """(n, k) of length 1: pictures after one of the moves."""

@@ -8,7 +8,8 @@ tell the apparatus and its processing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from medveil.mechanisms.observation import Picture
 from medveil.mechanisms.working_pictures import resized
 
 SIDE = 128
+
+Seen = TypeVar("Seen")
 
 _BATCH = 64
 _DIRECTIONS = 8
@@ -28,7 +31,7 @@ MOVES = (
     *((0.05, 0.0, 1.0), (-0.05, 0.0, 1.0), (0.0, 0.05, 1.0), (0.0, -0.05, 1.0)),
     *((0.0, 0.0, 0.94), (0.0, 0.0, 1.06)),
 )
-"""Down and right, in sides, and scale of a query, of which the best one counts; the first one leaves it as it lies."""
+"""Down and right, in sides, and scale of one picture of a pair, of which the best counts; the first leaves it alone."""
 Blocks = tuple[NDArray[np.float32], ...]
 """(n, d) arrays: the same n things in several kinds of features."""
 
@@ -71,6 +74,25 @@ def moved_picture(picture: Picture, move: int) -> Picture:
     offset = [middle * (1 - 1 / scale) - shift * side for shift in (down, right)]
     moved = ndimage.affine_transform(picture, [1 / scale, 1 / scale], offset=offset, order=1, mode="nearest")
     return np.asarray(moved, np.float32)
+
+
+def at_best(
+    embedded: Callable[[Sequence[Seen], int], NDArray[np.float32]], queries: Sequence[Seen], gallery: Sequence[Seen]
+) -> NDArray[np.float32]:
+    """(queries, gallery) cosines at the best position of the query and at the best one of the other: the mean of both.
+
+    Args:
+        embedded: (n, d) of length 1, of pictures after one of the `MOVES`.
+        queries, gallery: may be the same.
+    """
+    still, seen = embedded(queries, 0), embedded(gallery, 0)
+    moved = still @ seen.T
+    against = moved.copy()
+    for move in range(1, len(MOVES)):
+        np.maximum(moved, embedded(queries, move) @ seen.T, out=moved)
+        if queries is not gallery:
+            np.maximum(against, still @ embedded(gallery, move).T, out=against)
+    return np.asarray((moved + (moved.T if queries is gallery else against)) / 2, np.float32)
 
 
 def _stack(pictures: Sequence[Picture]) -> NDArray[np.float32]:
