@@ -117,7 +117,8 @@ def test_a_broken_package_is_unavailable_and_stops_nothing(installed, text, beca
     before = attacks.attack_names()
     installed(("guesser", text))
     assert attacks.attack_names() == before
-    assert attacks.unavailable_attacks() == (Availability("guesser", False, f"attack guesser {because}"),)
+    hint = "see to the package that it comes with"
+    assert attacks.unavailable_attacks() == (Availability("guesser", False, f"attack guesser {because}", hint),)
     with pytest.raises(MissingDependencyError) as caught:
         attacks.chosen_attacks(("guesser",))
     assert caught.value.message == f"attack guesser {because}"
@@ -165,8 +166,8 @@ def test_a_recognizer_without_its_package_is_told_and_never_left_out_in_silence(
     every = {each.name for each in (*attacks.all_recognizers(), *attacks.unavailable_recognizers())}
     assert every == set(attacks.RECOGNIZERS.names())
     monkeypatch.setitem(sys.modules, "cv2", None)
-    told = {each.name: each.because for each in attacks.unavailable_recognizers()}
-    assert told["sift"] == "recognizer sift needs cv2, which is not installed"
+    told = {each.name: each.told for each in attacks.unavailable_recognizers()}
+    assert told["sift"] == 'recognizer sift needs cv2, which is not installed: pip install "medveil[matching]"'
     assert {each.name for each in attacks.all_recognizers()} == every - set(told)
     with pytest.raises(MissingDependencyError) as caught:
         attacks.RECOGNIZERS.make("xfeat")

@@ -30,11 +30,17 @@ _NAMES_ARE = "a name is of lower-case letters and digits, with - _ . or @ betwee
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a thing can be used here, and if not, why."""
+    """Whether a thing can be used here, and if not, why, and what to do."""
 
     name: str
     ok: bool
     because: str = ""
+    hint: str = ""
+
+    @property
+    def told(self) -> str:
+        """Why it cannot be used, and what to do, in one line."""
+        return f"{self.because}: {self.hint}" if self.hint else self.because
 
 
 def unknown(kind: str, name: str, known: Iterable[str], *, more: str = "", hint: str = "") -> UsageError:
@@ -160,16 +166,16 @@ class Registry(Generic[Thing]):
                 else:
                     self.make(name)
             except MedveilError as error:
-                found.append(Availability(name, False, error.message))
+                found.append(Availability(name, False, error.message, error.hint))
             else:
                 found.append(Availability(name, True))
         taken = {**self._built_in, **self._registered}
         for entry in self._entry_points():
             if not _may_be(entry.name):
-                found.append(Availability(entry.name, False, f"a {self.kind} is not available: {_NAMES_ARE}"))
+                found.append(Availability(entry.name, False, f"a {self.kind} is not available: {_NAMES_ARE}", _SEE))
             elif entry.name in taken:
                 because = self._unavailable(entry.name, "another package brings it, and the name is taken").message
-                found.append(Availability(entry.name, False, because))
+                found.append(Availability(entry.name, False, because, _SEE))
         return tuple(found)
 
     def unknown(self, name: str) -> UsageError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 
 import numpy as np
 import pytest
@@ -215,9 +216,12 @@ def test_what_does_not_fit_is_told(clinic, tmp_path):
 
 def test_the_command_takes_a_link_file_for_an_open_release_and_a_key_for_none(clinic, tmp_path, monkeypatch):
     use_small_effort(monkeypatch)
+    monkeypatch.setitem(sys.modules, "cv2", None)
     asked = ["audit", clinic / "pixelate", "--originals", clinic / "all", "-o", tmp_path / "out", "--dry-run"]
     done = run(*asked, "--link", clinic / "pixelate.csv", "--manifest", clinic / "manifest.csv", "--json")
     assert (done.code, done.json["images"], done.json["packages"]) == (0, 6, 6)
+    assert "sift" not in done.json["recognizers"]
+    assert 'sift needs cv2, which is not installed: pip install "medveil[matching]"' in done.err
     without = run(*asked)
     assert (without.code, "--link" in without.err) == (2, True)
     keyed = run(*asked, "--link", clinic / "pixelate.csv", "-i", tmp_path / "x.key")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -74,6 +75,25 @@ def test_an_attack_that_cannot_be_loaded_is_named(asked, monkeypatch):
         patch.setattr("medveil.cli.session.Session.warn", lambda _, text: asked.setdefault("warned", []).append(text))
         asked["begun"](Forecast(2, 2, 3, 1, 2, ("unet",), (), "quick", ""))
     assert asked["warned"] == [lost[0].because]
+
+
+def test_recognizers_that_are_not_installed_are_named_with_what_installs_them(asked, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    told = []
+    monkeypatch.setattr("medveil.cli.session.Session.warn", lambda _, text: told.append(text))
+    _audit("-q")
+    told.clear()
+    keyed = Forecast(2, 2, 3, 1, 2, ("unet",), (), "quick", "")
+    asked["begun"](keyed)
+    assert told == []
+    asked["begun"](replace(keyed, recognizers=("hog",)))
+    sift, xfeat = told
+    assert sift.startswith('recognizer sift needs cv2, which is not installed: pip install "medveil[matching]"; ')
+    assert xfeat.startswith("recognizer xfeat needs cv2")
+    _audit("-q", "--attacks", "hog")  # who names some has chosen
+    told.clear()
+    asked["begun"](replace(keyed, recognizers=("hog",)))
+    assert told == []
 
 
 def test_result_as_json(asked):

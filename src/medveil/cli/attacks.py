@@ -27,7 +27,7 @@ def attacks(json: Json = False, quiet: Quiet = False) -> None:
             [
                 *(line for attack in found for line in _lines(attack)),
                 *(line for recognizer in people for line in _recognizer_lines(recognizer)),
-                *(each.because for each in broken),
+                *(each.told for each in broken),
             ],
             done=len(found) + len(people),
             attacks=[_entry(attack) for attack in found],

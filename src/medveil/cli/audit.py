@@ -115,12 +115,13 @@ def audit(
                 read, beside=beside, out=out, preset=preset, attacks=names, resume=resume, force=force, seed=seed,
                 threads=jobs, tasks=work, compare=others, networks=built,
             )  # fmt: skip
+            _warn_of_lacking(run, expected, names)
             _print_forecast(run, expected)
             return
         found = audit_target(
             read, beside=beside, out=out, preset=preset, attacks=names, resume=resume, force=force, seed=seed,
             threads=jobs, tasks=work, compare=others, networks=built, write=partial(write_report, pictures=pictures),
-            progress=run.stage, begun=lambda expected: _warn_of(run, expected),
+            progress=run.stage, begun=lambda expected: _warn_of(run, expected, names),
         )  # fmt: skip
         passed = passed_thresholds(thresholds, record_of(found)) if thresholds is not None else ()
         failures = failed_parts(found)
@@ -241,7 +242,16 @@ def _controls(controls: Sequence[ControlResult]) -> str:
     return told + (f"; not tried: {', '.join(idle)}" if idle else "")
 
 
-def _warn_of(run: Session, expected: Forecast) -> None:
+def _warn_of_lacking(run: Session, expected: Forecast, named: Sequence[str]) -> None:
+    """Recognizers that an open release would be given, were they installed; not where some attack was named."""
+    from medveil.attacks.registry import unavailable_recognizers
+
+    if expected.recognizers and not named:
+        for each in unavailable_recognizers():
+            run.warn(f"{each.told}; the audit goes without it, and may find fewer people")
+
+
+def _warn_of(run: Session, expected: Forecast, named: Sequence[str]) -> None:
     """What is better known before the work is done than after it."""
     from medveil.attacks.registry import unavailable_attacks
     from medveil.report.findings import manifest_told, verdicts_told
@@ -249,7 +259,8 @@ def _warn_of(run: Session, expected: Forecast) -> None:
     for sentence in manifest_told(expected.manifest):
         run.warn(sentence)
     for one in unavailable_attacks():
-        run.warn(one.because)
+        run.warn(one.told)
+    _warn_of_lacking(run, expected, named)
     for sentence in verdicts_told(expected.verdicts):
         run.say(sentence)
 

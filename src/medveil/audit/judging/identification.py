@@ -261,4 +261,4 @@ def _undone(
         for recognizer in plan.recognizers for learned in modes(recognizer) for one in plan.rounds
         if (result := results[unit_key(one.name, recognizer.name, learned)]).status is not Status.DONE
     ]  # fmt: skip
-    return (*found, *(Undone(each.name, "", "", "unavailable", each.because) for each in unavailable))
+    return (*found, *(Undone(each.name, "", "", "unavailable", each.told) for each in unavailable))
