@@ -183,6 +183,7 @@ def test_registration_finds_an_affine_map():
         ("pixelate", {"cells": "0"}, "from 1 to 4096"),
         ("pixelate", {"cells": "2.5"}, "a whole number"),
         ("pixelate", {"cels": "2"}, "there are cells"),
+        ("dp-pix", {"m": "0"}, "a whole number from 1 to 16777216, not"),
         ("dp-pix", {"epsilon": "nan"}, "from 0.001 to 1000"),
         ("dp-pix", {"epsilon": "1/0"}, "from 0.001 to 1000"),
         ("dp-pix", {"epsilon": "1" * 400}, "from 0.001 to 1000"),

@@ -54,6 +54,14 @@ def test_a_missing_manifest_is_refused_without_naming_it(tmp_path: Path) -> None
     assert "secret-name" not in caught.value.message
 
 
+def test_a_manifest_that_is_not_utf_8_says_so_without_its_text(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes("image,patient_id\na.png,Müller\n".encode("cp1252"))
+    with pytest.raises(UsageError, match="not UTF-8") as caught:
+        read_manifest(tmp_path / "m.csv")
+    assert "ller" not in str(caught.value)
+    assert "UTF-8" in caught.value.hint
+
+
 def test_labels_masks_and_views_are_read_without_spaces(tmp_path: Path) -> None:
     (found, bare) = read_manifest(
         write(tmp_path, "image,patient_id,label,mask,source,view\na.png,p, normal , m/a.png , nih ,PA\nb.png,q,,,,\n")

@@ -408,8 +408,9 @@ def test_a_full_disk_leaves_nothing_public_and_a_second_run_ends_it(originals, t
         return real(*arguments)
 
     monkeypatch.setattr(atomic, "_write_new", full)
-    with pytest.raises(MedveilError, match="No space left"):
+    with pytest.raises(MedveilError, match="No space left") as caught:
         make(originals, tmp_path, "warp", settings={"mm": "1"})
+    assert "run the same command again" in caught.value.hint
     assert not (tmp_path / "public").exists()
     assert not (tmp_path / "public.csv").exists()
     monkeypatch.setattr(atomic, "_write_new", real)

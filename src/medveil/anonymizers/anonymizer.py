@@ -57,7 +57,7 @@ class Setting:
         if self.words:
             return " or ".join(self.words)
         whole = "a whole number" if isinstance(self.default, int) else "a number"
-        return f"{whole} from {float(self.low):g} to {float(self.high):g}"
+        return f"{whole} from {float(self.low):.9g} to {float(self.high):.9g}"
 
     def read(self, word: str) -> int | Fraction | str:
         """The value that a word of the command line stands for.

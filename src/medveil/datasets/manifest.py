@@ -69,7 +69,9 @@ def read_manifest(path: Path) -> tuple[Record, ...]:
         with path.open(newline="", encoding="utf-8-sig") as handle:
             reader = csv.DictReader(handle)
             header, rows = list(reader.fieldnames or ()), list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise UsageError("the manifest cannot be read: it is not UTF-8 text", hint="save it as UTF-8") from error
+    except (OSError, csv.Error) as error:
         raise UsageError(f"the manifest cannot be read: {type(error).__name__}") from error
     if len(set(header)) < len(header):
         raise UsageError("the manifest has two columns of one name", hint="rename one, or take it out")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 from collections import Counter
@@ -16,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.errors import InputError, MedveilError, MissingDependencyError, NotKeptError, UsageError
+from medveil.files.atomic import NO_SPACE
 
 Key = tuple[str | int | float | bool, ...]
 Value = TypeVar("Value")
 Tick = Callable[[], None]
 REFUSALS = (InputError, MissingDependencyError, UsageError)
 """Errors that say that a unit makes no sense here. Any other one, such as damaged data, is no answer."""
-_NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class Status(Enum):
@@ -172,7 +171,7 @@ def attempt(make: Callable[[], Value]) -> tuple[Value | None, Status, str]:
     except REFUSALS as error:
         return None, Status.REFUSED, error.message
     except Exception as error:
-        if getattr(error, "errno", None) in _NO_SPACE or os.environ.get("MEDVEIL_DEBUG") == "1":
+        if getattr(error, "errno", None) in NO_SPACE or os.environ.get("MEDVEIL_DEBUG") == "1":
             raise
         cause = error.__cause__ if isinstance(error.__cause__, MedveilError) else error
         return None, Status.FAILED, type(cause).__name__

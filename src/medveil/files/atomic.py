@@ -17,6 +17,8 @@ from pathlib import Path
 
 from medveil.errors import MedveilError, TargetExistsError
 
+NO_SPACE = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""What systems answer that have no room for a file."""
 _CANNOT_FLUSH = {  # what systems answer that have no flushing of folders
     errno.EINVAL, errno.EACCES, errno.EPERM, errno.EISDIR, errno.EBADF, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS,
 }  # fmt: skip
@@ -63,7 +65,8 @@ def write_bytes(
         ) from None
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else "input/output error"
-        raise MedveilError(f"a file could not be written: {reason}") from None
+        hint = "make room on the disk, and run the same command again" if error.errno in NO_SPACE else ""
+        raise MedveilError(f"a file could not be written: {reason}", hint=hint) from None
     finally:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

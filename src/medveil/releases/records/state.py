@@ -21,6 +21,7 @@ from medveil.keys.signatures import signature_fits
 from medveil.releases.packages.package import PackageEntry
 from medveil.releases.records import ledger as ledgers
 from medveil.releases.records import manifest as manifests
+from medveil.releases.records import open_record
 from medveil.releases.records.ledger import NEXT, Ledger, LedgerEntry
 from medveil.releases.records.manifest import CONTEXT, MAX_MANIFEST, RECORD, SIGNATURE, Manifest
 
@@ -98,7 +99,15 @@ def load(folder: Path) -> State:
 
 def _load(folder: Path) -> State:
     if not any((folder / name).exists() for name in _PARTS):
-        raise UsageError("this folder is not a release: it has no manifest.cbor", hint="check the folder's name")
+        if open_record.is_open(folder):
+            raise UsageError(
+                "this is an open release: its pictures are plain files in images/, for everybody",
+                hint="use them as they are; verify and audit take such a folder, other commands don't",
+            )
+        raise UsageError(
+            f"this folder is not a release: it has neither {RECORD} nor {open_record.RECORD}",
+            hint="check the folder's name",
+        )
     records = [_read(folder / name, MAX_MANIFEST) for name in (RECORD, f"{RECORD}{NEXT}")]
     ledger = ledgers.load(folder)
     manifest = _named(folder, records, ledger)
