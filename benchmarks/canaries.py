@@ -291,6 +291,20 @@ def anonymizers(work: Path) -> Any:
     return rows
 
 
+def prichexy(work: Path) -> Any:
+    """Untouched pictures and one trained generator; few updates of tiny networks, one attacker who trains none."""
+    from benchmarks import prichexy as benchmark
+    from medveil.training.flow_training import Recipe
+
+    recipe = Recipe(side=32, width=2, batch=2, classifying=1, verifying=1, copying=1, checks=1, classifier_side=32)
+    effort = benchmark.Effort(game_steps=2, fixed_side=32, fixed_epochs=0.1)
+    asked = dict.fromkeys(benchmark.SOURCES, ("normal", "bacterial_pneumonia"))
+    options = {"releases": ("raw", "mu=0.06"), "seeds": 1, "recognizers": ("thumbnails",), "effort": effort,
+               "recipe": recipe}  # fmt: skip
+    with mock.patch.multiple(benchmark, ASKED=asked, _RESAMPLES=20):
+        return Toy("prichexy", options, ("rows",))(work)
+
+
 CANARIES: dict[str, Callable[[Path], Any]] = {
     **{toy.name: toy for toy in _TOYS},
     **{name: partial(_audit, name) for name in ("audit_sealed", "audit_encrypted")},
@@ -298,7 +312,7 @@ CANARIES: dict[str, Callable[[Path], Any]] = {
         function.__name__: function
         for function in (
             performance, granting, two_image_game, audit_repeat, utility_classification, training_throughput, plane,
-            recognition, anonymizers,
+            recognition, prichexy, anonymizers,
         )
     },
 }  # fmt: skip
@@ -367,6 +381,7 @@ _TOLERANCES = {
     "utility_classification": (0.02, 0.02),  # networks in bfloat16
     "utility_segmentation": (0.02, 0.02),
     "recognition": (0.05, 0.05),
+    "prichexy": (0.05, 0.05),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks.table import NOTHING, Layout, Row
+from benchmarks.table import NOTHING, Layout, Row, cell
 
 ASKED = {
     "kermany, bacterial or viral": "kermany: bacterial pneumonia against viral pneumonia",
@@ -98,12 +98,68 @@ def _speed(results: Row) -> Iterator[Row]:
         yield {**row, "in_two_seconds": 2 / row["program"]["cpu_seconds_an_image"]}
 
 
+_LEARNED = {"released": "learned from released", "both": "from both", "both sides": "and changes her own too"}
+"""What an attacker learned from -> the column's header."""
+
+
+def _each_source(found: Row | None) -> str:
+    """Figures of the data sets, one after the other."""
+    if not found:
+        return NOTHING
+    return " / ".join(cell("{mean:.3f} ± {sd:.3f}" if "sd" in each else "{mean:.3f}", each) for each in found.values())
+
+
+def _prichexy(results: Row) -> Iterator[Row]:
+    for row in results["rows"]:
+        asked = list(row["attackers"].values())
+        most = {
+            source: max((found[source] for each in asked for found in each.values()), key=lambda one: one["mean"])
+            for source in row["classes"]
+        }
+        network = row["attackers"].get("contrastive", {})
+        yield {
+            **row, "classifier": _each_source(row["classes"]), "network": _each_source(network.get("released")),
+            "most": _each_source(most), **results["published"].get(row["release"], {}),
+        }  # fmt: skip
+
+
+def _prichexy_columns(results: Row) -> dict[str, str]:
+    sources = " / ".join(results["rows"][0]["classes"])
+    return {
+        "release": "{release}", "pixels move by (largest)": "{rms_px:.2f} ({most_px:.2f}) px",
+        f"network retrained as published: {sources}": "{network}", "the publication: verifier": "{verifier:.1±} %",
+        f"best attacker: {sources}": "{most}",
+        f"fixed classifier: {sources}": "{classifier}", "the publication: classifier": "{classes_published:.1–} %",
+    }  # fmt: skip
+
+
+def _prichexy_attackers(results: Row) -> Iterator[Row]:
+    for row in results["rows"]:
+        for name, by_question in row["attackers"].items():
+            told = {learned: _each_source(by_question.get(learned)) for learned in _LEARNED}
+            first = by_question.get("both") or by_question["released"]
+            yield {"release": row["release"], "attacker": name, **told, "ci": " / ".join(
+                cell("{ci[0]:.2f} to {ci[1]:.2f}", each) for each in first.values()
+            )}  # fmt: skip
+
+
+def _prichexy_attacker_columns(results: Row) -> dict[str, str]:
+    shown = {words: f"{{{learned}}}" for learned, words in _LEARNED.items()}
+    return {"release": "{release}", "attacker": "`{attacker}`", **shown, "95 % by patient, of both": "{ci}"}
+
+
 TABLES: dict[str, Layout] = {
     "plane": Layout(
         ("plane",), "Open releases: risk and utility, longer side {side} px", _columns, _plane
     ),
     "plane-attackers": Layout(
         ("plane",), "Matched AUC of each attacker in its strongest mode", _attacker_columns, _attackers
+    ),
+    "prichexy": Layout(
+        ("prichexy",), "PriCheXy-Net, longer side {side} px: AUC, mean over {seeds} seeds", _prichexy_columns, _prichexy
+    ),
+    "prichexy-attackers": Layout(
+        ("prichexy",), "Matched AUC of each attacker, retrained", _prichexy_attacker_columns, _prichexy_attackers
     ),
     "anonymizers": Layout(
         ("anonymizers",), "Methods at their defaults, longer side {side} px, {jobs} processes", _SPEED, _speed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
@@ -68,9 +68,17 @@ class Prichexy(Anonymizer):
         "quick", "of its networks: for minutes on a core, or the published ones", words=("quick", "paper")
     )
 
+    recipe: Recipe | None = field(default=None, repr=False, compare=False, kw_only=True)
+    """Other sizes of networks than `size` names; for tests and benchmarks."""
+
     @property
     def draws(self) -> bool:
         return self.noise == "on"
+
+    @property
+    def sizes(self) -> Recipe:
+        """Sizes of the networks, and how they are trained."""
+        return self.recipe or _recipe(self.size)
 
     def learn(self, how: Learning) -> AnonymizerModel:
         try:
@@ -81,9 +89,9 @@ class Prichexy(Anonymizer):
                 hint='pip install "medveil[train]"',
             ) from None
 
-        recipe = _recipe(self.size)
-        classes, people = _people(how.training, recipe.side)
-        validation = _people(how.validation, recipe.side, classes)[1] if how.validation else None
+        recipe = self.sizes
+        classes, people = people_of(how.training, recipe.side)
+        validation = people_of(how.validation, recipe.side, classes)[1] if how.validation else None
         game = flow_training.Game(
             float(self.mu), flow_training.Target(self.target), flow_training.Weighting(self.weighting), self.stages
         )
@@ -98,14 +106,13 @@ class Prichexy(Anonymizer):
         actors = flow_training.Actors.new(recipe, len(classes), how.seed, noise=self.draws, device=how.device)
         flow_training.prepare(actors, people, validation, how.seed, checkpoint=how.checkpoint, tick=tick)
         flow_training.oppose(actors, people, validation, game, how.seed, checkpoint=how.checkpoint, tick=tick)
-        weights = {name: each.detach().cpu().numpy() for name, each in actors.generator.state_dict().items()}
         facts: dict[str, int | float | str] = {
             "images": len(how.training), "patients": len(np.unique(people.patients)), "findings": len(classes),
             "validation images": len(how.validation), "side in pixels": recipe.side, "steps against both": game.steps,
             "verifier": recipe.verifier, "classifier": recipe.classifier, "seed": how.seed,
             "seconds": round(time.monotonic() - start),
         }  # fmt: skip
-        return AnonymizerModel(self.name, self.stated, weights, facts)
+        return AnonymizerModel(self.name, self.stated, actors.weights(), facts)
 
     def apply(self, images: Sequence[Image], key: bytes) -> Image:
         return displaced(images[0], *self.displacement(images[0], key))
@@ -118,7 +125,7 @@ class Prichexy(Anonymizer):
 
         numbers = normal(Keystream(key, "anonymize/prichexy"), NOISES * KNOTS**2).astype(np.float32)
         noise = torch.from_numpy(numbers.reshape(1, NOISES, KNOTS, KNOTS)) if self.draws else None
-        seen = torch.from_numpy(square(image, _recipe(self.size).side) / np.float32(PEAK))[None, None]
+        seen = torch.from_numpy(square(image, self.sizes.side) / np.float32(PEAK))[None, None]
         with torch.inference_mode():
             right, down = self._generator.offsets(seen, noise)[0].numpy()
         height, width = image.pixels.shape
@@ -136,7 +143,7 @@ class Prichexy(Anonymizer):
         if self.model is None:
             raise UsageError(f"the method {self.name} needs a model", hint=self.how_to_learn())
         with torch.random.fork_rng(devices=[]):
-            generator = FlowGenerator(_recipe(self.size).width, float(self.mu), noise=self.draws)
+            generator = FlowGenerator(self.sizes.width, float(self.mu), noise=self.draws)
         try:
             generator.load_state_dict({name: torch.from_numpy(each) for name, each in self.model.arrays.items()})
         except RuntimeError:
@@ -171,7 +178,7 @@ def _recipe(size: str) -> Recipe:
     return PAPER if size == "paper" else QUICK
 
 
-def _people(
+def people_of(
     records: Sequence[Record], side: int, classes: Sequence[str] | None = None
 ) -> tuple[tuple[str, ...], People]:
     """Names of the findings, and pictures with whose they are and what they show.

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -283,8 +284,8 @@ class Actors:
             UsageError: there is no network of that name, or no such device.
         """
         with seeded(seed):
-            generator = FlowGenerator(recipe.width, _START, noise=noise)
             verifier, classifier = SiameseVerifier(recipe.verifier), build_classifier(recipe.classifier, classes)
+            generator = FlowGenerator(recipe.width, _START, noise=noise)
         return cls.of(generator, verifier, classifier, recipe, device)
 
     @classmethod
@@ -296,6 +297,10 @@ class Actors:
         for network in (generator, verifier, classifier):
             network.to(chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return cls(generator, verifier, classifier, recipe, chosen, copy.deepcopy(verifier.state_dict()))
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """Those of the generator, by name."""
+        return {name: each.detach().cpu().numpy().copy() for name, each in self.generator.state_dict().items()}
 
     def moved(self, pairs: Pairs) -> Tensor:
         """The first pictures as the generator releases them."""
@@ -386,16 +391,17 @@ def prepare(
     def give_back(pairs: Pairs) -> Tensor:
         return functional.mse_loss(actors.moved(pairs), pairs.first.to(actors.device))
 
+    copying = "copying-noise" if actors.generator.noise else "copying"
     parts = (
         ("classifier", actors.classifier, classify, recipe.classifying, recipe.classifier_rate),
         ("verifier", actors.verifier, verify, recipe.verifying, recipe.verifier_rate),
-        ("copying", actors.generator, give_back, recipe.copying, recipe.copying_rate),
+        (copying, actors.generator, give_back, recipe.copying, recipe.copying_rate),
     )
     for name, network, loss, steps, rate in parts:
         train(
             [Turn([network], loss)], lambda generator: draw(recipe.batch, generator), steps=steps, seed=seed, rate=rate,
             schedule=cosine, validate=_mean(loss, held), checks=recipe.checks, keep_best=held is not None,
-            checkpoint=_checkpoint(checkpoint, name, recipe, seed, noise=actors.generator.noise), tick=tick,
+            checkpoint=_checkpoint(checkpoint, name, recipe, seed), tick=tick,
         )  # fmt: skip
 
 
