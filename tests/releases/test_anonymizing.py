@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import stat
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -33,6 +34,7 @@ from medveil.releases.records.state import MARK
 from medveil.releases.settings import ShareSettings
 from medveil.releases.sharing import share
 from medveil.releases.verifying import verify, verify_open
+from medveil.releases.workers import Failure
 
 OWNER = Identity.fresh()
 
@@ -329,6 +331,40 @@ def test_a_killed_run_goes_on_with_what_it_had_finished(originals, tmp_path, mon
     assert {row["released"] for row in linked(link)} >= {one.path for one in done}
     assert not np.array_equal(images.read(out / done[0].path).pixels, picture(9, 64, 64))
     verify_open(out)
+
+
+def test_a_killed_run_goes_on_without_an_input_and_no_picture_is_another_images(originals, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(anonymizing, "_publish", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            make(originals, tmp_path)
+    real = anonymizing._examined
+
+    def first_fails(examiner, given):
+        found = real(examiner, given)
+        failure = Failure(given.number, str(given.path), "InputError", "no memory")
+        return replace(found, failure=failure) if given.number == 1 else found
+
+    monkeypatch.setattr(anonymizing, "_examined", first_fails)
+    out, link, result = make(originals, tmp_path)
+    assert (result.pictures, len(result.failed)) == (4, 1)
+    for row in linked(link):
+        expected = get_anonymizer("pixelate").apply([images.read(originals / row["image"])], bytes(32)).pixels
+        assert np.array_equal(images.read(out / row["released"]).pixels, expected)
+
+
+def test_an_image_that_is_there_twice_is_refused_by_a_method_with_secret_randomness(originals, tmp_path):
+    (originals / "copy.png").write_bytes(image_files.png(picture(0, 64, 64)))  # another file of the same pixels
+    for dry_run in (True, False):
+        with pytest.raises(RefusedError, match="1 of the images are there more than once"):
+            make(originals, tmp_path, "dp-pix", dry_run=dry_run)
+    assert not (tmp_path / "public").exists()
+    assert not (tmp_path / "public.csv").exists()
+    *_, result = make(originals, tmp_path, "dp-pix", again=True)
+    assert (result.pictures, result.doubled, result.spent) == (6, 1, 2)
+    assert [release.epsilon for release in released.known(OWNER)] == [2]
+    *_, result = make(originals, tmp_path, "pixelate", name="plain")
+    assert (result.pictures, result.doubled) == (6, 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to be killed half-way")

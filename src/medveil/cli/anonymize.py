@@ -41,7 +41,7 @@ def anonymize(
     key: Key = None,
     burned_in: BurnedIn = "warn",
     again: Annotated[
-        bool, typer.Option("--again", help="Release images again that a method with secret randomness released before.")
+        bool, typer.Option("--again", help="Release images again, or twice, by a method with secret randomness.")
     ] = False,
     jobs: Jobs = 0,
     dry_run: DryRun = False,
@@ -118,6 +118,8 @@ def _print(
     )
     if result.repeated:
         run.warn(f"{plural(result.repeated, 'image')} had been released before by a method with secret randomness")
+    if result.doubled:
+        run.warn(f"{plural(result.doubled, 'image')} went into the release more than once, as files of the same pixels")
     made = f"{plural(result.pictures, 'picture')} of {plural(result.images, 'image')}"
     size = bytes_text(result.bytes)
     lines = [f"would release {made}; nothing was written" if dry_run else f"released {made}, {size}"]

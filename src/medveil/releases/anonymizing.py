@@ -81,6 +81,7 @@ class AnonymizeResult:
         epsilon: of the whole picture, the largest, for a method with differential privacy.
         spent: the most ε for m pixels that was spent on one image by all releases that this machine knows of.
         repeated: images that were released before, which `again` let through.
+        doubled: images that are there more than once, which `again` let through.
         inputs: where each input is, by its number; for the list in the state folder alone.
     """
 
@@ -95,6 +96,7 @@ class AnonymizeResult:
     epsilon: Fraction = Fraction(0)
     spent: Fraction = Fraction(0)
     repeated: int = 0
+    doubled: int = 0
     inputs: dict[int, str] = field(default_factory=dict, repr=False)
 
 
@@ -153,7 +155,8 @@ def anonymize(
         owner: who signs.
         rows: what is known of the inputs, by their number.
         columns: names of the labels that travel, in the order of the rows' labels.
-        again: release images again that this machine knows to have been released by a method with secret randomness.
+        again: release images again that this machine knows to have been released by a method with secret randomness,
+            and those that are there twice.
         burned_in: `warn` of a DICOM file that may show text in its pixels, or `refuse` it; one that says that it does
             is refused in any case, since no method takes text out for certain.
         jobs: worker processes; 0 for one a core.
@@ -163,7 +166,7 @@ def anonymize(
     Raises:
         UsageError: nothing found, these images don't do for the method, or it learns and has no model.
         TargetExistsError: something is at `out` or at `link`.
-        RefusedError: an image was released before, and `again` does not say that it is meant.
+        RefusedError: an image was released before, or is there twice, and `again` does not say that it is meant.
         MedveilError: the system refused to write.
     """
     check_burned_in(burned_in)
@@ -185,12 +188,14 @@ def anonymize(
         return result
     if dry_run:
         _, groups = _groups(examined, known, method, Keystream(fresh_key(), "anonymize/groups"), jobs)
+        _check_doubles(groups, examined, method, again=again, result=result)
         result.pictures, result.images = len(groups), sum(map(len, groups))
         result.left_out = len(examined) - result.images
         return result
     with staged_files.held(staging, "open release"):
         run.begin(staging)
         method, groups = _groups(examined, known, method, Keystream(run.key, "anonymize/groups"), jobs)
+        spends = _check_doubles(groups, examined, method, again=again, result=result)
         pictures = _named(groups, examined, Keystream(run.key, "anonymize/names"))
         painted = _paint(pictures, _Painter(method, staging, run), jobs, result, progress)
         if not painted:
@@ -200,7 +205,7 @@ def anonymize(
         labels = _label_rows(painted, known, method, columns)
         out_there = {member.number for each in painted for member in each.picture.members}
         tags = frozenset(each.tag for each in examined if each.input.number in out_there)
-        memory = Released(method.name, method.draws, method.spends, tags)
+        memory = Released(method.name, method.draws, spends, tags)
         record = _record(painted, labels, method, owner, columns, run.release)
         top = len(inputs) == 1 and inputs[0].is_dir()  # then its own name is in no path
         linked = _link_rows(painted, known, method, run, within=top)
@@ -276,6 +281,29 @@ def _check_memory(
         )
 
 
+def _check_doubles(
+    groups: Sequence[tuple[int, ...]], examined: Sequence[_Examined], method: Anonymizer, *, again: bool,
+    result: AnonymizeResult,
+) -> Fraction:  # fmt: skip
+    """Raise RefusedError where one image, as two files of the same pixels, would go into the release twice.
+
+    Returns:
+        the most ε for m pixels that this release spends on one image.
+    """
+    copies = Counter(examined[place].tag for group in groups for place in group)
+    most = max(copies.values(), default=1)
+    if method.draws:
+        result.doubled = sum(count > 1 for count in copies.values())
+        result.spent += (most - 1) * method.spends
+    if result.doubled and not again:
+        raise RefusedError(
+            f"{result.doubled} of the images are there more than once, as files of the same pixels: two pictures of "
+            "one image tell more of it than each by itself",
+            hint="take out the copies, or say with --again that it is meant",
+        )
+    return most * method.spends
+
+
 @dataclass(frozen=True)
 class _Run:
     """One run, which a later one of the same request goes on with.
@@ -332,9 +360,12 @@ class _Run:
             raise staged_files.refused(error, "state folder") from None
         write_bytes(self.journal, canonical.dumps([self.request, self.key]), mode=0o600, overwrite=True)
 
-    def key_of(self, picture: str) -> bytes:
-        """The key of all that is random in one picture."""
-        return derive(self.key, b"medveil/v1/anonymize/picture/" + picture.encode())
+    def key_of(self, picture: _Picture) -> bytes:
+        """The key of all that is random in one picture: another one where the same name is made of other images, as
+        when an input cannot be used any more that an interrupted run had used.
+        """
+        made_of = [picture.name, *([member.relative, member.sha256] for member in picture.members)]
+        return derive(self.key, b"medveil/v1/anonymize/picture/" + hashlib.sha256(canonical.dumps(made_of)).digest())
 
 
 def _groups(
@@ -395,7 +426,7 @@ def _painted(painter: _Painter, picture: _Picture) -> _Painted:
     Raises:
         MedveilError: the folder cannot be written.
     """
-    key = painter.run.key_of(picture.name)
+    key = painter.run.key_of(picture)
     there = _finished(painter, picture, key)
     if there is not None:
         return there
@@ -476,7 +507,7 @@ def _link_rows(
     """
     rows = [(*_LINK, "key") if method.undone_by_key else _LINK]
     for each in painted:
-        own = derive(run.key_of(each.picture.name), b"method")
+        own = derive(run.key_of(each.picture), b"method")
         for member in each.picture.members:
             path = member.relative.partition("/")[2] if within else member.relative
             patient = known.get(member.number, Row()).patient
