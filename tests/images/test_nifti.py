@@ -53,6 +53,21 @@ def test_round_trip(read, travel, write, kind, dtype, zipped):
     assert SECRET.encode() not in image.source.pixel_record
 
 
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
+def test_what_everybody_may_have_says_how_large_voxels_are_and_not_where_they_lay(read, write, kind):
+    array = np.arange(24, dtype="<i2").reshape(6, 4, 1)
+    data = kind(array, AFFINE)
+    data.header["cal_max"] = 17
+    found = images.public(read(data.to_bytes()))
+    again = _opened(write(found), kind)
+    assert np.array_equal(again.get_fdata(), array)
+    assert (again.header["qform_code"], again.header["sform_code"], again.header["cal_max"]) == (0, 0, 0)
+    assert not again.header["srow_x"].any()
+    assert not any(again.header[f"qoffset_{axis}"] for axis in "xyz")
+    assert list(again.header.get_zooms()) == [0.25, 0.5, 2]
+    assert images.public_words(found) == {"kind": "nifti", "spacing": "0.5 0.25"}
+
+
 def test_plain_slice_big_endian_and_scaling(read, travel, write):
     array = np.arange(12, dtype=">i2").reshape(3, 4)
     header = nibabel.Nifti1Header(endianness=">")

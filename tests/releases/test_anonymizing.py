@@ -183,7 +183,13 @@ def test_identity_planted_in_dicom_is_nowhere(tmp_path, kind):
         (folder / "b").write_bytes((folder / "a").read_bytes())
         rows = {1: Row("a"), 2: Row("b")}
         out, link, result = make(
-            folder, tmp_path, method, name=f"{kind}-{method}", settings=settings, rows=lambda _, rows=rows: rows
+            folder,
+            tmp_path,
+            method,
+            name=f"{kind}-{method}",
+            settings=settings,
+            rows=lambda _, rows=rows: rows,
+            again=True,
         )
         assert result.failed == []
         for path in (out / "images").iterdir():

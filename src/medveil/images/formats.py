@@ -226,6 +226,8 @@ def public(image: Image, members: Sequence[Image] = ()) -> Image:
         return public_dicom.drawn(image, members) if dicom else _bare(image)
     if image.source.kind is FileKind.DICOM:
         return public_dicom.public(image)
+    if image.source.kind is FileKind.NIFTI:
+        return nifti.public(image)
     return replace(image, source=replace(image.source, identity_record=b""))
 
 
@@ -238,8 +240,12 @@ def public_words(image: Image) -> dict[str, str]:
 
     Depth and size are not among it; nor is anything that `public` takes out.
     """
-    told = public_dicom.words(image) if image.source.kind is FileKind.DICOM else {}
-    return {"kind": image.source.kind.value, **told}
+    kind = {"kind": image.source.kind.value}
+    if image.source.kind is FileKind.DICOM:
+        return {**kind, **public_dicom.words(image)}
+    numbers = {"spacing": image.spacing_mm, "rescale": image.rescale if image.rescale != (1.0, 0.0) else None}
+    told = {name: " ".join(f"{value:.6g}" for value in values) for name, values in numbers.items() if values}
+    return {**kind, **told, **({"inverted": "yes"} if is_inverted(image) else {})}
 
 
 def is_inverted(image: Image) -> bool:

@@ -311,6 +311,20 @@ def _identity(identity_record: bytes, bare: _Header) -> tuple[bytes, bytes]:
     return stored, between
 
 
+def public(image: Image) -> Image:
+    """The image as everybody may have it: how large its voxels are and how its values are scaled, but not where it lay
+    in the scanner, which is another place in every examination, and not how it was displayed.
+    """
+    fields = record.Fields(record.unpack(image.source.pixel_record, FileKind.NIFTI))
+    header = _parsed(fields.data("header", _TWO.length))
+    bare, version = bytearray(header.raw), header.version
+    for place, form in (version.display, version.codes, version.quaternion, version.rows):
+        bare[place : place + struct.calcsize(header.order + form)] = bytes(struct.calcsize(header.order + form))
+    struct.pack_into(header.order + version.pixdim[1][-1], bare, version.pixdim[0], 0)  # the quaternion's sign
+    kept = record.pack(FileKind.NIFTI, {"header": bytes(bare), "gzip": fields.integer("gzip", 0, 1)})
+    return restore(image.pixels, image.bits_stored, kept, b"")
+
+
 def write(image: Image) -> bytes:
     """A NIfTI file of the image, compressed if the original was; with an identity record under its full header."""
     fields = record.Fields(record.unpack(image.source.pixel_record, FileKind.NIFTI))
