@@ -12,9 +12,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("monai")
 
 from medveil.errors import UsageError  # noqa: E402
+from medveil.networks.classifiers import build_classifier  # noqa: E402
+from medveil.networks.embedders import SiameseVerifier  # noqa: E402
 from medveil.networks.flow_fields import FlowGenerator  # noqa: E402
 from medveil.training import flow_training  # noqa: E402
 from medveil.training.flow_training import (  # noqa: E402
+    PAPER,
     Actors,
     Game,
     PairDraw,
@@ -160,6 +163,13 @@ def test_a_run_that_is_gone_on_with_is_the_same_run_and_stages_are_too(tmp_path,
     assert all(torch.equal(whole[name], again[name]) for name in whole)
     with pytest.raises(UsageError, match="other settings"):
         prepare(trio(replace(TINY, copying=3), given, noise=True), given, given, 0, checkpoint=place)
+
+
+def test_the_published_sizes_name_networks_that_there_are() -> None:
+    with torch.device("meta"):
+        assert build_classifier(PAPER.classifier, 14)
+        assert SiameseVerifier(PAPER.verifier)
+    assert (PAPER.side, PAPER.width, PAPER.batch, PAPER.rate, PAPER.classifier_side) == (256, 32, 64, 1e-4, 224)
 
 
 def test_networks_of_a_recipe_and_one_that_is_unknown() -> None:

@@ -69,16 +69,16 @@ class Siamese:
 
     def fit(self, own: Sequence[Known], learned: Learned, effort: RecognizerEffort, seed: int) -> Recognition:
         import torch
-        from torch import nn
         from torch.nn import functional
 
-        from medveil.networks.embedders import SiameseBranch
+        from medveil.networks.embedders import SiameseVerifier
         from medveil.training.loop import OnDevice, Turn, seeded, train
 
         pairs = OwnPairs(own, learned, effort.side)
         with seeded(seed):
-            branch = OnDevice(SiameseBranch(effort.network, _FEATURES))
-            merge = nn.Linear(_FEATURES, 1).to(branch.device)
+            verifier = SiameseVerifier(effort.network, _FEATURES)
+        branch = OnDevice(verifier.branch)
+        merge = verifier.merge.to(branch.device)
 
         def loss(batch: Batch) -> Tensor:
             first, second = branch(batch.pictures).chunk(2)
