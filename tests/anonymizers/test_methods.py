@@ -12,7 +12,7 @@ from medveil.anonymizers.k_same import KSame
 from medveil.anonymizers.mixup import Mixup
 from medveil.anonymizers.pixelate import Pixelate
 from medveil.anonymizers.registration import laid, registered
-from medveil.anonymizers.registry import ANONYMIZERS, get_anonymizer, settings_of
+from medveil.anonymizers.registry import ANONYMIZERS, get_anonymizer, model_for, settings_of
 from medveil.anonymizers.warp import Warp, folds
 from medveil.errors import UsageError
 from medveil.images.image import FileKind, Image, Source
@@ -29,7 +29,7 @@ def image(seed=0, height=64, width=64, bits=8):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_key_gives_one_picture_and_secret_methods_another_under_another(name):
-    method = get_anonymizer(name)
+    method = get_anonymizer(name, {}, model_for(name, None))
     made = [method.apply([image()], key) for key in (KEY, KEY, OTHER)]
     assert np.array_equal(made[0].frames, made[1].frames)
     drawn_by_key = name in ("dp-pix", "warp")  # the others draw who is with whom

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="built-in entries need torch")
 
-from medveil.anonymizers.registry import ANONYMIZERS
+from medveil.anonymizers.registry import ANONYMIZERS, get_anonymizer, model_for
 from medveil.attacks.registry import ATTACKS
 from medveil.codecs.registry import CODECS
 from medveil.mechanisms.code_cache import CodeCache
@@ -56,7 +56,7 @@ def test_codec(name: str) -> None:
 
 @pytest.mark.parametrize("name", _ready())
 def test_anonymizer(name: str) -> None:
-    check_anonymizer(ANONYMIZERS.make(name))
+    check_anonymizer(get_anonymizer(name, {}, model_for(name, None)))
 
 
 @pytest.mark.parametrize("name", _named(TASKS.names()))

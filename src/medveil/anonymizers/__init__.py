@@ -14,6 +14,7 @@ method protects.
 - `mixup`: `Mixup`.
 - `k_same`: `KSame`.
 - `prichexy`: `Prichexy`, which learns.
+- `cohort`: `Cohort`, on what `population` knows of other people's pictures.
 - `planes`: what they do to a plane of pixels; `registration`: laying one picture over another.
 
 To add a method: a module with a class derived from `Anonymizer`, and a line in `registry`; another package brings one

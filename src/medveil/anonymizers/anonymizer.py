@@ -30,6 +30,7 @@ class Labels(StrEnum):
     KEPT = "kept"  # it is made of one image
     MIXED = "mixed"  # each with its share: "a:0.5|b:0.5"
     MERGED = "merged"  # all that occur, without how often: "a|b"
+    COMMON = "common"  # the one that all have, else none
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,13 @@ class Candidate:
         patient: whose it is; equal words are one patient.
         classes: values that only images of one group may share, such as its source.
         feature: what `Anonymizer.feature` gave of it.
+        label: its class in the manifest, which groups of some methods have in common.
     """
 
     patient: str = field(repr=False)
     classes: tuple[str, ...] = ()
     feature: NDArray[np.float32] | None = field(default=None, repr=False)
+    label: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ class Anonymizer(ABC):
         redraws: whether its pictures are drawn anew, as 8-bit grey pictures of one size.
         labels: what becomes of labels.
         undone_by_key: whether whoever has the key of a picture gets the image back, so that its owner keeps it.
+        nearest: whether groups are of images that look alike, by their features.
         fitted_on: of how many images `fit` wants to see the pixels; drawn from those that are released.
         learns: whether it needs a model, which `learn` makes of images of other people.
         model: what it learned; None where it needs none or has none yet.
@@ -139,6 +143,7 @@ class Anonymizer(ABC):
     redraws: ClassVar[bool] = False
     labels: ClassVar[Labels] = Labels.KEPT
     undone_by_key: ClassVar[bool] = False
+    nearest: ClassVar[bool] = False
     fitted_on: ClassVar[int] = 0
     learns: ClassVar[bool] = False
 
@@ -230,8 +235,16 @@ class Anonymizer(ABC):
         """The method after it has seen images; what it learns is in what is given back."""
         return self
 
+    def check(self, image: Image) -> None:
+        """Look whether the method is made for such a picture.
+
+        Raises:
+            UnsupportedInputError: it is not; the message says by which measure.
+        """
+        return
+
     def feature(self, image: Image) -> NDArray[np.float32] | None:
-        """What the choice of groups has to know of a picture; None where it does not look."""
+        """What the choice of groups, or `merged`, has to know of a picture; None where nothing has."""
         return None
 
     def groups(self, candidates: Sequence[Candidate], stream: Stream) -> list[tuple[int, ...]]:
@@ -245,6 +258,10 @@ class Anonymizer(ABC):
             UsageError: these images don't do; it says what is missing.
         """
         return [(number,) for number in range(len(candidates))]
+
+    def merged(self, images: Sequence[Image], features: Sequence[NDArray[np.float32]], key: bytes) -> Image:
+        """As `apply`, where the features of the images are known already: some methods need no more."""
+        return self.apply(images, key)
 
     @abstractmethod
     def apply(self, images: Sequence[Image], key: bytes) -> Image:

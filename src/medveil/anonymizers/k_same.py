@@ -52,6 +52,7 @@ class KSame(Anonymizer):
     secret: ClassVar[bool] = True
     redraws: ClassVar[bool] = True
     labels: ClassVar[Labels] = Labels.MERGED
+    nearest: ClassVar[bool] = True
     fitted_on: ClassVar[int] = 200
 
     k: int = setting(10, "people a group", low=2, high=10000)

@@ -67,15 +67,23 @@ class AnonymizerModel:
         data: bytes = _safetensors().save(arrays, metadata={_KEY: text})
         return data
 
-    def card(self) -> str:
-        """The card, Markdown."""
+    def written(self) -> AnonymizerModel:
+        """It with the digest of its file."""
+        return replace(self, digest=hashlib.sha256(self.to_bytes()).digest())
+
+    def card(self, preface: str = "") -> str:
+        """The card, Markdown.
+
+        Args:
+            preface: what it is; that it is private where none is given.
+        """
         rows = {
             "method": self.method, **{f"setting {name}": value for name, value in self.settings.items()}, **self.facts,
             "SHA-256 of the file": f"`{self.digest.hex()}`",
             "numbers": sum(array.size for array in self.arrays.values()),
         }  # fmt: skip
         table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-        return f"# Model of the method {self.method}\n\n{_PRIVATE}\n\n| | |\n|---|---|\n{table}\n"
+        return f"# Model of the method {self.method}\n\n{preface or _PRIVATE}\n\n| | |\n|---|---|\n{table}\n"
 
 
 _PRIVATE = (
@@ -97,11 +105,10 @@ def write_model(folder: Path, model: AnonymizerModel) -> AnonymizerModel:
         TargetExistsError: the folder holds a model.
         MedveilError: the system refused, or what was written does not come back.
     """
-    data = model.to_bytes()
-    written = replace(model, digest=hashlib.sha256(data).digest())
+    written = model.written()
     make_private(folder)
     write_bytes(folder / CARD_FILE, written.card().encode(), mode=0o600, overwrite=True)
-    write_bytes(folder / MODEL_FILE, data, mode=0o600)
+    write_bytes(folder / MODEL_FILE, written.to_bytes(), mode=0o600)
     if read_model(folder).digest != written.digest:
         raise MedveilError("the model that was written does not come back from the disk", hint="train it again")
     return written

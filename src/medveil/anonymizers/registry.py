@@ -19,6 +19,7 @@ ANONYMIZERS: Registry[Anonymizer] = Registry(
         "mixup": "medveil.anonymizers.mixup:Mixup",
         "k-same": "medveil.anonymizers.k_same:KSame",
         "prichexy": "medveil.anonymizers.prichexy:Prichexy",
+        "cohort": "medveil.anonymizers.cohort:Cohort",
     },
     group="medveil.anonymizers",
     hint="see medveil anonymizers",

@@ -101,7 +101,7 @@ def _rows(
     pairs = zip(tasks, matched.rows, strict=True)
     known = {task.path: dict(labels.of.get(task.path, ())) for task in tasks}
     return {
-        task.number: Row(row.patient, row.stratum, tuple(known[task.path].get(name, "") for name in columns))
+        task.number: Row(row.patient, row.stratum, tuple(known[task.path].get(name, "") for name in columns), row.label)
         for task, row in pairs
         if row is not None
     }

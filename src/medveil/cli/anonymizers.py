@@ -44,7 +44,12 @@ def _lines(method: type[Anonymizer]) -> list[str]:
 
 
 _UNMEASURED = "nothing yet: audit what it makes of your images"
-_LABELS = {"kept": "kept", "mixed": "mixed, each with its share", "merged": "merged, each that occurs in a group"}
+_LABELS = {
+    "kept": "kept",
+    "mixed": "mixed, each with its share",
+    "merged": "merged, each that occurs in a group",
+    "common": "kept where all of a group share them, which have one of the column label",
+}
 
 
 def _needs(method: type[Anonymizer]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medveil.anonymizers.anonymizer import Anonymizer
 from medveil.codecs.code import Bucket
@@ -18,8 +19,8 @@ from medveil.protection.keystream import Keystream, derive
 class Anonymized(Mechanism):
     """A method, its settings known; its secret randomness is the attacker's own on her own images.
 
-    A method that makes one picture of several images gets partners for an image from a pool: for `k-same` those that
-    are nearest by its features, else random ones.
+    A method that makes one picture of several images gets partners for an image from a pool: those that are nearest by
+    its features where it groups pictures that look alike, else random ones. Features of the pool are found once.
 
     Args:
         method: with the settings that the release states.
@@ -50,7 +51,7 @@ class Anonymized(Mechanism):
     @property
     def varies(self) -> bool:
         """Whether two publications of an image differ: not where all that is drawn is who stands first in a group."""
-        return self._method.draws and self._features is None
+        return self._method.draws and not self._method.nearest
 
     def among(self, pool: Sequence[Image]) -> Anonymized:
         """The same with another pool, as of an attacker who has other images. A method that saw none sees these."""
@@ -61,8 +62,13 @@ class Anonymized(Mechanism):
 
     def released(self, image: Image, key: bytes) -> tuple[Image, tuple[Image, ...]]:
         """The picture that the method makes of an image under a key, and all images that went into it."""
-        images = (image, *self._partners(image, key))
-        return self._method.apply(images, derive(key, b"medveil/audit/anonymized")), images
+        own = self._method.feature(image) if self._features is not None else None
+        places = self._partners(image, own, key)
+        images = (image, *(self._pool[place] for place in places))
+        drawn = derive(key, b"medveil/audit/anonymized")
+        if own is None or self._features is None:
+            return self._method.apply(images, drawn), images
+        return self._method.merged(images, [own, *self._features[places]], drawn), images
 
     def seen(self, released: Image) -> Observation:
         """What everybody has of a released picture."""
@@ -70,11 +76,13 @@ class Anonymized(Mechanism):
         window = Window() if self._method.redraws else self._window
         return Observation(bucket, picture=working_picture(released.pixels, bucket, window, self._working))
 
-    def _partners(self, image: Image, key: bytes) -> list[Image]:
-        others = min(self.size - 1, len(self._pool))
-        if self._features is None:
+    def _partners(self, image: Image, own: NDArray[np.float32] | None, key: bytes) -> list[int]:
+        """Places in the pool; of methods that have features none of them is of the image itself."""
+        if own is None or self._features is None:
             order = Keystream(key, "audit/partners").permutation(len(self._pool))
-            return [self._pool[int(place)] for place in order[:others]]
-        own = np.asarray(self._method.feature(image))
-        near = np.argsort(((self._features - own) ** 2).sum(axis=1), kind="stable")
-        return [self._pool[int(place)] for place in near if self._pool[int(place)] is not image][:others]
+            return [int(place) for place in order[: self.size - 1]]
+        if self._method.nearest:
+            order = np.argsort(((self._features - own) ** 2).sum(axis=1), kind="stable")
+        else:
+            order = Keystream(key, "audit/partners").permutation(len(self._pool))
+        return [int(place) for place in order if self._pool[int(place)] is not image][: self.size - 1]

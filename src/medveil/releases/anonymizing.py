@@ -15,7 +15,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
@@ -53,16 +53,20 @@ from medveil.releases.writing.staging import STAMP, staging_of, stamp, stamp_of
 
 Progress = Callable[[int, int, str], None]
 _LINK = ("image", "patient_id", "released")
+_MOST_UNFIT = 0.25  # of the images, for a method that was made for others
 _TIER = "public"  # in the message of new UIDs, where a tier stands otherwise
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a manifest says of an image: whose it is, what only images of one group may share, and its labels."""
+    """What a manifest says of an image: whose it is, what only images of one group may share, the labels that are to
+    be published, and the one of the column `label`.
+    """
 
     patient: str = ""
     classes: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    label: str = ""
 
 
 @dataclass
@@ -114,6 +118,7 @@ class _Examined:
     warnings: tuple[str, ...] = ()
     epsilon: Fraction = Fraction(0)
     failure: Failure | None = None
+    unfit: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,7 @@ def anonymize(
     if dry_run:
         _, groups = _groups(examined, known, method, Keystream(fresh_key(), "anonymize/groups"), jobs)
         _check_doubles(groups, examined, method, again=again, result=result)
-        result.pictures, result.images = len(groups), sum(map(len, groups))
+        result.pictures, result.images = len(groups), len({place for group in groups for place in group})
         result.left_out = len(examined) - result.images
         return result
     with staged_files.held(staging, "open release"):
@@ -201,7 +206,7 @@ def anonymize(
         if not painted:
             staged_files.clear(staging)
             return result
-        result.left_out = len(examined) - sum(len(picture.members) for picture in pictures)
+        result.left_out = len(examined) - len({member.number for picture in pictures for member in picture.members})
         labels = _label_rows(painted, known, method, columns)
         out_there = {member.number for each in painted for member in each.picture.members}
         tags = frozenset(each.tag for each in examined if each.input.number in out_there)
@@ -230,8 +235,9 @@ def _check_places(out: Path, link: Path) -> None:
 def _examine(
     tasks: list[Input], examiner: _Examiner, jobs: int, result: AnonymizeResult, progress: Progress | None
 ) -> list[_Examined]:
-    found = []
+    found, unfit = [], 0
     for count, each in enumerate(done_by_workers(_examined, examiner, tasks, jobs), start=1):
+        unfit += each.unfit
         if each.failure is not None:
             result.failed.append(each.failure)
         else:
@@ -240,6 +246,11 @@ def _examine(
             result.epsilon = max(result.epsilon, each.epsilon)
         if progress is not None:
             progress(count, len(tasks), "examined")
+    if unfit > _MOST_UNFIT * len(tasks):
+        raise UsageError(
+            f"{unfit} of {len(tasks)} images are unlike those that the model was learned from",
+            hint=examiner.method.how_to_learn(),
+        )
     return found
 
 
@@ -253,6 +264,10 @@ def _examined(examiner: _Examiner, given: Input) -> _Examined:
                 hint="have the text taken out, and state that there is none",
             )
         tag = released.tag_of(image, examiner.owner)
+        try:
+            examiner.method.check(image)
+        except UnsupportedInputError as error:
+            return _Examined(given, failure=Failure.of(given.number, given.path, error), unfit=True)
         return _Examined(given, tag, tuple(images.warnings(image)), examiner.method.epsilon_of(image))
     except INPUT_ERRORS as error:
         return _Examined(given, failure=Failure.of(given.number, given.path, error))
@@ -290,7 +305,7 @@ def _check_doubles(
     Returns:
         the most ε for m pixels that this release spends on one image.
     """
-    copies = Counter(examined[place].tag for group in groups for place in group)
+    copies = Counter(examined[place].tag for place in {place for group in groups for place in group})
     most = max(copies.values(), default=1)
     if method.draws:
         result.doubled = sum(count > 1 for count in copies.values())
@@ -332,7 +347,8 @@ class _Run:
             method.name, {name: str(value) for name, value in method.stated.items()}, method.model_digest,
             list(columns),
             [[task.relative, task.sha256] for task in tasks],
-            [[number, row.patient, list(row.classes), list(row.labels)] for number, row in sorted(known.items())],
+            [[number, row.patient, list(row.classes), list(row.labels), row.label]
+             for number, row in sorted(known.items())],
         ])).digest()  # fmt: skip
         place = hashlib.sha256(os.fsencode(staging) + owner.recipient.verify_key).hexdigest()
         journal = user_state_path("medveil", appauthor=False) / "anonymizing" / place
@@ -379,13 +395,13 @@ def _groups(
             f"{method.name} has to know whose an image is; {lacking} of {len(rows)} images have no row in a manifest",
             hint="name a CSV file with the columns image and patient_id by --manifest",
         )
-    candidates = [Candidate(row.patient, row.classes) for row in rows]
+    candidates = [Candidate(row.patient, row.classes, label=row.label) for row in rows]
     if method.fitted_on:
         drawn = stream.permutation(len(examined))[: method.fitted_on]
         method = method.fit(images.read_apart(examined[int(number)].input.path) for number in drawn)
         features = done_by_workers(_feature, method, [each.input.path for each in examined], jobs)
         pairs = zip(candidates, features, strict=True)
-        candidates = [Candidate(one.patient, one.classes, feature) for one, feature in pairs]
+        candidates = [replace(one, feature=feature) for one, feature in pairs]
     return method, method.groups(candidates, stream)
 
 
@@ -413,10 +429,10 @@ def _paint(
         else:
             found.append(painted)
             result.unchanged += painted.found
-            result.images += len(painted.picture.members)
         if progress is not None:
             progress(count, len(pictures), "released")
     result.pictures = len(found)
+    result.images = len({member.number for each in found for member in each.picture.members})
     return found
 
 
@@ -493,6 +509,8 @@ def joined(values: Sequence[str], labels: Labels) -> str:
     if labels is Labels.KEPT:
         return values[0]
     counts = sorted(Counter(values).items())
+    if labels is Labels.COMMON:
+        return values[0] if len(counts) == 1 else ""
     if labels is Labels.MERGED:
         return "|".join(value for value, _ in counts)
     return "|".join(f"{value}:{count / len(values):.4g}" for value, count in counts)
