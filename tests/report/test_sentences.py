@@ -229,6 +229,16 @@ def test_a_part_that_failed_without_attacks_is_told():
     assert "Failed while running, and so rule out nothing: checks." in grounds(report)
 
 
+def test_a_report_of_pictures_for_everybody_speaks_of_no_key_and_no_package():
+    checks = (FormCheck("times-alike", "Times of files tell nothing", "All are equal.", True),)
+    report = audit(release={"kind": "open", "protection": "warp"}, checks=checks)
+    told = " ".join([*not_shown(report), *grounds(report)])
+    for word in ("key:", "passphrase", "recipient", "sealed", "package"):
+        assert word not in told
+    assert "files are those that were signed" in told
+    assert "passphrases" in " ".join(not_shown(audit()))
+
+
 def test_what_is_not_shown_begins_with_the_smallest_visible_leak():
     assert "one below +0.050 (picture, SSIM)" in not_shown(audit())[0]
     sure = audit(attacks=(attack("unet", measured()),))

@@ -35,12 +35,14 @@ def question_words(question: str) -> str:
     return _QUESTIONS.get(question, question)
 
 
-def risk_sentence(found: Found, method: str) -> str:
-    """The one sentence about risk that the audit of an open release supports.
+def risk_sentence(found: Found, method: str, *, whole: bool) -> str:
+    """The one sentence about risk that the audit of an open release supports. Nothing is called de-identified where
+    attackers were left out, or have not shown that they can see, and see nothing where nothing is.
 
     Args:
         found: the key `identification`.
         method: with its settings.
+        whole: whether no attack was left out.
     """
     best = found["maximum"].get("any")
     if not best or best["matched_auc"] is None:
@@ -51,7 +53,11 @@ def risk_sentence(found: Found, method: str) -> str:
         f"one person's pictures are told from those of people alike with AUC {amount('auc', best['matched_auc'])} "
         f"({interval('auc', best['ci'], signed=False)}; by luck up to {amount('auc', best['null'])})"
     )
-    begin = "People in it can be recognised" if _above(found) else "De-identified"
+    controls = found["controls"]
+    sound = whole and not found["undone"] and len(controls) > 1 and all(controls.values())
+    begin = "De-identified" if sound else "This audit does not say whether people in it can be recognised"
+    if _above(found) and controls.get("shuffled_at_null") is not False:
+        begin = "People in it can be recognised"
     return f"{begin}: pictures made by medveil, method {method}; measured risk against {attackers}: {told}."
 
 

@@ -95,7 +95,9 @@ def html_of(audit: Audit, record: Mapping[str, Any], drawings: Sequence[Drawing]
         tasks=tables.task_sections(record),
         pictures=pictures and any(drawing.patients for drawing in drawings),
         fidelity=tables.fidelity_rows(audit),
-        risk=identification.risk_sentence(found, method_of(audit.release)) if found else None,
+        risk=None if not found else identification.risk_sentence(
+            found, method_of(audit.release), whole=not audit.settings.get("left_out")
+        ),
         thing=amounts.thing_of(audit.release),
         people=None if not found else {
             "lines": identification.risk_lines(found),

@@ -288,6 +288,11 @@ def _checks_told(audit: Audit) -> list[str]:
     tried = sum(check.tried for check in audit.checks)
     if not tried:
         return []
+    if audit.release.get("kind") == OPEN:
+        return [
+            f"{plural(tried, 'check')} of the form of this very release: whether the files are those that were signed, "
+            "and no other, and whether their times tell anything."
+        ]
     return [
         f"{plural(tried, 'check')} of the form of this very release: values that must not repeat, "
         "bytes that must look random, sealed codes in pairs, lengths, names, times, added files, and keys that "
@@ -301,18 +306,31 @@ def _most_patients(audit: Audit) -> int:
 
 def not_shown(audit: Audit) -> list[str]:
     """What the answer does not show."""
-    told = [
-        *_rare(audit),
-        "That nobody can do better. Attacks get better; an attack that is not in the table was not tried.",
+    open_release = audit.release.get("kind") == OPEN
+    better = "That nobody can do better. Attacks get better; an attack that is not in the table was not tried."
+    others = "Anything about images of another kind than those of this release: other devices, body parts or sizes."
+    of_keys = [
         "Anything about people who hold a key: who opens an image sees all of it, and can pass it on. "
         "Text burned into a picture stays in it.",
-        "Anything about images of another kind than those of this release: other devices, body parts or sizes.",
+        others,
         "Anything about the machines, the passphrases and the people who handle the keys, or about timing.",
         "Anything about what everybody can see by design: number of images, size classes, settings, the day, the "
         "owner's public key.",
-        "Whether the quality of what recipients open is enough for a purpose"
-        + (" beyond the tasks above." if audit.tasks else "."),
     ]
+    of_pictures = [
+        "Anything that somebody tells from what a picture shows, such as a rare finding or text that is burned into "
+        "it: only likeness to other pictures was looked at.",
+        others,
+        "Anything about other releases of the same images, by other methods, or by people who have them too.",
+        "Anything about what everybody can see by design: the pictures, their number and sizes, the method with its "
+        "settings, the day, the owner's public key.",
+    ]
+    purpose = "the pictures" if open_release else "what recipients open"
+    told = [
+        *_rare(audit), better, *(of_pictures if open_release else of_keys),
+        f"Whether the quality of {purpose} is enough for a purpose"
+        + (" beyond the tasks above." if audit.tasks else "."),
+    ]  # fmt: skip
     if not audit.attacked:
         told[0] = "What somebody without a key gets: no attack was asked for."
     wide = [m for a in ranked(audit.attacks) for m in a.measured if m.verdict is Verdict.INCONCLUSIVE]
