@@ -305,6 +305,15 @@ def prichexy(work: Path) -> Any:
         return Toy("prichexy", options, ("rows",))(work)
 
 
+def cohort(work: Path) -> Any:
+    """Small groups of one data set, an attacker with the model and one who learns nothing."""
+    from benchmarks import cohort as benchmark
+
+    options = {"releases": ("cohort k=2 d=3",), "sources": ("kermany",), "groupings": 1}
+    with mock.patch.object(benchmark, "_RESAMPLES", 20):
+        return Toy("cohort", {**options, "recognizers": ("model", "thumbnails")}, ("rows",))(work)
+
+
 CANARIES: dict[str, Callable[[Path], Any]] = {
     **{toy.name: toy for toy in _TOYS},
     **{name: partial(_audit, name) for name in ("audit_sealed", "audit_encrypted")},
@@ -312,7 +321,7 @@ CANARIES: dict[str, Callable[[Path], Any]] = {
         function.__name__: function
         for function in (
             performance, granting, two_image_game, audit_repeat, utility_classification, training_throughput, plane,
-            recognition, prichexy, anonymizers,
+            recognition, prichexy, cohort, anonymizers,
         )
     },
 }  # fmt: skip
@@ -382,6 +391,7 @@ _TOLERANCES = {
     "utility_segmentation": (0.02, 0.02),
     "recognition": (0.05, 0.05),
     "prichexy": (0.05, 0.05),
+    "cohort": (0.05, 0.05),
 }
 
 

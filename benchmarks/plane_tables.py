@@ -148,6 +148,34 @@ def _prichexy_attacker_columns(results: Row) -> dict[str, str]:
     return {"release": "{release}", "attacker": "`{attacker}`", **shown, "95 % by patient, of both": "{ci}"}
 
 
+def _cohort(results: Row) -> Iterator[Row]:
+    for row in results["rows"]:
+        for name, found in row["found"].items():
+            other, very = (found[question] for question in ("another image", "very image"))
+            members = row["membership"][name]
+            yield {
+                "release": row["release"], "source": row["source"], "pictures": row["pictures"], "attacker": name,
+                "other": _auc(other.get("matched")), "very": _auc(very.get("all")), "first": _first(very),
+                "member_other": _auc(members["another image"]), "member_very": _auc(members["very image"]),
+            }  # fmt: skip
+
+
+def _auc(found: Row | None) -> str:
+    return cell("{mean:.3f} ({ci[0]:.2f} to {ci[1]:.2f})", found) if found else NOTHING
+
+
+def _first(found: Row) -> str:
+    return f"{found['first']['mean']:.3f} ({found['chance']:.3f})" if found else NOTHING
+
+
+_COHORT = {
+    "release": "`{release}`", "data set": "{source}", "pictures a release": "{pictures:.1f}",
+    "attacker": "`{attacker}`", "another image, matched AUC": "{other}", "very image, AUC within its kind": "{very}",
+    "very image first (chance)": "{first}", "member, by another image: AUC": "{member_other}",
+    "member, by the very image: AUC": "{member_very}",
+}  # fmt: skip
+
+
 TABLES: dict[str, Layout] = {
     "plane": Layout(
         ("plane",), "Open releases: risk and utility, longer side {side} px", _columns, _plane
@@ -160,6 +188,9 @@ TABLES: dict[str, Layout] = {
     ),
     "prichexy-attackers": Layout(
         ("prichexy",), "Matched AUC of each attacker, retrained", _prichexy_attacker_columns, _prichexy_attackers
+    ),
+    "cohort": Layout(
+        ("cohort",), "Random groups: mean over {folds} folds and {groupings} releases of each", _COHORT, _cohort
     ),
     "anonymizers": Layout(
         ("anonymizers",), "Methods at their defaults, longer side {side} px, {jobs} processes", _SPEED, _speed

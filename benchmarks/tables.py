@@ -11,7 +11,7 @@ NAMES = (
     "rate_fidelity", "performance", "depth16", "primis_fidelity", "exact_bytes", "granting", "two_image_game",
     "fidelity_table", "decoy_curve", "translation_attacks", "club", "audit_sealed", "audit_encrypted",
     "audit_repeat", "utility_classification", "utility_segmentation", "utility_radiomics", "training_throughput",
-    "recognition", "plane", "prichexy", "anonymizers",
+    "recognition", "plane", "prichexy", "cohort", "anonymizers",
 )  # fmt: skip
 BEFORE_COMMITS = "measured before commits were recorded"
 TABLES: dict[str, Layout] = {

@@ -70,6 +70,10 @@ class Population:
         """(side, side): a square picture over the template."""
         return laid(averaged(picture, side, side), found_map(picture, self.template))
 
+    def reduced(self, picture: Plane) -> Plane:
+        """(96, 96): a square picture that lies over the template already, such as a released one."""
+        return averaged(picture, SIDE, SIDE)
+
     def numbers(self, over: Plane) -> Numbers:
         """(D,) numbers of a picture that was laid over the template."""
         return np.asarray(self.components @ (over - self.mean).astype(np.float32).ravel(), np.float64) / SIDE**2
