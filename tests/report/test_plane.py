@@ -47,6 +47,20 @@ def test_an_audit_without_figures_of_people_is_refused() -> None:
         point_of(bare, 3)
 
 
+@pytest.mark.parametrize(
+    "path", ["identification", "release", "tasks", "conclusion", "maximum", "matched_auc", "draws"]
+)
+@pytest.mark.parametrize("value", ["<script>", ["x"], {"x": "y"}])
+def test_a_damaged_report_is_refused_and_none_of_it_is_told(path: str, value: object) -> None:
+    whole = report()
+    holders = {"maximum": whole["identification"], "matched_auc": whole["identification"]["maximum"]["any"]}
+    holders["draws"] = holders["matched_auc"]
+    holders.get(path, whole)[path] = value
+    with pytest.raises(UsageError, match=r"damaged|no figures") as caught:
+        point_of(whole, 1)
+    assert "script" not in caught.value.message
+
+
 def test_the_table_says_what_each_release_is_and_holds_no_formula() -> None:
     shown = points(report(cells=8), report("=cmd", auc=0.6, epsilon=0.1))
     rows = list(csv.DictReader(io.StringIO(csv_of(shown).decode())))

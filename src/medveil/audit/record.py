@@ -104,7 +104,9 @@ def read_record(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(read_regular(path, limit=_MAX_BYTES, what="report"))
-    except (FileNotFoundError, IntegrityError, ValueError, RecursionError) as error:
+    except FileNotFoundError:
+        raise UsageError(f"there is no {JSON} there", hint="name the folder that medveil audit wrote") from None
+    except (IntegrityError, ValueError, RecursionError) as error:
         raise UsageError(
             f"the report cannot be read: {type(error).__name__}", hint="name the report.json of an audit"
         ) from None

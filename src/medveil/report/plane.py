@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medveil.audit.record import SIGNIFICANT_DIGITS
+from medveil.audit.results import Verdict
 from medveil.audit.targets.target import SetKind
 from medveil.errors import TargetExistsError, UsageError
 from medveil.files.atomic import make_folder, write_bytes
@@ -117,8 +118,18 @@ def point_of(record: Mapping[str, Any], number: int) -> Point:
         number: of the audit, from 1.
 
     Raises:
-        UsageError: the audit let nobody recognise anybody: there is no figure of re-identification in it.
+        UsageError: the audit let nobody recognise anybody: there is no figure of re-identification in it; or the report
+            holds other things than medveil audit writes.
     """
+    try:
+        return _point(record, number)
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise UsageError(
+            "the report is damaged: it does not hold what medveil audit writes", hint="audit the release again"
+        ) from None
+
+
+def _point(record: Mapping[str, Any], number: int) -> Point:
     found = record.get("identification")
     best = (found or {}).get("maximum", {}).get("any")
     if not found or not best or best["matched_auc"] is None:
@@ -132,9 +143,9 @@ def point_of(record: Mapping[str, Any], number: int) -> Point:
     other, same = (found["maximum"].get(name) or {} for name in ("released-real", "same-record"))
     shares = [each.get(name) for each in (other, same) for name in ("top_1", "top_1_chance")]
     return Point(
-        number, " ".join([str(release.get("protection", "?")), *settings]), _risk(best), _number(best["null"]),
+        number, " ".join([str(release["protection"]), *settings]), _risk(best), _number(best["null"]),
         (_number(shares[0]), _number(shares[1]), _number(shares[2]), _number(shares[3])), str(best["recognizer"]),
-        _number((found.get("raw") or {}).get("matched_auc")), _utilities(record), str(record["conclusion"]),
+        _number((found.get("raw") or {}).get("matched_auc")), _utilities(record), Verdict(record["conclusion"]).value,
         int(found["people"]), str(found.get("people_digest", "")),
     )  # fmt: skip
 
