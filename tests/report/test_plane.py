@@ -11,7 +11,8 @@ from tests.report.identified import report
 from typer.testing import CliRunner
 
 from medveil.cli.main import app
-from medveil.errors import UsageError
+from medveil.errors import MedveilError, UsageError
+from medveil.files import atomic
 from medveil.report.plane import csv_of, dominates, point_of, questions_of, undominated, write_plane
 
 QUESTION = "classification: k: a against b"
@@ -102,6 +103,32 @@ def test_compare_writes_the_plane_and_does_not_overwrite(audits, tmp_path) -> No
     assert (out / "plane.svg").read_bytes() == before
     (out / "mine.txt").write_text("kept")
     assert CliRunner().invoke(app, ["compare", *audits, "-o", str(out), "--force"]).exit_code == 1
+
+
+def test_a_full_disk_leaves_no_half_of_a_plane_and_the_one_before_as_it_was(tmp_path, monkeypatch) -> None:
+    out, real, calls = tmp_path / "plane", atomic._write_new, []
+
+    def full(*arguments):
+        calls.append(1)
+        if len(calls) == 3:  # the page
+            raise OSError(28, "No space left on device")
+        return real(*arguments)
+
+    first, second = points(report(population=None)), points(report("warp", population=None))
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "_write_new", full)
+        with pytest.raises(MedveilError, match="No space left"):
+            write_plane(first, out)
+    assert list(tmp_path.iterdir()) == []
+    write_plane(first, out)
+    assert out.stat().st_mode & 0o777 == 0o700
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    calls.clear()
+    monkeypatch.setattr(atomic, "_write_new", full)
+    with pytest.raises(MedveilError, match="No space left"):
+        write_plane(second, out)
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_compare_names_an_audit_by_its_number_only(audits, tmp_path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,8 @@ from medveil.audit.record import SIGNIFICANT_DIGITS
 from medveil.audit.results import Verdict
 from medveil.audit.targets.target import SetKind
 from medveil.errors import TargetExistsError, UsageError
-from medveil.files.atomic import make_folder, write_bytes
+from medveil.files.atomic import make_folder, move_all, write_bytes
+from medveil.releases.writing.staging import clear, held, staging_of
 from medveil.report.amounts import metric_name
 from medveil.report.charts import canvas_of, drawing_style, finished, handle
 from medveil.report.page import page_of
@@ -354,18 +356,30 @@ def check_plane(folder: Path, *, force: bool) -> None:
 
 
 def write_plane(points: Sequence[Point], folder: Path) -> None:
-    """Write plane.csv, plane.svg and index.html, the page last, into a folder that its user alone can read (0700).
+    """Write plane.csv, plane.svg and index.html into a folder that its user alone can read (0700).
+
+    All three are written to `<folder>.partial` first: where the system refuses that, no half of a plane is left, and
+    one that was there stays as it was.
 
     Raises:
+        UsageError: the folder's name ends with .partial.
         MissingDependencyError: jinja2 or matplotlib is not installed.
         MedveilError: the system refused to write.
     """
+    folder = Path(os.path.realpath(folder))
+    staging = staging_of(folder, "a plane")
     rows = table_of(points)
     drawing = plane_drawing(rows)
     page = page_of("plane.html.j2", points=points, rows=rows, drawing=drawing, paired=paired(points))
-    make_folder(folder, mode=0o700)
-    for name, data in ((CSV, csv_of(points)), (SVG, drawing.svg), (INDEX, page.encode())):
-        write_bytes(folder / name, data, mode=0o600, overwrite=True)
+    files = {CSV: csv_of(points), SVG: drawing.svg, INDEX: page.encode()}
+    with held(staging, "plane"):
+        try:
+            for name, data in files.items():
+                write_bytes(staging / name, data, mode=0o600, overwrite=True)
+            make_folder(folder, mode=0o700)
+            move_all((staging / name, folder / name) for name in files)
+        finally:
+            clear(staging)
 
 
 def paired(points: Sequence[Point]) -> bool:
