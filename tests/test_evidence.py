@@ -237,3 +237,19 @@ def test_methods_tell_what_the_evidence_has_of_them() -> None:
         told = type(ANONYMIZERS.make(row["release"].split()[0])).measured
         assert f"matched AUC {row['matched_auc']:.2f}" in told
         assert f"untouched {row['untouched_auc']:.2f}" in told
+
+
+def test_prichexy_tells_what_the_evidence_has_of_it() -> None:
+    stored, told = provenance.load("prichexy"), type(ANONYMIZERS.make("prichexy")).measured
+    assert stored is not None
+    rows = {row["release"].replace("=", " "): row for row in stored["results"]["rows"]}
+    found = {
+        name: [
+            max(each[source]["mean"] for by in row["attackers"].values() for each in by.values())
+            for source in row["classes"]
+        ]
+        for name, row in rows.items()
+    }
+    (said,) = [name for name in rows if told.startswith(f"{name},")]
+    assert "matched AUC {:.2f} and {:.2f}".format(*found[said]) in told
+    assert "untouched {:.2f} and {:.2f}".format(*found["raw"]) in told

@@ -48,6 +48,11 @@ class Prichexy(Anonymizer):
         "Nothing is promised. Without noise it is deterministic: whoever has the image and the model finds its picture."
     )
     source: ClassVar[str] = "Packhäuser et al. 2023, Deep learning-based anonymization of chest radiographs (MICCAI)"
+    measured: ClassVar[str] = (
+        "mu 0.005, chest radiographs of 128 pixels: matched AUC 0.89 and 0.79 in two data sets "
+        "(untouched 0.89 and 0.78), the very image found first always; "
+        "see docs/evidence/open-releases.md"
+    )
     cost: ClassVar[str] = "minutes (quick) to train on a core, tens of milliseconds a picture"
     learns: ClassVar[bool] = True
 
