@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
-from benchmarks import attacking, audits, benchmark, recognition, translation_attacks
+from benchmarks import attacking, audits, benchmark, cohort, recognition, translation_attacks
 
+from medveil.anonymizers.population import Population
+from medveil.anonymizers.registry import model_for
+from medveil.audit.scores.identification import identification
 from medveil.codecs.code import CodeMap
+from medveil.datasets.manifest import Record
+from medveil.images.intensity import grey_image
 from medveil.mechanisms.observation import Shown
 
 _LENGTH = 4
@@ -104,3 +110,40 @@ def test_a_control_stands_beside_what_luck_reaches() -> None:
     assert (seen["matched_auc"], seen["top_1"]) == (1.0, 1.0)
     assert (blind["matched_auc"], blind["at_null"]) == (0.5, True)
     assert recognition.control(found, trial, "quick", ["sees"], dealt=1)["matched_auc"] < 1  # type: ignore[arg-type]
+
+
+def _cohort_people(count: int) -> list[cohort.Prepared]:
+    """People of two kinds with drawn numbers, of whom nobody has a picture."""
+    within = _population().within
+    drawn = np.random.default_rng(0).multivariate_normal(np.zeros(len(within)), within, count)
+    row = Record(Path("x"), "x", "")
+    nobody = grey_image(np.zeros((8, 8), np.float32))
+    return [
+        cohort.Prepared(cohort.Shown(row, nobody, 0, number), number % 2, one, one.astype(np.float32))
+        for number, one in enumerate(drawn)
+    ]
+
+
+def _population() -> Population:
+    model = model_for("cohort", None)
+    assert model is not None
+    return Population.of_arrays(model.arrays)
+
+
+def test_the_attacker_with_the_model_finds_who_is_one_of_two_and_less_of_eight() -> None:
+    people, aucs = _cohort_people(96), []
+    for size in (2, 8):
+        fold = cohort.Fold(_population(), cohort._method(f"cohort k={size} d=25", _population()), (), (), ())
+        with mock.patch.object(cohort.Fold, "means", return_value={0: np.zeros(100), 1: np.zeros(100)}):
+            made = fold.released(0, people[:64])
+            scores = cohort._WithModel(fold).scores(people, made)
+        asked = cohort.asked(people, made, "very image")
+        aucs.append(identification([(scores, asked)], 20, np.random.default_rng(0)).auc)
+        inside = cohort.membership(scores, people, made)
+        if size == 2:
+            assert np.median(inside[:64]) > np.median(inside[64:])
+        other = cohort.asked(people, made, "another image")
+        assert np.array_equal(other.left_out, [[one in group for group in made.groups] for one in people])
+        assert not other.positive.any()  # nobody has another image
+    assert aucs[0] > 0.85
+    assert aucs[1] < aucs[0] - 0.1
