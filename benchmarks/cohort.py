@@ -8,7 +8,7 @@ an attacker who has the model, and weighs the numbers of a picture and a person 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -284,6 +284,7 @@ def measured(release: str, shown: Sequence[Shown], folds: int, groupings: int, n
     """All figures of one kind of release of one data set."""
     kinds = {kind: number for number, kind in enumerate(sorted({(*e.row.stratum, e.row.label) for e in shown}))}
     parts = dealt_by_patient([each.patient for each in shown], folds, generator_of(SEED, "folds"))
+    images = Counter(each.patient for each in shown)
     rounds: defaultdict[tuple[str, str], list[tuple[NDArray[np.float32], Asked]]] = defaultdict(list)
     members: defaultdict[tuple[str, str], list[tuple[float, bool, int]]] = defaultdict(list)
     pictures: list[int] = []
@@ -305,7 +306,7 @@ def measured(release: str, shown: Sequence[Shown], folds: int, groupings: int, n
                     out = each.patient not in grouped
                     if id(each) in in_it or out:
                         members[name, "very image"].append((float(value), not out, each.patient))
-                    if id(each) not in in_it:
+                    if id(each) not in in_it and images[each.patient] > 1:  # of both sides alike
                         members[name, "another image"].append((float(value), not out, each.patient))
     return {
         "release": release, "pictures": float(np.mean(pictures)),

@@ -16,6 +16,8 @@ from medveil.anonymizers.cohort import WEIGHTS, Cohort
 from medveil.anonymizers.model import AnonymizerModel
 from medveil.anonymizers.population import SIDE, learned_population
 from medveil.anonymizers.registry import get_anonymizer, model_for
+from medveil.audit.targets.anonymized import anonymized_target
+from medveil.audit.targets.target import Limits
 from medveil.datasets.phantoms import draw_patient
 from medveil.errors import RefusedError, UnsupportedInputError, UsageError
 from medveil.images.intensity import grey_image
@@ -160,6 +162,14 @@ def test_a_release_of_groups_is_made_once(chests, tmp_path):
     assert "unlike those" in result.failed[0].message
     with (tmp_path / "public" / "labels.csv").open(newline="") as file:
         assert [(row["finding"], row["own"]) for row in csv.DictReader(file)] == [("ill", "")] * 2
+    target = anonymized_target(
+        tmp_path / "public", folder, tmp_path / "public.csv", None, limits=Limits(9, 9, recognized=9, known=9),
+        working=32, seed=0,
+    )  # fmt: skip
+    people = target.people
+    assert (sorted(len(each.members) for each in people.pictures), people.secret) == ([3, 4], True)
+    one, other = (people.publisher(())(people.reals[0], bytes([n]) * 32).plane for n in (0, 1))
+    assert not np.array_equal(one, other)  # she has the model, and keys of her own
     with pytest.raises(RefusedError, match="released before"):
         made(folder, tmp_path, "again", owner=owner)
     for number in range(3):
