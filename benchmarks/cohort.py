@@ -41,7 +41,10 @@ from medveil.protection.keystream import Keystream
 
 SEED = 2015
 SIDE = 128
-RELEASES = ("cohort k=20 d=25", "cohort k=10 d=25", "cohort k=20 d=100", "cohort k=20 d=25 pictures=5", "k-same k=20")
+RELEASES = (
+    "cohort k=25 d=20", "cohort k=20 d=25", "cohort k=10 d=25", "cohort k=20 d=100", "cohort k=20 d=25 pictures=5",
+    "k-same k=20",
+)  # fmt: skip
 MODEL = "model"
 """Name of the attacker who has the model; no recognizer."""
 QUESTIONS = ("another image", "very image")
@@ -266,14 +269,14 @@ def membership(scores: NDArray[np.float32], queries: Sequence[Prepared], release
     return np.where(same, scores, -np.inf).max(axis=1, initial=-np.inf).astype(np.float64)
 
 
-def told(values: Sequence[float], inside: Sequence[bool], patients: Sequence[int]) -> dict[str, Any]:
-    """AUC with its interval by patient; nothing where all are of one kind."""
-    score, right = np.array(values), np.array(inside)
+def told(images: Sequence[tuple[float, bool, int]]) -> dict[str, Any]:
+    """AUC by patient, of (score, whether in the release, patient) of each image; nothing where all are of one kind."""
+    score, right, patients = (np.array([each[place] for each in images]) for place in range(3))
     kept = np.isfinite(score)
     score, right = score[kept], right[kept]
-    if right.all() or not right.any():
+    if not right.any() or right.all():
         return {}
-    people = np.unique(np.array(patients)[kept], return_inverse=True)[1]
+    people = np.unique(patients[kept], return_inverse=True)[1]
     weights = patient_draws(int(people.max()) + 1, _RESAMPLES, generator_of(SEED, "membership"))[:, people]
     draws = auc_draws(score, right, weights)
     found = interval(draws[np.isfinite(draws)], 0.95)
@@ -312,7 +315,7 @@ def measured(release: str, shown: Sequence[Shown], folds: int, groupings: int, n
         "release": release, "pictures": float(np.mean(pictures)),
         "found": {name: {question: _figures(rounds[name, question]) for question in QUESTIONS} for name in names},
         "membership": {
-            name: {question: told(*zip(*members[name, question], strict=True)) for question in QUESTIONS}
+            name: {question: told(members[name, question]) for question in QUESTIONS}
             for name in names
         },
     }  # fmt: skip

@@ -168,7 +168,7 @@ def test_a_release_of_groups_is_made_once(chests, tmp_path):
     )  # fmt: skip
     people = target.people
     assert (sorted(len(each.members) for each in people.pictures), people.secret) == ([3, 4], True)
-    one, other = (people.publisher(())(people.reals[0], bytes([n]) * 32).plane for n in (0, 1))
+    one, other = (people.publisher(people.reals)(people.reals[0], bytes([n]) * 32).plane for n in (0, 1))
     assert not np.array_equal(one, other)  # she has the model, and keys of her own
     with pytest.raises(RefusedError, match="released before"):
         made(folder, tmp_path, "again", owner=owner)

@@ -65,8 +65,8 @@ class Cohort(Anonymizer):
     labels: ClassVar[Labels] = Labels.COMMON
     learns: ClassVar[bool] = True
 
-    k: int = setting(20, "people a group, at least", low=2, high=10000)
-    d: int = setting(25, "numbers that a picture has from its people", low=1, high=_COMPONENTS)
+    k: int = setting(25, "people a group, at least", low=2, high=10000)
+    d: int = setting(20, "numbers that a picture has from its people", low=1, high=_COMPONENTS)
     pictures: int = setting(1, "pictures a group; each further one tells more of its people", low=1, high=100)
     detail: int = setting(0, "further numbers, drawn from other people alone", low=0, high=_COMPONENTS)
     size: int = setting(256, "side of the pictures in pixels", low=64, high=2048)
