@@ -66,6 +66,7 @@ def _own_home(_homes: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     home.mkdir()
     for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"):
         monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("MPLCONFIGDIR", str(home.parent / "matplotlib"))  # its list of fonts is made once, not anew each
 
 
 @pytest.fixture
