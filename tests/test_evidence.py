@@ -253,3 +253,15 @@ def test_prichexy_tells_what_the_evidence_has_of_it() -> None:
     (said,) = [name for name in rows if told.startswith(f"{name},")]
     assert "matched AUC {:.2f} and {:.2f}".format(*found[said]) in told
     assert "untouched {:.2f} and {:.2f}".format(*found["raw"]) in told
+
+
+def test_cohort_tells_what_the_evidence_has_of_its_defaults() -> None:
+    stored, method = provenance.load("cohort"), type(ANONYMIZERS.make("cohort"))
+    assert stored is not None
+    defaults = {each.name: each.default for each in method.settings()}
+    asked = f"cohort k={defaults['k']} d={defaults['d']}"
+    rows = [row for row in stored["results"]["rows"] if row["release"] == asked]
+    for question, kind, words in (("another image", "matched", "of another"), ("very image", "all", "of the very")):
+        best = [max(found[question][kind]["mean"] for found in row["found"].values()) for row in rows]
+        assert "{:.2f} and {:.2f}".format(*best) + f" {words} image" in method.measured
+    assert method.measured.startswith(f"k {defaults['k']} and d {defaults['d']},")
