@@ -233,10 +233,17 @@ def test_links_of_the_evidence_lead_somewhere(repository: Path, name: str) -> No
 def test_methods_tell_what_the_evidence_has_of_them() -> None:
     stored = provenance.load("plane")
     assert stored is not None
+    rows: dict[str, dict[str, Any]] = {}
     for row in stored["results"]["rows"]:
-        told = type(ANONYMIZERS.make(row["release"].split()[0])).measured
+        method, _, settings = row["release"].partition(" ")
+        rows.setdefault(method, {})[settings.replace("=", " ")] = row
+    for method, by_settings in rows.items():
+        told = type(ANONYMIZERS.make(method)).measured
+        (row,) = [row for settings, row in by_settings.items() if f"{settings} ".startswith(f"{told.split(',')[0]} ")]
         assert f"matched AUC {row['matched_auc']:.2f}" in told
         assert f"untouched {row['untouched_auc']:.2f}" in told
+        first = row["same_record_top_1"]
+        assert ("found first always" if first == 1 else f"found first in {first:.0%}".replace("%", " %")) in told
 
 
 def test_prichexy_tells_what_the_evidence_has_of_it() -> None:
