@@ -44,9 +44,8 @@ class DPPix(Anonymizer):
     )
     source: ClassVar[str] = "Fan 2018, Image pixelization with differential privacy"
     measured: ClassVar[str] = (
-        "b 8, ε 1, m 16, chest radiographs of 128 pixels: matched AUC 0.72 over several releases (untouched 0.85), the "
-        "very image found first in 34 %; "
-        "see docs/evidence/open-releases.md"
+        "b 8 epsilon 1 m 16, chest radiographs of 128 pixels: matched AUC 0.73 over several releases (untouched 0.85), "
+        "the very image found first in 35 %; see docs/evidence/open-releases.md"
     )
     cost: ClassVar[str] = "milliseconds a picture, the more the smaller b"
     secret: ClassVar[bool] = True

@@ -33,8 +33,8 @@ class Pixelate(Anonymizer):
     promise: ClassVar[str] = "Nothing is promised. It is deterministic: whoever has the image finds its picture again."
     source: ClassVar[str] = "the comparison in implicit neural obfuscation"
     measured: ClassVar[str] = (
-        "16 cells, chest radiographs: matched AUC 0.84 (untouched 0.85), the very image found first always; "
-        "see docs/evidence/open-releases.md"
+        "cells 16, chest radiographs of 128 pixels: matched AUC 0.84 (untouched 0.85), "
+        "the very image found first always; see docs/evidence/open-releases.md"
     )
     cost: ClassVar[str] = "about a millisecond a picture"
 
