@@ -175,7 +175,7 @@ def test_an_anonymizer_of_one_file_holds() -> None:
     ("broken", "said"),
     [
         ({"promise": ""}, "promise says something"),
-        ({"secret": True}, "secret says whether"),
+        ({"secret": True}, "draws says whether"),
         ({"apply": lambda self, images, key: images[0].with_pixels(images[0].pixels // next(_COUNT), padding=None)},
          "one key makes one picture"),
         ({"apply": lambda self, images, key: images[0]}, "no padding is left"),

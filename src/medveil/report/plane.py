@@ -300,8 +300,8 @@ _CAPTION = (
     "patient. Filled: no other release here is better. Cross: the untouched pictures."
 )
 _AXES = {
-    "population": "population: {metric}, trained on released, tested on real pictures",
-    "picture": "picture: {metric}, trained on real, tested on released pictures",
+    "population": "population: {metric},\ntrained on released, tested on real pictures",
+    "picture": "picture: {metric},\ntrained on real, tested on released pictures",
     "": "release",
 }
 
