@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medveil.audit.scores.identification import Asked, Side, headline, identification, null_of_maximum
+from medveil.audit.scores.identification import (
+    Asked,
+    Side,
+    headline,
+    identification,
+    matched_draws,
+    null_of_maximum,
+)
 from medveil.metrics.ranking import auc
 
 
@@ -157,3 +164,11 @@ def test_people_with_one_image_are_not_found_in_the_null_either():
     assert truth[:, 1].mean() == pytest.approx(3 / 39, abs=0.02)
     assert np.mean([each.top_1 for each in null]) == pytest.approx(truth[:, 1].mean(), abs=0.02)
     assert np.std([each.matched_auc for each in null]) == pytest.approx(truth[:, 0].std(), rel=0.35)
+
+
+def test_a_picture_may_show_people_of_whom_no_image_was_read():
+    question = asked(side([1, 2]), side([1, 2, 8, 9]))
+    scores = np.array([[5, 1, 4, 2], [0, 3, 6, 1]], np.float32)
+    found = matched_draws([(scores, question)], np.array([1, 2]), 20, np.random.default_rng(0))
+    assert found.shape == (20,)
+    assert np.isfinite(found).all()

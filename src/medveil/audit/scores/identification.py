@@ -307,14 +307,15 @@ def matched_draws(
 
     Args:
         rounds: as of `identification`.
-        everybody: numbers of all people under attack: two audits of the same people then draw the same ones.
+        everybody: numbers of all people under attack: two audits of the same people then draw the same ones. A picture
+            of several may show further people, of whom no image was read.
         draws: how many.
         generator: of the draws.
     """
     level, same, people = _joined([_levels(scores, asked, alike=True) for scores, asked in rounds])
     if same.all() or len(np.unique(people[same, 0])) < 2:
         return np.zeros(0)
-    return bootstrap_auc(level, same, people, draws, generator, everybody)
+    return bootstrap_auc(level, same, people, draws, generator, np.union1d(everybody, people))
 
 
 def _by_k(table: NDArray[np.float64], person: _Index | None) -> dict[int, float]:
