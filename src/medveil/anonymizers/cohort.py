@@ -62,7 +62,7 @@ class Cohort(Anonymizer):
         "k 25 and d 20, chest radiographs of 128 pixels in two data sets: matched AUC 0.52 and 0.51 of another image, "
         "0.54 and 0.52 of the very image among pictures of its kind; see docs/evidence/open-releases.md"
     )
-    cost: ClassVar[str] = "tens of milliseconds an image; a minute or two to learn from a thousand"
+    cost: ClassVar[str] = "tens of milliseconds an image; half a minute to learn from a thousand"
     needs_patients: ClassVar[bool] = True
     secret: ClassVar[bool] = True
     redraws: ClassVar[bool] = True

@@ -83,7 +83,7 @@ def bootstrap_auc(
         same: (P,) bool, whether both images are of one patient.
         patients: (P, 2) whose images.
         everybody: who is drawn from, where that is more than those who have a pair: of two measures of the same people
-            the same ones are then drawn.
+            the same ones are then drawn. Further people of the pairs are drawn apart from them.
 
     Raises:
         ValueError: there is no pair of one kind.
@@ -91,15 +91,21 @@ def bootstrap_auc(
     if same.all() or not same.any():
         raise ValueError("an AUC needs pairs of one patient and pairs of two")
     names = np.unique(patients if everybody is None else everybody)
-    index = np.searchsorted(names, patients)
+    others = np.setdiff1d(patients, names)
+    index = np.where(
+        np.isin(patients, others), len(names) + np.searchsorted(others, patients), np.searchsorted(names, patients)
+    )
+    apart = generator.spawn(1)[0]
     order = np.argsort(score[~same], kind="stable")
     first, second, owner = index[~same, 0][order], index[~same, 1][order], index[same, 0]
-    columns = max(1, _BATCH // max(len(score), len(names)))
+    columns = max(1, _BATCH // max(len(score), len(names) + len(others)))
     found: list[_Floats] = []
     done = 0
     while done < resamples:
         # One draw a column: every step then runs along memory.
-        drawn = patient_draws(len(names), columns, generator).T.astype(np.int32)
+        draws = [patient_draws(len(names), columns, generator)]
+        draws += [patient_draws(len(others), columns, apart)] if len(others) else []
+        drawn = np.concatenate(draws, axis=1).T.astype(np.int32)
         values = _weighted(score[same], score[~same][order], drawn[owner], drawn[first] * drawn[second])
         found.append(values[np.isfinite(values)])
         done += len(found[-1])

@@ -131,9 +131,10 @@ def learned_once(make: Callable[[], Value], weights: Callable[[Value], nn.Module
     digest = hashlib.sha256(repr(torch.get_num_threads()).encode())
     for each in depends:
         array = each.detach().cpu().numpy() if isinstance(each, Tensor) else each
-        whole = isinstance(array, np.ndarray)
-        digest.update(repr((array.shape, array.dtype.str) if isinstance(array, np.ndarray) else array).encode())
-        digest.update(np.ascontiguousarray(array).tobytes() if whole else b"")
+        if isinstance(array, np.ndarray):
+            digest.update(repr((array.shape, array.dtype.str)).encode() + array.tobytes())
+        else:
+            digest.update(repr(array).encode())
 
     def held() -> tuple[Value, int]:
         made = make()

@@ -315,7 +315,7 @@ def matched_draws(
     level, same, people = _joined([_levels(scores, asked, alike=True) for scores, asked in rounds])
     if same.all() or len(np.unique(people[same, 0])) < 2:
         return np.zeros(0)
-    return bootstrap_auc(level, same, people, draws, generator, np.union1d(everybody, people))
+    return bootstrap_auc(level, same, people, draws, generator, everybody)
 
 
 def _by_k(table: NDArray[np.float64], person: _Index | None) -> dict[int, float]:
