@@ -231,6 +231,11 @@ class Anonymizer(ABC):
         """The command that makes a model for it."""
         return f"medveil train --anonymizer {cls.name} IMAGES --manifest CSV -o model/, then --model model/"
 
+    @classmethod
+    def lacks_model(cls) -> UsageError:
+        """What is said where it learns and has no model."""
+        return UsageError(f"the method {cls.name} needs a model, and none is named", hint=cls.how_to_learn())
+
     def fit(self, images: Iterable[Image]) -> Self:
         """The method after it has seen images; what it learns is in what is given back."""
         return self

@@ -176,7 +176,7 @@ class Cohort(Anonymizer):
 
     def _known(self) -> Population:
         if self.population is None:
-            raise UsageError(f"the method {self.name} needs a model", hint=self.how_to_learn())
+            raise self.lacks_model()
         return self.population
 
 

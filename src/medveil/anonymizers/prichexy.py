@@ -146,7 +146,7 @@ class Prichexy(Anonymizer):
         from medveil.networks.flow_fields import FlowGenerator
 
         if self.model is None:
-            raise UsageError(f"the method {self.name} needs a model", hint=self.how_to_learn())
+            raise self.lacks_model()
         with torch.random.fork_rng(devices=[]):
             generator = FlowGenerator(self.sizes.width, float(self.mu), noise=self.draws)
         try:

@@ -82,7 +82,7 @@ def model_for(name: str, folder: Path | None, wanted: bytes | None = None) -> An
     shipped = kind.shipped_models()
     if wanted is None:
         if not shipped:
-            raise UsageError(f"the method {name} needs a model, and none is named", hint=kind.how_to_learn())
+            raise kind.lacks_model()
         return shipped[0]
     found = [model for model in shipped if model.digest == wanted]
     if not found:

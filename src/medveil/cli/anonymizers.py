@@ -56,8 +56,8 @@ def _needs(method: type[Anonymizer]) -> str:
     needs = ["a manifest that says whose an image is"] if method.needs_patients else []
     if method.learns:
         needs.append(
-            f"a model: medveil train --anonymizer {method.name} IMAGES -o model/ with images of other people"
-            f"{', or the one that comes with medveil' if method.shipped_models() else ''}"
+            f"a model: {'the one that comes with medveil, or ' if method.shipped_models() else ''}"
+            f"{method.how_to_learn()}, with images of other people"
         )
     return ", and ".join(needs) or "nothing but the images"
 

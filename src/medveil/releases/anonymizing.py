@@ -176,7 +176,7 @@ def anonymize(
     """
     check_burned_in(burned_in)
     if method.learns and not method.model_digest:
-        raise UsageError(f"the method {method.name} needs a model", hint=method.how_to_learn())
+        raise method.lacks_model()
     out, link = Path(os.path.realpath(out)), Path(os.path.realpath(link))
     staging = staging_of(out, "an open release")
     _check_places(out, link)
